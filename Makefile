@@ -1,0 +1,96 @@
+# Everything starts here: `make demo`, `make test`, `make check`.  Needs a POSIX shell and Python 3.11 or newer, nothing else.
+#
+# .venv is reused while it is current: its stamp is newer than pyproject.toml and constraints.txt, names this folder, and its
+# Python still runs.  When only the two files changed, or a set-up was interrupted, pip brings it up to date in place; when the
+# tree was moved or copied (its scripts point at the old place) or its Python is gone or too old, it is made anew.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup demo test check format clean FORCE
+
+# Choose an interpreter with `make setup PYTHON=python3.13`; otherwise the first of these that is new enough and has venv.
+PYTHON ?=
+CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3 python
+# Arguments for the program behind demo and test: `make demo ARGS="--seed 7"`, `make test ARGS="tests/simulator -x"`.
+ARGS ?=
+
+STAMP := .venv/.byte-bot-stamp
+BIN := .venv/bin
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+CURRENT := $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c '$(NEW_ENOUGH)' 2>/dev/null && echo yes)
+
+help: ## this list
+	@echo "Byte Bot: a Twitch chat bot that keeps chatting while its database is down."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## make .venv with every pinned package (the other targets do this by themselves)
+	@echo ".venv is current"
+
+demo: $(STAMP) ## watch the bot answer while its database goes down and comes back (ARGS="--headless --seconds 20")
+	@$(BIN)/byte-sim demo $(ARGS)
+
+test: $(STAMP) ## all tests (ARGS="tests/simulator -x")
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+# Every step runs, so that one round shows all there is to do.
+check: $(STAMP) ## formatting, lint, types, house rules
+	@failed=""; \
+	$(BIN)/ruff format --check --quiet --output-format concise . || failed="$$failed format (make format rewrites),"; \
+	$(BIN)/ruff check --quiet --output-format concise . || failed="$$failed lint,"; \
+	$(BIN)/mypy --strict byte_bot simulator || failed="$$failed types,"; \
+	$(BIN)/python -m pytest -q tests/tidy || failed="$$failed house rules,"; \
+	if [ -n "$$failed" ]; then echo "make check: failed:$${failed%,}" >&2; exit 1; fi
+
+format: $(STAMP) ## rewrite the code in the house format
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
+
+clean: ## remove .venv, caches and builds
+	@rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+ifneq ($(CURRENT),yes)
+$(STAMP): FORCE
+endif
+
+# pip's output goes to a log and one dot a package to the screen; the log's end is shown only when pip fails, which is told
+# by the missing .installed file because a pipe's exit status is that of its last command.
+$(STAMP): pyproject.toml constraints.txt
+	@set -eu; \
+	if [ "$$(cat $(STAMP) 2>/dev/null || pwd -P)" != "$$(pwd -P)" ] || ! $(BIN)/python -c '$(NEW_ENOUGH)' 2>/dev/null; then \
+	    old=""; bare=""; found=""; \
+	    for python in $(or $(PYTHON),$(CANDIDATES)); do \
+	        version=$$("$$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue; \
+	        if ! "$$python" -c '$(NEW_ENOUGH)'; then old="$$old $$python is $$version"; continue; fi; \
+	        if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then bare="$$bare $$python is $$version"; continue; fi; \
+	        found=$$python; break; \
+	    done; \
+	    if [ -z "$$found" ] && [ -n "$$bare" ]; then \
+	        echo "make: Python is here ($${bare# }) but without its venv module." >&2; \
+	        echo "      On Debian and Ubuntu: apt-get install python3-venv.  Then run make again." >&2; exit 1; \
+	    fi; \
+	    if [ -z "$$found" ]; then \
+	        echo "make: Byte Bot needs Python 3.11 or newer; found: $$([ -n "$$old" ] && echo "$${old# }" || echo none)." >&2; \
+	        echo "      Install one, or name one that is elsewhere: make setup PYTHON=/path/to/python3.11" >&2; exit 1; \
+	    fi; \
+	    echo "Setting up .venv with Python $$version"; \
+	    rm -rf .venv; \
+	    "$$found" -m venv .venv; \
+	fi; \
+	printf '%s' "Installing $$(grep -c == constraints.txt) packages (once; about a minute) "; \
+	rm -f .venv/.installed .venv/setup.log; \
+	{ $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[sim,tests]' 2>&1 \
+	    && : > .venv/.installed; } | while IFS= read -r line; do \
+	        printf '%s\n' "$$line" >> .venv/setup.log; \
+	        case "$$line" in Collecting*) printf . ;; Installing\ collected*) printf ' unpacking' ;; esac; \
+	    done; \
+	echo; \
+	if [ ! -f .venv/.installed ]; then \
+	    tail -n 25 .venv/setup.log >&2; \
+	    echo "make: the packages could not be installed (above: the end of .venv/setup.log); run make again to retry." >&2; exit 1; \
+	fi; \
+	pwd -P > $(STAMP)
+
+FORCE:

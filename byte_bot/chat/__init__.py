@@ -1,0 +1,1 @@
+"""Chat: what Twitch says to the bot and what the bot says to Twitch, whatever the wire in between."""

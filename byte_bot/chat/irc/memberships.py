@@ -1,0 +1,237 @@
+"""Which channels one connection is in, is asking for, and failed to enter. Pure.
+
+How it works. Each wanted channel moves along this table; parting removes it from the table::
+
+    QUEUED ──JOIN written──▶ ASKED ──ROOMSTATE──▶ JOINED
+       ▲                     │   │                  │ Twitch put the bot out
+       ├──no answer, tries────┘   │ no answer, tries  │
+       │  left                   ▼ used up; refused  ▼
+       └──after join_retry_s── FAILED ◀──────────────┘
+
+JOINs leave in batches as large as the account's window allows; the window belongs to the account, so it is passed in and
+outlives the connection. Twitch drops the JOIN of a channel that does not exist in silence, hence the deadline for an answer.
+JoinFailed is said once a failure; the channel is then asked for slowly for as long as it is wanted (renamed, suspended, or an
+unlucky streak of lost JOINs), and a late ROOMSTATE counts whenever it comes.
+
+Left out: Twitch's limit of 100 joined channels for accounts that are moderator nowhere: the 101st fails like any other.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections import deque
+from collections.abc import Iterable
+
+from byte_bot.chat.irc.limits import SessionLimits
+from byte_bot.chat.limiter import SlidingWindow
+from byte_bot.chat.message import ChannelJoined, ChannelParted, ChatEvent, JoinFailed, Standing
+
+# Twitch logins: 1 to 25 of these. Also what keeps CR, LF, commas and spaces out of JOIN.
+_LOGIN = re.compile(r"[a-z0-9_]{1,25}")
+
+# A NOTICE with one of these, while a JOIN is unanswered, is its answer (dev.twitch.tv/docs/chat/irc, "NOTICE").
+JOIN_REFUSALS = frozenset(
+    {"msg_banned", "msg_channel_suspended", "msg_channel_blocked", "msg_room_not_found", "msg_suspended", "tos_ban"}
+)
+
+_JOIN_OVERHEAD = len("JOIN \r\n")
+
+
+def normalize_channel(name: str) -> str:
+    """A channel's login as this package writes it: lower case, without ``#`` and surrounding spaces."""
+    return name.strip().removeprefix("#").lower()
+
+
+def is_login(channel: str) -> bool:
+    """Whether a normalized name can be a Twitch login."""
+    return _LOGIN.fullmatch(channel) is not None
+
+
+class Membership(enum.Enum):
+    """Where a wanted channel stands."""
+
+    QUEUED = "queued"
+    ASKED = "asked"
+    JOINED = "joined"
+    FAILED = "failed"
+
+
+class _Channel:
+    __slots__ = ("attempts", "deadline", "failure_said", "membership", "privileged")
+
+    def __init__(self) -> None:
+        self.membership = Membership.QUEUED
+        self.attempts = 0
+        self.deadline = 0.0
+        self.failure_said = False
+        self.privileged: bool | None = None
+
+
+class Memberships:
+    """The channels of one connection.
+
+    Args:
+        joins: the account's window for JOINs.
+        limits: deadlines and bounds.
+    """
+
+    def __init__(self, joins: SlidingWindow, limits: SessionLimits) -> None:
+        self._joins = joins
+        self._limits = limits
+        self._channels: dict[str, _Channel] = {}
+        self._joined: dict[str, None] = {}
+        self._queue: deque[str] = deque()
+        # (when, channel), each with a constant delay, so sorted by themselves. An entry whose channel moved on is stale.
+        self._unanswered: deque[tuple[float, str]] = deque()
+        self._retries: deque[tuple[float, str]] = deque()
+        # PARTs of ours that Twitch has not echoed: such an echo says nothing about a JOIN sent since.
+        self._parting: dict[str, int] = {}
+        self._events: list[ChatEvent] = []
+        self.joins_sent = 0
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """The channels Twitch confirmed, in the order of their confirmation."""
+        return tuple(self._joined)
+
+    def take_events(self) -> list[ChatEvent]:
+        """What happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def want(self, channels: Iterable[str]) -> None:
+        """Queue ``channels`` for joining; one already known is left alone, one that failed is tried again at once."""
+        for name in channels:
+            channel = normalize_channel(name)
+            known = self._channels.get(channel)
+            if known is not None and known.membership is not Membership.FAILED:
+                continue
+            if not is_login(channel):
+                self._events.append(JoinFailed(channel[:50], "not a Twitch login"))
+                continue
+            self._channels[channel] = _Channel()
+            self._queue.append(channel)
+
+    def unwant(self, channels: Iterable[str]) -> list[str]:
+        """Forget ``channels``; those for which a PART must be written, since a JOIN of them was."""
+        to_part: list[str] = []
+        for name in channels:
+            channel = normalize_channel(name)
+            known = self._channels.pop(channel, None)
+            self._joined.pop(channel, None)
+            # Its entries in the queues are stale now. A failed one is parted too: its answer may only be late.
+            if known is not None and known.attempts > 0:
+                self._parting[channel] = self._parting.get(channel, 0) + 1
+                to_part.append(channel)
+        return to_part
+
+    def next_deadline(self, now: float) -> float | None:
+        """When ``next_joins`` has something to do, or None."""
+        due: list[float] = []
+        if self._events:
+            due.append(now)
+        if self._queue:
+            due.append(self._joins.ready_at(now))
+        if self._unanswered:
+            due.append(self._unanswered[0][0])
+        if self._retries:
+            due.append(self._retries[0][0])
+        return min(due, default=None)
+
+    def next_joins(self, now: float) -> list[str]:
+        """The parameters of the JOIN commands to write at ``now``, each a list of channels with commas."""
+        self._check_answers(now)
+        commands: list[str] = []
+        batch: list[str] = []
+        room = self._limits.join_line_bytes_max - _JOIN_OVERHEAD
+        while self._queue and self._joins.ready_at(now) <= now:
+            channel = self._queue.popleft()
+            known = self._channels.get(channel)
+            if known is None or known.membership is not Membership.QUEUED:
+                continue  # parted, or parted and asked for again, since it was queued
+            self._joins.take(now)
+            known.membership = Membership.ASKED
+            known.attempts += 1
+            known.deadline = now + self._limits.join_answer_s
+            self._unanswered.append((known.deadline, channel))
+            self.joins_sent += 1
+            if len(channel) + 2 > room:
+                commands.append(",".join(batch))
+                batch, room = [], self._limits.join_line_bytes_max - _JOIN_OVERHEAD
+            batch.append("#" + channel)
+            room -= len(channel) + 2
+        if batch:
+            commands.append(",".join(batch))
+        return commands
+
+    def on_roomstate(self, channel: str, channel_id: str) -> None:
+        """Twitch described a room: the answer to our JOIN, or a change of the room's modes."""
+        known = self._channels.get(channel)
+        if known is None or known.membership is Membership.JOINED or known.attempts == 0:
+            return  # with no attempts it answers a JOIN from before a PART
+        known.membership = Membership.JOINED
+        known.failure_said = False
+        self._joined[channel] = None
+        # Twitch answers in order, so a PART without an echo by now never gets one.
+        self._parting.pop(channel, None)
+        self._events.append(ChannelJoined(channel, channel_id))
+
+    def on_userstate(self, channel: str, privileged: bool) -> None:
+        """Twitch said what the bot is in ``channel``."""
+        known = self._channels.get(channel)
+        if known is not None and known.privileged is not privileged:
+            known.privileged = privileged
+            self._events.append(Standing(channel, privileged))
+
+    def on_part(self, channel: str, now: float) -> None:
+        """Twitch took the bot out of ``channel``, as we asked or on its own; then it is asked for again later."""
+        expected = self._parting.pop(channel, 0)
+        if expected > 1:
+            self._parting[channel] = expected - 1
+        if expected == 0:
+            known = self._channels.get(channel)
+            if known is None or known.membership is not Membership.JOINED:
+                return
+            self._joined.pop(channel, None)
+            self._retry_later(channel, known, now)
+        self._events.append(ChannelParted(channel))
+
+    def on_refusal(self, channel: str, reason: str, now: float) -> bool:
+        """Twitch refused something in ``channel``; whether that was our JOIN."""
+        known = self._channels.get(channel)
+        if known is None or known.membership is not Membership.ASKED:
+            return False
+        self._fail(channel, known, reason, now)
+        return True
+
+    def _check_answers(self, now: float) -> None:
+        """Ask again where Twitch did not answer, or give up for a while."""
+        while self._unanswered and self._unanswered[0][0] <= now:
+            deadline, channel = self._unanswered.popleft()
+            known = self._channels.get(channel)
+            if known is None or known.membership is not Membership.ASKED or known.deadline != deadline:
+                continue
+            if known.attempts >= self._limits.join_attempts_max:
+                self._fail(channel, known, "Twitch did not answer: no such channel, or it is closed", now)
+            else:
+                known.membership = Membership.QUEUED
+                self._queue.append(channel)
+        while self._retries and self._retries[0][0] <= now:
+            deadline, channel = self._retries.popleft()
+            known = self._channels.get(channel)
+            if known is None or known.membership is not Membership.FAILED or known.deadline != deadline:
+                continue
+            known.membership = Membership.QUEUED
+            self._queue.append(channel)
+
+    def _fail(self, channel: str, known: _Channel, reason: str, now: float) -> None:
+        self._retry_later(channel, known, now)
+        if not known.failure_said:
+            known.failure_said = True
+            self._events.append(JoinFailed(channel, reason))
+
+    def _retry_later(self, channel: str, known: _Channel, now: float) -> None:
+        known.membership = Membership.FAILED
+        known.deadline = now + self._limits.join_retry_s
+        self._retries.append((known.deadline, channel))

@@ -1,0 +1,132 @@
+"""Lines of Twitch's IRC as chat events, one function a command. Pure, and without memory.
+
+A function raises KeyError, IndexError or ValueError when a line lacks what every such line of Twitch has; the session
+counts it and goes on. Commands that change a session's state (ROOMSTATE, USERSTATE, NOTICE, …) are the session's.
+
+Source: dev.twitch.tv/docs/chat/irc ("Commands", "Tags"), and the real lines in ``tests/data/twitch-wire-lines.txt``, in which
+CLEARMSG has an empty ``room-id``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from byte_bot.chat.irc.line import IrcLine, parse_action
+from byte_bot.chat.irc.memberships import normalize_channel
+from byte_bot.chat.message import (
+    ChatCleared,
+    ChatEvent,
+    ChatMessage,
+    ChatNotice,
+    ChatterBanned,
+    MessageDeleted,
+    Role,
+)
+
+# Twitch counts messages to a channel where the bot has one of these in the larger window.
+_PRIVILEGED_BADGES = frozenset({"broadcaster", "moderator", "lead_moderator", "vip"})
+
+
+def _badges(raw: str) -> list[str]:
+    """The names in a ``badges`` tag: ``moderator/1,subscriber/12`` is moderator and subscriber."""
+    return [badge.partition("/")[0] for badge in raw.split(",")] if raw else []
+
+
+def read_role(tags: Mapping[str, str]) -> Role:
+    """What the author of a message is in the channel, from the ``badges``, ``mod``, ``vip`` and ``subscriber`` tags.
+
+    Twitch sets ``mod=0`` for the broadcaster, and sometimes a badge without the tag or the tag without the badge, so either
+    counts.
+    """
+    badges = _badges(tags.get("badges", ""))
+    if "broadcaster" in badges:
+        return Role.BROADCASTER
+    if "moderator" in badges or "lead_moderator" in badges or tags.get("mod") == "1":
+        return Role.MODERATOR
+    if "vip" in badges or tags.get("vip") == "1":
+        return Role.VIP
+    if "subscriber" in badges or "founder" in badges or tags.get("subscriber") == "1":
+        return Role.SUBSCRIBER
+    return Role.EVERYONE
+
+
+def read_privileged(tags: Mapping[str, str]) -> bool:
+    """Whether a USERSTATE says that the bot is moderator, VIP or broadcaster."""
+    return tags.get("mod") == "1" or not _PRIVILEGED_BADGES.isdisjoint(_badges(tags.get("badges", "")))
+
+
+def read_privmsg(line: IrcLine) -> ChatEvent | None:
+    """Somebody said something; None if it was not said in a channel."""
+    target, text = line.params
+    if not target.startswith("#"):
+        return None
+    tags = line.tags
+    message_id, channel_id, author_id = tags["id"], tags["room-id"], tags["user-id"]
+    if not (message_id and channel_id and author_id):
+        raise ValueError("a PRIVMSG without ids cannot be told apart from its duplicates")
+    text, is_action = parse_action(text)
+    login = line.nick
+    # A shared chat marks every line with the room it was written in, this one included.
+    source = tags.get("source-room-id", "")
+    return ChatMessage(
+        id=message_id,
+        channel_id=channel_id,
+        channel=normalize_channel(target),
+        author_id=author_id,
+        author_login=login,
+        # Real display names come with a space at their end now and then.
+        author_name=tags.get("display-name", "").strip() or login,
+        role=read_role(tags),
+        text=text,
+        is_action=is_action,
+        sent_at=int(tags.get("tmi-sent-ts") or 0) / 1000,
+        reply_parent_id=tags.get("reply-parent-msg-id", ""),
+        source_channel_id="" if source == channel_id else source,
+    )
+
+
+def read_usernotice(line: IrcLine) -> ChatEvent:
+    """A raid, a subscription, an announcement, …"""
+    tags = line.tags
+    return ChatNotice(
+        channel=normalize_channel(line.params[0]),
+        channel_id=tags["room-id"],
+        kind=tags["msg-id"],
+        login=tags.get("login", ""),
+        system_text=tags.get("system-msg", ""),
+        text=parse_action(line.params[1])[0] if len(line.params) > 1 else "",
+    )
+
+
+def read_clearchat(line: IrcLine) -> ChatEvent:
+    """A ban, a timeout, or the whole chat cleared."""
+    tags, channel = line.tags, normalize_channel(line.params[0])
+    if len(line.params) < 2:
+        return ChatCleared(channel, tags["room-id"])
+    return ChatterBanned(
+        channel=channel,
+        channel_id=tags["room-id"],
+        user_id=tags["target-user-id"],
+        login=line.params[1],
+        duration_s=int(tags.get("ban-duration") or 0),
+    )
+
+
+def read_clearmsg(line: IrcLine) -> ChatEvent:
+    """One message deleted."""
+    tags = line.tags
+    return MessageDeleted(
+        channel=normalize_channel(line.params[0]),
+        channel_id=tags.get("room-id", ""),
+        message_id=tags["target-msg-id"],
+        login=tags.get("login", ""),
+        text=parse_action(line.params[1])[0],
+    )
+
+
+TRANSLATORS: Mapping[str, Callable[[IrcLine], ChatEvent | None]] = {
+    "PRIVMSG": read_privmsg,
+    "USERNOTICE": read_usernotice,
+    "CLEARCHAT": read_clearchat,
+    "CLEARMSG": read_clearmsg,
+}

@@ -1,0 +1,178 @@
+"""The command line, ``byte-bot``: run, check, schema.
+
+How it works. :func:`build_cli` makes a typer application around the function that runs the bot, so that a test can give
+it another one; :func:`main` is the entry point. Whatever is wrong on purpose (:class:`~byte_bot.errors.ByteBotError`) is
+printed on standard error in plain words, and its class decides the exit code (:class:`~byte_bot.errors.ExitCode`). A
+traceback means a bug of ours, and shows no local variables: there are tokens among them.
+
+Left out: everything that runs the bot, which is :mod:`byte_bot.app`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from byte_bot import __version__, app
+from byte_bot.chat.errors import LoginRejected
+from byte_bot.check import as_json, as_text, check_for_real, exit_code
+from byte_bot.errors import ByteBotError, ExitCode, Fenced, SettingsError
+from byte_bot.finding import Finding, Status
+from byte_bot.logs import configure_logging, redactor
+from byte_bot.persistence.schema import read_schema
+from byte_bot.settings import DEFAULT_ENV_FILE, Settings, load_settings
+
+# \b keeps click from joining the lines of a block.
+HELP: Final = """A Twitch chat bot that keeps chatting, and keeps what it was told, while its database is down.
+
+It needs three settings, from the environment or from a file named .env in the
+folder it is started in. With two more, of a Supabase project, it remembers
+across restarts.
+
+\b
+  TWITCH_LOGIN=my_bot                 the bot's own Twitch account
+  TWITCH_TOKEN=oauth:...              its user token: chat:read and chat:edit
+  TWITCH_CHANNEL_LOGINS=my_channel    where it chats, separated by commas
+  SUPABASE_URL=https://PROJECT.supabase.co
+  SUPABASE_KEY=sb_secret_...          the project's secret key
+
+\b
+First steps:
+  1. Write the lines above, with your values, into .env
+  2. byte-bot schema > schema.sql     paste it into Supabase's SQL editor
+  3. byte-bot check                   says what works and what to do
+  4. byte-bot run                     then write !ping in the channel
+
+\b
+Every other setting has a default; byte_bot/README.md lists them.
+To try it without Twitch and Supabase: byte-sim demo
+"""
+
+_EXIT_CODES: Final[tuple[tuple[type[ByteBotError], ExitCode], ...]] = (
+    (SettingsError, ExitCode.SETTINGS),
+    (LoginRejected, ExitCode.LOGIN_REFUSED),
+    (Fenced, ExitCode.FENCED),
+)
+
+EnvFile = Annotated[
+    Path,
+    typer.Option(
+        "--env-file", help="File with lines NAME=value; the environment overrides it.", metavar="PATH"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for a program to read.")]
+Version = Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)]
+
+
+def build_cli(
+    run_bot: Callable[[Settings], int] = app.run,
+    check_bot: Callable[[Settings], list[Finding]] | None = None,
+) -> typer.Typer:
+    """The application.
+
+    Args:
+        run_bot: runs the bot to its end and returns the exit code.
+        check_bot: tries everything; None tries it over the real network.
+    """
+    cli = typer.Typer(
+        help=HELP,
+        no_args_is_help=True,
+        # Plain text, the same in every terminal and in a bug report.
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @cli.callback(invoke_without_command=True)
+    def top(context: typer.Context, version: Version = False) -> None:
+        if version:
+            typer.echo(f"byte-bot {__version__}")
+            raise typer.Exit(ExitCode.OK)
+        if context.invoked_subcommand is None:
+            raise typer.Exit(ExitCode.OK)
+
+    @cli.command()
+    def run(env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
+        """Run the bot until Ctrl-C or SIGTERM.
+
+        Exit codes: 0 stopped, 1 failed, 2 settings, 3 Twitch refused the token, 4 another bot took over the database,
+        5 another bot holds the journal.
+        """
+        settings = _load(env_file)
+        configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
+        try:
+            code = run_bot(settings)
+        except ByteBotError as error:
+            _fail(error, settings.secrets)
+        raise typer.Exit(code)
+
+    @cli.command()
+    def check(env_file: EnvFile = DEFAULT_ENV_FILE, json: AsJson = False) -> None:
+        """Say what works, what does not, and what to do.
+
+        Tries the settings, the Twitch login, the database, its schema, grants and clock. Changes nothing, and may be
+        used while the bot runs. Exit code 0 only if nothing failed, 2 for wrong settings.
+        """
+        show = as_json if json else as_text
+        try:
+            settings = load_settings(env_file=env_file, warn=_warn)
+        except SettingsError as error:
+            if not json:
+                _fail(error)
+            typer.echo(
+                as_json([Finding("settings", Status.FAILED, str(error), "correct them and try again")])
+            )
+            raise typer.Exit(ExitCode.SETTINGS) from None
+        configure_logging("warning", settings.log_format, secrets=settings.secrets)
+        findings = check_bot(settings) if check_bot else asyncio.run(check_for_real(settings))
+        # What servers say is quoted in findings; redacted like everything else that is printed.
+        typer.echo(redactor(settings.secrets)(show(findings)))
+        raise typer.Exit(exit_code(findings))
+
+    @cli.command()
+    def schema() -> None:
+        """Print the SQL to paste into Supabase's SQL editor.
+
+        byte-bot schema > schema.sql
+
+        It makes the tables and functions the bot needs; running it again changes nothing.
+        """
+        typer.echo(read_schema())
+
+    return cli
+
+
+def _load(env_file: Path) -> Settings:
+    try:
+        return load_settings(env_file=env_file, warn=_warn)
+    except SettingsError as error:
+        _fail(error)
+
+
+def _warn(sentence: str) -> None:
+    typer.echo(f"byte-bot: {sentence}", err=True)
+
+
+def _fail(error: ByteBotError, secrets: Sequence[str] = ()) -> NoReturn:
+    """Print ``error`` without a traceback and end with its exit code."""
+    code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), ExitCode.FAILED)
+    typer.echo(f"byte-bot: {redactor(secrets)(str(error))}", err=True)
+    if code is ExitCode.SETTINGS:
+        typer.echo("byte-bot: `byte-bot --help` shows an example.", err=True)
+    raise typer.Exit(code)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The script ``byte-bot``: take the arguments (default: the process's), end with an exit code."""
+    # A console with a legacy code page must not stop a report with an accent in it.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    build_cli()(args=None if arguments is None else list(arguments), prog_name="byte-bot")

@@ -1,0 +1,461 @@
+"""The extension API: what a component is written with.
+
+::
+
+    from typing import Annotated
+    from byte_bot.components.api import Add, ChannelState, Component, Context, command
+
+    class Deaths(ChannelState, key="deaths"):
+        total: Annotated[int, Add] = 0
+        last: str = ""
+
+    class DeathCounter(Component):
+        @command(aliases=["d"], role="moderator", cooldown_s=2)
+        async def death(self, ctx: Context, *, how: str = "") -> None:
+            deaths = ctx.state(Deaths)
+            deaths.total += 1
+            deaths.last = how
+            await ctx.reply(f"Deaths: {deaths.total}")
+
+    async def setup(bot):
+        await bot.add_component(DeathCounter())
+
+``COMPONENTS=my_bot.deaths`` loads it; so does an entry point in the group ``byte_bot.components``. The shape is TwitchIO
+3's (``Component``, ``command``, ``listener``, ``guard``, ``async def setup(bot)``).
+
+**A handler is a transaction.** It runs under its channel's lock, one message after the other. What it changes in states
+and what it wants to say count only if it returns: then the changes are recorded and journaled, and the replies leave.
+If it raises, or takes longer than the deadline (250 ms), the changes are rolled back and nothing is said. Slow work
+(an HTTP call) goes through :meth:`Context.defer` and comes back as a transaction of its own.
+
+Handlers must not read clocks or draw randomness themselves: ``ctx.now`` and ``ctx.random`` are injected, so that a
+simulation can replay them.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import random
+import types
+import typing
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, Literal, Protocol, TypeVar, Union
+
+from byte_bot.chat.message import ChatEvent, ChatMessage, Role
+from byte_bot.context.manager import ChannelContext
+from byte_bot.context.stream_context import ChannelConfig, StreamContext
+from byte_bot.errors import ComponentError
+from byte_bot.persistence.state import Add, ChannelState, Recent, StateT, assign
+
+__all__ = [
+    "Add",
+    "ChannelState",
+    "Command",
+    "Component",
+    "Context",
+    "Listener",
+    "Recent",
+    "Role",
+    "Texts",
+    "UsageError",
+    "command",
+    "guard",
+    "listener",
+]
+
+Handler = Callable[..., Awaitable[None]]
+Guard = Callable[["Context"], bool | Awaitable[bool]]
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
+
+#: What a listener can ask for: every chat line, a USERNOTICE (sub, raid, announcement…), a command nobody has.
+EVENTS = ("message", "notice", "unknown_command")
+
+
+class UsageError(ComponentError):
+    """What a viewer typed does not fit the command; its message is the usage line that is said in chat."""
+
+
+class Texts:
+    """The sentences of a component, in every language of the bot.
+
+    Args:
+        languages: texts by name, for ``en`` and ``pt_br``; both must have the same names. ``{fields}`` are filled by
+            ``str.format`` from the keyword arguments of :meth:`Context.text`; viewers' words only ever are arguments.
+    """
+
+    def __init__(self, **languages: Mapping[str, str]) -> None:
+        if "en" not in languages:
+            raise ComponentError("texts need at least en={…}")
+        english = set(languages["en"])
+        for language, texts in languages.items():
+            if set(texts) != english:
+                missing = sorted(english.symmetric_difference(texts))
+                raise ComponentError(f"texts in {language} and en differ in: {', '.join(missing)}")
+        self._languages = {name.replace("_", "-"): dict(texts) for name, texts in languages.items()}
+
+    def get(self, language: str, name: str, /, **fields: object) -> str:
+        """The sentence in ``language`` (English if there is none), with its fields filled."""
+        texts = self._languages.get(language, self._languages["en"])
+        return texts[name].format(**fields)
+
+
+class Deferred(typing.NamedTuple):
+    """Slow work that a handler asked for, and the method that takes its result."""
+
+    coroutine: Coroutine[Any, Any, Any]
+    then: Handler
+    on_error: Handler | None
+
+
+class BotView(Protocol):
+    """What a handler may see of the bot."""
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """All commands, in the order of their registration."""
+        ...
+
+    def status(self) -> Mapping[str, Any]:
+        """The bot's health; the shape stands with ``Bot.status``."""
+        ...
+
+
+class Context:
+    """One event, seen by one handler: who said what where, the channel's state, and ways to answer."""
+
+    def __init__(
+        self,
+        *,
+        bot: BotView,
+        channel: ChannelContext,
+        message: ChatMessage,
+        event: ChatEvent,
+        role: Role,
+        language: str,
+        prefix: str,
+        now: float,
+        rng: random.Random,
+        invoked_with: str = "",
+        arguments: str = "",
+    ) -> None:
+        self.bot = bot
+        self.message = message
+        self.event = event
+        self.role = role
+        self.language = language
+        self.prefix = prefix
+        #: Unix seconds, from the injected clock; one value for the whole transaction.
+        self.now = now
+        #: The injected source of randomness.
+        self.random = rng
+        #: The command's name or alias as it was typed, without the prefix ("" for listeners).
+        self.invoked_with = invoked_with
+        #: What was typed after it.
+        self.arguments = arguments
+        self.replies: list[tuple[str, bool]] = []
+        self.deferred: list[Deferred] = []
+        self._channel = channel
+        self._keys = 0
+
+    @property
+    def channel(self) -> str:
+        """The channel's login, without ``#``."""
+        return self.message.channel
+
+    @property
+    def channel_id(self) -> str:
+        """The channel's Twitch id."""
+        return self.message.channel_id
+
+    @property
+    def author(self) -> str:
+        """The display name of who wrote the message."""
+        return self.message.author_name
+
+    @property
+    def stream(self) -> StreamContext:
+        """What is known about the channel's stream."""
+        return self._channel.stream
+
+    @property
+    def config(self) -> ChannelConfig:
+        """The channel's settings; a change here changes single columns of its row."""
+        return self._channel.config
+
+    def state(self, cls: type[StateT]) -> StateT:
+        """The channel's value of a state class: typed, in RAM, no await."""
+        return self._channel.state(cls)
+
+    def assign(self, state: ChannelState, field: str, value: Any, key: str | None = None) -> None:
+        """Give an ``Add`` field (or one ``key`` of it) an absolute value, which discards earlier adds."""
+        self._channel.mark_assigned(type(state), assign(state, field, value, key))
+
+    async def reply(self, text: str) -> None:
+        """Answer the message, as a reply to it; it leaves when the handler has returned and its changes are journaled."""
+        self.replies.append((text, True))
+
+    async def send(self, text: str) -> None:
+        """Say something in the channel, not as a reply; it leaves like :meth:`reply`."""
+        self.replies.append((text, False))
+
+    def defer(
+        self, coroutine: Coroutine[Any, Any, Any], *, then: Handler, on_error: Handler | None = None
+    ) -> None:
+        """Do slow work after this handler, outside its transaction.
+
+        Args:
+            coroutine: the work; it must not touch states. It has 30 s.
+            then: a method of the component, called as ``then(ctx, result)`` in a transaction of its own.
+            on_error: called as ``on_error(ctx, error)`` if the work raised or took too long; without it that is logged
+                and counted.
+        """
+        self.deferred.append(Deferred(coroutine, then, on_error))
+
+    def text(self, texts: Texts, name: str, /, **fields: object) -> str:
+        """A sentence of ``texts`` in the channel's language."""
+        return texts.get(self.language, name, **fields)
+
+    def unique_key(self) -> str:
+        """A key for a mapping that nobody else makes and that sorts by time (milliseconds, then the message)."""
+        self._keys += 1
+        return f"{round(self.now * 1000):014d}-{self.message.id[:8]}-{self._keys}"
+
+
+class _Shape(enum.Enum):
+    """How a parameter takes words."""
+
+    WORD = enum.auto()
+    REST_OF_WORDS = enum.auto()
+    REST_OF_LINE = enum.auto()
+
+
+class Parameter(typing.NamedTuple):
+    """One parameter of a command, after ``self`` and ``ctx``."""
+
+    name: str
+    shape: _Shape
+    convert: Callable[[str], Any]
+    required: bool
+    default: Any
+    choices: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """As shown in a usage line: ``<required>``, ``[optional]``, ``[more...]``."""
+        name = "|".join(self.choices) if self.choices else self.name
+        name += "..." if self.shape is not _Shape.WORD else ""
+        return f"<{name}>" if self.required else f"[{name}]"
+
+
+class Command:
+    """A command as it was declared, bound to its component.
+
+    ``parse`` turns the words of a message into arguments: positional parameters take a word each (``str``, ``int``,
+    ``float``, ``Literal``), ``*args`` the remaining words, a keyword-only parameter the rest of the line.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        name: str,
+        aliases: Iterable[str],
+        role: Role,
+        cooldown_s: float,
+        guards: Iterable[Guard],
+        even_paused: bool,
+    ) -> None:
+        self.handler = handler
+        self.name = name
+        self.aliases = tuple(aliases)
+        self.role = role
+        self.cooldown_s = cooldown_s
+        self.guards = tuple(guards)
+        #: True for the one or two commands that a paused channel still obeys.
+        self.even_paused = even_paused
+        self.help = inspect.getdoc(handler) or ""
+        self.parameters = _parameters(handler)
+
+    def __repr__(self) -> str:
+        return f"<Command {self.name} role={self.role.name.lower()}>"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, then its aliases."""
+        return (self.name, *self.aliases)
+
+    def usage(self, prefix: str) -> str:
+        """One line: ``!death [how...]``."""
+        return " ".join([f"{prefix}{self.name}", *(parameter.usage for parameter in self.parameters)])
+
+    def parse(self, line: str) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments for the handler; raises :class:`UsageError` without words of its own if they do not fit."""
+        positional: list[Any] = []
+        keywords: dict[str, Any] = {}
+        rest = line.strip()
+        for parameter in self.parameters:
+            match parameter.shape:
+                case _Shape.WORD:
+                    word, _, rest = rest.partition(" ")
+                    rest = rest.lstrip()
+                    positional.append(_convert(parameter, word))
+                case _Shape.REST_OF_WORDS:
+                    positional.extend(_convert(parameter, word) for word in rest.split())
+                    rest = ""
+                case _Shape.REST_OF_LINE:
+                    keywords[parameter.name] = _convert(parameter, rest)
+                    rest = ""
+        return positional, keywords
+
+
+class Listener(typing.NamedTuple):
+    """A method that wants to see events of a kind."""
+
+    event: str
+    handler: Handler
+
+
+class Component:
+    """Base of all components; see the module's docstring."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, member in vars(cls).items():
+            if hasattr(member, "__byte_command__") and not inspect.iscoroutinefunction(member):
+                raise ComponentError(f"{cls.__qualname__}.{name}: a command must be `async def`")
+
+    async def component_load(self) -> None:
+        """Called once when the component is added."""
+
+    async def component_teardown(self) -> None:
+        """Called once when the bot stops or the component is removed."""
+
+    def declared_commands(self) -> list[Command]:
+        """Its commands, in the order of their declaration, bound to this object."""
+        guards = [method for method in self._members("__byte_guard__")]
+        return [
+            Command(method, **{**declared, "guards": [*guards, *declared["guards"]]})
+            for method in self._members("__byte_command__")
+            for declared in [method.__byte_command__]
+        ]
+
+    def declared_listeners(self) -> list[Listener]:
+        """Its listeners, in the order of their declaration, bound to this object."""
+        return [Listener(method.__byte_listener__, method) for method in self._members("__byte_listener__")]
+
+    def _members(self, mark: str) -> list[Any]:
+        names = dict.fromkeys(
+            name for cls in reversed(type(self).__mro__) for name, member in vars(cls).items() if hasattr(member, mark)
+        )
+        return [getattr(self, name) for name in names if hasattr(getattr(self, name), mark)]
+
+
+def command(
+    name: str = "",
+    *,
+    aliases: Iterable[str] = (),
+    role: str | Role = "everyone",
+    cooldown_s: float = 0.0,
+    guards: Iterable[Guard] = (),
+    even_paused: bool = False,
+) -> Callable[[HandlerT], HandlerT]:
+    """Make a method of a component a chat command.
+
+    Args:
+        name: what is typed after the prefix; the method's name if left out. Case does not matter.
+        aliases: other names.
+        role: the least role that may use it: everyone, subscriber, vip, moderator, broadcaster, owner.
+        cooldown_s: seconds during which a second use in the same channel is passed over.
+        guards: called with the context; the command is passed over if one returns False.
+        even_paused: the command works while the channel is paused.
+    """
+
+    def mark(method: HandlerT) -> HandlerT:
+        method.__byte_command__ = {  # type: ignore[attr-defined]  # a mark on the function, read by Component
+            "name": (name or method.__name__).lower(),
+            "aliases": tuple(alias.lower() for alias in aliases),
+            "role": role if isinstance(role, Role) else _role(role, method.__qualname__),
+            "cooldown_s": cooldown_s,
+            "guards": tuple(guards),
+            "even_paused": even_paused,
+        }
+        return method
+
+    return mark
+
+
+def listener(event: str = "message") -> Callable[[HandlerT], HandlerT]:
+    """Make a method of a component see every event of a kind: ``message``, ``notice`` or ``unknown_command``."""
+    if event not in EVENTS:
+        raise ComponentError(f"no event is called {event!r}; there are: {', '.join(EVENTS)}")
+
+    def mark(method: HandlerT) -> HandlerT:
+        method.__byte_listener__ = event  # type: ignore[attr-defined]  # a mark, read by Component
+        return method
+
+    return mark
+
+
+def guard(method: HandlerT) -> HandlerT:
+    """Make a method (``def (self, ctx) -> bool``, async or not) decide about every command of its component."""
+    method.__byte_guard__ = True  # type: ignore[attr-defined]  # a mark, read by Component
+    return method
+
+
+def _role(name: str, where: str) -> Role:
+    try:
+        return Role[name.upper()]
+    except KeyError:
+        names = ", ".join(role.name.lower() for role in Role)
+        raise ComponentError(f"{where}: no role is called {name!r}; there are: {names}") from None
+
+
+def _parameters(handler: Handler) -> tuple[Parameter, ...]:
+    hints = typing.get_type_hints(handler)
+    parameters = list(inspect.signature(handler).parameters.values())
+    if not parameters:
+        raise ComponentError(f"{handler.__qualname__} needs a parameter for the context")
+    return tuple(_parameter(handler, parameter, hints) for parameter in parameters[1:])
+
+
+def _parameter(handler: Handler, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Parameter:
+    convert, choices = _converter(handler, parameter.name, hints.get(parameter.name, str))
+    shape = {
+        inspect.Parameter.POSITIONAL_OR_KEYWORD: _Shape.WORD,
+        inspect.Parameter.VAR_POSITIONAL: _Shape.REST_OF_WORDS,
+        inspect.Parameter.KEYWORD_ONLY: _Shape.REST_OF_LINE,
+    }.get(parameter.kind)
+    if shape is None:
+        raise ComponentError(f"{handler.__qualname__}: {parameter.name} cannot be a parameter of a command")
+    required = parameter.default is inspect.Parameter.empty and shape is not _Shape.REST_OF_WORDS
+    return Parameter(parameter.name, shape, convert, required, parameter.default, choices)
+
+
+def _converter(handler: Handler, name: str, hint: Any) -> tuple[Callable[[str], Any], tuple[str, ...]]:
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        hints = [part for part in typing.get_args(hint) if part is not type(None)]
+        hint = hints[0] if len(hints) == 1 else hint
+    if hint in (str, int, float):
+        return hint, ()
+    if typing.get_origin(hint) is Literal:
+        choices = typing.get_args(hint)
+        if all(isinstance(choice, str) for choice in choices):
+            return str.lower, choices
+    raise ComponentError(
+        f"{handler.__qualname__}: {name} must be str, int, float or Literal of strings, not {hint!r}"
+    )
+
+
+def _convert(parameter: Parameter, word: str) -> Any:
+    if not word:
+        if parameter.required:
+            raise UsageError("")
+        return parameter.default
+    try:
+        value = parameter.convert(word)
+    except ValueError:
+        raise UsageError("") from None
+    if parameter.choices and value not in parameter.choices:
+        raise UsageError("")
+    return value

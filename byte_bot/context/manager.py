@@ -1,0 +1,269 @@
+"""ContextManager: the contexts of all channels in RAM, and when they get there.
+
+``await manager.get(channel_id)``:
+
+* in RAM: returned without a suspension;
+* known to the local snapshot: put into RAM and returned at once, the load goes on behind it;
+* never seen: one load is asked for (callers share it) and the caller may wait for it with
+  :meth:`ChannelContext.first_load`; the chat path does so once, for at most ``load_hold_s``.
+
+Channels are preloaded in bulk at boot and when Twitch names their id on JOIN. A context idle for ``context_idle_s`` is
+evicted, only when every row of it is clean and the journal has its snapshot.
+
+Threads: everything here belongs to the main loop, which is injected with :meth:`ContextManager.bind_loop`. Other
+threads go through :mod:`byte_bot.context.bridge`. Only :meth:`ChannelContext._touch` may be called from anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from byte_bot.context.stream_context import ChannelConfig, StreamContext
+from byte_bot.errors import StateError
+from byte_bot.persistence.layer import PersistenceLayer
+from byte_bot.persistence.operations import Operation, RowKey
+from byte_bot.persistence.row import CONFIG_TABLE, Row
+from byte_bot.persistence.state import ChannelState, StateSpec, StateT
+
+#: Seconds between two looks for contexts to evict.
+EVICTION_PERIOD_S = 60.0
+
+
+class ChannelContext:
+    """One channel in RAM: its typed states, its lock, and the transaction on them.
+
+    ``lock`` serialises everything that changes the channel: handlers, and calls from other threads.
+    """
+
+    def __init__(self, manager: ContextManager, channel_id: str, login: str) -> None:
+        self._manager = manager
+        self.channel_id = channel_id
+        self.login = login
+        self.lock = asyncio.Lock()
+        self.used_at_s = 0.0
+        self.loaded = asyncio.Event()
+        #: True if the first load still has to be waited for by the chat path.
+        self.hold_first = False
+        #: Loop times of the last use of a command, for cooldowns.
+        self.cooldowns: dict[str, float] = {}
+        self._used: dict[Row, None] = {}
+        self._staged: list[tuple[Row, list[Operation]]] = []
+        self._gate = 0
+
+    def __repr__(self) -> str:
+        return f"<ChannelContext {self.channel_id} {self.login!r}>"
+
+    @property
+    def stream(self) -> StreamContext:
+        """What is known about the stream."""
+        return self.state(StreamContext)
+
+    @property
+    def config(self) -> ChannelConfig:
+        """The channel's row of ``channels_config``."""
+        return self.state(ChannelConfig)
+
+    def state(self, cls: type[StateT]) -> StateT:
+        """The channel's value of a state class, in RAM; what is changed in it is recorded at the next commit."""
+        spec = self._manager.spec(cls)
+        owner = self.login if spec.table == CONFIG_TABLE else self.channel_id
+        row = self._manager.layer.row(RowKey(spec.table, owner, spec.key))
+        state = row.typed(spec, cls)
+        self._used[row] = None
+        return state
+
+    def use(self, row: Row) -> None:
+        """Have the next stage look at ``row`` too."""
+        self._used[row] = None
+
+    def mark_assigned(self, cls: type[ChannelState], assigned: tuple[str, str | None]) -> None:
+        """An ``Add`` field was given an absolute value, which discards earlier adds."""
+        spec = self._manager.spec(cls)
+        self._manager.layer.row(RowKey(spec.table, self.channel_id, spec.key)).assigned.append(assigned)
+
+    def begin(self) -> None:
+        """Open a transaction: bases that arrive wait until :meth:`end`."""
+        self._manager.layer.begin(self.channel_id, self.login)
+
+    def end(self) -> None:
+        """Close the transaction."""
+        self._manager.layer.end(self.channel_id, self.login)
+
+    def stage(self, op_id: str) -> None:
+        """Turn what changed since the last stage into operations, to be recorded by :meth:`seal`.
+
+        Raises:
+            StateError: a value cannot be stored; everything since the last stage was rolled back.
+        """
+        layer = self._manager.layer
+        at_s = int(layer.clock.unix())
+        try:
+            for row in self._used:
+                row.prepare()
+        except StateError:
+            self.rollback()
+            raise
+        for row in self._used:
+            self._staged.append((row, row.commit(layer.epoch, op_id, at_s)))
+        self._used = {}
+
+    def seal(self, message_id: str = "") -> int:
+        """Journal everything staged as one record; the sequence number that replies of this channel must wait for."""
+        staged, self._staged = self._staged, []
+        self._gate = self._manager.layer.record(staged, message_id) or self._gate
+        return self._gate
+
+    def rollback(self) -> None:
+        """Put every value back to what it was at the last stage."""
+        for row in self._used:
+            row.rollback()
+        self._used = {}
+
+    @property
+    def gate(self) -> int:
+        """The journal's sequence number of the channel's last change."""
+        return self._gate
+
+    async def first_load(self, hold_s: float) -> None:
+        """Wait once for the first load of a channel never seen before, at most ``hold_s`` seconds."""
+        if not self.hold_first:
+            return
+        self.hold_first = False
+        try:
+            async with asyncio.timeout(hold_s):
+                await self.loaded.wait()
+        except TimeoutError:
+            return
+
+    def _touch(self) -> None:
+        """Record what was changed in the context's states outside a transaction, and have it saved.
+
+        Works from any thread. On the main loop: at once, or after the open transaction. From another thread: the main
+        loop does it. Before the main loop is bound: when it is.
+        """
+        self._manager.touch(self)
+
+
+class ContextManager:
+    """See the module's docstring.
+
+    Args:
+        layer: rows and their persistence.
+        context_idle_s: seconds without use after which a clean context leaves RAM.
+    """
+
+    def __init__(self, layer: PersistenceLayer, *, context_idle_s: float = 7200.0) -> None:
+        self.layer = layer
+        self._context_idle_s = context_idle_s
+        self._contexts: dict[str, ChannelContext] = {}
+        self._specs: dict[type[ChannelState], StateSpec] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._touched_early: dict[ChannelContext, None] = {}
+        layer.on_loaded = self._loaded
+
+    def bind_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Inject the main loop; contexts touched before are recorded and loaded now."""
+        self._loop = loop
+        early, self._touched_early = self._touched_early, {}
+        for context in early:
+            self._record_touch(context)
+        for channel_id, context in self._contexts.items():
+            if not context.loaded.is_set():
+                self.layer.request_load(channel_id)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The main loop, None before :meth:`bind_loop`."""
+        return self._loop
+
+    def spec(self, cls: type[ChannelState]) -> StateSpec:
+        """The class's table, key, rules and defaults; worked out once."""
+        spec = self._specs.get(cls)
+        if spec is None:
+            spec = self._specs[cls] = StateSpec(cls)
+        return spec
+
+    async def get(self, channel_id: str, login: str = "") -> ChannelContext:
+        """The channel's context; see the module's docstring. Never waits for the database."""
+        return self.obtain(channel_id, login)
+
+    def obtain(self, channel_id: str, login: str = "") -> ChannelContext:
+        """:meth:`get` for code that cannot await."""
+        context = self._contexts.get(channel_id)
+        if context is None:
+            context = self._contexts[channel_id] = ChannelContext(self, channel_id, login)
+            context.hold_first = not self.layer.restore_snapshot(channel_id) and self.layer.has_database
+            self.layer.request_load(channel_id)
+        if login and login != context.login:
+            context.login = login
+        if self._loop is not None:
+            context.used_at_s = self._loop.time()
+        return context
+
+    def preload(self, channel_ids: Iterable[str]) -> None:
+        """Have these channels loaded before they are needed."""
+        for channel_id in channel_ids:
+            self.obtain(channel_id)
+
+    def get_active_channels(self) -> tuple[str, ...]:
+        """The ids of the channels whose contexts are in RAM."""
+        return tuple(self._contexts)
+
+    def touch(self, context: ChannelContext) -> None:
+        """See :meth:`ChannelContext._touch`."""
+        loop = self._loop
+        if loop is None:
+            self._touched_early[context] = None
+            return
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is loop:
+            self._record_touch(context)
+        else:
+            loop.call_soon_threadsafe(self._record_touch, context)
+
+    def _record_touch(self, context: ChannelContext) -> None:
+        for row in [*self.layer.rows_of(context.channel_id).values(), *self.layer.rows_of(context.login).values()]:
+            context.use(row)
+        self.layer.when_idle(context.channel_id, lambda: self._commit_touch(context))
+
+    def _commit_touch(self, context: ChannelContext) -> None:
+        context.stage(f"touch-{self.layer.next_serial()}")
+        context.seal()
+
+    def _loaded(self, channel_id: str) -> None:
+        context = self._contexts.get(channel_id)
+        if context is not None:
+            context.loaded.set()
+            context.hold_first = False
+
+    async def run_eviction(self) -> None:
+        """Every minute, evict what has been idle for long and is clean; until cancelled."""
+        while True:
+            await asyncio.sleep(EVICTION_PERIOD_S)
+            self.evict_idle(asyncio.get_running_loop().time())
+
+    def evict_idle(self, now_s: float) -> int:
+        """Evict contexts idle since before ``now_s - context_idle_s``; how many left RAM."""
+        idle = [
+            context
+            for context in self._contexts.values()
+            if now_s - context.used_at_s >= self._context_idle_s and self._evictable(context)
+        ]
+        for context in idle:
+            self.layer.forget(list(self.layer.rows_of(context.channel_id)))
+            del self._contexts[context.channel_id]
+        self.layer.telemetry.count("contexts_evicted", len(idle))
+        return len(idle)
+
+    def _evictable(self, context: ChannelContext) -> bool:
+        rows = self.layer.rows_of(context.channel_id).values()
+        return (
+            not context.lock.locked()
+            and context.loaded.is_set()
+            and not any(row.dirty or row.changed() for row in rows)
+            and self.layer.journal.committed(context.gate)
+        )

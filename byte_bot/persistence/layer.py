@@ -1,0 +1,310 @@
+"""PersistenceLayer: the rows in RAM, and the three tasks that keep the database in step with them.
+
+How it works
+------------
+* Rows live here by key. The chat path changes them in RAM and calls :meth:`record`, which journals the operations and
+  marks the rows dirty; it never waits.
+* :meth:`run` owns the tasks: the journal's commits, the writer (:mod:`byte_bot.persistence.writer`), and the loader,
+  which reads what is missing, up to 100 channels a request. All of them share one :class:`Link`.
+* The **epoch** is taken from the database only, before the first load that counts. A load made under an older epoch
+  is thrown away. After taking it: load, rebase, re-stamp in the journal, write.
+* While a channel's transaction is open (:meth:`begin` … :meth:`end`), bases that arrive for its rows wait until it is
+  closed: a handler never sees its state change under it, and nothing of it is lost.
+
+Left out: which channels exist (:mod:`byte_bot.persistence.boot`) and what a channel's context is
+(:mod:`byte_bot.context.manager`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from byte_bot.clock import Clock
+from byte_bot.errors import DatabaseError, DatabasePaused
+from byte_bot.persistence.journal import (
+    EpochTaken,
+    Handled,
+    Journal,
+    JournalImage,
+    JournalStore,
+    Rebased,
+    Recorded,
+    Write,
+)
+from byte_bot.persistence.ledger import Ledger
+from byte_bot.persistence.link import Link
+from byte_bot.persistence.operations import ABSENT, Base, Operation, RowKey
+from byte_bot.persistence.row import CONFIG_TABLE, Row
+from byte_bot.persistence.store import DatabaseStore
+from byte_bot.persistence.supabase_store import LOAD_IDS_MAX
+from byte_bot.persistence.writer import Writer
+from byte_bot.telemetry import Telemetry
+
+#: Seconds after which a row that could not be read (a typo in the table editor) is read again.
+UNREADABLE_RETRY_S = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LayerParts:
+    """What the composition root gives to the layer; ``store`` is None without Supabase settings."""
+
+    store: DatabaseStore | None
+    link: Link
+    ledger: Ledger
+    journal: Journal
+    journal_store: JournalStore
+    clock: Clock
+    telemetry: Telemetry
+    holder: str
+    flush_interval_s: float = 2.0
+
+
+class PersistenceLayer:
+    """See the module's docstring. Belongs to the event loop."""
+
+    def __init__(self, parts: LayerParts) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self.link = parts.link
+        self.ledger = parts.ledger
+        self.journal = parts.journal
+        self.telemetry = parts.telemetry
+        self.clock = parts.clock
+        self.rows: dict[RowKey, Row] = {}
+        self._by_owner: dict[str, dict[RowKey, Row]] = {}
+        self.epoch = 0
+        #: Called after an epoch was taken: lists and refreshes made before it do not count.
+        self.on_epoch: Callable[[], None] | None = None
+        #: Called with a channel id when its load has been put into RAM.
+        self.on_loaded: Callable[[str], None] | None = None
+        self._serial = 0
+        self._seen_epoch = 0
+        self._epoch_lock = asyncio.Lock()
+        self._open: dict[str, int] = {}
+        self._deferred: dict[str, list[Callable[[], None]]] = {}
+        self._to_load: dict[str, None] = {}
+        self._load_wanted = asyncio.Event()
+        self.writer = Writer(self, parts.store, flush_interval_s=parts.flush_interval_s)
+
+    @property
+    def has_database(self) -> bool:
+        """False without Supabase settings: an outage without end."""
+        return self._store is not None
+
+    # ── rows and transactions ────────────────────────────────────────────────────────────────────────────────────
+
+    def row(self, key: RowKey) -> Row:
+        """The row in RAM, made empty and unloaded if it is not there."""
+        row = self.rows.get(key)
+        if row is None:
+            row = self.rows[key] = Row(key)
+            self._by_owner.setdefault(key.channel_id, {})[key] = row
+        return row
+
+    def rows_of(self, owner: str) -> dict[RowKey, Row]:
+        """The rows in RAM of one channel id (or of one login, for ``channels_config``)."""
+        return self._by_owner.get(owner, {})
+
+    def begin(self, *owners: str) -> None:
+        """A transaction on the rows of these owners (channel id, login) is open: bases wait."""
+        for owner in owners:
+            self._open[owner] = self._open.get(owner, 0) + 1
+
+    def end(self, *owners: str) -> None:
+        """The transaction is closed: what waited is put into RAM now."""
+        for owner in owners:
+            self._open[owner] -= 1
+            if not self._open[owner]:
+                del self._open[owner]
+                for apply in self._deferred.pop(owner, ()):
+                    apply()
+
+    def when_idle(self, owner: str, apply: Callable[[], None]) -> None:
+        """Call ``apply`` now, or at the end of the owner's open transaction."""
+        if owner in self._open:
+            self._deferred.setdefault(owner, []).append(apply)
+        else:
+            apply()
+
+    def base_waits(self, owner: str) -> bool:
+        """True if a base has arrived for one of the owner's rows and waits for its open transaction to end."""
+        return owner in self._deferred
+
+    def record(self, changes: Iterable[tuple[Row, list[Operation]]], message_id: str = "") -> int:
+        """Journal what a transaction did and mark its rows dirty; the sequence number for the gate, 0 if nothing."""
+        writes: list[Write] = []
+        now_s = asyncio.get_running_loop().time()
+        for row, operations in changes:
+            if operations:
+                writes.append(Recorded(row.key, operations))
+                self.ledger.mark(row.key, now_s)
+        if message_id:
+            writes.append(Handled(message_id))
+        if not writes:
+            return 0
+        self.writer.work_arrived()
+        return self.journal.append(writes)
+
+    # ── loads ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def request_load(self, channel_id: str) -> None:
+        """Read the channel's rows when the database can be asked; asking twice is asking once."""
+        if self._store is not None and channel_id not in self._to_load:
+            self._to_load[channel_id] = None
+            self._load_wanted.set()
+
+    def deliver(self, key: RowKey, base: Base, serial: int, *, authoritative: bool = False) -> None:
+        """Put a base into RAM, after the channel's open transaction if there is one."""
+        self.when_idle(key.channel_id, lambda: self._accept(key, base, serial, authoritative))
+
+    def _accept(self, key: RowKey, base: Base, serial: int, authoritative: bool) -> None:
+        row = self.row(key)
+        if row.loaded and not row.dirty and row.base == base:
+            return
+        was_unreadable = row.unreadable
+        now_s = int(self.clock.unix())
+        if not row.accept(base, self.epoch, serial, now_s=now_s, authoritative=authoritative):
+            if row.unreadable and row.unreadable != was_unreadable:
+                self._announce_unreadable(row)
+            return
+        if row.dirty:
+            self.ledger.mark(key, asyncio.get_running_loop().time())
+            self.writer.work_arrived()
+        else:
+            self.ledger.clear(key)
+        self.journal.append([Rebased(key, row.base, list(row.pending))])
+
+    def _announce_unreadable(self, row: Row) -> None:
+        _log.error(
+            "row_unreadable",
+            row="/".join(row.key),
+            why=row.unreadable,
+            what_to_do="correct the row in Supabase's table editor; until then it is not written, nothing is lost",
+        )
+        self.telemetry.event("row_unreadable", row="/".join(row.key), why=row.unreadable)
+        asyncio.get_running_loop().call_later(UNREADABLE_RETRY_S, self.request_load, row.key.channel_id)
+
+    async def _load_loop(self, store: DatabaseStore) -> None:
+        while True:
+            await self._load_wanted.wait()
+            self._load_wanted.clear()
+            while self._to_load:
+                await self._load_some(store, list(self._to_load)[:LOAD_IDS_MAX])
+
+    async def _load_some(self, store: DatabaseStore, channel_ids: list[str]) -> None:
+        try:
+            await self.ensure_epoch()
+            serial, epoch = self.next_serial(), self.epoch
+            found = await self.link.call(lambda: store.load_states(channel_ids))
+        except DatabaseError as error:
+            _log.debug("load_failed", channels=len(channel_ids), why=str(error))
+            return
+        if epoch != self.epoch:
+            return  # a new epoch was taken meanwhile: this load does not count, the next round asks again
+        self.telemetry.count("channels_loaded", len(channel_ids))
+        for channel_id in channel_ids:
+            self._to_load.pop(channel_id, None)
+        by_channel: dict[str, dict[RowKey, Base]] = {channel_id: {} for channel_id in channel_ids}
+        for key, base in found.items():
+            if key.channel_id in by_channel:
+                by_channel[key.channel_id][key] = base
+        for channel_id, bases in by_channel.items():
+            self._deliver_channel(channel_id, bases, serial)
+
+    def _deliver_channel(self, channel_id: str, bases: dict[RowKey, Base], serial: int) -> None:
+        """One channel's load: what came, and "no row" for what did not."""
+
+        def apply() -> None:
+            for key, base in bases.items():
+                self._accept(key, base, serial, False)
+            for key in [key for key in self._by_owner.get(channel_id, ()) if key not in bases]:
+                self._accept(key, ABSENT, serial, False)
+            if self.on_loaded:
+                self.on_loaded(channel_id)
+
+        self.when_idle(channel_id, apply)
+
+    def next_serial(self) -> int:
+        """The next number of the counter that orders loads and changes of bases."""
+        self._serial += 1
+        return self._serial
+
+    # ── epoch ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def ensure_epoch(self) -> int:
+        """This process's epoch, taken from the database if there is none yet; raises a :class:`DatabaseError`."""
+        store = self._store
+        if store is None:
+            raise DatabasePaused("no settings", "no database is configured", "set SUPABASE_URL and SUPABASE_KEY")
+        async with self._epoch_lock:
+            if not self.epoch:
+                epoch = await self.link.call(lambda: store.take_epoch(self._parts.holder, self._seen_epoch))
+                self.epoch = self._seen_epoch = max(epoch, self._seen_epoch)
+                self.journal.append([EpochTaken(epoch)])
+                self.telemetry.event("epoch", epoch=epoch)
+                _log.info("epoch_taken", epoch=epoch)
+                if self.on_epoch:
+                    self.on_epoch()
+        return self.epoch
+
+    def renew_epoch(self, database_epoch: int) -> None:
+        """The database does not know our epoch (a restored backup): take a new one and read everything dirty again."""
+        _log.warning("epoch_unknown_to_database", ours=self.epoch, database=database_epoch)
+        self.epoch = 0
+        for key, row in self.rows.items():
+            if row.loaded:
+                row.forget_base()
+                if row.key.table != CONFIG_TABLE and row.dirty:
+                    self.request_load(key.channel_id)
+
+    # ── start and stop ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def restore(self) -> JournalImage:
+        """Take over what the journal holds: pending operations, snapshots, the epoch; returns the image."""
+        image = self._parts.journal_store.read()
+        self._seen_epoch = image.epoch
+        now_s = asyncio.get_running_loop().time()
+        for key, stored in image.rows.items():
+            if not stored.pending:
+                continue
+            row = self.row(key)
+            if stored.base is not None:
+                row.accept(stored.base, 0, 0)
+            row.replayed(stored.pending)
+            self.ledger.mark(key, now_s)
+            if key.table != CONFIG_TABLE:
+                self.request_load(key.channel_id)
+        return image
+
+    def restore_snapshot(self, channel_id: str) -> bool:
+        """Put the channel's last known rows into RAM, to be shown until the load arrives; True if there were any."""
+        known = self._parts.journal_store.snapshot(channel_id)
+        for key, base in known.items():
+            row = self.row(key)
+            if not row.loaded:
+                row.accept(base, 0, 0)
+        return bool(known)
+
+    async def run(self) -> None:
+        """The layer's tasks, until cancelled; raises :class:`~byte_bot.errors.Fenced` when another process took over."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.journal.run(), name="journal")
+            if self._store is not None:
+                tasks.create_task(self.writer.run(), name="writer")
+                tasks.create_task(self._load_loop(self._store), name="loader")
+
+    def forget(self, keys: Iterable[RowKey]) -> None:
+        """Drop clean rows from RAM (eviction)."""
+        for key in keys:
+            assert not self.rows[key].dirty, f"a row with unsaved changes must stay in RAM: {key}"
+            del self.rows[key]
+            owned = self._by_owner[key.channel_id]
+            del owned[key]
+            if not owned:
+                del self._by_owner[key.channel_id]

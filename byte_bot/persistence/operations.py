@@ -1,0 +1,346 @@
+"""What was done to a row, as data: operations, and the one pure function that puts them on a base.
+
+Theory of operation
+-------------------
+A row in RAM is never "the value". It is ``rebase(base, operations)``: the last thing the database said, and what
+was done here since. The same function serves the late load, the replay after a crash, a human's edit in the table
+editor and a refused save, so all of them agree:
+
+* ``set field value``       the local value stays; it also discards every earlier ``add`` of the field
+* ``add field delta``       adds add up, whatever the base turns out to be (fields declared ``Add``)
+* ``put``/``drop`` of a key in a mapping; ``add`` of a key in a mapping of counters
+* ``append field items``    the newest ``cap`` items of a list stay (fields declared ``Recent``)
+
+Everything else comes from the base.
+
+Each operation carries a *stamp* ``(epoch, revision)``. It is **already contained** in a base iff the epochs are
+equal and its stamp is not newer: then the base was saved by this very process after the operation was made. A base
+of any other epoch was written before this process took its epoch, so it cannot contain the operation.
+
+A ``drop`` leaves a *tombstone* in the row: ``{field: {key: [epoch, revision, unix_s]}}``. A ``put`` or ``add`` that
+is older than the tombstone (a journal replayed by a machine that was away) loses against it: a late write cannot
+bring a deleted command back. Tombstones are purged after :data:`TOMBSTONE_AGE_S`, and each field keeps at most
+:data:`TOMBSTONES_MAX`, the newest. An operation whose epoch is 0 was made before any epoch was known, and counts as
+newer than every tombstone.
+
+Coalescing keeps the list of pending operations as small as the row itself, however long an outage lasts (P5): a
+newer operation absorbs an older one of the same field and key. It never reaches over the *boundary*, the revision
+of a save whose outcome is unknown: one operation on both sides of it would be contained by half.
+
+Left out: text merging, reordering of lists, and conflict flags; "newest wins" is the rule for everything not ``Add``.
+
+All values are plain data (dict, list, str, int, float, bool, None), as ``msgspec.to_builtins`` makes them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+#: Seconds a tombstone lives; 30 days, DESIGN section 3: longer than any journal lies about unreplayed.
+TOMBSTONE_AGE_S = 30 * 24 * 3600
+#: Tombstones a field keeps; chosen as 5 x the largest cap of a mapping (200), so that P5 holds under add/delete churn.
+TOMBSTONES_MAX = 1000
+
+Tombstones = dict[str, dict[str, list[int]]]
+
+
+class RowKey(NamedTuple):
+    """Which row: table, channel id (login for ``channels_config``) and component key ('' where there is none)."""
+
+    table: str
+    channel_id: str
+    key: str = ""
+
+
+class Stamp(NamedTuple):
+    """When an operation was made, comparable across processes: the writer's epoch, then the row's revision."""
+
+    epoch: int = 0
+    revision: int = 0
+
+
+NO_STAMP = Stamp()
+
+
+class Kind(enum.StrEnum):
+    """What an operation does."""
+
+    SET = "set"
+    ADD = "add"
+    PUT = "put"
+    DROP = "drop"
+    APPEND = "append"
+
+
+class Merge(enum.StrEnum):
+    """How a field of a state class meets a base that arrives late."""
+
+    NEWEST = "newest"  #: scalar, list or struct: the local value stays
+    ADD = "add"  #: number: deltas add up
+    MAPPING = "mapping"  #: dict: key by key, newest wins
+    ADD_MAPPING = "add_mapping"  #: dict of numbers: deltas add up key by key
+    RECENT = "recent"  #: list: what was appended here follows what was stored, newest ``cap`` stay
+
+
+class FieldRule(NamedTuple):
+    """The merge rule of one field; ``cap`` is the length of a ``RECENT`` list."""
+
+    merge: Merge
+    cap: int = 0
+
+
+class Operation(msgspec.Struct, frozen=True, array_like=True):
+    """One change of one field.
+
+    ``key`` is set for mappings only. ``value`` is the new value (set, put), the delta (add), the list of new items
+    (append) or None (drop). ``at_s`` is wall time in whole seconds, for the age of a tombstone. ``cap`` is the
+    length at which an append cuts.
+    """
+
+    kind: Kind
+    field: str
+    key: str | None
+    value: Any
+    stamp: Stamp
+    op_id: str = ""
+    at_s: int = 0
+    cap: int = 0
+
+
+class Base(msgspec.Struct, frozen=True):
+    """A row as the database last showed it.
+
+    ``data`` is the JSON of the stored object, None if there is no row. ``edit_no`` counts edits made by humans;
+    None if there is no row.
+    """
+
+    data: bytes | None = None
+    tombstones: Tombstones = {}
+    version: int = 1
+    epoch: int = 0
+    revision: int = 0
+    edit_no: int | None = None
+
+    @property
+    def stamp(self) -> Stamp:
+        """The stamp of the save that wrote it; ``(0, 0)`` for a row a human made or no row at all."""
+        return Stamp(self.epoch, self.revision)
+
+
+ABSENT = Base()
+
+
+class Rebased(NamedTuple):
+    """What :func:`rebase` returns: the value, its tombstones, and the operations that took effect."""
+
+    data: dict[str, Any]
+    tombstones: Tombstones
+    surviving: list[Operation]
+
+
+def is_contained(operation: Operation, base: Base) -> bool:
+    """True if ``base`` was saved by the operation's own epoch, at or after its revision."""
+    return operation.stamp.epoch == base.epoch and operation.stamp.revision <= base.revision
+
+
+def is_older(load: Base, known: Base) -> bool:
+    """True if ``load`` is an older sight of the row than ``known`` (an answer that was overtaken)."""
+    return (load.epoch, load.revision, load.edit_no or 0) < (known.epoch, known.revision, known.edit_no or 0)
+
+
+def rebase(
+    data: Mapping[str, Any], tombstones: Tombstones, operations: Iterable[Operation], *, now_s: int = 0
+) -> Rebased:
+    """Put ``operations``, oldest first, on a base's data.
+
+    Args:
+        data: the base's fields, complete with defaults; not modified.
+        tombstones: the base's tombstones; not modified.
+        operations: those not contained in the base.
+        now_s: wall time in seconds; tombstones older than :data:`TOMBSTONE_AGE_S` are purged. 0 purges nothing.
+    """
+    value = {name: _copy(item) for name, item in data.items()}
+    graves = {name: dict(keys) for name, keys in tombstones.items()}
+    surviving = [operation for operation in operations if _apply(value, graves, operation)]
+    return Rebased(value, _purged(graves, now_s), surviving)
+
+
+def _copy(value: Any) -> Any:
+    return type(value)(value) if isinstance(value, (dict, list)) else value
+
+
+def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> bool:
+    """Apply one operation in place; False if a newer tombstone beats it."""
+    field, key = operation.field, operation.key
+    if key is None:
+        _apply_to_field(data, operation)
+        return True
+    mapping = data.get(field)
+    if not isinstance(mapping, dict):
+        mapping = data[field] = {}
+    buried = graves.get(field, {})
+    if operation.kind is Kind.DROP:
+        mapping.pop(key, None)
+        graves.setdefault(field, {})[key] = [*operation.stamp, operation.at_s]
+        return True
+    if key in buried:
+        grave = Stamp(buried[key][0], buried[key][1])
+        if operation.stamp.epoch and operation.stamp < grave:
+            return False
+        del buried[key]
+    if operation.kind is Kind.ADD:
+        mapping[key] = _number(mapping.get(key, 0)) + operation.value
+    else:
+        mapping[key] = operation.value
+    return True
+
+
+def _apply_to_field(data: dict[str, Any], operation: Operation) -> None:
+    field = operation.field
+    if operation.kind is Kind.ADD:
+        data[field] = _number(data.get(field, 0)) + operation.value
+    elif operation.kind is Kind.APPEND:
+        before = data.get(field)
+        items = [*(before if isinstance(before, list) else ()), *operation.value]
+        data[field] = items[-operation.cap :]
+    else:
+        data[field] = operation.value
+
+
+def _number(value: Any) -> Any:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+
+
+def _purged(graves: Tombstones, now_s: int) -> Tombstones:
+    kept: Tombstones = {}
+    for field, keys in graves.items():
+        young = {key: grave for key, grave in keys.items() if not now_s or now_s - grave[2] < TOMBSTONE_AGE_S}
+        if len(young) > TOMBSTONES_MAX:
+            newest = sorted(young, key=lambda key: (young[key], key))[-TOMBSTONES_MAX:]
+            young = {key: young[key] for key in sorted(newest)}
+        if young:
+            kept[field] = young
+    return kept
+
+
+def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp = NO_STAMP) -> None:
+    """Add ``newer`` to the pending ``operations`` in place, absorbing what it makes superfluous.
+
+    Operations with a stamp at or below ``boundary`` in the boundary's epoch are left alone: a save that contained
+    them was sent and its outcome is unknown.
+    """
+    free = len(operations)
+    while free and not _is_frozen(operations[free - 1], boundary):
+        free -= 1
+    merged = newer
+    position = len(operations) - 1
+    while position >= free:
+        older = operations[position]
+        if older.field == merged.field and (merged.key is None or older.key == merged.key):
+            combined = _absorb(older, merged)
+            if combined is not None:
+                merged = combined
+                del operations[position]
+        position -= 1
+    operations.append(merged)
+
+
+def _is_frozen(operation: Operation, boundary: Stamp) -> bool:
+    return operation.stamp.epoch == boundary.epoch and operation.stamp.revision <= boundary.revision
+
+
+def _absorb(older: Operation, newer: Operation) -> Operation | None:
+    """One operation with the effect of both, stamped like the newer; None if they must both stay."""
+    if newer.kind in (Kind.SET, Kind.PUT, Kind.DROP):
+        return newer
+    if newer.kind is Kind.ADD and older.kind in (Kind.ADD, Kind.SET, Kind.PUT):
+        return msgspec.structs.replace(newer, kind=older.kind, value=_number(older.value) + newer.value)
+    if newer.kind is Kind.APPEND and older.kind is Kind.APPEND:
+        return msgspec.structs.replace(newer, value=[*older.value, *newer.value][-newer.cap :])
+    if newer.kind is Kind.APPEND and older.kind is Kind.SET and isinstance(older.value, list):
+        return msgspec.structs.replace(
+            newer, kind=Kind.SET, value=[*older.value, *newer.value][-newer.cap :], cap=0
+        )
+    return None
+
+
+class Change(NamedTuple):
+    """A difference between two values of a row, not yet stamped: kind, field, key, value, cap."""
+
+    kind: Kind
+    field: str
+    key: str | None
+    value: Any
+    cap: int = 0
+
+    def stamped(self, stamp: Stamp, op_id: str, at_s: int) -> Operation:
+        """The operation that makes this change at ``stamp``."""
+        return Operation(self.kind, self.field, self.key, self.value, stamp, op_id, at_s, self.cap)
+
+
+def diff(
+    rules: Mapping[str, FieldRule],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    assigned: Sequence[tuple[str, str | None]] = (),
+) -> list[Change]:
+    """The changes that turn ``before`` into ``after``, in the order of ``rules``.
+
+    Args:
+        rules: merge rule per field.
+        before, after: complete values, as plain data.
+        assigned: ``(field, key)`` pairs of ``Add`` fields that were given an absolute value (``!count x =5``): they
+            become a set or put even where the value did not change, since it must discard earlier adds.
+    """
+    changes: list[Change] = []
+    for field, rule in rules.items():
+        old, new = before[field], after[field]
+        absolute = [key for name, key in assigned if name == field]
+        if old == new and not absolute and type(old) is type(new):
+            continue
+        changes.extend(_field_changes(field, rule, old, new, absolute))
+    return changes
+
+
+def _field_changes(
+    field: str, rule: FieldRule, old: Any, new: Any, absolute: Sequence[str | None]
+) -> Iterable[Change]:
+    match rule.merge:
+        case Merge.ADD if not absolute:
+            yield Change(Kind.ADD, field, None, new - old)
+        case Merge.MAPPING | Merge.ADD_MAPPING:
+            yield from _mapping_changes(field, rule, old, new, absolute)
+        case Merge.RECENT if (added := _appended(old, new)) is not None:
+            yield Change(Kind.APPEND, field, None, added, rule.cap)
+        case _:
+            yield Change(Kind.SET, field, None, new)
+
+
+def _mapping_changes(
+    field: str, rule: FieldRule, old: dict[str, Any], new: dict[str, Any], absolute: Sequence[str | None]
+) -> Iterable[Change]:
+    for key in old:
+        if key not in new:
+            yield Change(Kind.DROP, field, key, None)
+    for key, value in new.items():
+        if key in absolute:
+            yield Change(Kind.PUT, field, key, value)
+        elif key in old and old[key] == value:
+            continue
+        elif rule.merge is Merge.ADD_MAPPING:
+            yield Change(Kind.ADD, field, key, value - old.get(key, 0))
+        else:
+            yield Change(Kind.PUT, field, key, value)
+
+
+def _appended(old: list[Any], new: list[Any]) -> list[Any] | None:
+    """The items appended to ``old`` (whose oldest may have been cut) to make ``new``; None if it is not an append."""
+    for added in range(len(new) + 1):
+        kept = len(new) - added
+        if kept <= len(old) and new[:kept] == old[len(old) - kept :]:
+            return new[kept:] if added else None
+    return None

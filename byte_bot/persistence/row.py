@@ -1,0 +1,369 @@
+"""One row in RAM: its base, what was done since, and the typed value that components see.
+
+Life of a row::
+
+    unloaded ──(base arrives)──▶ clean ──(commit)──▶ dirty ──(frozen for a save)──▶ sent ──(acknowledged)──▶ clean
+        └──────(commit)──▶ dirty, unloaded: never sent until its base has arrived
+
+* :meth:`Row.commit` compares the value's encoding with the last one and turns the difference into operations.
+* :meth:`Row.freeze` gives what a save sends. Until an answer says what became of it, the same revision and content
+  are sent again, and operations up to it are not coalesced with newer ones: a base read meanwhile may or may not
+  contain it, and must be able to say so (see :mod:`byte_bot.persistence.operations`).
+* :meth:`Row.accept` takes a base from a load, a refused save or the local snapshot, and rebases.
+
+A base that does not fit the state class (a typo in the table editor, a newer program's row) is *unreadable*: the row
+stays unloaded, so it is never sent, and nothing of the human's is overwritten; RAM goes on with defaults and the
+local operations, which stay in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from byte_bot.errors import StateError
+from byte_bot.persistence.operations import (
+    ABSENT,
+    Base,
+    Change,
+    Operation,
+    RowKey,
+    Stamp,
+    Tombstones,
+    coalesce,
+    diff,
+    is_contained,
+    is_older,
+    rebase,
+)
+from byte_bot.persistence.state import ChannelState, StateSpec, StateT
+
+CONFIG_TABLE = "channels_config"
+
+
+class Sent(NamedTuple):
+    """A save on its way: what would become the base if it is acknowledged, and the JSON object that was sent."""
+
+    base: Base
+    payload: dict[str, Any]
+
+
+class Row:
+    """One row of one channel; belongs to the event loop, not thread-safe."""
+
+    __slots__ = (
+        "_encoded",
+        "_prepared",
+        "_spec",
+        "_state",
+        "assigned",
+        "base",
+        "key",
+        "loaded",
+        "pending",
+        "refused",
+        "revision",
+        "sent",
+        "serial",
+        "unreadable",
+    )
+
+    def __init__(self, key: RowKey) -> None:
+        self.key = key
+        self.base = ABSENT
+        #: False until a base of this process's epoch has arrived: a row without it is never sent.
+        self.loaded = False
+        self.pending: list[Operation] = []
+        self.revision = 0
+        self.sent: Sent | None = None
+        #: The layer's counter at the last change of the base; a load that was asked earlier is ignored.
+        self.serial = 0
+        self.unreadable = ""
+        #: The revision the server refused as invalid (a dead letter); a newer one retires it.
+        self.refused = 0
+        self.assigned: list[tuple[str, str | None]] = []
+        self._spec: StateSpec | None = None
+        self._state: ChannelState | None = None
+        self._encoded: dict[str, bytes] = {}
+        self._prepared: dict[str, bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Row {'/'.join(self.key)} loaded={self.loaded} pending={len(self.pending)}>"
+
+    @property
+    def dirty(self) -> bool:
+        """True if something was done here that no acknowledged save contains."""
+        return bool(self.pending)
+
+    @property
+    def sendable(self) -> bool:
+        """True if a save may contain this row: it has changes, and its base is loaded and readable."""
+        return (
+            bool(self.pending)
+            and self.loaded
+            and not self.unreadable
+            and self._spec is not None
+            and (self.revision > self.refused or self.sent is not None)
+        )
+
+    def view(self, spec: StateSpec) -> ChannelState:
+        """The typed value, in RAM; the same object as long as the row lives."""
+        if self._state is None:
+            self._spec = spec
+            self._materialise()
+        return cast(ChannelState, self._state)
+
+    def typed(self, spec: StateSpec, cls: type[StateT]) -> StateT:
+        """:meth:`view` with the class's own type; raises :class:`StateError` if another class uses the key."""
+        state = self.view(spec)
+        if not isinstance(state, cls):
+            raise StateError(
+                f"two state classes share the key {self.key.key!r}: {type(state).__qualname__} and "
+                f"{cls.__qualname__}; give one of them another key"
+            )
+        return state
+
+    def commit(self, epoch: int, op_id: str, at_s: int) -> list[Operation]:
+        """Record what changed in the value since the last commit; the stamped operations, [] if nothing did.
+
+        What :meth:`prepare` found is used if it was called just before: it says beforehand whether all rows of a
+        transaction can be stored.
+        """
+        if self._state is None or self._spec is None:
+            return []
+        encoded = self._prepared if self._prepared is not None else self._encode_changed()
+        self._prepared = None
+        changes = self._changes(encoded)
+        self.assigned = []
+        self._encoded.update(encoded)
+        if not changes:
+            return []
+        self.revision += 1
+        stamp = Stamp(epoch, self.revision)
+        operations = [change.stamped(stamp, op_id, at_s) for change in changes]
+        for operation in operations:
+            coalesce(self.pending, operation, boundary=self.boundary)
+        return operations
+
+    def _encode_changed(self) -> dict[str, bytes]:
+        """The new encodings of the fields that differ from the last commit; cuts ``Recent`` lists to their cap."""
+        assert self._spec is not None
+        changed = {}
+        for name, rule in self._spec.rules.items():
+            value = getattr(self._state, name)
+            if rule.cap and len(value) > rule.cap:
+                del value[: len(value) - rule.cap]
+            encoded = _encode(self._spec, name, value)
+            if encoded != self._encoded[name]:
+                changed[name] = encoded
+        return changed
+
+    def _changes(self, encoded: Mapping[str, bytes]) -> list[Change]:
+        """The differences in the fields of ``encoded`` and in those that were assigned; checks their types."""
+        assert self._spec is not None
+        touched = {
+            **encoded,
+            **{name: self._encoded[name] for name, _ in self.assigned if name not in encoded},
+        }
+        if not touched:
+            return []
+        before = {name: msgspec.json.decode(self._encoded[name]) for name in touched}
+        after = {name: msgspec.json.decode(data) for name, data in touched.items()}
+        rules = {name: rule for name, rule in self._spec.rules.items() if name in touched}
+        return diff(rules, before, after, self.assigned)
+
+    @property
+    def boundary(self) -> Stamp:
+        """The stamp of the save whose outcome is unknown; (0, 0) if there is none."""
+        return self.sent.base.stamp if self.sent else Stamp()
+
+    def changed(self) -> bool:
+        """True if the value differs from the last commit, without recording anything."""
+        return self._state is not None and (bool(self.assigned) or bool(self._encode_changed()))
+
+    def prepare(self) -> None:
+        """Encode what changed, for the commit that follows at once.
+
+        Raises:
+            StateError: the value as it is now cannot be stored.
+        """
+        if self._state is None or self._spec is None:
+            return
+        encoded = self._encode_changed()
+        for name, data in encoded.items():
+            self._spec.check_field(name, msgspec.json.decode(data))
+        self._prepared = encoded
+
+    def rollback(self) -> None:
+        """Put the value back to what it was at the last commit, in the same object."""
+        self.assigned = []
+        self._prepared = None
+        if self._state is not None and self._spec is not None:
+            self._fill({name: msgspec.json.decode(data) for name, data in self._encoded.items()})
+
+    def freeze(self, epoch: int, now_s: int) -> Sent:
+        """What a save sends for this row; the same again until :meth:`acknowledged` or :meth:`accept` settle it."""
+        assert self.sendable, f"a row without a base must never be sent: {self!r}"
+        if self.sent is None:
+            self.sent = self._frozen(epoch, now_s)
+        return self.sent
+
+    def refuse(self) -> None:
+        """The server will never take this content: leave it out until a newer revision replaces it."""
+        assert self.sent is not None, f"a refusal without a save: {self!r}"
+        self.refused = self.sent.base.revision
+        self.sent = None
+
+    def unfreeze(self) -> None:
+        """The last save surely never reached the database: the next one may carry newer changes."""
+        self.sent = None
+
+    def acknowledged(self, serial: int) -> None:
+        """The database has what was sent: it is the base now."""
+        assert self.sent is not None, f"an acknowledgement without a save: {self!r}"
+        self.base = self.sent.base
+        self.serial = serial
+        self.sent = None
+        self.pending = [operation for operation in self.pending if not is_contained(operation, self.base)]
+
+    def accept(
+        self, base: Base, epoch: int, serial: int, *, now_s: int = 0, authoritative: bool = False
+    ) -> bool:
+        """Take a base that was read from the database and put the local operations on it.
+
+        Args:
+            base: the row as the database showed it; :data:`ABSENT` if there is none.
+            epoch: this process's epoch, 0 if it has none yet (a snapshot's base: it is shown, never sent over).
+            serial: the layer's counter when the read was asked for.
+            now_s: wall time in seconds, for the age of tombstones.
+            authoritative: the answer to our own save, which cannot have been overtaken.
+
+        Returns:
+            False if the base was ignored: RAM already knows a newer one.
+        """
+        if not authoritative and self.loaded and (serial < self.serial or is_older(base, self.base)):
+            return False
+        if self._spec is not None and not self._readable(base):
+            return False
+        self.base = base
+        self.serial = serial
+        # Never below what is stored: a row that was evicted and comes back would else stamp its changes as contained.
+        self.revision = max(self.revision, base.revision)
+        self.loaded = self.loaded or epoch > 0
+        if self.sent is not None and (authoritative or self._settles(base, epoch)):
+            self.sent = None
+        self.pending = [operation for operation in self.pending if not is_contained(operation, base)]
+        self._drop_buried()
+        if epoch:
+            self._restamp(epoch)
+        if self._spec is not None:
+            self._materialise()
+        return True
+
+    def _settles(self, base: Base, epoch: int) -> bool:
+        """True if ``base`` tells what became of the save on its way: contained, or fenced off by a newer epoch."""
+        assert self.sent is not None
+        sent = self.sent.base
+        contained = sent.epoch == base.epoch and sent.revision <= base.revision
+        return contained or (epoch > 0 and sent.epoch != epoch)
+
+    def forget_base(self) -> None:
+        """A new epoch: what RAM knows of the database may be out of date, so nothing is sent until it is read."""
+        self.loaded = False
+
+    def replayed(self, operations: Sequence[Operation]) -> None:
+        """Take over the pending operations of an earlier process, from the journal."""
+        self.pending = [*operations, *self.pending]
+        self.revision = max([self.revision, *(operation.stamp.revision for operation in operations)])
+        if self._spec is not None:
+            self._materialise()
+
+    def _readable(self, base: Base) -> bool:
+        assert self._spec is not None
+        try:
+            self._spec.complete(base)
+        except StateError as error:
+            self.unreadable = str(error)
+            return False
+        self.unreadable = ""
+        return True
+
+    def _drop_buried(self) -> None:
+        """Remove the operations that lose against a newer tombstone of the base."""
+        if self.base.tombstones:
+            self.pending = rebase({}, self.base.tombstones, self.pending).surviving
+
+    def _restamp(self, epoch: int) -> None:
+        stamped = []
+        for operation in self.pending:
+            if operation.stamp.epoch != epoch:
+                self.revision += 1
+                operation = msgspec.structs.replace(operation, stamp=Stamp(epoch, self.revision))
+            stamped.append(operation)
+        self.pending = stamped
+
+    def _rebased(self, now_s: int = 0) -> tuple[dict[str, Any], Tombstones]:
+        assert self._spec is not None
+        value = rebase(self._spec.complete(self.base), self.base.tombstones, self.pending, now_s=now_s)
+        return value.data, value.tombstones
+
+    def _materialise(self) -> None:
+        """Make the typed value from base and operations, in the object that components already hold."""
+        assert self._spec is not None
+        if not self._readable(self.base):
+            self.base, self.loaded = ABSENT, False
+        data, _ = self._rebased()
+        if self._state is None:
+            self._state = self._spec.instance(data)
+        else:
+            self._fill(data)
+        self._encoded = {
+            name: _encode(self._spec, name, getattr(self._state, name)) for name in self._spec.rules
+        }
+
+    def _fill(self, data: dict[str, Any]) -> None:
+        assert self._spec is not None
+        fresh = self._spec.instance(data)
+        for field in fresh.__struct_fields__:
+            setattr(self._state, field, getattr(fresh, field))
+
+    def _frozen(self, epoch: int, now_s: int) -> Sent:
+        assert self._spec is not None
+        data, tombstones = self._rebased(now_s)
+        base = Base(
+            msgspec.json.encode(data),
+            tombstones,
+            self._spec.version,
+            epoch,
+            self.revision,
+            self.base.edit_no or 0,
+        )
+        if self.key.table == CONFIG_TABLE:
+            columns = {op.field: data[op.field] for op in self.pending}
+            payload: dict[str, Any] = {
+                "login": self.key.channel_id,
+                "columns": dict(sorted(columns.items())),
+                "revision": self.revision,
+                "edit_no": self.base.edit_no,
+            }
+        else:
+            payload = {
+                "table": self.key.table,
+                "channel_id": self.key.channel_id,
+                "key": self.key.key,
+                "version": self._spec.version,
+                "data": data,
+                "tombstones": tombstones,
+                "revision": self.revision,
+                "edit_no": self.base.edit_no,
+            }
+        return Sent(base, payload)
+
+
+def _encode(spec: StateSpec, name: str, value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value, order="deterministic")
+    except (TypeError, ValueError, UnicodeEncodeError) as error:
+        raise StateError(f"{spec.cls.__qualname__}.{name} holds what cannot be stored: {error}") from None

@@ -1,0 +1,217 @@
+"""Typed durable state: the class a component declares, and how its value becomes a row.
+
+A component author writes ::
+
+    class Deaths(ChannelState, key="deaths"):
+        total: Annotated[int, Add] = 0
+        last: str = ""
+
+and gets one value per channel, in RAM, typed, with the promises of the persistence layer. ``key`` names the row in
+``component_state``; it must be unique among all components of a bot and must never change (rename the class freely).
+Every field needs a default: a channel that nobody has used yet has no row.
+
+How a field meets a base that arrives late (see :mod:`byte_bot.persistence.operations`):
+
+====================================  ==========================================
+``x: int``, ``str``, struct, list     newest wins
+``Annotated[int, Add]``, ``float``    changes add up
+``dict[str, T]``                      key by key, newest wins, deletions stay deleted
+``Annotated[dict[str, int], Add]``    changes add up key by key
+``Annotated[list[T], Recent(50)]``    what was appended here follows what was stored
+====================================  ==========================================
+
+When the shape changes, raise ``version`` and give ``upgrade(data, version)``, which turns the plain data of an older
+row into today's. Fields that a row has and the class has not are kept as they are: an older program does not delete
+what a newer one wrote. A row whose ``version`` is newer than the class's is refused (:class:`StateError`).
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import msgspec
+
+from byte_bot.errors import StateError
+from byte_bot.persistence.operations import Base, FieldRule, Merge
+
+COMPONENT_TABLE = "component_state"
+
+
+class _AddMark:
+    """Type of :data:`Add`."""
+
+    def __repr__(self) -> str:
+        return "Add"
+
+
+#: Marks a number, or a dict of numbers, whose changes add up over a base that arrives late.
+Add = _AddMark()
+
+
+class Recent:
+    """Marks a list that keeps its newest ``cap`` items and is only ever appended to."""
+
+    def __init__(self, cap: int) -> None:
+        if cap < 1:
+            raise StateError(f"Recent({cap}): the cap must be at least 1")
+        self.cap = cap
+
+    def __repr__(self) -> str:
+        return f"Recent({self.cap})"
+
+
+class _StateMeta(type(msgspec.Struct)):  # type: ignore[misc]  # msgspec's metaclass has no public typed name
+    """Takes ``key``, ``version`` and ``table`` out of the class arguments before msgspec sees the rest."""
+
+    def __new__(
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        key: str = "",
+        version: int = 1,
+        table: str = COMPONENT_TABLE,
+        **config: Any,
+    ) -> Any:
+        return super().__new__(mcls, name, bases, namespace, **config)
+
+    def __init__(
+        cls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        key: str = "",
+        version: int = 1,
+        table: str = COMPONENT_TABLE,
+        **config: Any,
+    ) -> None:
+        super().__init__(name, bases, namespace)
+        cls.__state_key__ = key
+        cls.__state_version__ = version
+        cls.__state_table__ = table
+
+
+class ChannelState(msgspec.Struct, metaclass=_StateMeta):
+    """Base of all durable state; see the module's docstring."""
+
+    __state_key__: ClassVar[str]
+    __state_version__: ClassVar[int]
+    __state_table__: ClassVar[str]
+
+    @classmethod
+    def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        """Turn the plain data of a row written with an older ``version`` into today's shape.
+
+        Called once for a row with ``version`` < the class's; raise :class:`StateError` if it cannot be done.
+        """
+        return data
+
+
+StateT = TypeVar("StateT", bound=ChannelState)
+
+
+class StateSpec:
+    """What the layer knows of a state class: its table and key, its fields' merge rules, its defaults.
+
+    Raises:
+        StateError: no key, a field without a default, ``Add`` on something that is not a number, a ``Recent`` on
+            something that is not a list.
+    """
+
+    def __init__(self, cls: type[ChannelState]) -> None:
+        self.cls = cls
+        self.table = cls.__state_table__
+        self.key = cls.__state_key__
+        self.version = cls.__state_version__
+        if self.table == COMPONENT_TABLE and not self.key:
+            raise StateError(f'{cls.__qualname__} needs a key: class {cls.__name__}(ChannelState, key="…")')
+        self.types = {
+            name: hint
+            for name, hint in typing.get_type_hints(cls, include_extras=True).items()
+            if name in cls.__struct_fields__
+        }
+        if cls.__struct_fields__ != cls.__struct_encode_fields__:
+            raise StateError(
+                f"{cls.__qualname__}: fields cannot be renamed; the row's keys are the field names"
+            )
+        self.rules = {name: _rule(cls, name, self.types[name]) for name in cls.__struct_fields__}
+        try:
+            self.defaults: dict[str, Any] = msgspec.to_builtins(cls())
+        except TypeError as error:
+            raise StateError(f"{cls.__qualname__}: every field needs a default ({error})") from None
+
+    def complete(self, base: Base) -> dict[str, Any]:
+        """The base's fields as plain data, upgraded, with defaults for what is missing, checked against the types.
+
+        Raises:
+            StateError: the row was written by a newer version, or does not fit the types (a human's typo).
+        """
+        if base.data is None:
+            return msgspec.json.decode(msgspec.json.encode(self.defaults), type=dict)
+        if base.version > self.version:
+            raise StateError(
+                f"{self.cls.__qualname__}: the stored row has version {base.version}, this program knows "
+                f"{self.version}: update the component before it can use this channel's state"
+            )
+        data = msgspec.json.decode(base.data, type=dict)
+        if base.version < self.version:
+            data = self.cls.upgrade(data, base.version)
+        data = {**msgspec.json.decode(msgspec.json.encode(self.defaults), type=dict), **data}
+        self.instance(data)
+        return data
+
+    def check_field(self, name: str, value: Any) -> None:
+        """Raise :class:`StateError` if the plain ``value`` does not fit the field's type."""
+        try:
+            msgspec.convert(value, self.types[name])
+        except msgspec.ValidationError as error:
+            raise StateError(f"{self.cls.__qualname__}.{name}: {error}") from None
+
+    def instance(self, data: Mapping[str, Any]) -> ChannelState:
+        """A value of the class from plain data; raises :class:`StateError` naming the field that does not fit."""
+        try:
+            return msgspec.convert(data, self.cls)
+        except msgspec.ValidationError as error:
+            raise StateError(f"{self.cls.__qualname__}: {error}") from None
+
+
+def assign(state: ChannelState, field: str, value: Any, key: str | None = None) -> tuple[str, str | None]:
+    """Give an ``Add`` field (or one key of it) an absolute value; returns what was assigned, for the transaction.
+
+    ``deaths.total = 5`` would be recorded as a difference to what RAM held; ``ctx.assign(deaths, "total", 5)``
+    discards earlier adds, also those in a row that has not been loaded yet.
+    """
+    if key is None:
+        setattr(state, field, value)
+    else:
+        getattr(state, field)[key] = value
+    return field, key
+
+
+def _rule(cls: type[ChannelState], name: str, hint: Any) -> FieldRule:
+    marks: tuple[Any, ...] = ()
+    if typing.get_origin(hint) is Annotated:
+        hint, *rest = typing.get_args(hint)
+        marks = tuple(rest)
+    origin = typing.get_origin(hint) or hint
+    where = f"{cls.__qualname__}.{name}"
+    for mark in marks:
+        if isinstance(mark, Recent):
+            if origin is not list:
+                raise StateError(f"{where}: Recent is for lists")
+            return FieldRule(Merge.RECENT, mark.cap)
+        if mark is Add:
+            return FieldRule(_add_rule(where, hint, origin))
+    return FieldRule(Merge.MAPPING if origin is dict else Merge.NEWEST)
+
+
+def _add_rule(where: str, hint: Any, origin: Any) -> Merge:
+    if hint in (int, float):
+        return Merge.ADD
+    if origin is dict and typing.get_args(hint)[1] in (int, float):
+        return Merge.ADD_MAPPING
+    raise StateError(f"{where}: Add is for int, float, dict[str, int] and dict[str, float]")

@@ -1,0 +1,334 @@
+"""The store on Supabase: the official async client, with its errors translated at this boundary.
+
+How it works
+------------
+* One ``httpx.AsyncClient`` is injected (HTTP/1.1, no redirects: a redirected POST becomes a GET that "succeeds") and
+  shared; the library's own retries and timeouts are off. An outer deadline stands round every call, since httpx's
+  are per read and a dripping body outlives them.
+* The client hides the HTTP status of an error body that is PostgREST's; a response hook keeps status and Retry-After
+  in a context variable, which is right under concurrency since every call runs in its own context.
+* A 200 with something else than JSON raises nothing in the client: the answer's type is checked here.
+
+Classification (facts: PostgREST's ``Error.hs``, Supabase's gateway)
+-------------------------------------------------------------------
+========================================================  =========================================
+transport errors, deadline, 408, 429, 5xx, odd answers    :class:`DatabaseUnavailable`
+401, 402, 403, 540, 3xx; 42P01, 42703, 42501, 42883,      :class:`DatabasePaused`
+PGRST2xx, PGRST3xx, 25006; no sentinel row
+21000 and other data errors, 400, 404, 409, 413, 422      :class:`RequestRefused`
+========================================================  =========================================
+
+Left out: auth, storage, realtime and everything else of the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, cast
+
+import httpx
+import msgspec
+from postgrest.exceptions import APIError
+from postgrest.types import CountMethod
+from supabase import AsyncClient, AsyncClientOptions
+
+from byte_bot.errors import DatabasePaused, DatabaseUnavailable, RequestRefused
+from byte_bot.persistence.operations import ABSENT, Base, RowKey
+from byte_bot.persistence.row import CONFIG_TABLE
+from byte_bot.persistence.store import Refusal, SaveAnswer, SaveRequest
+
+#: A login that Twitch cannot have. A list of channels counts only if this row comes back with it: a wrong key is
+#: answered with ``200 []``, which is not an empty list but no answer at all.
+SENTINEL_LOGIN = ".sentinel"
+STATE_TABLES = ("channel_state", "component_state")
+#: Supabase's default for the most rows an answer may have ("Max rows", project settings).
+PAGE_ROWS = 1000
+#: Ids in one request; 100 ids of 10 digits keep the URL far under the usual 8 KB.
+LOAD_IDS_MAX = 100
+
+_PAUSING_CODES: Mapping[str, str] = {
+    "42P01": "a table is missing: paste the output of `byte-bot schema` into Supabase's SQL editor",
+    "42703": "a column is missing: paste the output of `byte-bot schema` into Supabase's SQL editor",
+    "42883": "a function is missing: paste the output of `byte-bot schema` into Supabase's SQL editor",
+    "42501": "the key may not use the tables: paste the output of `byte-bot schema` (it grants) and use the secret key",
+    "25006": "the database is read-only (disk quota reached?): see the project's dashboard",
+}
+_PAUSING_STATUS: Mapping[int, str] = {
+    401: "the key is refused: set SUPABASE_KEY to the project's secret key (Project settings, API keys)",
+    402: "the project is blocked for billing: see the project's dashboard",
+    403: "the key may not do this: set SUPABASE_KEY to the project's secret key",
+    540: "the project is paused: restore it in the dashboard",
+}
+_SCHEMA_ADVICE = "the schema is missing or old: paste the output of `byte-bot schema` into Supabase's SQL editor"
+_REFUSING_STATUS = frozenset({400, 404, 405, 406, 409, 413, 414, 416, 422})
+#: SQLSTATE classes that PostgREST answers with 5xx although trying again cannot help (cardinality, data, limits).
+_DETERMINISTIC_CLASSES = ("21", "22", "23", "54")
+
+_last_response: contextvars.ContextVar[tuple[int, float | None] | None] = contextvars.ContextVar(
+    "byte_bot_last_response", default=None
+)
+
+
+class SupabaseStore:
+    """The database behind a Supabase project.
+
+    Args:
+        url: the project's URL, ``https://….supabase.co``.
+        key: the secret key (service role).
+        http: the injected HTTP client; its owner closes it.
+        timeout_s: outer deadline of every call, seconds.
+    """
+
+    def __init__(self, url: str, key: str, http: httpx.AsyncClient, *, timeout_s: float = 5.0) -> None:
+        http.event_hooks = {
+            **http.event_hooks,
+            "response": [*http.event_hooks.get("response", []), _remember_response],
+        }
+        self._timeout_s = timeout_s
+        self._client = AsyncClient(
+            url,
+            key,
+            AsyncClientOptions(
+                httpx_client=http,
+                auto_refresh_token=False,
+                persist_session=False,
+                postgrest_client_retry=False,
+            ),
+        )
+
+    async def take_epoch(self, holder: str, seen: int) -> int:
+        """See :class:`~byte_bot.persistence.store.DatabaseStore`."""
+        data = await self._call(
+            lambda: self._client.rpc("byte_bot_take_epoch", {"p_holder": holder, "p_seen": seen}).execute()  # type: ignore[dict-item]  # postgrest types all arguments as str
+        )
+        if not isinstance(data, int) or isinstance(data, bool):
+            raise _odd_answer("byte_bot_take_epoch", data)
+        return data
+
+    async def save(self, request: SaveRequest) -> SaveAnswer:
+        """See :class:`~byte_bot.persistence.store.DatabaseStore`."""
+        arguments = {
+            "p_epoch": request.epoch,
+            "p_rows": request.rows,
+            "p_patches": request.patches,
+            "p_history": request.history,
+            "p_events": request.events,
+        }
+        data = await self._call(
+            lambda: self._client.rpc("byte_bot_save", cast("dict[str, str]", arguments)).execute()
+        )
+        try:
+            answer = msgspec.convert(data, _Answer)
+        except msgspec.ValidationError:
+            raise _odd_answer("byte_bot_save", data) from None
+        refused = [_refusal(item) for item in answer.refused]
+        return SaveAnswer(answer.status, answer.epoch, refused)
+
+    async def load_states(self, channel_ids: Sequence[str]) -> dict[RowKey, Base]:
+        """See :class:`~byte_bot.persistence.store.DatabaseStore`."""
+        found: dict[RowKey, Base] = {}
+        for table in STATE_TABLES:
+            for row in await self._pages(table, list(channel_ids)):
+                key = RowKey(table, _text(row, "channel_id"), str(row.get("key", "")))
+                found[key] = _state_base(row)
+        return found
+
+    async def list_channels(self) -> dict[str, Base]:
+        """See :class:`~byte_bot.persistence.store.DatabaseStore`."""
+        rows: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = await self._config_page(after)
+            rows.extend(page)
+            if not page:
+                break
+            after = _text(page[-1], "login")
+        bases = {_text(row, "login"): _config_base(row) for row in rows}
+        if bases.pop(SENTINEL_LOGIN, None) is None:
+            raise DatabasePaused(
+                "no sentinel",
+                f"channels_config came back with {len(rows)} rows and without its sentinel row",
+                "the key sees nothing: use the project's secret key, and paste the output of `byte-bot schema` "
+                "into Supabase's SQL editor if that was never done",
+            )
+        return bases
+
+    async def _config_page(self, after: str) -> list[dict[str, Any]]:
+        query = self._client.table(CONFIG_TABLE).select("*").order("login").limit(PAGE_ROWS)
+        if after:
+            query = query.gt("login", after)
+        return _rows(CONFIG_TABLE, await self._call(query.execute))
+
+    async def _pages(self, table: str, channel_ids: list[str]) -> list[dict[str, Any]]:
+        """All rows of the channels, however few the server returns at a time."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            query = self._client.table(table).select("*", count=CountMethod.exact)
+            query = query.in_("channel_id", channel_ids).order("channel_id")
+            if table == "component_state":
+                query = query.order("key")
+            # offset 0 is left out: the same request line as other clients send.
+            query = query.limit(PAGE_ROWS).offset(len(rows)) if rows else query.limit(PAGE_ROWS)
+            total = 0
+
+            async def execute(query: Any = query) -> Any:
+                nonlocal total
+                answer = await query.execute()
+                total = answer.count or 0
+                return answer
+
+            page = _rows(table, await self._call(execute))
+            rows.extend(page)
+            if not page or len(rows) >= total:
+                return rows
+
+    async def _call(self, execute: Callable[[], Awaitable[Any]]) -> Any:
+        """Run one request under the deadline; its data, or one of our errors."""
+        _last_response.set(None)
+        with _translated(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s):
+                answer = await execute()
+        return answer.data
+
+
+class _Answer(msgspec.Struct):
+    status: Literal["ok", "fenced", "unknown_epoch"]
+    epoch: int
+    refused: list[dict[str, Any]] = []
+
+
+async def _remember_response(response: httpx.Response) -> None:
+    retry_after = response.headers.get("retry-after", "")
+    # The HTTP-date form is not sent by Supabase's gateway; it counts as "no word".
+    seconds = float(retry_after) if retry_after.replace(".", "", 1).isdigit() else None
+    _last_response.set((response.status_code, seconds))
+
+
+@contextlib.contextmanager
+def _translated(timeout_s: float) -> Iterator[None]:
+    """Foreign exceptions become ours here and nowhere else."""
+    try:
+        yield
+    except TimeoutError:
+        raise DatabaseUnavailable(f"no answer within {timeout_s:g} s") from None
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        words = f"{type(error).__name__}: {error}"
+        raise DatabaseUnavailable(words, surely_not_executed=True) from None
+    except httpx.TransportError as error:
+        raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from None
+    except APIError as error:
+        raise classify(error) from None
+    except (ValueError, TypeError) as error:
+        # pydantic's ValidationError (an answer that is no list) and an unencodable argument both land here.
+        if _last_response.get() is None:
+            raise RequestRefused("unencodable", str(error)) from None
+        raise DatabaseUnavailable(f"an answer that cannot be read: {type(error).__name__}") from None
+
+
+def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestRefused:
+    """Our error for one of PostgREST's or the gateway's; uses the status of the last response in this context."""
+    remembered = _last_response.get()
+    status, retry_after_s = remembered or (0, None)
+    code = error.code or (str(status) if status else "no code")
+    words = (error.message or "no message")[:300]
+    if code in _PAUSING_CODES:
+        return DatabasePaused(code, words, _PAUSING_CODES[code])
+    if code.startswith("PGRST2"):
+        return DatabasePaused(code, words, _SCHEMA_ADVICE)
+    if status in _PAUSING_STATUS:
+        return DatabasePaused(code, words, _PAUSING_STATUS[status])
+    if 300 <= status < 400:
+        return DatabasePaused(code, words, "SUPABASE_URL redirects: set it to the address it redirects to")
+    if len(code) == 5 and code.startswith(_DETERMINISTIC_CLASSES):
+        return RequestRefused(code, words)
+    if status in (408, 429) or status >= 500 or not status:
+        return DatabaseUnavailable(f"{code}: {words}", retry_after_s=retry_after_s)
+    if status in _REFUSING_STATUS:
+        return RequestRefused(code, words)
+    return DatabaseUnavailable(f"{code}: {words}", retry_after_s=retry_after_s)
+
+
+def _odd_answer(what: str, data: Any) -> DatabaseUnavailable:
+    shown = json.dumps(data)[:80] if not isinstance(data, str) else repr(data[:80])
+    return DatabaseUnavailable(f"{what} answered with something else than expected: {shown}")
+
+
+def _rows(table: str, data: Any) -> list[dict[str, Any]]:
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise _odd_answer(table, data)
+    return data
+
+
+def _text(row: Mapping[str, Any], column: str) -> str:
+    value = row.get(column)
+    if not isinstance(value, str):
+        raise _odd_answer(f"column {column}", value)
+    return value
+
+
+def _whole(row: Mapping[str, Any], column: str) -> int:
+    value = row.get(column)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _odd_answer(f"column {column}", value)
+    return value
+
+
+def _state_base(row: Mapping[str, Any]) -> Base:
+    data = row.get("data")
+    if not isinstance(data, dict):
+        raise _odd_answer("column data", data)
+    return Base(
+        msgspec.json.encode(data),
+        _tombstones(row.get("tombstones")),
+        _whole(row, "version"),
+        _whole(row, "epoch"),
+        _whole(row, "revision"),
+        _whole(row, "edit_no"),
+    )
+
+
+_Grave = Annotated[list[int], msgspec.Meta(min_length=3, max_length=3)]
+
+
+def _tombstones(value: Any) -> dict[str, dict[str, list[int]]]:
+    try:
+        return msgspec.convert(value or {}, dict[str, dict[str, _Grave]])
+    except msgspec.ValidationError:
+        return {}  # a human's edit: what it forgets can at worst let an old deletion come back
+
+
+#: The columns of ``channels_config`` that are bookkeeping; the rest is what humans and the bot set.
+_CONFIG_BOOKKEEPING = frozenset({"login", "epoch", "revision", "edit_no", "updated_at"})
+
+
+def _config_base(row: Mapping[str, Any]) -> Base:
+    data = {name: value for name, value in row.items() if name not in _CONFIG_BOOKKEEPING and value is not None}
+    return Base(
+        msgspec.json.encode(data),
+        {},
+        1,
+        _whole(row, "epoch"),
+        _whole(row, "revision"),
+        _whole(row, "edit_no"),
+    )
+
+
+def _refusal(item: Mapping[str, Any]) -> Refusal:
+    table, reason = _text(item, "table"), _text(item, "reason")
+    if reason not in ("edited", "stale", "invalid"):
+        raise _odd_answer("a refusal's reason", reason)
+    stored = item.get("row")
+    base = ABSENT
+    if isinstance(stored, dict):
+        base = _config_base(stored) if table == CONFIG_TABLE else _state_base(stored)
+    return Refusal(
+        RowKey(table, _text(item, "channel_id"), str(item.get("key") or "")),
+        cast(Any, reason),
+        str(item.get("sqlstate") or ""),
+        str(item.get("message") or ""),
+        base,
+    )

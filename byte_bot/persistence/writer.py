@@ -1,0 +1,209 @@
+"""The writer: one task, one request for everything, one save in flight.
+
+Theory of operation
+-------------------
+Every ``flush_interval_s`` after the first change, or as soon as a full batch waits, the ledger's next batch is
+*frozen* and sent as one call of ``byte_bot_save``. What the answer means:
+
+* saved rows become their own new base; the journal is trimmed and its snapshot updated in one write;
+* rows refused as ``edited`` or ``stale`` come back as they stand: rebased, and sent again with the next batch;
+* rows refused as ``invalid`` are dead letters: logged with the server's words, counted, left out until a newer
+  revision of the row replaces them; their operations stay in the journal;
+* ``fenced``: another process took over; :class:`~byte_bot.errors.Fenced` ends the program;
+* ``unknown_epoch``: the database was restored from a backup; a new epoch is taken.
+
+No answer: the outcome is unknown. The same content is sent again (equal stamps are accepted by the server), so that
+a base that is read meanwhile either contains all of it or nothing. If the request surely never arrived, the next one
+carries the newest state instead.
+
+A request that is refused as a whole for its data or size is halved until the culprit stands alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from byte_bot.errors import DatabaseError, DatabasePaused, DatabaseUnavailable, Fenced, RequestRefused
+from byte_bot.persistence.journal import Sending, Settled, Write
+from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Batch
+from byte_bot.persistence.operations import RowKey
+from byte_bot.persistence.row import CONFIG_TABLE
+from byte_bot.persistence.store import DatabaseStore, Refusal, SaveAnswer, SaveRequest
+
+if TYPE_CHECKING:
+    from byte_bot.persistence.layer import PersistenceLayer
+
+_log = structlog.get_logger(__name__)
+
+
+class Writer:
+    """See the module's docstring.
+
+    Args:
+        layer: rows, ledger, journal, link, epoch.
+        store: the database, None without Supabase settings (then :meth:`run` is never called).
+        flush_interval_s: seconds from the first change to its save.
+    """
+
+    def __init__(
+        self, layer: PersistenceLayer, store: DatabaseStore | None, *, flush_interval_s: float = 2.0
+    ) -> None:
+        self._layer = layer
+        self._store = store
+        self._flush_interval_s = flush_interval_s
+        self._work = asyncio.Event()
+        self._full = asyncio.Event()
+        self._flushing = asyncio.Lock()
+
+    def work_arrived(self) -> None:
+        """Something waits to be saved; cheap, called on the chat path."""
+        self._work.set()
+        if self._layer.ledger.rows_waiting >= BATCH_ROWS_MAX:
+            self._full.set()
+
+    async def run(self) -> None:
+        """Flush for ever, until cancelled or fenced."""
+        while True:
+            await self._work.wait()
+            try:
+                async with asyncio.timeout(self._flush_interval_s):
+                    await self._full.wait()
+            except TimeoutError:
+                pass
+            self._work.clear()
+            self._full.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Save everything that can be saved, batch by batch; returns when nothing sendable waits any more."""
+        async with self._flushing:
+            while True:
+                try:
+                    await self._layer.ensure_epoch()
+                except DatabaseError as error:
+                    _log.debug("epoch_not_taken", why=str(error))
+                    continue
+                batch = self._layer.ledger.take(self._sendable)
+                if not batch:
+                    return
+                try:
+                    await self._save(batch)
+                finally:
+                    self._layer.ledger.release()
+
+    def _sendable(self, key: RowKey) -> bool:
+        # A row whose new base waits for an open transaction to end would only be refused again.
+        return self._layer.row(key).sendable and not self._layer.base_waits(key.channel_id)
+
+    async def _save(self, batch: Batch) -> None:
+        """Send one batch once; what was not answered waits again in the ledger."""
+        try:
+            await self._send(batch)
+        except (DatabaseUnavailable, DatabasePaused) as error:
+            if isinstance(error, DatabasePaused) or error.surely_not_executed:
+                for key in batch.rows:
+                    self._layer.row(key).unfreeze()
+            self._layer.ledger.give_back(batch)
+            self._layer.telemetry.count("saves_failed")
+        except BaseException:
+            self._layer.ledger.give_back(batch)
+            raise
+
+    async def _send(self, batch: Batch) -> None:
+        assert self._store is not None
+        store, layer = self._store, self._layer
+        request, writes = self._request(batch)
+        layer.journal.append(writes)
+        try:
+            answer = await layer.link.call(lambda: store.save(request))
+        except RequestRefused as error:
+            await self._isolate(batch, error)
+            return
+        self._answered(batch, answer)
+
+    def _request(self, batch: Batch) -> tuple[SaveRequest, list[Write]]:
+        now_s = int(self._layer.clock.unix())
+        rows, patches = [], []
+        writes: list[Write] = []
+        for key in batch.rows:
+            sent = self._layer.row(key).freeze(self._layer.epoch, now_s)
+            writes.append(Sending(key, sent.base.stamp))
+            (patches if key.table == CONFIG_TABLE else rows).append(sent.payload)
+        request = SaveRequest(self._layer.epoch, rows, patches, list(batch.history), list(batch.events))
+        return request, writes
+
+    async def _isolate(self, batch: Batch, error: RequestRefused) -> None:
+        """The whole request was refused: halve it until the culprit stands alone."""
+        if batch.size > 1:
+            self._layer.telemetry.count("saves_bisected")
+            first, second = batch.halves()
+            try:
+                await self._save(first)
+            except BaseException:
+                self._layer.ledger.give_back(second)
+                raise
+            await self._save(second)
+            return
+        self._dead_letter(batch.rows[0] if batch.rows else None, error.code, str(error))
+
+    def _answered(self, batch: Batch, answer: SaveAnswer) -> None:
+        layer = self._layer
+        if answer.status == "fenced":
+            raise Fenced(layer.epoch, answer.epoch)
+        if answer.status == "unknown_epoch":
+            layer.ledger.give_back(batch)
+            layer.renew_epoch(answer.epoch)
+            return
+        layer.telemetry.count("saves")
+        refused = {refusal.key: refusal for refusal in answer.refused}
+        serial = layer.next_serial()
+        saved = [key for key in batch.rows if key not in refused]
+        writes: list[Write] = []
+        for key in saved:
+            row = layer.row(key)
+            row.acknowledged(serial)
+            writes.append(Settled(key, row.base))
+        layer.journal.append(writes)
+        layer.telemetry.count("rows_saved", len(saved))
+        now_s = self._now_s()
+        dirty = [key for key in saved if layer.row(key).dirty] + [key for key in batch.rows if key in refused]
+        layer.ledger.settle(dirty, saved, now_s)
+        for refusal in answer.refused:
+            self._refused(refusal, serial)
+        if dirty:
+            self.work_arrived()
+
+    def _refused(self, refusal: Refusal, serial: int) -> None:
+        if refusal.key not in self._layer.rows:
+            # History and events ride in the same answer; they are at most once past an error.
+            self._layer.telemetry.count("appends_refused")
+            _log.warning("append_refused", what="/".join(refusal.key), why=refusal.message)
+            return
+        if refusal.reason == "invalid":
+            self._dead_letter(refusal.key, refusal.sqlstate, refusal.message)
+            return
+        self._layer.telemetry.count(f"rows_refused_{refusal.reason}")
+        _log.info("row_rebased", row="/".join(refusal.key), why=refusal.reason)
+        self._layer.deliver(refusal.key, refusal.stored, serial, authoritative=True)
+
+    def _dead_letter(self, key: RowKey | None, sqlstate: str, words: str) -> None:
+        if key is None:
+            self._layer.telemetry.count("appends_refused")
+            _log.warning("append_refused", why=words)
+            return
+        self._layer.row(key).refuse()
+        self._layer.telemetry.count("dead_letters")
+        self._layer.telemetry.event("dead_letter", row="/".join(key), sqlstate=sqlstate, words=words[:300])
+        _log.error(
+            "row_refused",
+            row="/".join(key),
+            sqlstate=sqlstate,
+            server_says=words,
+            what_it_means="kept in RAM and in the journal; tried again when the row changes",
+        )
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()

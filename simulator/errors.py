@@ -1,0 +1,45 @@
+"""The errors of the simulator, split by what the caller can do.
+
+SimulatorError
+├── WorldStuckError            the simulated program is at fault: read the stacks in the message
+│   ├── DeadlockError          nothing can ever happen again, and the main task is not done
+│   └── RunawayError           a limit on virtual time or on loop iterations was reached
+├── UnhandledError             a callback or a task nobody waits for failed
+├── NotSimulatedError          the program asked for something that virtual time cannot give (threads, sockets)
+├── ProcessError               a simulated process was started or killed in the wrong state
+└── TraceError                 a value that has no canonical form, or traces that cannot be compared
+"""
+
+from __future__ import annotations
+
+
+class SimulatorError(Exception):
+    """Root of every error that the simulator raises on its own account."""
+
+
+class WorldStuckError(SimulatorError):
+    """The simulated program will never finish."""
+
+
+class DeadlockError(WorldStuckError):
+    """Nothing is ready, nothing is scheduled, and the main task is not done."""
+
+
+class RunawayError(WorldStuckError):
+    """A limit on virtual time or loop iterations was reached."""
+
+
+class UnhandledError(SimulatorError):
+    """A callback failed, or a task failed that nobody awaited."""
+
+
+class NotSimulatedError(SimulatorError):
+    """The program used a thread, a socket or a resolver that this mode of the loop does not simulate."""
+
+
+class ProcessError(SimulatorError):
+    """A simulated process was started or killed in a state that does not allow it."""
+
+
+class TraceError(SimulatorError):
+    """A value has no canonical form, or two traces cannot be compared."""

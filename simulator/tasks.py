@@ -1,0 +1,80 @@
+"""The task class of the virtual loop, the order of its steps, and how a suspended task is shown to a human."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import events
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, TypeVarTuple
+
+from simulator.process import Process
+
+_REPR_CHARS_MAX = 300
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+
+
+class VirtualTask(asyncio.Task[Any]):
+    """A task that hashes by its number, so that sets of tasks iterate alike in every run, and knows its process."""
+
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        *,
+        number: int,
+        process: Process | None,
+        **options: Any,
+    ) -> None:
+        # Before super(): asyncio puts the task into a set while it is being made.
+        self.number = number
+        self.process = process
+        self.abandoned = False
+        if options.get("name") is None:
+            options["name"] = (
+                f"Task-{number}"  # asyncio's own counter is shared by all worlds of one interpreter
+            )
+        super().__init__(coroutine, **options)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+def task_of(handle: asyncio.Handle) -> VirtualTask | None:
+    """Return the task whose step or wake-up `handle` is, or None for any other callback."""
+    owner = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+    return owner if isinstance(owner, VirtualTask) else None
+
+
+def permute_steps(batch: list[asyncio.Handle], shuffle: Callable[[list[asyncio.Handle]], None]) -> None:
+    """Shuffle the steps of tasks among their places; other callbacks stay, so that each transport's order holds."""
+    places = [place for place, handle in enumerate(batch) if task_of(handle) is not None]
+    if len(places) < 2:
+        return
+    steps = [batch[place] for place in places]
+    shuffle(steps)
+    for place, step in zip(places, steps, strict=True):
+        batch[place] = step
+
+
+async def inline_job(loop: asyncio.AbstractEventLoop, func: Callable[[*_Ts], _T], *args: *_Ts) -> _T:
+    """Run a blocking function as an executor's thread would see the world: without a running loop."""
+    events._set_running_loop(None)
+    try:
+        return func(*args)
+    finally:
+        events._set_running_loop(loop)
+
+
+def describe(task: asyncio.Task[Any]) -> str:
+    """Say where a task is suspended: its chain of awaits, outermost first, and what it waits for."""
+    lines = [f"  {task.get_name()}:"]
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        if frame is not None:
+            lines.append(f"    {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}")
+        elif not hasattr(awaited, "cr_await") and not hasattr(awaited, "gi_yieldfrom"):
+            lines.append(f"    awaits {awaited!r}"[:_REPR_CHARS_MAX])
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return "\n".join(lines)

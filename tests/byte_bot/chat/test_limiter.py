@@ -1,0 +1,173 @@
+"""Twitch's limits, as counting."""
+
+from __future__ import annotations
+
+import bisect
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from byte_bot.chat.limiter import RATES, MessageLimiter, Rates, SlidingWindow, Tier
+from byte_bot.chat.utterance import CHARS_MAX
+
+EXACT = Rates(margin_s=0.0)
+
+
+def most_in_any_window(times: list[float], window_s: float) -> int:
+    """The largest number of ``times`` (sorted) within any half-open interval of ``window_s`` seconds."""
+    return max((bisect.bisect_left(times, at + window_s) - n for n, at in enumerate(times)), default=0)
+
+
+@given(
+    st.integers(1, 8),
+    st.floats(0.5, 40),
+    st.lists(st.floats(0, 20), max_size=60),
+)
+def test_a_sliding_window_is_never_exceeded(count_max: int, window_s: float, gaps: list[float]) -> None:
+    """Whenever things are wanted, no window ever holds more than its limit, and none waits without need."""
+    window = SlidingWindow(count_max, window_s)
+    now, taken = 0.0, []
+    for gap in gaps:
+        now += gap
+        ready = window.ready_at(now)
+        if ready > now:
+            # It had a reason: the window is full until then.
+            assert taken[-count_max] + window_s == ready
+            now = ready
+        window.take(now)
+        taken.append(now)
+    # A hair less than the window: (a + window) - a may round to less than window.
+    assert most_in_any_window(taken, window_s * (1 - 1e-9)) <= count_max
+
+
+def test_a_window_opens_one_place_at_a_time() -> None:
+    """Twenty at once, then the 21st when the first is out of the window, not before."""
+    window = SlidingWindow(20, 10.0)
+    for n in range(20):
+        window.take(n / 10)
+    assert window.ready_at(5.0) == 10.0
+    assert window.ready_at(10.0) == 10.0
+    window.take(10.0)
+    assert window.ready_at(10.0) == 10.1
+
+
+def test_verified_bots_get_their_numbers() -> None:
+    """7,500 messages, 2,000 JOINs and 200 logins, as documented by Twitch."""
+    rates = RATES[Tier.VERIFIED]
+    assert (rates.messages_unprivileged, rates.joins, rates.logins) == (7_500, 2_000, 200)
+    # "The channel limits also apply."
+    assert (rates.channel_unprivileged, rates.channel_privileged) == (20, 100)
+    assert MessageLimiter("verified").rates is rates
+
+
+def test_privileged_messages_count_among_the_twenty() -> None:
+    """After 20 messages to channels where the bot is moderator, an ordinary channel must wait; a moderated one need not."""
+    limiter = MessageLimiter(rates=EXACT)
+    for n in range(20):
+        assert limiter.account_ready_at(True, n / 10) == n / 10
+        limiter.take_account(n / 10)
+    assert limiter.account_ready_at(True, 2.0) == 2.0
+    assert limiter.account_ready_at(False, 2.0) == 30.0
+
+
+def test_a_privileged_account_stops_at_a_hundred() -> None:
+    """The 101st message within 30 s waits even where the bot is moderator."""
+    limiter = MessageLimiter(rates=EXACT)
+    for _ in range(100):
+        limiter.take_account(0.0)
+    assert limiter.account_ready_at(True, 0.0) == 30.0
+
+
+def test_an_unprivileged_channel_takes_one_message_a_second() -> None:
+    """Until Twitch says that the bot is moderator, VIP or broadcaster there."""
+    limiter = MessageLimiter(rates=EXACT)
+    limiter.take_channel("chan", "a", 0.0)
+    assert limiter.channel_ready_at("chan", "b", 0.0) == 1.0
+    assert limiter.channel_ready_at("other", "b", 0.0) == 0.0
+    limiter.set_privileged("chan", True)
+    assert limiter.channel_ready_at("chan", "b", 0.0) == 0.0
+
+
+def test_the_margin_widens_every_wait() -> None:
+    """What leaves a second apart may arrive closer together, so ours is a little longer."""
+    limiter = MessageLimiter(rates=Rates(margin_s=0.25))
+    limiter.take_channel("chan", "a", 0.0)
+    assert limiter.channel_ready_at("chan", "b", 0.0) == 1.25
+
+
+def test_the_same_text_leaves_in_another_form() -> None:
+    """Within 30 s every repetition differs from all that went before; afterwards the plain text is free again."""
+    limiter = MessageLimiter(rates=EXACT)
+    limiter.set_privileged("chan", True)
+    forms = []
+    for at in (0.0, 1.0, 2.0):
+        forms.append(limiter.form("chan", "pong", at))
+        limiter.take_channel("chan", forms[-1], at)
+    assert forms[0] == "pong"
+    assert len(set(forms)) == 3
+    assert limiter.form("other", "pong", 2.0) == "pong"
+    assert limiter.form("chan", "pong", 30.0) == "pong"
+
+
+def test_a_repeated_text_without_room_for_a_mark_is_spaced() -> None:
+    """500 code points leave no room, so the second time has to wait until the first is forgotten."""
+    limiter = MessageLimiter(rates=EXACT)
+    limiter.set_privileged("chan", True)
+    full = "x" * CHARS_MAX
+    limiter.take_channel("chan", full, 3.0)
+    assert limiter.channel_ready_at("chan", full, 4.0) == 33.0
+    assert limiter.channel_ready_at("chan", full, 33.0) == 33.0
+    assert limiter.form("chan", full, 33.0) == full
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 3), st.sampled_from(["mod", "plain", "vip"]), st.sampled_from(["a", "b", "x" * 499])),
+        max_size=150,
+    )
+)
+def test_no_window_of_twitch_is_ever_exceeded(wishes: list[tuple[float, str, str]]) -> None:
+    """For any wishes, waiting when told: account, channel, spacing and duplicates all stay within their rules."""
+    rates = Rates(
+        messages_unprivileged=4,
+        messages_privileged=9,
+        channel_unprivileged=3,
+        channel_privileged=6,
+        margin_s=0.0,
+    )
+    limiter = MessageLimiter(rates=rates)
+    limiter.set_privileged("mod", True)
+    limiter.set_privileged("vip", True)
+    now = 0.0
+    sent: list[tuple[float, str, str, bool]] = []
+    for gap, channel, text in wishes:
+        now += gap
+        privileged = limiter.privileged(channel)
+        while True:
+            ready = max(limiter.channel_ready_at(channel, text, now), limiter.account_ready_at(privileged, now))
+            if ready <= now:
+                break
+            now = ready
+        form = limiter.form(channel, text, now)
+        limiter.take_account(now)
+        limiter.take_channel(channel, form, now)
+        sent.append((now, channel, form, privileged))
+
+    window = 30.0 * (1 - 1e-9)
+    assert most_in_any_window([at for at, *_ in sent], window) <= 9
+    for n, (at, channel, form, privileged) in enumerate(sent):
+        before = [other for other in sent[:n] if other[0] > at - window]
+        same_channel = [other for other in before if other[1] == channel]
+        assert len(before) < (9 if privileged else 4)
+        assert len(same_channel) < (6 if privileged else 3)
+        assert form not in [other[2] for other in same_channel]
+        assert len(form) <= CHARS_MAX
+        if not privileged and same_channel:
+            assert at - same_channel[-1][0] >= 1.0 - 1e-9
+
+
+def test_an_unknown_tier_is_refused() -> None:
+    """A typing error in the settings must not silently mean the normal tier."""
+    with pytest.raises(ValueError, match="gold"):
+        MessageLimiter("gold")
