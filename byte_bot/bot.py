@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from byte_bot.chat.message import ChatEvent, ChatMessage, ChatNotice, ChannelJoined, MessageRefused, Role
+from byte_bot.chat.message import ChannelJoined, ChatEvent, ChatMessage, ChatNotice, MessageRefused, Role
 from byte_bot.chat.outbox import Outbox, Reply
 from byte_bot.clock import Clock, iso_utc
 from byte_bot.components.api import Command, Component, Context, Deferred, Handler, UsageError
@@ -300,7 +300,7 @@ class Bot:
         except Exception as error:
             # Supervisor: a component's slow work may fail in any way.
             self._telemetry.count("deferred_failed")
-            _log.warning("deferred_failed", work=deferred.coroutine.__qualname__, why=repr(error))
+            _log.warning("deferred_failed", work=repr(deferred.coroutine), why=repr(error))
             handler, result = deferred.on_error, error
         finally:
             self._deferred -= 1
@@ -437,7 +437,9 @@ class _Turn:
         bot.telemetry.count("commands_run")
         await self._transaction(command.handler, context, *positional, **keywords)
 
-    async def _transaction(self, handler: Handler, context: Context, *arguments: Any, **keywords: Any) -> None:
+    async def _transaction(
+        self, handler: Handler, context: Context, *arguments: Any, **keywords: Any
+    ) -> None:
         """Run one handler; keep what it did only if it returned in time."""
         bot = self._bot
         try:

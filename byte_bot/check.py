@@ -129,7 +129,7 @@ async def _log_in(session: IrcSession, connector: Connector, host: str, port: in
             await writer.drain()
             data = await reader.read(_READ_BYTES)
             if not data:
-                session.receive_eof()
+                session.receive_eof("the server closed the connection")
                 break
             session.receive_data(data, loop.time())
             # Only the beginning matters: the welcome is the first thing Twitch says.

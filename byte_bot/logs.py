@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, TextIO, cast
 
 import structlog
@@ -37,7 +37,7 @@ _LOOKS_SECRET: Final = re.compile(
 _LITERAL_CHARS_MIN: Final = 8
 
 # C0 and C1 controls and the bidirectional overrides; a line feed in an event is a control too.
-_CONTROLS: Final = {
+_CONTROLS: Final[Mapping[int, str]] = {
     code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
     for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }

@@ -9,6 +9,7 @@ import asyncio
 from typing import Any
 
 from simulator.errors import UnhandledError
+from simulator.process import Process
 from simulator.tasks import VirtualTask
 
 
@@ -26,6 +27,11 @@ class Failures:
         if isinstance(task, VirtualTask) and task.process is not None and task.process.killed:
             return  # nobody is left who could have asked for its result
         self._noted.append((at_s, context))
+
+    def note_death(self, at_s: float, process: Process | None) -> None:
+        """Note the error that ended a process, if nobody has asked for it."""
+        if process is not None and (error := process.unnoticed_error()) is not None:
+            self._noted.append((at_s, {"message": f"{process} died of an error", "exception": error}))
 
     def raise_all(self) -> None:
         """Raise UnhandledError, caused by the first failure, if anything was noted; forgets it."""

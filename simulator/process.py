@@ -35,7 +35,7 @@ _CLOSE_ATTEMPTS_MAX = 50
 class Process:
     """One incarnation of a simulated process; made by `VirtualLoop.spawn`."""
 
-    __slots__ = ("__weakref__", "_exit", "incarnation", "killed", "name", "root")
+    __slots__ = ("__weakref__", "_awaited", "_exit", "incarnation", "killed", "name", "root")
 
     def __init__(self, name: str, incarnation: int, exit_future: asyncio.Future[None]) -> None:
         self.name = name
@@ -43,6 +43,7 @@ class Process:
         self.killed = False
         self.root: asyncio.Task[Any] | None = None
         self._exit = exit_future
+        self._awaited = False
 
     @property
     def running(self) -> bool:
@@ -56,8 +57,16 @@ class Process:
             return "killed"
         assert self.root is not None
         assert self.root.done()
+        self._awaited = True
         self.root.result()
         return "finished"
+
+    def unnoticed_error(self) -> BaseException | None:
+        """Return what ended this process, if it was an error of its own and nobody has called `wait`."""
+        root = self.root
+        if self._awaited or self.killed or root is None or not root.done() or root.cancelled():
+            return None
+        return root.exception()
 
     def mark_exited(self) -> None:
         """Release whoever waits for the end of this process; called by the loop."""

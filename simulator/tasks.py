@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import events
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
 from simulator.process import Process
@@ -64,6 +64,17 @@ async def inline_job(loop: asyncio.AbstractEventLoop, func: Callable[[*_Ts], _T]
         return func(*args)
     finally:
         events._set_running_loop(loop)
+
+
+def cancel_and_wait(loop: asyncio.AbstractEventLoop, tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel tasks of a stopped loop and run it until they have ended; failures go to its exception handler."""
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    for task in tasks:
+        if not task.cancelled() and task.exception() is not None:
+            message = "a task failed while the world was cleaned up"
+            loop.call_exception_handler({"message": message, "exception": task.exception(), "task": task})
 
 
 def describe(task: asyncio.Task[Any]) -> str:

@@ -12,8 +12,8 @@ process.
 Executor jobs run while time stands still: inline in pure mode, in a thread in hybrid mode. A world in which nothing
 can happen any more raises `DeadlockError` with the stack of every task; `Limits` ends one that goes on for ever.
 
-What it leaves out. Peers in other OS processes: time does not wait for them. Concurrent executor jobs: they end in the
-order in which their threads happen to end. Python code takes no time: a busy loop is instantaneous here.
+What it leaves out. Peers in other OS processes: time does not wait for them. Concurrent executor jobs end in their
+threads' order. Python code takes no time: a busy loop is instantaneous.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from simulator.process import (
     run_root,
 )
 from simulator.rng import SeedTree
-from simulator.tasks import VirtualTask, describe, inline_job, permute_steps, task_of
+from simulator.tasks import VirtualTask, cancel_and_wait, describe, inline_job, permute_steps, task_of
 from simulator.timers import US_PER_S, Limits, Timers
 
 ReadyOrder = Literal["fifo", "random"]
@@ -145,8 +145,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if not self._ready and not self._stopping:
             self._wait()
         self._ready.extend(self._timers.take_due())
-        # A batch of its own, since a callback may kill a process and purge the queue meanwhile. popleft and not list():
-        # in hybrid mode a job's thread may append at any moment.
+        # A batch of its own, since a callback may kill a process and purge the queue. popleft and not list(): in hybrid
+        # mode a job's thread may append at any moment.
         batch = [self._ready.popleft() for _ in range(len(self._ready))]
         if self._shuffle is not None:
             permute_steps(batch, self._shuffle)
@@ -220,7 +220,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return f"at t={self._timers.now_us / US_PER_S:.6f} s: {reason}. Tasks:\n{stacks}"
 
     def run_forever(self) -> None:
-        """Run until `stop`, with garbage collected at fixed steps."""
+        """Run until `stop`."""
         with garbage_held():
             super().run_forever()
 
@@ -262,6 +262,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise ProcessError(
                 f"process {name!r} is still running: kill it or wait for it before starting it again"
             )
+        self.failures.note_death(self.time(), previous)
         process = Process(name, previous.incarnation + 1 if previous else 0, self.create_future())
         self._processes[name] = process
 
@@ -359,9 +360,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """
         foreign = self._thread_id is not None and threading.get_ident() != self._thread_id
         if foreign and not (self.hybrid and self._jobs):
+            advice = "use run_in_executor, or run this program on a real event loop"
             raise NotSimulatedError(
-                "call_soon_threadsafe from a thread that virtual time does not know: "
-                "use run_in_executor, or run this program on a real event loop"
+                f"call_soon_threadsafe from a thread that virtual time does not know: {advice}"
             )
         return super().call_soon_threadsafe(callback, *args, context=context)
 
@@ -377,6 +378,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return job
 
     def _job_ended(self, _job: asyncio.Future[Any]) -> None:
+        self._jobs -= 1
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        """Wait for the threads of hybrid mode's executor, which counts as a job of its own."""
+        self._jobs += 1
+        await super().shutdown_default_executor(*args)
         self._jobs -= 1
 
     async def getaddrinfo(self, *args: Any, **options: Any) -> Any:
@@ -427,7 +434,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         try:
             for _ in range(_CLEAN_UP_ROUNDS):
                 if tasks := self.live_tasks():
-                    self._cancel_and_wait(tasks)
+                    cancel_and_wait(self, tasks)
+            for process in self._processes.values():
+                self.failures.note_death(self.time(), process)
             self.run_until_complete(self.shutdown_asyncgens())
             self.run_until_complete(self.shutdown_default_executor())
         finally:
@@ -436,12 +445,3 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._graveyard.keep(self._ready)
             self._graveyard.close(self)
             self._timers.clear()
-
-    def _cancel_and_wait(self, tasks: list[VirtualTask]) -> None:
-        for task in tasks:
-            task.cancel()
-        self.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        for task in tasks:
-            if not task.cancelled() and task.exception() is not None:
-                message = "a task failed while the world was cleaned up"
-                self.call_exception_handler({"message": message, "exception": task.exception(), "task": task})

@@ -20,7 +20,7 @@ class ChatError(ByteBotError):
 
 
 class NotConnected(ChatError):
-    """There is no logged-in connection now; nothing of the message was written, so it may be sent again later."""
+    """There is no logged-in connection now; nothing was written, so the message may be sent again later."""
 
 
 class SendUnconfirmed(ChatError):
@@ -37,8 +37,8 @@ class LoginRejected(ChatError):
 
     def __init__(self, login: str, words: str) -> None:
         super().__init__(
-            f"Twitch refused to log in {login!r}: {words!r}. Make a new user token for this account with the scopes "
-            "chat:read and chat:edit and set it as TWITCH_TOKEN."
+            f"Twitch refused to log in {login!r}: {words!r}. Make a new user token for this account with the "
+            "scopes chat:read and chat:edit and set it as TWITCH_TOKEN."
         )
         self.login = login
         self.words = words

@@ -1,15 +1,17 @@
 """How much Twitch lets an account say, join and log in, as pure counting; the caller passes the time in.
 
-How it works. Twitch does not tell when its buckets refill, so a bucket of our own can be wrong by a whole refill (20 + 20 in
-one window). A **sliding window** cannot: it remembers when the last N things were done, and allows the next one when the
-N-th last is older than the window. Messages pass two of them: the account's, where a message to a channel in which the bot
-is moderator, VIP or broadcaster ("privileged") may use 100 places and any other only 20 *of the same* places, and the
-channel's, which matters to verified bots, whose account has 7,500. An unprivileged channel also takes one message a second.
-Last, the same text within 30 s would be refused (``msg_duplicate``), so it is made distinct with invisible marks.
+How it works. Twitch does not tell when its buckets refill, so a bucket of our own can be wrong by a whole
+refill (20 + 20 in one window). A **sliding window** cannot: it remembers when the last N things were done,
+and allows the next one when the N-th last is older than the window. Messages pass two of them: the account's,
+where a message to a channel in which the bot is moderator, VIP or broadcaster ("privileged") may use 100
+places and any other only 20 *of the same* places, and the channel's, which matters to verified bots, whose
+account has 7,500. An unprivileged channel also takes one message a second. Last, the same text within 30 s
+would be refused (``msg_duplicate``), so it is made distinct with invisible marks.
 
-Sources: dev.twitch.tv/docs/chat, "Rate limits" (the numbers; "the channel limits also apply" to verified bots); that the
-20 and the 100 are counted together was said by Twitch's staff (discuss.dev.twitch.com, topic 1108). Over the limit Twitch
-drops messages in silence and may ignore the account for an hour, so being early costs far more than being late.
+Sources: dev.twitch.tv/docs/chat, "Rate limits" (the numbers; "the channel limits also apply" to verified
+bots); that the 20 and the 100 are counted together was said by Twitch's staff (discuss.dev.twitch.com, topic
+1108). Over the limit Twitch drops messages in silence and may ignore the account for an hour, so being early
+costs far more than being late.
 
 Left out: what a former process of the same account sent shortly before this one started; slow mode.
 """
@@ -35,7 +37,8 @@ class Tier(enum.StrEnum):
 class Rates(msgspec.Struct, frozen=True):
     """Twitch's limits for one tier. Counts are per window; all times in seconds.
 
-    ``margin_s`` is ours: what is sent 30 s apart can arrive 29.8 s apart. Chosen above the jitter of an ordinary line.
+    ``margin_s`` is ours: what is sent 30 s apart can arrive 29.8 s apart. Chosen above the jitter of an
+    ordinary line.
     """
 
     messages_unprivileged: int = 20
@@ -89,7 +92,8 @@ class SlidingWindow:
     def take(self, now: float) -> None:
         """Count one thing done at ``now``."""
         self._taken.append(now)
-        # Whoever takes past the limit cannot make the memory grow: only the last ``count_max`` are ever asked for.
+        # Whoever takes past the limit cannot make the memory grow: only the last ``count_max`` are ever asked
+        # for.
         if len(self._taken) > self._count_max:
             self._taken.popleft()
 
@@ -112,8 +116,8 @@ class _Channel:
 class MessageLimiter:
     """When the next message may leave, and in which form.
 
-    The account and the channel are asked and told separately, because waiting for them is different: a channel makes only its
-    own replies wait, the account makes everybody queue.
+    The account and the channel are asked and told separately, because waiting for them is different: a
+    channel makes only its own replies wait, the account makes everybody queue.
 
     Args:
         tier: ``normal`` or ``verified``.
@@ -182,7 +186,7 @@ class MessageLimiter:
         state.recent[form] = now
 
     def _free_form(self, state: _Channel, text: str, now: float) -> str | None:
-        """The first form of ``text`` not sent within the duplicate window, or None if none fits into a message."""
+        """The first form of ``text`` not sent in the duplicate window, or None if none fits a message."""
         recent = state.recent
         keep_s = self.rates.duplicate_window_s + self.rates.margin_s
         while recent:

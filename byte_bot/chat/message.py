@@ -1,7 +1,8 @@
 """What happens in chat, as values: messages, joins, refusals, bans.
 
-Every transport (IRC, EventSub) turns its wire into these frozen structs, so nothing behind a transport knows which one
-it is. They carry no behaviour. Logins and channels are lower case, channels without ``#``; times are seconds.
+Every transport (IRC, EventSub) turns its wire into these frozen structs, so nothing behind a transport knows
+which one it is. They carry no behaviour. Logins and channels are lower case, channels without ``#``; times
+are seconds.
 
 Left out: emotes and their positions, bits, colours, whispers.
 """
@@ -31,10 +32,10 @@ class Role(enum.IntEnum):
 class ChatMessage(msgspec.Struct, frozen=True):
     """One line somebody wrote.
 
-    ``id`` is Twitch's message id, the key for "handled once". ``sent_at`` is Twitch's time in Unix seconds, 0.0 if it
-    sent none. ``text`` is without the CTCP wrapping of ``/me``; ``is_action`` says it was there. ``source_channel_id``
-    is set only in a shared chat (several streamers at once), to the channel in which the line was really written: the
-    same line arrives once for every channel that shares.
+    ``id`` is Twitch's message id, the key for "handled once". ``sent_at`` is Twitch's time in Unix seconds,
+    0.0 if it sent none. ``text`` is without the CTCP wrapping of ``/me``; ``is_action`` says it was there.
+    ``source_channel_id`` is set only in a shared chat (several streamers at once), to the channel in which
+    the line was really written: the same line arrives once for every channel that shares.
     """
 
     id: str
@@ -82,7 +83,7 @@ class JoinFailed(msgspec.Struct, frozen=True):
 
 
 class MessageRefused(msgspec.Struct, frozen=True):
-    """Twitch did not deliver something the bot said; ``notice_id`` is Twitch's name for why (``msg_duplicate``, …)."""
+    """Twitch did not deliver what the bot said; ``notice_id`` is its name for why (``msg_duplicate``, …)."""
 
     channel: str
     notice_id: str
@@ -90,7 +91,7 @@ class MessageRefused(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """Whether the bot is moderator, VIP or broadcaster of a channel; sent when first known and when it changes."""
+    """Whether the bot is moderator, VIP or broadcaster of a channel; when first known and when it changes."""
 
     channel: str
     privileged: bool
@@ -114,7 +115,7 @@ class ChatCleared(msgspec.Struct, frozen=True):
 
 
 class MessageDeleted(msgspec.Struct, frozen=True):
-    """A moderator deleted one message; ``channel_id`` is empty where Twitch leaves it out (it does, for CLEARMSG)."""
+    """A moderator deleted one message; ``channel_id`` is empty where Twitch leaves it out (IRC does)."""
 
     channel: str
     channel_id: str
@@ -126,8 +127,9 @@ class MessageDeleted(msgspec.Struct, frozen=True):
 class ChatNotice(msgspec.Struct, frozen=True):
     """Something Twitch announces in chat: a raid, a subscription, a gift, an announcement.
 
-    ``kind`` is Twitch's ``msg-id`` (``raid``, ``sub``, ``resub``, ``subgift``, ``announcement``, …), ``system_text`` its
-    ready-made sentence (may be empty), ``text`` what the person wrote with it (may be empty).
+    ``kind`` is Twitch's ``msg-id`` (``raid``, ``sub``, ``resub``, ``subgift``, ``announcement``, …),
+    ``system_text`` its ready-made sentence (may be empty), ``text`` what the person wrote with it (may be
+    empty).
     """
 
     channel: str

@@ -1,14 +1,14 @@
 """The way out: replies wait here for their turn, channel by channel, and leave through the transport.
 
-How it works. ``put`` cuts a reply into messages and appends them to its channel's queue; the first entry of a queue starts a
-task that ends when the queue is empty, so an idle channel costs nothing and the replies of one channel leave strictly in
-order. The task waits for what concerns its channel alone (the channel's pace, the connection) by itself; for the account's
-limit it takes a place in a line, first come first served: one line for channels where the bot is privileged, one for the
-others, since the account may be full for the second and not for the first. When nothing forbids it a reply leaves in the
-same instant in which it was put.
+How it works. ``put`` cuts a reply into messages and appends them to its channel's queue; the first entry of a
+queue starts a task that ends when the queue is empty, so an idle channel costs nothing and the replies of one
+channel leave strictly in order. The task waits for what concerns its channel alone (the channel's pace, the
+connection) by itself; for the account's limit it takes a place in a line, first come first served: one line
+for channels where the bot is privileged, one for the others, since the account may be full for the second and
+not for the first. When nothing forbids it a reply leaves in the same instant in which it was put.
 
-A reply older than ``reply_age_max_s`` is dropped and counted: late answers to chat are noise, and an outage of the connection
-must not end in a burst of them. A message that *may* have been written is never sent twice.
+A reply older than ``reply_age_max_s`` is dropped and counted: late answers to chat are noise, and an outage
+of the connection must not end in a burst of them. A message that *may* have been written is never sent twice.
 
 Left out: confirmation by Twitch (a half-open connection swallows what was written until the session notices).
 """
@@ -26,7 +26,7 @@ from byte_bot.chat.errors import NotConnected, SendUnconfirmed
 from byte_bot.chat.limiter import MessageLimiter
 from byte_bot.chat.message import ChatEvent, Connected, Standing
 from byte_bot.chat.transport import ChatTransport
-from byte_bot.chat.utterance import clean, split
+from byte_bot.chat.utterance import CHARS_MAX, MARK_ROOM, clean, split
 from byte_bot.errors import ByteBotError
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ UNCONFIRMED = "unconfirmed"
 REFUSED = "refused"
 FAILED = "failed"
 
-# How often a reply that waits for the connection looks by itself; ``observe(Connected())`` wakes it at once. Chosen: nobody
-# notices a quarter of a second after an outage.
+# How often a reply that waits for the connection looks by itself; ``observe(Connected())`` wakes it at once.
+# Chosen: nobody notices a quarter of a second after an outage.
 _RECONNECT_POLL_S = 0.25
 
 
@@ -68,10 +68,12 @@ class Outbox:
         transport: where they leave.
         limiter: Twitch's rules for the account; told about standings by ``observe``.
         now: the loop's clock, in seconds (``loop.time``).
-        reply_age_max_s: a reply this old is dropped, counted from ``received_at``. Chosen: a viewer has moved on by then.
-        queue_max: messages waiting in one channel; a reply that does not fit whole is dropped. Chosen: more than 15 s of
-            the fastest channel (100 messages in 30 s) can use.
-        on_drop: called with the reason for every message (or whole reply, for ``queue_full`` and ``empty``) dropped.
+        reply_age_max_s: a reply this old is dropped, counted from ``received_at``. Chosen: a viewer has moved
+            on by then.
+        queue_max: messages waiting in one channel; a reply that does not fit whole is dropped. Chosen: more
+            than 15 s of the fastest channel (100 messages in 30 s) can use.
+        on_drop: called with the reason for every message (or whole reply, for ``queue_full`` and ``empty``)
+            dropped.
         on_sent: called with the reply and the loop time for every message written.
     """
 
@@ -107,8 +109,11 @@ class Outbox:
         return sum(len(queue) for queue in self._queues.values())
 
     def put(self, reply: Reply) -> bool:
-        """Take a reply to be said; False (and counted) if its channel's queue is full or there is nothing to say."""
-        pieces = split(clean(reply.text))
+        """Take a reply to be said; False (and counted) if its queue is full or there is nothing to say."""
+        text = clean(reply.text)
+        pieces = split(text)
+        if len(pieces) > 1:
+            pieces = split(text, chars_max=CHARS_MAX - MARK_ROOM)
         if not pieces:
             self._on_drop(EMPTY)
             return False
@@ -146,7 +151,7 @@ class Outbox:
             self._account.stop()
 
     async def drain(self, timeout_s: float) -> int:
-        """Wait until everything was sent or dropped, at most ``timeout_s`` seconds; how many messages are left."""
+        """Wait until all is sent or dropped, at most ``timeout_s`` seconds; how many messages are left."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -226,7 +231,8 @@ class Outbox:
 class _AccountLine:
     """First come, first served, for places in the account's window: one line for each standing.
 
-    The place is counted when it is granted, not when its owner wakes up: in between somebody else could take it.
+    The place is counted when it is granted, not when its owner wakes up: in between somebody else could take
+    it.
     """
 
     def __init__(self, limiter: MessageLimiter, now: Callable[[], float]) -> None:

@@ -1,8 +1,9 @@
 """The seams of chat: what the bot needs from a transport, and what a transport needs from the world.
 
-A transport owns its connection for as long as the bot lives: it connects, reconnects, rejoins, and turns the wire into
-:data:`~byte_bot.chat.message.ChatEvent`. It hands events to a plain function, in order, on the loop: the function must
-not block and must not await. There are two transports to be: IRC (``byte_bot.chat.irc.client``) and EventSub.
+A transport owns its connection for as long as the bot lives: it connects, reconnects, rejoins, and turns the
+wire into :data:`~byte_bot.chat.message.ChatEvent`. It hands events to a plain function, in order, on the
+loop: the function must not block and must not await. There are two transports to be: IRC
+(``byte_bot.chat.irc.client``) and EventSub.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class ChatTransport(Protocol):
         ...
 
     async def send(self, channel: str, text: str, reply_to: str = "") -> None:
-        """Say ``text`` (one line, at most 500 code points) in ``channel``, as an answer to message ``reply_to`` if given.
+        """Say ``text`` (one line, at most 500 code points) in ``channel``, as an answer to message
+        ``reply_to`` if given.
 
         Raises:
             NotConnected: nothing was written.

@@ -3,7 +3,7 @@
 ::
 
     from typing import Annotated
-    from byte_bot.components.api import Add, ChannelState, Component, Context, command
+    from byte_bot.components.api import Add, ChannelState, Component, ComponentHost, Context, command
 
     class Deaths(ChannelState, key="deaths"):
         total: Annotated[int, Add] = 0
@@ -17,7 +17,7 @@
             deaths.last = how
             await ctx.reply(f"Deaths: {deaths.total}")
 
-    async def setup(bot):
+    async def setup(bot: ComponentHost) -> None:
         await bot.add_component(DeathCounter())
 
 ``COMPONENTS=my_bot.deaths`` loads it; so does an entry point in the group ``byte_bot.components``. The shape is TwitchIO
@@ -34,15 +34,15 @@ simulation can replay them.
 
 from __future__ import annotations
 
-import enum
 import inspect
 import random
-import types
 import typing
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, Literal, Protocol, TypeVar, Union
+from typing import Any, Protocol, TypeVar
 
 from byte_bot.chat.message import ChatEvent, ChatMessage, Role
+from byte_bot.components.parameters import UsageError, fill, parameters_of
+from byte_bot.components.texts import Texts
 from byte_bot.context.manager import ChannelContext
 from byte_bot.context.stream_context import ChannelConfig, StreamContext
 from byte_bot.errors import ComponentError
@@ -53,6 +53,7 @@ __all__ = [
     "ChannelState",
     "Command",
     "Component",
+    "ComponentHost",
     "Context",
     "Listener",
     "Recent",
@@ -70,34 +71,6 @@ HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
 #: What a listener can ask for: every chat line, a USERNOTICE (sub, raid, announcement…), a command nobody has.
 EVENTS = ("message", "notice", "unknown_command")
-
-
-class UsageError(ComponentError):
-    """What a viewer typed does not fit the command; its message is the usage line that is said in chat."""
-
-
-class Texts:
-    """The sentences of a component, in every language of the bot.
-
-    Args:
-        languages: texts by name, for ``en`` and ``pt_br``; both must have the same names. ``{fields}`` are filled by
-            ``str.format`` from the keyword arguments of :meth:`Context.text`; viewers' words only ever are arguments.
-    """
-
-    def __init__(self, **languages: Mapping[str, str]) -> None:
-        if "en" not in languages:
-            raise ComponentError("texts need at least en={…}")
-        english = set(languages["en"])
-        for language, texts in languages.items():
-            if set(texts) != english:
-                missing = sorted(english.symmetric_difference(texts))
-                raise ComponentError(f"texts in {language} and en differ in: {', '.join(missing)}")
-        self._languages = {name.replace("_", "-"): dict(texts) for name, texts in languages.items()}
-
-    def get(self, language: str, name: str, /, **fields: object) -> str:
-        """The sentence in ``language`` (English if there is none), with its fields filled."""
-        texts = self._languages.get(language, self._languages["en"])
-        return texts[name].format(**fields)
 
 
 class Deferred(typing.NamedTuple):
@@ -118,6 +91,14 @@ class BotView(Protocol):
 
     def status(self) -> Mapping[str, Any]:
         """The bot's health; the shape stands with ``Bot.status``."""
+        ...
+
+
+class ComponentHost(Protocol):
+    """What ``async def setup(bot)`` gets: the bot, while components are added to it."""
+
+    async def add_component(self, component: Component) -> None:
+        """Register a component and load it; raises :class:`~byte_bot.errors.ComponentError` if a name is taken."""
         ...
 
 
@@ -156,7 +137,6 @@ class Context:
         self.replies: list[tuple[str, bool]] = []
         self.deferred: list[Deferred] = []
         self._channel = channel
-        self._keys = 0
 
     @property
     def channel(self) -> str:
@@ -172,6 +152,11 @@ class Context:
     def author(self) -> str:
         """The display name of who wrote the message."""
         return self.message.author_name
+
+    @property
+    def is_moderator(self) -> bool:
+        """True for moderators and everybody above: broadcaster and owners."""
+        return self.role >= Role.MODERATOR
 
     @property
     def stream(self) -> StreamContext:
@@ -217,42 +202,18 @@ class Context:
         return texts.get(self.language, name, **fields)
 
     def unique_key(self) -> str:
-        """A key for a mapping that nobody else makes and that sorts by time (milliseconds, then the message)."""
-        self._keys += 1
-        return f"{round(self.now * 1000):014d}-{self.message.id[:8]}-{self._keys}"
+        """A key for a mapping that nobody else makes and that sorts by time.
 
-
-class _Shape(enum.Enum):
-    """How a parameter takes words."""
-
-    WORD = enum.auto()
-    REST_OF_WORDS = enum.auto()
-    REST_OF_LINE = enum.auto()
-
-
-class Parameter(typing.NamedTuple):
-    """One parameter of a command, after ``self`` and ``ctx``."""
-
-    name: str
-    shape: _Shape
-    convert: Callable[[str], Any]
-    required: bool
-    default: Any
-    choices: tuple[str, ...] = ()
-
-    @property
-    def usage(self) -> str:
-        """As shown in a usage line: ``<required>``, ``[optional]``, ``[more...]``."""
-        name = "|".join(self.choices) if self.choices else self.name
-        name += "..." if self.shape is not _Shape.WORD else ""
-        return f"<{name}>" if self.required else f"[{name}]"
+        Milliseconds, then the channel's count (all handlers of one message share it), then the message's id: after a
+        restart the count begins again, but time has gone on or the message is another.
+        """
+        return f"{round(self.now * 1000):014d}-{self._channel.next_key():06d}-{self.message.id[:8]}"
 
 
 class Command:
     """A command as it was declared, bound to its component.
 
-    ``parse`` turns the words of a message into arguments: positional parameters take a word each (``str``, ``int``,
-    ``float``, ``Literal``), ``*args`` the remaining words, a keyword-only parameter the rest of the line.
+    How the words of a message become its arguments stands in :mod:`byte_bot.components.parameters`.
     """
 
     def __init__(
@@ -265,6 +226,7 @@ class Command:
         cooldown_s: float,
         guards: Iterable[Guard],
         even_paused: bool,
+        summaries: Mapping[str, str],
     ) -> None:
         self.handler = handler
         self.name = name
@@ -275,7 +237,8 @@ class Command:
         #: True for the one or two commands that a paused channel still obeys.
         self.even_paused = even_paused
         self.help = inspect.getdoc(handler) or ""
-        self.parameters = _parameters(handler)
+        self.parameters = parameters_of(handler)
+        self._summaries = dict(summaries)
 
     def __repr__(self) -> str:
         return f"<Command {self.name} role={self.role.name.lower()}>"
@@ -289,24 +252,13 @@ class Command:
         """One line: ``!death [how...]``."""
         return " ".join([f"{prefix}{self.name}", *(parameter.usage for parameter in self.parameters)])
 
+    def summary(self, language: str) -> str:
+        """What it does, in one line of ``language``: its translation, else the first line of its docstring."""
+        return self._summaries.get(language) or self.help.partition("\n")[0]
+
     def parse(self, line: str) -> tuple[list[Any], dict[str, Any]]:
         """The arguments for the handler; raises :class:`UsageError` without words of its own if they do not fit."""
-        positional: list[Any] = []
-        keywords: dict[str, Any] = {}
-        rest = line.strip()
-        for parameter in self.parameters:
-            match parameter.shape:
-                case _Shape.WORD:
-                    word, _, rest = rest.partition(" ")
-                    rest = rest.lstrip()
-                    positional.append(_convert(parameter, word))
-                case _Shape.REST_OF_WORDS:
-                    positional.extend(_convert(parameter, word) for word in rest.split())
-                    rest = ""
-                case _Shape.REST_OF_LINE:
-                    keywords[parameter.name] = _convert(parameter, rest)
-                    rest = ""
-        return positional, keywords
+        return fill(self.parameters, line)
 
 
 class Listener(typing.NamedTuple):
@@ -322,8 +274,9 @@ class Component:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, member in vars(cls).items():
-            if hasattr(member, "__byte_command__") and not inspect.iscoroutinefunction(member):
-                raise ComponentError(f"{cls.__qualname__}.{name}: a command must be `async def`")
+            for mark in ("command", "listener"):
+                if hasattr(member, f"__byte_{mark}__") and not inspect.iscoroutinefunction(member):
+                    raise ComponentError(f"{cls.__qualname__}.{name}: a {mark} must be `async def`")
 
     async def component_load(self) -> None:
         """Called once when the component is added."""
@@ -333,7 +286,7 @@ class Component:
 
     def declared_commands(self) -> list[Command]:
         """Its commands, in the order of their declaration, bound to this object."""
-        guards = [method for method in self._members("__byte_guard__")]
+        guards = self._members("__byte_guard__")
         return [
             Command(method, **{**declared, "guards": [*guards, *declared["guards"]]})
             for method in self._members("__byte_command__")
@@ -346,7 +299,10 @@ class Component:
 
     def _members(self, mark: str) -> list[Any]:
         names = dict.fromkeys(
-            name for cls in reversed(type(self).__mro__) for name, member in vars(cls).items() if hasattr(member, mark)
+            name
+            for cls in reversed(type(self).__mro__)
+            for name, member in vars(cls).items()
+            if hasattr(member, mark)
         )
         return [getattr(self, name) for name in names if hasattr(getattr(self, name), mark)]
 
@@ -359,6 +315,7 @@ def command(
     cooldown_s: float = 0.0,
     guards: Iterable[Guard] = (),
     even_paused: bool = False,
+    summaries: Mapping[str, str] | None = None,
 ) -> Callable[[HandlerT], HandlerT]:
     """Make a method of a component a chat command.
 
@@ -369,6 +326,8 @@ def command(
         cooldown_s: seconds during which a second use in the same channel is passed over.
         guards: called with the context; the command is passed over if one returns False.
         even_paused: the command works while the channel is paused.
+        summaries: what ``!help`` says about it in other languages, e.g. ``{"pt-br": "…"}``; in English, and where there
+            is none, that is the first line of the method's docstring.
     """
 
     def mark(method: HandlerT) -> HandlerT:
@@ -379,6 +338,7 @@ def command(
             "cooldown_s": cooldown_s,
             "guards": tuple(guards),
             "even_paused": even_paused,
+            "summaries": summaries or {},
         }
         return method
 
@@ -409,53 +369,3 @@ def _role(name: str, where: str) -> Role:
     except KeyError:
         names = ", ".join(role.name.lower() for role in Role)
         raise ComponentError(f"{where}: no role is called {name!r}; there are: {names}") from None
-
-
-def _parameters(handler: Handler) -> tuple[Parameter, ...]:
-    hints = typing.get_type_hints(handler)
-    parameters = list(inspect.signature(handler).parameters.values())
-    if not parameters:
-        raise ComponentError(f"{handler.__qualname__} needs a parameter for the context")
-    return tuple(_parameter(handler, parameter, hints) for parameter in parameters[1:])
-
-
-def _parameter(handler: Handler, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Parameter:
-    convert, choices = _converter(handler, parameter.name, hints.get(parameter.name, str))
-    shape = {
-        inspect.Parameter.POSITIONAL_OR_KEYWORD: _Shape.WORD,
-        inspect.Parameter.VAR_POSITIONAL: _Shape.REST_OF_WORDS,
-        inspect.Parameter.KEYWORD_ONLY: _Shape.REST_OF_LINE,
-    }.get(parameter.kind)
-    if shape is None:
-        raise ComponentError(f"{handler.__qualname__}: {parameter.name} cannot be a parameter of a command")
-    required = parameter.default is inspect.Parameter.empty and shape is not _Shape.REST_OF_WORDS
-    return Parameter(parameter.name, shape, convert, required, parameter.default, choices)
-
-
-def _converter(handler: Handler, name: str, hint: Any) -> tuple[Callable[[str], Any], tuple[str, ...]]:
-    if typing.get_origin(hint) in (Union, types.UnionType):
-        hints = [part for part in typing.get_args(hint) if part is not type(None)]
-        hint = hints[0] if len(hints) == 1 else hint
-    if hint in (str, int, float):
-        return hint, ()
-    if typing.get_origin(hint) is Literal:
-        choices = typing.get_args(hint)
-        if all(isinstance(choice, str) for choice in choices):
-            return str.lower, choices
-    raise ComponentError(
-        f"{handler.__qualname__}: {name} must be str, int, float or Literal of strings, not {hint!r}"
-    )
-
-
-def _convert(parameter: Parameter, word: str) -> Any:
-    if not word:
-        if parameter.required:
-            raise UsageError("")
-        return parameter.default
-    try:
-        value = parameter.convert(word)
-    except ValueError:
-        raise UsageError("") from None
-    if parameter.choices and value not in parameter.choices:
-        raise UsageError("")
-    return value

@@ -40,6 +40,9 @@ class Router:
     def add(self, component: Component) -> None:
         """Register a component; raises :class:`ComponentError` if a name is taken, and then registers nothing."""
         commands = component.declared_commands()
+        listeners = component.declared_listeners()
+        if component in self._components:
+            raise ComponentError(f"{type(component).__qualname__}: this object was added already")
         fresh: dict[str, Command] = {}
         for command in commands:
             for name in command.names:
@@ -52,7 +55,7 @@ class Router:
                 fresh[name] = command
         self._by_name.update(fresh)
         self._components[component] = commands
-        self._listeners[component] = component.declared_listeners()
+        self._listeners[component] = listeners
 
     def remove(self, component: Component) -> None:
         """Take a component out again; one that is not registered is passed over."""
@@ -68,7 +71,10 @@ class Router:
     def listeners(self, event: str) -> list[Listener]:
         """Who wants to see events of that kind."""
         return [
-            listener for listeners in self._listeners.values() for listener in listeners if listener.event == event
+            listener
+            for listeners in self._listeners.values()
+            for listener in listeners
+            if listener.event == event
         ]
 
 
@@ -76,8 +82,12 @@ def parse_invocation(text: str, prefix: str) -> Invocation | None:
     """What ``text`` asks for, None if it is no command."""
     if not text.startswith(prefix):
         return None
-    name, _, arguments = text[len(prefix) :].partition(" ")
-    return Invocation(name.lower(), arguments.strip()) if name else None
+    rest = text[len(prefix) :]
+    if not rest or rest[0].isspace():
+        return None
+    # Not partition(" "): people type other blanks too, such as U+3000.
+    name, arguments = (*rest.split(maxsplit=1), "")[:2]
+    return Invocation(name.lower(), arguments.strip())
 
 
 def cooldown_passed(cooldowns: dict[str, float], command: Command, now_s: float) -> bool:

@@ -61,10 +61,17 @@ class ContextBridge:
         return self._call(channel_id, function, timeout_s, commit=False)
 
     def _call(
-        self, channel_id: str, function: Callable[[ChannelContext], T], timeout_s: float | None, *, commit: bool
+        self,
+        channel_id: str,
+        function: Callable[[ChannelContext], T],
+        timeout_s: float | None,
+        *,
+        commit: bool,
     ) -> T:
         if inspect.iscoroutinefunction(function):
-            raise BridgeError("the bridge takes a synchronous function: it runs on the chat's loop under a lock")
+            raise BridgeError(
+                "the bridge takes a synchronous function: it runs on the chat's loop under a lock"
+            )
         loop = self._manager.loop
         if loop is None:
             raise BridgeError("the main loop is not bound yet: the bot has not started")
@@ -82,7 +89,9 @@ class ContextBridge:
             return future.result(limit_s)
         except concurrent.futures.TimeoutError:
             future.cancel()
-            raise BridgeError(f"channel {channel_id}: no result within {limit_s:g} s; the change was not made") from None
+            raise BridgeError(
+                f"channel {channel_id}: no result within {limit_s:g} s; the change was not made"
+            ) from None
 
     async def _on_loop(self, channel_id: str, function: Callable[[ChannelContext], T], commit: bool) -> T:
         context = await self._manager.get(channel_id)

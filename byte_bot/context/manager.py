@@ -47,6 +47,7 @@ class ChannelContext:
         self.hold_first = False
         #: Loop times of the last use of a command, for cooldowns.
         self.cooldowns: dict[str, float] = {}
+        self._keys_made = 0
         self._used: dict[Row, None] = {}
         self._staged: list[tuple[Row, list[Operation]]] = []
         self._gate = 0
@@ -81,6 +82,11 @@ class ChannelContext:
         """An ``Add`` field was given an absolute value, which discards earlier adds."""
         spec = self._manager.spec(cls)
         self._manager.layer.row(RowKey(spec.table, self.channel_id, spec.key)).assigned.append(assigned)
+
+    def next_key(self) -> int:
+        """The next number of the channel's counter that tells apart keys made in the same millisecond."""
+        self._keys_made += 1
+        return self._keys_made
 
     def begin(self) -> None:
         """Open a transaction: bases that arrive wait until :meth:`end`."""
@@ -226,7 +232,10 @@ class ContextManager:
             loop.call_soon_threadsafe(self._record_touch, context)
 
     def _record_touch(self, context: ChannelContext) -> None:
-        for row in [*self.layer.rows_of(context.channel_id).values(), *self.layer.rows_of(context.login).values()]:
+        for row in [
+            *self.layer.rows_of(context.channel_id).values(),
+            *self.layer.rows_of(context.login).values(),
+        ]:
             context.use(row)
         self.layer.when_idle(context.channel_id, lambda: self._commit_touch(context))
 

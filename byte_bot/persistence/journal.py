@@ -34,6 +34,7 @@ import structlog
 
 from byte_bot.errors import JournalError
 from byte_bot.persistence.operations import NO_STAMP, Base, Operation, RowKey, Stamp, coalesce, is_contained
+from byte_bot.persistence.row import CONFIG_TABLE
 
 #: Message ids remembered as handled; chosen: Twitch repeats a message within seconds, and 10,000 ids are about
 #: 100 s at 100 messages/s (1 MB).
@@ -120,6 +121,15 @@ class JournalImage:
         self.channels: list[KnownChannel] = []
         self.epoch = 0
         self.handled: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def pending_channels(self) -> tuple[str, ...]:
+        """The ids of channels with operations that no save has contained yet."""
+        return tuple(
+            dict.fromkeys(
+                key.channel_id for key, row in self.rows.items() if row.pending and key.table != CONFIG_TABLE
+            )
+        )
 
     def apply(self, write: Write) -> None:
         """Take one more write into account."""
@@ -285,7 +295,7 @@ class Journal:
                     # A stalled commit is not cancelled: it may still reach the disk, and must not be doubled.
                     done, _ = await asyncio.wait({commit}, timeout=self._stall_s)
                     if not done:
-                        self._set_degraded(True, "a commit takes longer than %.1f s" % self._stall_s)
+                        self._set_degraded(True, f"a commit takes longer than {self._stall_s:g} s")
                     await commit
                     return
                 finally:
@@ -305,7 +315,9 @@ class Journal:
             return
         self.degraded = degraded
         if degraded:
-            _log.warning("journal_degraded", reason=reason, what_it_means="replies leave before they are durable")
+            _log.warning(
+                "journal_degraded", reason=reason, what_it_means="replies leave before they are durable"
+            )
             self.ungated_replies += len(self._gated)
             self._open_gate(self._appended)
         else:

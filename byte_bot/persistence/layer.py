@@ -241,7 +241,9 @@ class PersistenceLayer:
         """This process's epoch, taken from the database if there is none yet; raises a :class:`DatabaseError`."""
         store = self._store
         if store is None:
-            raise DatabasePaused("no settings", "no database is configured", "set SUPABASE_URL and SUPABASE_KEY")
+            raise DatabasePaused(
+                "no settings", "no database is configured", "set SUPABASE_URL and SUPABASE_KEY"
+            )
         async with self._epoch_lock:
             if not self.epoch:
                 epoch = await self.link.call(lambda: store.take_epoch(self._parts.holder, self._seen_epoch))
@@ -278,8 +280,6 @@ class PersistenceLayer:
                 row.accept(stored.base, 0, 0)
             row.replayed(stored.pending)
             self.ledger.mark(key, now_s)
-            if key.table != CONFIG_TABLE:
-                self.request_load(key.channel_id)
         return image
 
     def restore_snapshot(self, channel_id: str) -> bool:

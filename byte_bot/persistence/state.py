@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -62,40 +62,34 @@ class Recent:
         return f"Recent({self.cap})"
 
 
-class _StateMeta(type(msgspec.Struct)):  # type: ignore[misc]  # msgspec's metaclass has no public typed name
-    """Takes ``key``, ``version`` and ``table`` out of the class arguments before msgspec sees the rest."""
+if TYPE_CHECKING:
 
-    def __new__(
-        mcls,
-        name: str,
-        bases: tuple[type, ...],
-        namespace: dict[str, Any],
-        *,
-        key: str = "",
-        version: int = 1,
-        table: str = COMPONENT_TABLE,
-        **config: Any,
-    ) -> Any:
-        return super().__new__(mcls, name, bases, namespace, **config)
+    class _StateBase(msgspec.Struct):
+        """What type checkers see: class arguments ``key``, ``version`` and ``table`` beside msgspec's own."""
 
-    def __init__(
-        cls,
-        name: str,
-        bases: tuple[type, ...],
-        namespace: dict[str, Any],
-        *,
-        key: str = "",
-        version: int = 1,
-        table: str = COMPONENT_TABLE,
-        **config: Any,
-    ) -> None:
-        super().__init__(name, bases, namespace)
-        cls.__state_key__ = key
-        cls.__state_version__ = version
-        cls.__state_table__ = table
+        def __init_subclass__(
+            cls, *, key: str = "", version: int = 1, table: str = COMPONENT_TABLE, **config: Any
+        ) -> None: ...
+
+else:
+
+    class _StateMeta(msgspec.StructMeta):
+        """Takes ``key``, ``version`` and ``table`` out of the class arguments before msgspec sees the rest."""
+
+        def __new__(mcls, name, bases, namespace, *, key="", version=1, table=COMPONENT_TABLE, **config):
+            return super().__new__(mcls, name, bases, namespace, **config)
+
+        def __init__(cls, name, bases, namespace, *, key="", version=1, table=COMPONENT_TABLE, **config):  # noqa: N805  # a metaclass
+            super().__init__(name, bases, namespace)
+            cls.__state_key__ = key
+            cls.__state_version__ = version
+            cls.__state_table__ = table
+
+    class _StateBase(msgspec.Struct, metaclass=_StateMeta):
+        """See the typed twin above."""
 
 
-class ChannelState(msgspec.Struct, metaclass=_StateMeta):
+class ChannelState(_StateBase):
     """Base of all durable state; see the module's docstring."""
 
     __state_key__: ClassVar[str]

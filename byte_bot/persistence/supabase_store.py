@@ -63,7 +63,9 @@ _PAUSING_STATUS: Mapping[int, str] = {
     403: "the key may not do this: set SUPABASE_KEY to the project's secret key",
     540: "the project is paused: restore it in the dashboard",
 }
-_SCHEMA_ADVICE = "the schema is missing or old: paste the output of `byte-bot schema` into Supabase's SQL editor"
+_SCHEMA_ADVICE = (
+    "the schema is missing or old: paste the output of `byte-bot schema` into Supabase's SQL editor"
+)
 _REFUSING_STATUS = frozenset({400, 404, 405, 406, 409, 413, 414, 416, 422})
 #: SQLSTATE classes that PostgREST answers with 5xx although trying again cannot help (cardinality, data, limits).
 _DETERMINISTIC_CLASSES = ("21", "22", "23", "54")
@@ -102,8 +104,10 @@ class SupabaseStore:
 
     async def take_epoch(self, holder: str, seen: int) -> int:
         """See :class:`~byte_bot.persistence.store.DatabaseStore`."""
+        arguments = {"p_holder": holder, "p_seen": seen}
+        # postgrest types every argument as str, and sends whatever JSON can hold.
         data = await self._call(
-            lambda: self._client.rpc("byte_bot_take_epoch", {"p_holder": holder, "p_seen": seen}).execute()  # type: ignore[dict-item]  # postgrest types all arguments as str
+            lambda: self._client.rpc("byte_bot_take_epoch", cast("dict[str, str]", arguments)).execute()
         )
         if not isinstance(data, int) or isinstance(data, bool):
             raise _odd_answer("byte_bot_take_epoch", data)
@@ -306,7 +310,9 @@ _CONFIG_BOOKKEEPING = frozenset({"login", "epoch", "revision", "edit_no", "updat
 
 
 def _config_base(row: Mapping[str, Any]) -> Base:
-    data = {name: value for name, value in row.items() if name not in _CONFIG_BOOKKEEPING and value is not None}
+    data = {
+        name: value for name, value in row.items() if name not in _CONFIG_BOOKKEEPING and value is not None
+    }
     return Base(
         msgspec.json.encode(data),
         {},

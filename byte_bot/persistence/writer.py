@@ -22,7 +22,7 @@ A request that is refused as a whole for its data or size is halved until the cu
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -126,7 +126,8 @@ class Writer:
 
     def _request(self, batch: Batch) -> tuple[SaveRequest, list[Write]]:
         now_s = int(self._layer.clock.unix())
-        rows, patches = [], []
+        rows: list[dict[str, Any]] = []
+        patches: list[dict[str, Any]] = []
         writes: list[Write] = []
         for key in batch.rows:
             sent = self._layer.row(key).freeze(self._layer.epoch, now_s)

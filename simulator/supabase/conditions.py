@@ -92,7 +92,9 @@ def _filter(table: Table, condition: Filter) -> Sql:
             return Sql("0")
         return Sql(f"{left.text} IN ({', '.join('?' for _ in values)})", (*left.parameters, *values))
     parts = [_compare(left, kind, condition.operator, value) for value in condition.values]
-    if condition.quantifier and not parts:
+    if not condition.quantifier:
+        return parts[0]
+    if not parts:
         return Sql("0" if condition.quantifier == "any" else "1")
     return _join("OR" if condition.quantifier == "any" else "AND", parts)
 

@@ -104,17 +104,23 @@ def _jsonb(document: str | None) -> str | None:
 
 
 def _contains(document: str | None, part: str) -> int | None:
-    return None if document is None else int(_holds(json.loads(document), json.loads(part)))
+    """jsonb's ``@>`` (PostgreSQL 18, section 8.14.3)."""
+    if document is None:
+        return None
+    whole, wanted = json.loads(document), json.loads(part)
+    if isinstance(whole, list) and not isinstance(wanted, dict | list):
+        # The one exception to "structures must match", and at the top only.
+        wanted = [wanted]
+    return int(_holds(whole, wanted))
 
 
 def _holds(whole: Any, part: Any) -> bool:
-    """jsonb's ``@>`` (PostgreSQL 18, section 8.14.3)."""
     if isinstance(whole, dict) and isinstance(part, dict):
         return all(key in whole and _holds(whole[key], value) for key, value in part.items())
-    if isinstance(whole, list):
-        wanted = part if isinstance(part, list) else [part]
-        return all(any(_holds(item, one) for item in whole) for one in wanted)
-    return type(whole) is type(part) and whole == part
+    if isinstance(whole, list) and isinstance(part, list):
+        return all(any(_holds(item, one) for item in whole) for one in part)
+    # In Python True equals 1; in JSON it does not.
+    return isinstance(whole, bool) is isinstance(part, bool) and whole == part
 
 
 def _typeof(document: str | None) -> str | None:

@@ -93,7 +93,8 @@ def test_a_known_secret_never_gets_out(log_format: str) -> None:
     """Whether it comes as event, value, nested, key, in an exception, its traceback, or from a library."""
     stream = configured(log_format)
     log = structlog.get_logger()
-    log.info("token " + SECRET, a=SECRET, b=[{"c": SECRET}], **{SECRET: 1})
+    event = f"token {SECRET}"
+    log.info(event, a=SECRET, b=[{"c": SECRET}], **{SECRET: 1})
     try:
         raise ValueError(f"refused {SECRET}")
     except ValueError:

@@ -103,10 +103,10 @@ def test_a_loop_that_takes_no_time_is_stopped() -> None:
     """`while True: await sleep(0)` ends with the name of the task that spins."""
 
     async def body() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - this is the mistake that is caught
             await asyncio.sleep(0)
 
-    with pytest.raises(RunawayError, match="1000 iterations passed without time moving.*name='main'"):
+    with pytest.raises(RunawayError, match=r"1000 iterations passed without time moving.*name='main'"):
         run(body(), limits=Limits(iterations_per_instant_max=1_000))
 
 
@@ -114,7 +114,7 @@ def test_a_world_that_never_ends_is_stopped() -> None:
     """Heartbeats keep a world alive although what it waits for never comes: virtual time has a limit."""
 
     async def beat() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - a heartbeat
             await asyncio.sleep(10)
 
     async def body() -> None:
@@ -156,8 +156,9 @@ def test_a_task_that_fails_unnoticed_fails_the_run() -> None:
         raise KeyError("lost")
 
     async def body() -> None:
-        asyncio.create_task(fails(), name="nobody waits")  # noqa: RUF006 - that it is dropped is the case tested
+        task = asyncio.create_task(fails())
         await asyncio.sleep(1)
+        assert task.done()
 
     with pytest.raises(UnhandledError, match=r"never retrieved: KeyError\('lost'\)") as caught:
         run(body())
@@ -221,14 +222,10 @@ def test_runs_do_not_nest() -> None:
         run(body())
 
 
-def test_current_loop_needs_virtual_time() -> None:
+async def test_current_loop_needs_virtual_time() -> None:
     """Code for worlds says so when it runs elsewhere."""
-
-    async def body() -> None:
-        current_loop()
-
     with pytest.raises(SimulatorError, match="needs virtual time"):
-        asyncio.run(body())
+        current_loop()
 
 
 def test_garbage_is_collected_at_fixed_steps_only_and_restored() -> None:

@@ -43,7 +43,9 @@ def test_the_hash_is_pinned() -> None:
     assert make(("a", {"n": 1})).digest == "f561ffa027e162082c6f60f72e68b7b5"
 
 
-@pytest.mark.parametrize("value", [{1, 2}, frozenset(), object(), float("nan"), [float("inf")], {"deep": {3}}])
+@pytest.mark.parametrize(
+    "value", [{1, 2}, frozenset(), object(), float("nan"), [float("inf")], {"deep": {3}}]
+)
 def test_values_without_a_canonical_form_are_refused(value: object) -> None:
     """What would differ between two equal runs must not get in."""
     with pytest.raises(TraceError):

@@ -1,16 +1,17 @@
-"""The IRC transport: the thin shell that gives an :class:`IrcSession` a socket, a clock and a next connection.
+"""The IRC transport: the thin shell that gives an :class:`IrcSession` a socket and a clock.
 
-How it works. ``run`` makes one connection after the other. While one is open two tasks work on it: one reads and feeds the
-session, the other sleeps until the session's next deadline. Whichever sees the end first, the other is cancelled, the socket
-is closed, and after a pause the next attempt begins. What the bot wants to be in is kept here, so every new session is told all
-of it and nothing that was parted.
+How it works. ``run`` makes one connection after the other. While one is open two tasks work on it: one reads
+and feeds the session, the other sleeps until the session's next deadline. Whichever sees the end first, the
+other is cancelled, the socket is closed, and after a pause the next attempt begins. What the bot wants to be
+in is kept here, so every new session is told all of it and nothing that was parted.
 
-*Pauses.* The first attempt and the one after a connection that lasted are made at once; after the n-th failure in a row the
-pause is drawn evenly between 0 and ``reconnect_base_s * 2**(n-1)``, at most ``reconnect_max_s`` ("full jitter": a thousand bots
-must not come back in step). The account's window for logins holds on top of it.
+*Pauses.* The first attempt and the one after a connection that lasted are made at once; after the n-th
+failure in a row the pause is drawn evenly between 0 and ``reconnect_base_s * 2**(n-1)``, at most
+``reconnect_max_s`` ("full jitter": a thousand bots must not come back in step). The account's window for
+logins holds on top of it.
 
-*Deadlines.* Connecting, every flush and closing have one; reading has the session's PING. A write that is stuck for
-``write_timeout_s`` ends the connection.
+*Deadlines.* Connecting, every flush and closing have one; reading has the session's PING. A write that is
+stuck for ``write_timeout_s`` ends the connection.
 
 Left out: several connections for one account, and overlapping connections at RECONNECT.
 """
@@ -27,12 +28,13 @@ from byte_bot.chat.irc.limits import SessionLimits
 from byte_bot.chat.irc.memberships import normalize_channel
 from byte_bot.chat.irc.session import End, EndKind, IrcSession, SessionCounts
 from byte_bot.chat.limiter import RATES, SlidingWindow, Tier
-from byte_bot.chat.message import ChatEvent, Disconnected
+from byte_bot.chat.message import ChatEvent, Connected, Disconnected
 from byte_bot.chat.transport import Connector, EventHandler
 
 log = logging.getLogger(__name__)
 
-# One read: large enough for a raid in one go, small enough (some 200 lines) not to hold the loop for more than about 2 ms.
+# One read: large enough for a raid in one go, small enough (some 200 lines) not to hold the loop for more
+# than about 2 ms.
 _READ_BYTES = 65_536
 
 
@@ -54,9 +56,10 @@ class IrcTransport:
         write_timeout_s: how long the peer may refuse to take bytes. Chosen: as patient as with a PING.
         close_timeout_s: how long closing may take before the socket is simply dropped.
         reconnect_base_s: upper bound of the first pause. Chosen: Twitch restarts chat servers one by one.
-        reconnect_max_s: upper bound of every pause. Chosen: back within half a minute of the end of an outage.
-        stable_after_s: a connection that lived this long resets the pauses. Chosen above the time in which a server under
-            pressure accepts and drops again.
+        reconnect_max_s: upper bound of every pause. Chosen: back within half a minute of the end of an
+            outage.
+        stable_after_s: a connection that lived this long resets the pauses. Chosen above the time in which a
+            server under pressure accepts and drops again.
     """
 
     def __init__(
@@ -136,7 +139,7 @@ class IrcTransport:
             self._connection.wake()
 
     def part(self, channels: Iterable[str]) -> None:
-        """Want to be in ``channels`` no longer. ChannelParted follows only if Twitch was asked and answers."""
+        """Want to be in ``channels`` no longer. ChannelParted follows if Twitch was asked and answers."""
         names = [normalize_channel(name) for name in channels]
         for name in names:
             self._wanted.pop(name, None)
@@ -172,7 +175,7 @@ class IrcTransport:
             failures = 0 if ended_well else failures + 1
 
     async def _pause(self, failures: int) -> None:
-        """Wait before an attempt: the jitter after ``failures`` in a row, and the account's window for logins."""
+        """Wait before an attempt: jitter after ``failures`` in a row, and the account's window for logins."""
         loop = asyncio.get_running_loop()
         if failures:
             # The exponent is bounded so that a week of failures does not compute 2**100000.
@@ -184,14 +187,16 @@ class IrcTransport:
         self._logins.take(loop.time())
 
     async def _live_once(self) -> bool:
-        """One attempt and, if it succeeds, one connection until its end; whether the next may follow at once."""
+        """One attempt and, if it succeeds, one connection to its end; whether the next may follow at once."""
         loop = asyncio.get_running_loop()
         self.attempts += 1
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 reader, writer = await self._connector.open(self._host, self._port, tls=self._tls)
         except (OSError, TimeoutError) as error:
-            log.warning("cannot connect to %s:%d: %s", self._host, self._port, error or type(error).__name__)
+            log.warning(
+                "cannot connect to %s:%d: %s", self._host, self._port, str(error) or type(error).__name__
+            )
             return False
         session = IrcSession(login=self._login, token=self._token, joins=self._joins, limits=self._limits)
         session.join(self._wanted)
@@ -235,27 +240,29 @@ class _Connection:
         self._write_timeout_s = write_timeout_s
         self._wake = asyncio.Event()
         self._sleeping_until: float | None = None
+        self._write_failure = ""
 
     async def live(self) -> End:
         """Work until the session is over; why it is."""
         self.session.start(asyncio.get_running_loop().time())
-        if not await self.flush():
-            return End(EndKind.LOST, "the connection broke while logging in")
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._read()), group.create_task(self._keep_time())]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 task.cancel()
-        ends = [task.result() for task in tasks if not task.cancelled()]
-        # What the session says is more precise than what the socket says.
-        return self.session.closed or ends[0]
+        assert self.session.closed is not None, "a task ends only with the session"
+        return self.session.closed
 
     def wake(self) -> None:
         """The session has a new deadline or something to write."""
         self._wake.set()
 
     async def flush(self) -> bool:
-        """Write what the session has to say, within the deadline; False if the connection broke."""
+        """Write what the session has to say, within the deadline; False if the connection broke.
+
+        It does not end the connection by itself: what Twitch said before (a refusal, say) is still to be
+        read.
+        """
         data = self.session.data_to_send()
         if not data:
             return True
@@ -263,34 +270,34 @@ class _Connection:
             self._writer.write(data)
             async with asyncio.timeout(self._write_timeout_s):
                 await self._writer.drain()
-        except (OSError, TimeoutError):
-            # The reader notices the abort and ends the connection.
+        except (OSError, TimeoutError) as error:
+            # The reader comes to the end of the stream after an abort, and ends the connection.
+            self._write_failure = f"cannot write: {str(error) or type(error).__name__}"
             self._writer.transport.abort()
             return False
         return True
 
-    async def _read(self) -> End:
+    async def _read(self) -> None:
         """Feed the session until it or the stream ends. No deadline of its own: the session's PING is one."""
         loop = asyncio.get_running_loop()
         session = self.session
+        await self.flush()
         while session.closed is None:
             try:
                 data = await self._reader.read(_READ_BYTES)
             except OSError as error:
-                return End(EndKind.LOST, f"the connection broke: {error or type(error).__name__}")
+                session.receive_eof(f"the connection broke: {str(error) or type(error).__name__}")
+                break
             if not data:
-                session.receive_eof()
+                session.receive_eof(self._write_failure or "Twitch closed the connection")
                 break
             self._dispatch(session.receive_data(data, loop.time()))
-            if not await self.flush():
-                return End(EndKind.LOST, "the connection broke while writing")
+            await self.flush()
             deadline = session.next_deadline()
             if deadline is not None and (self._sleeping_until is None or deadline < self._sleeping_until):
                 self._wake.set()
-        assert session.closed is not None
-        return session.closed
 
-    async def _keep_time(self) -> End:
+    async def _keep_time(self) -> None:
         """Tick the session whenever it is due, or woken."""
         loop = asyncio.get_running_loop()
         session = self.session
@@ -305,14 +312,12 @@ class _Connection:
             if session.closed is not None:
                 break
             self._dispatch(session.tick(loop.time()))
-            if not await self.flush():
-                return End(EndKind.LOST, "the connection broke while writing")
-        assert session.closed is not None
-        return session.closed
+            await self.flush()
 
     def _dispatch(self, events: list[ChatEvent]) -> None:
-        self.was_ready = self.was_ready or self.session.ready
         for event in events:
+            # Not session.ready: a welcome and a RECONNECT may come in one packet.
+            self.was_ready = self.was_ready or isinstance(event, Connected)
             self._handler(event)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-# RFC 8305 section 8: 250 ms is the recommended time before the next address is tried beside a silent one. Without it a
-# broken IPv6 route costs the whole connect deadline.
+# RFC 8305 section 8: 250 ms is the recommended time before the next address is tried beside a silent one.
+# Without it a broken IPv6 route costs the whole connect deadline.
 _NEXT_ADDRESS_AFTER_S = 0.25
 
 
@@ -14,7 +14,8 @@ class StreamConnector:
     """Opens TCP and TLS connections.
 
     Args:
-        tls_context: how certificates are checked; by default against the system's authorities, host name included.
+        tls_context: how certificates are checked; by default against the system's authorities, host name
+            included.
     """
 
     def __init__(self, tls_context: ssl.SSLContext | None = None) -> None:
@@ -29,7 +30,8 @@ class StreamConnector:
             OSError: refused, unreachable, name not found; ``ssl.SSLError`` is one.
         """
         if tls and self._tls_context is None:
-            # Made on first use: reading the authorities takes milliseconds, and a plain connection needs none.
+            # Made on first use: reading the authorities takes milliseconds, and a plain connection needs
+            # none.
             self._tls_context = ssl.create_default_context()
         return await asyncio.open_connection(
             host,

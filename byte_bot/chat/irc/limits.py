@@ -13,7 +13,8 @@ class SessionLimits(msgspec.Struct, frozen=True):
     # Chosen: a dead socket is noticed within 40 s, at the cost of two small lines in a silent half minute.
     ping_idle_s: float = 30.0
     pong_within_s: float = 10.0
-    # Clients wait 2 to 10 s for the answer to a JOIN; the longer one, because asking again costs a place in the window.
+    # Clients wait 2 to 10 s for the answer to a JOIN; the longer one, because asking again costs a place in
+    # the window.
     join_answer_s: float = 10.0
     join_attempts_max: int = 3
     # After ``join_attempts_max`` attempts. Chosen: a suspended channel costs one JOIN a minute.

@@ -3,17 +3,19 @@
 How it works. Each wanted channel moves along this table; parting removes it from the table::
 
     QUEUED ──JOIN written──▶ ASKED ──ROOMSTATE──▶ JOINED
-       ▲                     │   │                  │ Twitch put the bot out
-       ├──no answer, tries────┘   │ no answer, tries  │
-       │  left                   ▼ used up; refused  ▼
-       └──after join_retry_s── FAILED ◀──────────────┘
+      ▲ ▲                     │ │                   │
+      │ └─no answer───────────┘ │ refused, or no    │ put out
+      │                         ▼ answer again      ▼ by Twitch
+      └─after join_retry_s──── FAILED ◀─────────────┘
 
-JOINs leave in batches as large as the account's window allows; the window belongs to the account, so it is passed in and
-outlives the connection. Twitch drops the JOIN of a channel that does not exist in silence, hence the deadline for an answer.
-JoinFailed is said once a failure; the channel is then asked for slowly for as long as it is wanted (renamed, suspended, or an
-unlucky streak of lost JOINs), and a late ROOMSTATE counts whenever it comes.
+JOINs leave in batches as large as the account's window allows; the window belongs to the account, so it is
+passed in and outlives the connection. Twitch drops the JOIN of a channel that does not exist in silence,
+hence the deadline for an answer. JoinFailed is said once a failure; the channel is then asked for slowly for
+as long as it is wanted (renamed, suspended, or an unlucky streak of lost JOINs), and a late ROOMSTATE counts
+whenever it comes.
 
-Left out: Twitch's limit of 100 joined channels for accounts that are moderator nowhere: the 101st fails like any other.
+Left out: Twitch's limit of 100 joined channels for accounts that are moderator nowhere: the 101st fails like
+any other.
 """
 
 from __future__ import annotations
@@ -30,9 +32,17 @@ from byte_bot.chat.message import ChannelJoined, ChannelParted, ChatEvent, JoinF
 # Twitch logins: 1 to 25 of these. Also what keeps CR, LF, commas and spaces out of JOIN.
 _LOGIN = re.compile(r"[a-z0-9_]{1,25}")
 
-# A NOTICE with one of these, while a JOIN is unanswered, is its answer (dev.twitch.tv/docs/chat/irc, "NOTICE").
+# A NOTICE with one of these, while a JOIN is unanswered, is its answer (dev.twitch.tv/docs/chat/irc,
+# "NOTICE").
 JOIN_REFUSALS = frozenset(
-    {"msg_banned", "msg_channel_suspended", "msg_channel_blocked", "msg_room_not_found", "msg_suspended", "tos_ban"}
+    {
+        "msg_banned",
+        "msg_channel_suspended",
+        "msg_channel_blocked",
+        "msg_room_not_found",
+        "msg_suspended",
+        "tos_ban",
+    }
 )
 
 _JOIN_OVERHEAD = len("JOIN \r\n")
@@ -82,7 +92,8 @@ class Memberships:
         self._channels: dict[str, _Channel] = {}
         self._joined: dict[str, None] = {}
         self._queue: deque[str] = deque()
-        # (when, channel), each with a constant delay, so sorted by themselves. An entry whose channel moved on is stale.
+        # (when, channel), each with a constant delay, so sorted by themselves. An entry whose channel moved
+        # on is stale.
         self._unanswered: deque[tuple[float, str]] = deque()
         self._retries: deque[tuple[float, str]] = deque()
         # PARTs of ours that Twitch has not echoed: such an echo says nothing about a JOIN sent since.
@@ -101,7 +112,7 @@ class Memberships:
         return events
 
     def want(self, channels: Iterable[str]) -> None:
-        """Queue ``channels`` for joining; one already known is left alone, one that failed is tried again at once."""
+        """Queue ``channels`` for joining; a known one is left alone, a failed one is tried again at once."""
         for name in channels:
             channel = normalize_channel(name)
             known = self._channels.get(channel)
@@ -120,7 +131,8 @@ class Memberships:
             channel = normalize_channel(name)
             known = self._channels.pop(channel, None)
             self._joined.pop(channel, None)
-            # Its entries in the queues are stale now. A failed one is parted too: its answer may only be late.
+            # Its entries in the queues are stale now. A failed one is parted too: its answer may only be
+            # late.
             if known is not None and known.attempts > 0:
                 self._parting[channel] = self._parting.get(channel, 0) + 1
                 to_part.append(channel)
@@ -185,7 +197,7 @@ class Memberships:
             self._events.append(Standing(channel, privileged))
 
     def on_part(self, channel: str, now: float) -> None:
-        """Twitch took the bot out of ``channel``, as we asked or on its own; then it is asked for again later."""
+        """Twitch took the bot out of ``channel``, as we asked or by itself: then it is tried again later."""
         expected = self._parting.pop(channel, 0)
         if expected > 1:
             self._parting[channel] = expected - 1

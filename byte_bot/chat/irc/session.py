@@ -2,10 +2,11 @@
 
 Theory of operation
 -------------------
-A session lives as long as one connection. Its owner (``client.py``) calls ``start``, then ``receive_data`` with whatever the
-socket gave and ``tick`` when ``next_deadline`` is reached; after each call it writes ``data_to_send()`` and hands the returned
-events on. When ``closed`` is set the connection is over, and ``closed`` says why. Nothing here waits, reads a clock or draws
-a number: the same bytes at the same times give the same events, however the bytes are cut into pieces.
+A session lives as long as one connection. Its owner (``client.py``) calls ``start``, then ``receive_data``
+with whatever the socket gave and ``tick`` when ``next_deadline`` is reached; after each call it writes
+``data_to_send()`` and hands the returned events on. When ``closed`` is set the connection is over, and
+``closed`` says why. Nothing here waits, reads a clock or draws a number: the same bytes at the same times
+give the same events, however the bytes are cut into pieces.
 
 ::
 
@@ -13,22 +14,24 @@ a number: the same bytes at the same times give the same events, however the byt
                         │                 │
                         └── refused, RECONNECT, no welcome, no PONG, end of stream ──▶ CLOSED
 
-*Login.* ``CAP REQ`` goes first so that the welcome is already tagged, then ``PASS``, then ``NICK`` (the other way round Twitch
-answers ``Improperly formatted auth``). A refused capability ends the connection: without tags there are no ids and no roles.
+*Login.* ``CAP REQ`` goes first so that the welcome is already tagged, then ``PASS``, then ``NICK`` (the other
+way round Twitch answers ``Improperly formatted auth``). A refused capability ends the connection: without
+tags there are no ids and no roles.
 
 *Channels* are wanted with ``join`` and no longer wanted with ``part``; ``memberships.py`` has their table.
 
-*Dead sockets.* Any byte received is a sign of life. After ``ping_idle_s`` without one the session sends its own PING, and
-without any byte for ``pong_within_s`` more it declares the connection dead. (Twitch's own PING comes only every 5 minutes.)
+*Dead sockets.* Any byte received is a sign of life. After ``ping_idle_s`` without one the session sends its
+own PING, and without any byte for ``pong_within_s`` more it declares the connection dead. (Twitch's own PING
+comes only every 5 minutes.)
 
-*Bad input.* A line that cannot be read, is too long, or lacks what every such line of Twitch has, is skipped and counted.
-Of a line without an end no more than ``LINE_BYTES_MAX`` bytes are kept.
+*Bad input.* A line that cannot be read, is too long, or lacks what every such line of Twitch has, is skipped
+and counted. Of a line without an end no more than ``LINE_BYTES_MAX`` bytes are kept.
 
-Sources: dev.twitch.tv/docs/chat/irc and its pages on authentication, capabilities, commands and tags; the lines in
-``tests/data/twitch-wire-lines.txt``.
+Sources: dev.twitch.tv/docs/chat/irc and its pages on authentication, capabilities, commands and tags; the
+lines in ``tests/data/twitch-wire-lines.txt``.
 
-Left out: whispers, membership lists (the JOINs and PARTs of others are read and ignored), reading from one connection while
-the next is made after RECONNECT (a few messages may be missed then).
+Left out: whispers, membership lists (the JOINs and PARTs of others are read and ignored), reading from one
+connection while the next is made after RECONNECT (a few messages may be missed then).
 """
 
 from __future__ import annotations
@@ -111,7 +114,8 @@ class SessionCounts(msgspec.Struct):
 
 CAPABILITIES = ("twitch.tv/commands", "twitch.tv/membership", "twitch.tv/tags")
 
-# dev.twitch.tv/docs/chat/irc, "Authenticating"; "Login unsuccessful" is what a token without the chat scopes gets.
+# dev.twitch.tv/docs/chat/irc, "Authenticating"; "Login unsuccessful" is what a token without the chat scopes
+# gets.
 LOGIN_REFUSALS = frozenset(
     {"Login authentication failed", "Improperly formatted auth", "Login unsuccessful", "Invalid NICK"}
 )
@@ -201,13 +205,11 @@ class IrcSession:
             # The rest of this line is skipped as it comes, so a line without an end never grows in memory.
             self._skipping = True
             self._in = b""
-        if self.ready:
-            self._send_joins()
         return self._take_events()
 
-    def receive_eof(self) -> None:
-        """The socket came to its end; a half-received last line is dropped."""
-        self._end(EndKind.LOST, "Twitch closed the connection")
+    def receive_eof(self, words: str) -> None:
+        """The socket came to its end, for the reason ``words``; a half-received last line is dropped."""
+        self._end(EndKind.LOST, words)
 
     def tick(self, now: float) -> list[ChatEvent]:
         """Do what is due at ``now`` (s); what happened."""
@@ -221,7 +223,7 @@ class IrcSession:
         return self._take_events()
 
     def next_deadline(self) -> float | None:
-        """When ``tick`` has something to do, on the caller's clock; None before ``start`` and after the end."""
+        """When ``tick`` has something to do (the caller's clock); None before ``start`` and after the end."""
         if self.state is State.REGISTERING:
             return self._welcome_by
         if not self.ready:
@@ -237,7 +239,8 @@ class IrcSession:
         return data
 
     def join(self, channels: Iterable[str]) -> None:
-        """Want to be in ``channels``; JOINs leave with the next ``tick``, after the welcome, as fast as allowed.
+        """Want to be in ``channels``; JOINs leave with the next ``tick``, after the welcome, as fast as
+        allowed.
 
         A name that cannot be a Twitch login gives JoinFailed.
         """
@@ -329,9 +332,13 @@ class IrcSession:
             self._counts.lines_incomplete += 1
 
     def _on_welcome(self, line: IrcLine) -> None:
-        if self.state is State.REGISTERING:
-            self._events.append(Connected())
+        first = not self.ready
         self._step(Step.WELCOME)
+        if first:
+            self._events.append(Connected())
+            # Here, and not at the end of the packet: what follows must not depend on how the packets were
+            # cut.
+            self._send_joins()
 
     def _on_cap(self, line: IrcLine) -> None:
         if line.params[1].upper() == "NAK":

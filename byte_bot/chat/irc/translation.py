@@ -1,10 +1,11 @@
 """Lines of Twitch's IRC as chat events, one function a command. Pure, and without memory.
 
-A function raises KeyError, IndexError or ValueError when a line lacks what every such line of Twitch has; the session
-counts it and goes on. Commands that change a session's state (ROOMSTATE, USERSTATE, NOTICE, …) are the session's.
+A function raises KeyError, IndexError or ValueError when a line lacks what every such line of Twitch has; the
+session counts it and goes on. Commands that change a session's state (ROOMSTATE, USERSTATE, NOTICE, …) are
+the session's.
 
-Source: dev.twitch.tv/docs/chat/irc ("Commands", "Tags"), and the real lines in ``tests/data/twitch-wire-lines.txt``, in which
-CLEARMSG has an empty ``room-id``.
+Source: dev.twitch.tv/docs/chat/irc ("Commands", "Tags"), and the real lines in
+``tests/data/twitch-wire-lines.txt``, in which CLEARMSG has an empty ``room-id``.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ def _badges(raw: str) -> list[str]:
 
 
 def read_role(tags: Mapping[str, str]) -> Role:
-    """What the author of a message is in the channel, from the ``badges``, ``mod``, ``vip`` and ``subscriber`` tags.
+    """What the author of a message is in the channel, from the ``badges``, ``mod``, ``vip`` and
+    ``subscriber`` tags.
 
-    Twitch sets ``mod=0`` for the broadcaster, and sometimes a badge without the tag or the tag without the badge, so either
-    counts.
+    Twitch sets ``mod=0`` for the broadcaster, and sometimes a badge without the tag or the tag without the
+    badge, so either counts.
     """
     badges = _badges(tags.get("badges", ""))
     if "broadcaster" in badges:

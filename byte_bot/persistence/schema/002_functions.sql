@@ -81,7 +81,8 @@ declare
   v_type text := coalesce(jsonb_typeof(p_item -> p_name), 'missing');
 begin
   if v_type <> p_type then
-    raise exception using errcode = '22023', message = format('"%s" must be of the JSON type %s, not %s', p_name, p_type, v_type);
+    raise exception using errcode = '22023',
+      message = format('"%s" must be of the JSON type %s, not %s', p_name, p_type, v_type);
   end if;
   return p_item ->> p_name;
 end

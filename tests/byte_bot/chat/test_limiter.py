@@ -27,7 +27,8 @@ def most_in_any_window(times: list[float], window_s: float) -> int:
 def test_a_sliding_window_is_never_exceeded(count_max: int, window_s: float, gaps: list[float]) -> None:
     """Whenever things are wanted, no window ever holds more than its limit, and none waits without need."""
     window = SlidingWindow(count_max, window_s)
-    now, taken = 0.0, []
+    now = 0.0
+    taken: list[float] = []
     for gap in gaps:
         now += gap
         ready = window.ready_at(now)
@@ -62,7 +63,7 @@ def test_verified_bots_get_their_numbers() -> None:
 
 
 def test_privileged_messages_count_among_the_twenty() -> None:
-    """After 20 messages to channels where the bot is moderator, an ordinary channel must wait; a moderated one need not."""
+    """After 20 messages as moderator an ordinary channel must wait; a moderated one need not."""
     limiter = MessageLimiter(rates=EXACT)
     for n in range(20):
         assert limiter.account_ready_at(True, n / 10) == n / 10
@@ -97,7 +98,7 @@ def test_the_margin_widens_every_wait() -> None:
 
 
 def test_the_same_text_leaves_in_another_form() -> None:
-    """Within 30 s every repetition differs from all that went before; afterwards the plain text is free again."""
+    """Within 30 s every repetition differs from all before; afterwards the plain text is free again."""
     limiter = MessageLimiter(rates=EXACT)
     limiter.set_privileged("chan", True)
     forms = []
@@ -123,12 +124,14 @@ def test_a_repeated_text_without_room_for_a_mark_is_spaced() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.floats(0, 3), st.sampled_from(["mod", "plain", "vip"]), st.sampled_from(["a", "b", "x" * 499])),
+        st.tuples(
+            st.floats(0, 3), st.sampled_from(["mod", "plain", "vip"]), st.sampled_from(["a", "b", "x" * 499])
+        ),
         max_size=150,
     )
 )
 def test_no_window_of_twitch_is_ever_exceeded(wishes: list[tuple[float, str, str]]) -> None:
-    """For any wishes, waiting when told: account, channel, spacing and duplicates all stay within their rules."""
+    """For any wishes, waiting when told: account, channel, spacing and duplicates stay within their rules."""
     rates = Rates(
         messages_unprivileged=4,
         messages_privileged=9,
@@ -145,7 +148,9 @@ def test_no_window_of_twitch_is_ever_exceeded(wishes: list[tuple[float, str, str
         now += gap
         privileged = limiter.privileged(channel)
         while True:
-            ready = max(limiter.channel_ready_at(channel, text, now), limiter.account_ready_at(privileged, now))
+            ready = max(
+                limiter.channel_ready_at(channel, text, now), limiter.account_ready_at(privileged, now)
+            )
             if ready <= now:
                 break
             now = ready

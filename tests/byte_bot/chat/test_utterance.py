@@ -30,7 +30,7 @@ def test_clean(text: str, expected: str) -> None:
 
 @given(st.text(st.characters()))
 def test_clean_never_lets_a_second_command_out(text: str) -> None:
-    """Whatever a viewer typed: no line ending, no NUL, no CTCP, encodable, and cleaning twice changes nothing."""
+    """Whatever was typed: no line ending, no NUL, no CTCP, encodable, and cleaning twice changes nothing."""
     cleaned = clean(text)
     assert not set(cleaned) & set("\r\n\0\x01")
     cleaned.encode("utf-8")

@@ -10,11 +10,27 @@ from hypothesis import strategies as st
 
 from simulator.supabase import pgtypes
 from simulator.supabase.errors import PgError
-from simulator.supabase.pgtypes import BIGINT, BOOLEAN, DOUBLE, INTEGER, JSONB, SMALLINT, TEXT, TIMESTAMPTZ, UUID, PgType
+from simulator.supabase.pgtypes import (
+    BIGINT,
+    BOOLEAN,
+    DOUBLE,
+    INTEGER,
+    JSONB,
+    SMALLINT,
+    TEXT,
+    TIMESTAMPTZ,
+    UUID,
+    PgType,
+)
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_characters="\x00", codec="utf-8")),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=3), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(st.characters(exclude_characters="\x00", codec="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=3), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -64,7 +80,9 @@ def test_values_are_stored_as_postgresql_would(kind: PgType, value: Any, stored:
         (JSONB, {"\x00": 1}, "22P05", "unsupported Unicode escape sequence"),
     ],
 )
-def test_bad_input_is_refused_in_postgresqls_words(kind: PgType, value: Any, sqlstate: str, message: str) -> None:
+def test_bad_input_is_refused_in_postgresqls_words(
+    kind: PgType, value: Any, sqlstate: str, message: str
+) -> None:
     """What PostgreSQL cannot read is an error with its SQLSTATE."""
     with pytest.raises(PgError) as caught:
         pgtypes.from_json(kind, value)

@@ -34,7 +34,9 @@ def test_tables_types_defaults_and_keys_are_read(tmp_path: Path) -> None:
 
 def test_constraints_get_the_names_postgresql_gives_them() -> None:
     """An unnamed check is called table_column_check, numbered on a clash, or table_check without one column."""
-    schema = read("create table t (a int check (a > 0) check (a < 9), b int, check (a < b), constraint own check (b > 1));")
+    schema = read(
+        "create table t (a int check (a > 0) check (a < 9), b int, check (a < b), constraint own check (b > 1));"
+    )
     assert list(schema.tables["t"].checks) == ["t_a_check", "t_a_check1", "t_check", "own"]
 
 
@@ -51,7 +53,9 @@ def test_row_security_triggers_and_grants_are_read(tmp_path: Path) -> None:
 
 def test_revoking_takes_back_only_what_is_named() -> None:
     """REVOKE of one privilege leaves the others."""
-    schema = read("create table t (a int); grant all on table t to anon; revoke insert, update on t from anon;")
+    schema = read(
+        "create table t (a int); grant all on table t to anon; revoke insert, update on t from anon;"
+    )
     assert schema.grants.allows("table", "t", "anon", "select")
     assert not schema.grants.allows("table", "t", "anon", "insert")
 
@@ -79,7 +83,9 @@ def test_a_seed_before_the_trigger_is_not_counted_as_an_edit() -> None:
 
 def test_a_later_file_can_add_a_column() -> None:
     """ALTER TABLE ... ADD COLUMN changes the table that is there."""
-    schema = read("create table t (a int); alter table public.t add column if not exists b text not null default 'x';")
+    schema = read(
+        "create table t (a int); alter table public.t add column if not exists b text not null default 'x';"
+    )
     assert schema.tables["t"].columns["b"].not_null
 
 

@@ -84,7 +84,8 @@ def test_joining_as_the_community_agreed(case: dict[str, Any]) -> None:
     line = IrcLine(
         atoms["verb"], tuple(atoms.get("params", ())), atoms.get("source") or "", atoms.get("tags") or {}
     )
-    # We write an empty tag with its "=", because a Twitch client fails without it; IRCv3 calls both forms equal.
+    # We write an empty tag with its "=", because a Twitch client fails without it; IRCv3 calls both forms
+    # equal.
     allowed = [match.replace("@asd ", "@asd= ") for match in case["matches"]]
     assert format_line(line) in allowed
 
@@ -120,7 +121,25 @@ def test_irctokens_reads_what_we_write(line: IrcLine) -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["@", ":", " ", "  ", "=", ";", "\\", "\\s", "\\:", "a", "B", "PRIVMSG", "#chan", "!", "é", "\t", " :"]
+            [
+                "@",
+                ":",
+                " ",
+                "  ",
+                "=",
+                ";",
+                "\\",
+                "\\s",
+                "\\:",
+                "a",
+                "B",
+                "PRIVMSG",
+                "#chan",
+                "!",
+                "é",
+                "\t",
+                " :",
+            ]
         ),
         max_size=16,
     ).map("".join)

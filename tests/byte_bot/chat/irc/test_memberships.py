@@ -135,7 +135,7 @@ def test_an_answer_from_before_a_part_does_not_count() -> None:
     assert rooms.take_events() == [ChannelParted("a")]
     assert rooms.next_joins(10.0) == ["#a"]
     rooms.on_roomstate("a", "1")
-    assert rooms.joined == ("a",)
+    assert list(rooms.joined) == ["a"]
 
 
 def test_put_out_by_twitch_means_asking_again_later() -> None:

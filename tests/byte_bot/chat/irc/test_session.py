@@ -108,7 +108,7 @@ def test_a_refused_login_ends_it_for_good(words: str) -> None:
     session.start(0.0)
     assert receive(session, f":tmi.twitch.tv NOTICE * :{words}", WELCOME) == []
     assert session.closed == End(EndKind.LOGIN_REFUSED, words)
-    session.receive_eof()
+    session.receive_eof("Twitch closed the connection")
     assert session.closed == End(EndKind.LOGIN_REFUSED, words)
 
 
@@ -187,7 +187,7 @@ def test_the_end_of_the_stream_drops_half_a_line() -> None:
     """What has no end was not said."""
     session = ready_session()
     session.receive_data(privmsg("a", "half").encode(), 1.0)
-    session.receive_eof()
+    session.receive_eof("Twitch closed the connection")
     assert session.closed == End(EndKind.LOST, "Twitch closed the connection")
     assert session.receive_data(b"\r\n", 1.0) == []
 
@@ -309,7 +309,7 @@ def test_saying_needs_a_login() -> None:
     with pytest.raises(NotConnected):
         session.say("chan", "too early")
     receive(session, WELCOME)
-    session.receive_eof()
+    session.receive_eof("Twitch closed the connection")
     with pytest.raises(NotConnected):
         session.say("chan", "too late")
     assert session.data_to_send() == b""

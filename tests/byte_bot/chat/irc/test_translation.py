@@ -77,7 +77,8 @@ def test_a_message_to_a_person_is_no_chat() -> None:
 
 
 @pytest.mark.parametrize(
-    "tags", ["", "@id=;room-id=1;user-id=1 ", "@id=a;room-id=1 ", "@id=a;room-id=1;user-id=1;tmi-sent-ts=soon "]
+    "tags",
+    ["", "@id=;room-id=1;user-id=1 ", "@id=a;room-id=1 ", "@id=a;room-id=1;user-id=1;tmi-sent-ts=soon "],
 )
 def test_a_message_without_its_ids_is_an_error_of_the_line(tags: str) -> None:
     """It could not be told apart from its duplicates."""

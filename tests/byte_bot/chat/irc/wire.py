@@ -1,7 +1,7 @@
 """Twitch's side of the wire for the tests: captured lines, and an open connection in memory.
 
-The connection has no network: what one side writes, the other has at once. It is unrealistic in that it never splits or
-merges what was written (the session's own tests do) and has no latency.
+The connection has no network: what one side writes, the other has at once. It is unrealistic in that it never
+splits or merges what was written (the session's own tests do) and has no latency.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def wire_line(part: str) -> str:
 
 def joined_lines(channel: str, channel_id: str = "1", *, badges: str = "") -> list[str]:
     """What Twitch answers to a JOIN by byte_bot, in its order."""
+    userstate = f"@badge-info=;badges={badges};color=;display-name=byte_bot;emote-sets=0;mod=0;user-type="
+    roomstate = f"@emote-only=0;followers-only=-1;r9k=0;room-id={channel_id};slow=0;subs-only=0"
     return [
         f":byte_bot!byte_bot@byte_bot.tmi.twitch.tv JOIN #{channel}",
         f":byte_bot.tmi.twitch.tv 353 byte_bot = #{channel} :byte_bot",
         f":byte_bot.tmi.twitch.tv 366 byte_bot #{channel} :End of /NAMES list",
-        f"@badge-info=;badges={badges};color=;display-name=byte_bot;emote-sets=0;mod=0;subscriber=0;user-type= "
-        f":tmi.twitch.tv USERSTATE #{channel}",
-        f"@emote-only=0;followers-only=-1;r9k=0;room-id={channel_id};slow=0;subs-only=0 "
-        f":tmi.twitch.tv ROOMSTATE #{channel}",
+        f"{userstate} :tmi.twitch.tv USERSTATE #{channel}",
+        f"{roomstate} :tmi.twitch.tv ROOMSTATE #{channel}",
     ]
 
 
@@ -102,9 +102,11 @@ class Wire(asyncio.Transport):
 
 
 class TinyTwitch:
-    """A connector whose every connection answers like Twitch: it welcomes, lets join and part, and answers PING.
+    """A connector whose every connection answers like Twitch: it welcomes, lets join and part, and answers
+    PING.
 
-    ``refusals`` are raised by the next attempts to connect, first to last. ``ids`` of channels are their lengths.
+    ``refusals`` are raised by the next attempts to connect, first to last. ``ids`` of channels are their
+    lengths.
     """
 
     def __init__(self) -> None:
@@ -141,7 +143,9 @@ class TinyTwitch:
             wire.say(f":tmi.twitch.tv NOTICE * :{self.refuse_login}")
             wire.drop()
         elif command == "NICK":
-            wire.say(":tmi.twitch.tv CAP * ACK :twitch.tv/commands twitch.tv/membership twitch.tv/tags", WELCOME)
+            wire.say(
+                ":tmi.twitch.tv CAP * ACK :twitch.tv/commands twitch.tv/membership twitch.tv/tags", WELCOME
+            )
             if self.drops_after_welcome:
                 wire.drop()
         elif command == "PING":

@@ -22,7 +22,7 @@ UNWRITABLE: list[tuple[Row, str]] = [
     (state("1", tombstones=None), "22023"),
     (state("1", version=1.5), "22P02"),
     (state("1", version=2**31), "22003"),
-    (state("1", revision="1"), "22023"),
+    ({**state("1"), "revision": "1"}, "22023"),
     (state("1", revision=2**63), "22003"),
     (state("".join(random.Random(1).choices(string.printable, k=20_000))), "54000"),
 ]
@@ -217,7 +217,7 @@ def test_epoch_must_be_given(database: Database) -> None:
 def test_lower_epoch_is_fenced(database: Database, epoch: int) -> None:
     """A superseded process writes nothing and learns the higher epoch."""
     later = database.take_epoch()
-    lists = {"rows": [state()], "patches": [patch()], "history": [line()], "events": [event()]}
+    lists: Row = {"rows": [state()], "patches": [patch()], "history": [line()], "events": [event()]}
     assert database.save(epoch, **lists) == {"status": "fenced", "epoch": later}
     for table in ("channel_state", "channels_config", "channel_history", "bot_events"):
         assert database.all(f"select * from {table}") == []

@@ -1,0 +1,296 @@
+"""The composition root: what a running bot is made of, and in which order it starts and stops.
+
+:class:`Application` puts the parts together. Everything that touches the outside is given to it as
+:class:`Surroundings`, so a simulation runs the same application on fakes; :func:`run` alone builds the real ones.
+
+Start: journal image → components → tasks (journal, writer, loader, inboxes, outbox, transport) → the first list of
+channels (Supabase within 3 s, else the last known list joined with ``TWITCH_CHANNEL_LOGINS``) → JOIN.
+
+Stop (SIGTERM, Ctrl-C): inboxes and outbox ≤ 2 s → flush ≤ 4 s → journal ≤ 1 s, all under 8 s, since containers kill at
+10. A save in flight at the end of its time is cancelled; what it carried is still journaled. A process that is fenced by
+a newer one stops at once and keeps its journal; so does one whose login Twitch refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+import structlog
+
+from byte_bot.bot import Bot, BotOptions
+from byte_bot.chat.errors import LoginRejected
+from byte_bot.chat.irc.client import IrcTransport
+from byte_bot.chat.irc.connector import StreamConnector
+from byte_bot.chat.limiter import MessageLimiter
+from byte_bot.chat.outbox import Outbox, Reply
+from byte_bot.chat.transport import Connector
+from byte_bot.clock import Clock, SystemClock
+from byte_bot.components.builtin import setup as setup_builtin
+from byte_bot.components.loader import load_components
+from byte_bot.context.bridge import ContextBridge
+from byte_bot.context.manager import ContextManager
+from byte_bot.errors import ByteBotError, ExitCode, Fenced
+from byte_bot.persistence.backoff import Backoff
+from byte_bot.persistence.boot import ChannelDirectory
+from byte_bot.persistence.breaker import Breaker
+from byte_bot.persistence.journal import Journal, JournalStore, MemoryJournalStore
+from byte_bot.persistence.layer import LayerParts, PersistenceLayer
+from byte_bot.persistence.ledger import Ledger
+from byte_bot.persistence.link import Link
+from byte_bot.persistence.supabase_store import SupabaseStore
+from byte_bot.settings import Settings
+from byte_bot.telemetry import Telemetry
+
+#: Seconds each stage of an orderly stop may take; together under 8, since containers kill at 10 (DESIGN section 3).
+DRAIN_S = 2.0
+FLUSH_S = 4.0
+JOURNAL_S = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Everything outside the program: network, clocks, chance, disk.
+
+    ``http`` is None without Supabase settings. ``holder`` names this process in ``bot_writer``.
+    """
+
+    connector: Connector
+    http: httpx.AsyncClient | None
+    clock: Clock
+    rng: random.Random
+    journal_store: JournalStore
+    holder: str
+
+
+class Application:
+    """A bot, put together; belongs to the running event loop."""
+
+    def __init__(self, settings: Settings, surroundings: Surroundings) -> None:
+        loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._stop = asyncio.Event()
+        boot_id = f"{surroundings.rng.getrandbits(64):016x}"
+        self.telemetry = Telemetry(surroundings.clock, boot_id)
+        ledger = Ledger(history_max=settings.history_rows_max)
+        self.telemetry.bind_events(ledger.add_event)
+        link = Link(Breaker(Backoff(surroundings.rng)), self.telemetry, lambda: ledger.rows_waiting)
+        journal = Journal(surroundings.journal_store, on_degraded=self._journal_degraded)
+        store = None
+        if settings.has_database and surroundings.http is not None:
+            store = SupabaseStore(
+                settings.supabase_url,
+                settings.supabase_key.get_secret_value(),
+                surroundings.http,
+                timeout_s=settings.database_timeout_s,
+            )
+        self.layer = PersistenceLayer(
+            LayerParts(
+                store=store,
+                link=link,
+                ledger=ledger,
+                journal=journal,
+                journal_store=surroundings.journal_store,
+                clock=surroundings.clock,
+                telemetry=self.telemetry,
+                holder=surroundings.holder,
+                flush_interval_s=settings.flush_interval_s,
+            )
+        )
+        self.manager = ContextManager(self.layer, context_idle_s=settings.context_idle_s)
+        self.bridge = ContextBridge(self.manager)
+        self.transport = IrcTransport(
+            surroundings.connector,
+            host=settings.twitch_irc_host,
+            port=settings.twitch_irc_port,
+            tls=settings.twitch_irc_tls,
+            login=settings.twitch_login,
+            token=settings.twitch_token.get_secret_value(),
+            # Bot and transport need each other; the bot comes last.
+            handler=lambda event: self.bot.on_event(event),  # noqa: PLW0108  # self.bot does not exist yet
+            rng=surroundings.rng,
+            tier=settings.twitch_rate_tier,
+        )
+        self.outbox = Outbox(
+            self.transport,
+            MessageLimiter(settings.twitch_rate_tier),
+            loop.time,
+            on_drop=lambda reason: self.telemetry.count(f"replies_dropped_{reason}"),
+            on_sent=self._reply_sent,
+        )
+        self.directory = ChannelDirectory(
+            self.layer,
+            store,
+            self.transport,
+            fixed_logins=settings.twitch_channel_logins,
+            preload=self.manager.preload,
+            refresh_s=settings.config_refresh_s,
+        )
+        self.bot = Bot(
+            BotOptions(
+                login=settings.twitch_login,
+                owners=settings.bot_owners,
+                default_language=settings.default_language,
+                default_prefix=settings.default_prefix,
+                handler_timeout_s=settings.handler_timeout_s,
+                load_hold_s=settings.load_hold_s,
+            ),
+            manager=self.manager,
+            outbox=self.outbox,
+            directory=self.directory,
+            clock=surroundings.clock,
+            rng=surroundings.rng,
+            telemetry=self.telemetry,
+        )
+
+    def stop(self) -> None:
+        """Ask for an orderly stop; may be called more than once."""
+        self._stop.set()
+
+    async def run(self) -> ExitCode:
+        """Run until :meth:`stop`, until fenced, or until Twitch refuses the login; what to return to the shell."""
+        code = ExitCode.OK
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._start(tasks)
+        except* Fenced as group:
+            _log.error("fenced", why=str(_first(group)))
+            code = ExitCode.FENCED
+        except* LoginRejected as group:
+            _log.error("login_refused", why=str(_first(group)))
+            code = ExitCode.LOGIN_REFUSED
+        return code
+
+    async def _start(self, tasks: asyncio.TaskGroup) -> None:
+        image = self.layer.restore()
+        self.manager.preload(image.pending_channels)
+        self.bot.remember_handled(image.handled)
+        self.manager.bind_loop(asyncio.get_running_loop())
+        await setup_builtin(self.bot)
+        await load_components(self.bot, self._settings.components)
+        services = [
+            tasks.create_task(service, name=name)
+            for name, service in {
+                "persistence": self.layer.run(),
+                "outbox": self.outbox.run(),
+                "bot": self.bot.run(),
+                "transport": self.transport.run(),
+                "eviction": self.manager.run_eviction(),
+                "status": self._report_status(),
+            }.items()
+        ]
+        if not self.layer.has_database:
+            _log.warning(
+                "no_database",
+                what_it_means="nothing is kept over a restart; set SUPABASE_URL and SUPABASE_KEY to change that",
+            )
+        await self.directory.boot(image.channels)
+        services.append(tasks.create_task(self.directory.run(), name="directory"))
+        _log.info("started", channels=list(self.directory.wanted), components=len(self.bot.components))
+        self.telemetry.event("start")
+        await self._stop.wait()
+        await self._shut_down()
+        for service in services:
+            service.cancel()
+
+    async def _shut_down(self) -> None:
+        _log.info("stopping", rows_waiting=self.layer.ledger.rows_waiting)
+        self.telemetry.event("stop")
+        left = await self.bot.drain(DRAIN_S / 2)
+        left += await self.outbox.drain(DRAIN_S / 2)
+        for component in reversed(self.bot.components):
+            await self.bot.remove_component(component)
+        if self.layer.has_database:
+            await _at_most(FLUSH_S, self.layer.writer.flush)
+        await _at_most(JOURNAL_S, self.layer.journal.drain)
+        _log.info("stopped", messages_left=left, rows_waiting=self.layer.ledger.rows_waiting)
+
+    async def _report_status(self) -> None:
+        interval_s = self._settings.status_interval_s
+        if interval_s <= 0:
+            return
+        while True:
+            await asyncio.sleep(interval_s)
+            _log.info("status", **self.bot.status())
+
+    def _reply_sent(self, reply: Reply, at_s: float) -> None:
+        self.telemetry.reply_left(at_s - reply.received_at)
+
+    def _journal_degraded(self, degraded: bool) -> None:
+        self.telemetry.event("journal_degraded" if degraded else "journal_works_again")
+
+
+def run(settings: Settings) -> int:
+    """Run the bot in the foreground until it is told to stop; the exit code (:class:`~byte_bot.errors.ExitCode`).
+
+    Raises:
+        ByteBotError: it could not start, or had to stop; the message says what to do.
+    """
+    try:
+        return asyncio.run(_run_for_real(settings))
+    except BaseExceptionGroup as group:
+        error = _first(group)
+        if isinstance(error, ByteBotError):
+            raise error from None
+        raise
+
+
+async def _run_for_real(settings: Settings) -> ExitCode:
+    http = None
+    if settings.has_database:
+        http = httpx.AsyncClient(
+            http2=False,  # one GOAWAY fails everything in flight; one request at a time gains nothing from it
+            follow_redirects=False,  # a redirected POST becomes a GET that "succeeds"
+            timeout=httpx.Timeout(settings.database_timeout_s),
+            limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
+        )
+    surroundings = Surroundings(
+        connector=StreamConnector(),
+        http=http,
+        clock=SystemClock(),
+        rng=random.Random(os.urandom(16)),
+        journal_store=MemoryJournalStore(),
+        holder=f"{socket.gethostname()}/{os.getpid()}",
+    )
+    try:
+        application = Application(settings, surroundings)
+        _on_signals(application.stop)
+        return await application.run()
+    finally:
+        if http is not None:
+            await http.aclose()
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    """Stop in order on SIGTERM and Ctrl-C, on Windows too."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:
+            # Windows' loop has no signal handlers; the C-level one runs on this thread and wakes the loop.
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+async def _at_most(limit_s: float, work: Callable[[], object]) -> None:
+    """Await ``work()`` for at most ``limit_s`` seconds; what is unfinished then stays journaled."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await work()  # type: ignore[misc]  # both callers pass coroutine functions
+    except TimeoutError:
+        _log.warning("stage_cut_short", stage=getattr(work, "__qualname__", "?"), limit_s=limit_s)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,49 @@
+"""The world's own account of what viewers were told, kept without the bot's code.
+
+It reads chat as a viewer does: ``!count deaths +1`` is a wish, and the bot's reply to that very message is the
+confirmation. Confirmed changes are applied in the order of the wishes' confirmations to a plain dict.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from simulator.twitch.events import SentMessage
+
+_COUNT = re.compile(r"^!count\s+(\S+)\s+([+=-])\s*(\d+)$", re.IGNORECASE)
+_TOLD = re.compile(r"^(?:@\S+\s+)?(\S+): (-?\d+)$")
+
+
+@dataclass
+class Account:
+    """Counters by (channel, name), as the confirmed changes make them."""
+
+    counters: dict[tuple[str, str], int] = field(default_factory=dict)
+    #: The value that the last reply about a counter named.
+    told: dict[tuple[str, str], int] = field(default_factory=dict)
+    confirmed: int = 0
+    _wishes: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
+
+    def open_with(self, channel: str, counter: str, value: int) -> None:
+        """The database held this counter before anything was said."""
+        self.counters[channel, counter.lower()] = value
+
+    def said(self, message: SentMessage) -> None:
+        """A viewer said something: remember it if it wishes a change."""
+        match = _COUNT.match(message.text)
+        if match:
+            name, sign, number = match.groups()
+            self._wishes[message.id] = (message.channel, name.lower(), sign, int(number))
+
+    def replied(self, message: SentMessage) -> None:
+        """The bot said something: apply the wish that it confirms, if it does."""
+        told = _TOLD.match(message.text)
+        if not told or message.reply_to not in self._wishes:
+            return
+        channel, name, sign, number = self._wishes.pop(message.reply_to)
+        key = (channel, name)
+        before = self.counters.get(key, 0)
+        self.counters[key] = {"+": before + number, "-": before - number, "=": number}[sign]
+        self.told[key] = int(told.group(2))
+        self.confirmed += 1

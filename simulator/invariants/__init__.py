@@ -1,0 +1,31 @@
+"""What must hold in every world, whatever its faults; one file each.
+
+An invariant watches (``started``), may look now and then (``sampled``, every virtual second) and judges when
+everything has been healed and drained (``converged``). It reports with ``world.violated(name, words)`` and never
+changes anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+
+class Invariant(Protocol):
+    """See the module's docstring."""
+
+    name: str
+
+    def started(self, world: World) -> None:
+        """The fakes stand, the bot does not run yet."""
+        ...
+
+    def sampled(self, world: World) -> None:
+        """A virtual second has passed."""
+        ...
+
+    def converged(self, world: World) -> None:
+        """Everything was healed, the backlog is drained, the bot still runs."""
+        ...

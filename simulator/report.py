@@ -1,0 +1,107 @@
+"""What came out of a simulated night: for people as text, for machines as JSON.
+
+Latencies are those a viewer sees: from the moment Twitch has the command to the moment Twitch has the reply, in
+virtual milliseconds. ``trace_hash`` is equal for two runs iff everything that was recorded happened at the same virtual
+microsecond; ``replay`` is the command that runs the same night again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken promise: which invariant, when (virtual seconds), and what was seen."""
+
+    invariant: str
+    at_s: float
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} at {self.at_s:.6f} s: {self.words}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the transcript: what the bot said, at which virtual microsecond."""
+
+    at_us: int
+    channel: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """See the module's docstring."""
+
+    scenario: str
+    seed: int
+    violations: tuple[Violation, ...]
+    transcript: tuple[Line, ...]
+    trace_hash: str
+    latencies_ms: tuple[float, ...]
+    unanswered: int
+    recovered_after_s: float | None
+    virtual_s: float
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """True if no promise was broken."""
+        return not self.violations
+
+    @property
+    def replay(self) -> str:
+        """The command that runs the same night again."""
+        return f"byte-sim run {self.scenario} --seed {self.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The report without its transcript, as plain data."""
+        return {
+            "scenario": self.scenario,
+            "seed": self.seed,
+            "ok": self.ok,
+            "violations": [
+                {"invariant": item.invariant, "at_s": item.at_s, "words": item.words}
+                for item in self.violations
+            ],
+            "trace_hash": self.trace_hash,
+            "replies": len(self.transcript),
+            "unanswered": self.unanswered,
+            "p50_ms": percentile(self.latencies_ms, 50),
+            "p99_ms": percentile(self.latencies_ms, 99),
+            "max_ms": max(self.latencies_ms, default=0.0),
+            "recovered_after_s": self.recovered_after_s,
+            "virtual_s": self.virtual_s,
+            "counts": dict(sorted(self.counts.items())),
+            "replay": self.replay,
+        }
+
+    def to_text(self) -> str:
+        """The report as a few lines for a terminal."""
+        data = self.to_json()
+        recovered = (
+            "-" if self.recovered_after_s is None else f"{self.recovered_after_s:.2f} s after the heal"
+        )
+        lines = [
+            f"{self.scenario}  seed {self.seed}  {'ok' if self.ok else 'BROKEN'}",
+            f"  {data['replies']} replies in {self.virtual_s:.1f} virtual s, {self.unanswered} commands unanswered",
+            f"  reply latency  p50 {data['p50_ms']:.2f} ms  p99 {data['p99_ms']:.2f} ms  max {data['max_ms']:.2f} ms",
+            f"  recovered      {recovered}",
+            f"  trace          {self.trace_hash}",
+            *(f"  BROKEN         {violation}" for violation in self.violations),
+            f"  again          {self.replay}",
+        ]
+        return "\n".join(lines)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The nearest-rank percentile of ``values`` (0 < percent ≤ 100), 0.0 if there are none."""
+    if not values:
+        return 0.0
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]

@@ -1,0 +1,251 @@
+"""The command line: help, exit codes, and that errors are sentences on standard error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from byte_bot import __version__
+from byte_bot.chat.errors import LoginRejected
+from byte_bot.errors import ByteBotError, ExitCode, Fenced, SettingsError
+from byte_bot.finding import Finding, Status
+from byte_bot.persistence.schema import schema_files
+from byte_bot.settings import Settings
+
+# The command line imports the composition root.
+pytest.importorskip("byte_bot.app", exc_type=ImportError)
+
+from byte_bot.cli import HELP, build_cli, main
+
+TOKEN = "abcdefghijklmnopqrstuvwxyz0123"
+MINIMAL = {"TWITCH_LOGIN": "my_bot", "TWITCH_TOKEN": f"oauth:{TOKEN}", "TWITCH_CHANNEL_LOGINS": "my_channel"}
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
+    """Calls the command line in an empty folder: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        run_bot: Callable[[Settings], int] = lambda settings: 0,
+        check_bot: Callable[[Settings], list[Finding]] | None = None,
+    ) -> tuple[int, str, str]:
+        result = CliRunner().invoke(build_cli(run_bot, check_bot), arguments, env=env or {})
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.stdout, result.stderr
+
+    return call
+
+
+Invoke = Callable[..., tuple[int, str, str]]
+
+
+def remember(seen: list[Settings], code: int = 0) -> Callable[[Settings], int]:
+    """A bot that ends at once with this exit code."""
+
+    def run_bot(settings: Settings) -> int:
+        seen.append(settings)
+        return code
+
+    return run_bot
+
+
+def raises(error: Exception) -> Callable[[Settings], int]:
+    """A bot that ends with an error."""
+
+    def run_bot(settings: Settings) -> int:
+        raise error
+
+    return run_bot
+
+
+def test_help_shows_the_settings_that_matter_and_the_first_steps(invoke: Invoke) -> None:
+    """A newcomer needs no other page to start."""
+    code, out, _ = invoke("--help")
+    assert code == 0
+    for word in (
+        *MINIMAL,
+        "SUPABASE_URL",
+        "SUPABASE_KEY",
+        "byte-bot check",
+        "byte-bot run",
+        "byte-bot schema > schema.sql",
+    ):
+        assert word in out
+    assert "  TWITCH_LOGIN=my_bot                 the bot's own Twitch account\n" in out
+
+
+def test_the_help_s_example_is_a_valid_env_file(invoke: Invoke, tmp_path: Path) -> None:
+    """What is shown can be copied: the bot starts with it."""
+    names = (*MINIMAL, "SUPABASE_URL", "SUPABASE_KEY")
+    lines = [line.split()[0] for line in HELP.splitlines() if line.strip().startswith(names)]
+    assert len(lines) == len(names)
+    (tmp_path / ".env").write_text("\n".join(lines), encoding="utf-8")
+    seen: list[Settings] = []
+    code, _, _ = invoke("run", run_bot=remember(seen))
+    assert code == 0
+    assert seen[0].supabase_url == "https://PROJECT.supabase.co"
+
+
+def test_no_arguments_show_the_help(invoke: Invoke) -> None:
+    """Instead of an error about a missing command."""
+    _, out, err = invoke()
+    assert "First steps" in out + err
+
+
+def test_version(invoke: Invoke) -> None:
+    """The package's version."""
+    assert invoke("--version") == (0, f"byte-bot {__version__}\n", "")
+
+
+def test_run_passes_settings_on_and_its_exit_code_back(invoke: Invoke) -> None:
+    """The environment is read, the composition root decides how it ends."""
+    seen: list[Settings] = []
+    code, out, err = invoke("run", env=MINIMAL, run_bot=remember(seen, ExitCode.JOURNAL_LOCKED))
+    assert (code, out, err) == (5, "", "")
+    assert seen[0].twitch_login == "my_bot"
+
+
+def test_run_names_every_wrong_setting_and_starts_nothing(invoke: Invoke) -> None:
+    """Exit code 2, one line each, on standard error, no traceback."""
+    code, out, err = invoke("run", env={"TWITCH_LOGIN": "a b"}, run_bot=raises(AssertionError("started")))
+    assert (code, out) == (ExitCode.SETTINGS, "")
+    assert err.startswith(
+        "byte-bot: 3 settings are missing or wrong (no settings in '.env' here):\n  - TWITCH_LOGIN: 'a b'"
+    )
+    assert "TWITCH_TOKEN is missing" in err
+    assert "Traceback" not in err
+
+
+def test_run_reads_the_named_file(invoke: Invoke, tmp_path: Path) -> None:
+    """--env-file; one that is not there is an error and not ignored."""
+    file = tmp_path / "other.env"
+    file.write_text("\n".join(f"{name}={value}" for name, value in MINIMAL.items()), encoding="utf-8")
+    assert invoke("run", "--env-file", str(file))[0] == 0
+    code, _, err = invoke("run", "--env-file", "nope.env", env=MINIMAL)
+    assert code == ExitCode.SETTINGS
+    assert "there is no file 'nope.env'" in err
+
+
+def test_a_misspelt_variable_is_warned_of(invoke: Invoke) -> None:
+    """And the bot starts all the same."""
+    code, _, err = invoke("run", env={**MINIMAL, "DEFAULT_LANGAUGE": "pt-br"})
+    assert code == 0
+    assert (
+        err
+        == "byte-bot: DEFAULT_LANGAUGE is set, but there is no such setting: did you mean DEFAULT_LANGUAGE?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (LoginRejected("my_bot", "Login authentication failed"), ExitCode.LOGIN_REFUSED),
+        (Fenced(3, 4), ExitCode.FENCED),
+        (SettingsError("COMPONENTS: there is no module 'x'"), ExitCode.SETTINGS),
+        (ByteBotError("something else"), ExitCode.FAILED),
+    ],
+)
+def test_an_error_on_purpose_is_a_sentence_and_an_exit_code(
+    invoke: Invoke, error: ByteBotError, code: ExitCode
+) -> None:
+    """So that a supervisor can tell "fix me" from "restart me", and a human reads words."""
+    ended, out, err = invoke("run", env=MINIMAL, run_bot=raises(error))
+    assert (ended, out) == (code, "")
+    assert err.startswith(f"byte-bot: {error}")
+    assert "Traceback" not in err
+
+
+def test_an_error_never_shows_the_token(invoke: Invoke) -> None:
+    """Whatever a library put into its message."""
+    _, _, err = invoke("run", env=MINIMAL, run_bot=raises(ByteBotError(f"PASS oauth:{TOKEN} failed")))
+    assert err == "byte-bot: PASS oauth:[redacted] failed\n"
+
+
+def test_a_bug_is_not_hidden(invoke: Invoke) -> None:
+    """What is no error of ours comes out as it is."""
+    with pytest.raises(ZeroDivisionError):
+        invoke("run", env=MINIMAL, run_bot=raises(ZeroDivisionError()))
+
+
+FINE = Finding("settings", Status.OK, "bot my_bot")
+BROKEN = Finding("twitch login", Status.FAILED, f"refused {TOKEN}", "make a new token")
+
+
+def test_check_prints_what_it_found(invoke: Invoke) -> None:
+    """0 if all is well, 1 if not; secrets redacted."""
+    code, out, err = invoke("check", env=MINIMAL, check_bot=lambda settings: [FINE])
+    assert (code, err) == (0, "")
+    assert out == "ok      settings  bot my_bot\n\nEverything the bot needs works.\n"
+    code, out, _ = invoke("check", env=MINIMAL, check_bot=lambda settings: [FINE, BROKEN])
+    assert code == ExitCode.FAILED
+    assert "failed  twitch login  refused [redacted]" in out
+
+
+def test_check_as_json_is_one_object_in_every_case(invoke: Invoke) -> None:
+    """Also when already the settings are wrong."""
+    code, out, _ = invoke("check", "--json", env=MINIMAL, check_bot=lambda settings: [FINE])
+    assert (code, json.loads(out)["ok"]) == (0, True)
+    code, out, _ = invoke("check", "--json")
+    found = json.loads(out)
+    assert (code, found["ok"], found["checks"][0]["name"]) == (ExitCode.SETTINGS, False, "settings")
+    assert "TWITCH_LOGIN is missing" in found["checks"][0]["words"]
+
+
+def test_check_with_wrong_settings_says_so(invoke: Invoke) -> None:
+    """The same list as `run`."""
+    code, out, err = invoke("check")
+    assert (code, out) == (ExitCode.SETTINGS, "")
+    assert "TWITCH_TOKEN is missing" in err
+
+
+def test_check_tries_the_real_network(invoke: Invoke) -> None:
+    """Without an injected check: a port of this machine where nobody listens."""
+    env = {**MINIMAL, "TWITCH_IRC_HOST": "127.0.0.1", "TWITCH_IRC_PORT": "1", "TWITCH_IRC_TLS": "no"}
+    code, out, _ = invoke("check", "--json", env=env)
+    assert code == ExitCode.FAILED
+    assert [item["status"] for item in json.loads(out)["checks"]] == ["ok", "failed", "skipped"]
+
+
+def test_schema_prints_every_file_in_order(invoke: Invoke) -> None:
+    """Ready to paste: each file's text, in the order of the names."""
+    code, out, _ = invoke("schema")
+    assert code == 0
+    positions = [out.index(path.read_text(encoding="utf-8").strip()) for path in schema_files()]
+    assert positions == sorted(positions)
+    assert len(positions) >= 3
+
+
+def test_main_ends_with_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """The script of the package."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"byte-bot {__version__}\n"
+
+
+def test_python_m_byte_bot_is_the_same_program(tmp_path: Path) -> None:
+    """As a process of its own, with the exit code of wrong settings and no traceback."""
+    package = Path(__file__).resolve().parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-m", "byte_bot", "run"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(package), "PATH": "", "SYSTEMROOT": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == ExitCode.SETTINGS
+    assert ended.stdout == ""
+    assert "TWITCH_LOGIN is missing" in ended.stderr
+    assert "Traceback" not in ended.stderr

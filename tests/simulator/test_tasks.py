@@ -1,0 +1,84 @@
+"""Tasks hash by their number, are recognised in handles, and show where they wait."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from simulator.loop import current_loop, run
+from simulator.tasks import describe, permute_steps, task_of
+
+
+def test_tasks_are_numbered_by_their_loop() -> None:
+    """Neither asyncio's global name counter nor an address gets into a run."""
+
+    async def body() -> list[tuple[str, int]]:
+        tasks = [asyncio.create_task(asyncio.sleep(0)) for _ in range(2)]
+        await asyncio.gather(*tasks)
+        return [(task.get_name(), hash(task)) for task in tasks]
+
+    assert run(body()) == run(body()) == [("Task-2", 2), ("Task-3", 3)]
+
+
+def test_steps_and_wake_ups_belong_to_their_task() -> None:
+    """Both kinds of handle are recognised, and no other."""
+
+    async def body() -> None:
+        loop = current_loop()
+        future = loop.create_future()
+
+        async def waits() -> None:
+            await future
+
+        task = asyncio.create_task(waits())
+        assert task_of(loop._ready[-1]) is task
+        await asyncio.sleep(0)
+        future.set_result(None)
+        assert task_of(loop._ready[-1]) is task
+        assert task_of(loop.call_soon(list)) is None
+        await task
+
+    run(body())
+
+
+def test_permuting_moves_steps_among_their_own_places() -> None:
+    """The places of other callbacks are untouched."""
+
+    async def body() -> None:
+        loop = current_loop()
+        tasks = []
+        for _ in range(10):
+            tasks.append(asyncio.create_task(asyncio.sleep(0)))
+            loop.call_soon(list)
+        before = list(loop._ready)
+        after = list(before)
+        permute_steps(after, random.Random(1).shuffle)
+        assert after != before
+        assert after[1::2] == before[1::2]
+        assert sorted(map(id, after)) == sorted(map(id, before))
+        alone = before[:2]
+        permute_steps(alone, random.Random(1).shuffle)
+        assert alone == before[:2]
+        await asyncio.gather(*tasks)
+
+    run(body())
+
+
+def test_a_suspended_task_shows_its_chain_of_awaits() -> None:
+    """The innermost line is where it really waits."""
+
+    async def inner() -> None:
+        await asyncio.Event().wait()
+
+    async def outer() -> None:
+        await inner()
+
+    async def body() -> str:
+        task = asyncio.create_task(outer(), name="shown")
+        await asyncio.sleep(0)
+        return describe(task)
+
+    lines = run(body()).splitlines()
+    assert lines[0].strip() == "shown:"
+    assert [line.rpartition(".")[2] for line in lines[1:4]] == ["outer", "inner", "wait"]
+    assert "awaits" in lines[-1]
