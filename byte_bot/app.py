@@ -18,8 +18,10 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import httpx
 import structlog
@@ -32,8 +34,7 @@ from byte_bot.chat.limiter import MessageLimiter
 from byte_bot.chat.outbox import Outbox, Reply
 from byte_bot.chat.transport import Connector
 from byte_bot.clock import Clock, SystemClock
-from byte_bot.components.builtin import setup as setup_builtin
-from byte_bot.components.loader import load_components
+from byte_bot.components.loader import installed_entry_points, load_components
 from byte_bot.context.bridge import ContextBridge
 from byte_bot.context.manager import ContextManager
 from byte_bot.errors import ByteBotError, ExitCode, Fenced
@@ -58,9 +59,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Everything outside the program: network, clocks, chance, disk.
+    """Everything outside the program: network, clocks, chance, disk, and what else is installed.
 
-    ``http`` is None without Supabase settings. ``holder`` names this process in ``bot_writer``.
+    ``http`` is None without Supabase settings. ``holder`` names this process in ``bot_writer``. ``offered_components``
+    are the entry points of installed packages; in ``components_folder`` modules of ``COMPONENTS`` are looked for too.
     """
 
     connector: Connector
@@ -69,6 +71,8 @@ class Surroundings:
     rng: random.Random
     journal_store: JournalStore
     holder: str
+    offered_components: Callable[[], Iterable[EntryPoint]] = tuple
+    components_folder: Path | None = None
 
 
 class Application:
@@ -77,6 +81,7 @@ class Application:
     def __init__(self, settings: Settings, surroundings: Surroundings) -> None:
         loop = asyncio.get_running_loop()
         self._settings = settings
+        self._surroundings = surroundings
         self._stop = asyncio.Event()
         boot_id = f"{surroundings.rng.getrandbits(64):016x}"
         self.telemetry = Telemetry(surroundings.clock, boot_id)
@@ -174,8 +179,12 @@ class Application:
         self.manager.preload(image.pending_channels)
         self.bot.remember_handled(image.handled)
         self.manager.bind_loop(asyncio.get_running_loop())
-        await setup_builtin(self.bot)
-        await load_components(self.bot, self._settings.components)
+        await load_components(
+            self.bot,
+            self._settings.components,
+            offered=self._surroundings.offered_components,
+            beside=self._surroundings.components_folder,
+        )
         services = [
             tasks.create_task(service, name=name)
             for name, service in {
@@ -259,6 +268,8 @@ async def _run_for_real(settings: Settings) -> ExitCode:
         rng=random.Random(os.urandom(16)),
         journal_store=MemoryJournalStore(),
         holder=f"{socket.gethostname()}/{os.getpid()}",
+        offered_components=installed_entry_points,
+        components_folder=Path.cwd(),
     )
     try:
         application = Application(settings, surroundings)

@@ -132,7 +132,11 @@ class Bot:
     async def add_component(self, component: Component) -> None:
         """Register a component and load it; raises :class:`~byte_bot.errors.ComponentError` if a name is taken."""
         self._router.add(component)
-        await component.component_load()
+        try:
+            await component.component_load()
+        except BaseException:
+            self._router.remove(component)
+            raise
 
     async def remove_component(self, component: Component) -> None:
         """Take a component out and let it clean up."""
@@ -416,14 +420,13 @@ class _Turn:
 
     async def _run_command(self, command: Command, prefix: str, invocation: Invocation) -> None:
         bot, context = self._bot, self._new_context(prefix, invocation)
+        context.command = command
         if context.role < command.role:
             bot.telemetry.count("commands_not_allowed")
             return
-        for allowed in command.guards:
-            verdict = allowed(context)
-            if not (verdict if isinstance(verdict, bool) else await verdict):
-                bot.telemetry.count("commands_guarded")
-                return
+        if command.guards and not await self._allowed(command, self._new_context(prefix, invocation)):
+            bot.telemetry.count("commands_guarded")
+            return
         if not cooldown_passed(self._context.cooldowns, command, self._at_s):
             bot.telemetry.count("commands_cooling")
             return
@@ -431,11 +434,25 @@ class _Turn:
             positional, keywords = command.parse(invocation.arguments)
         except UsageError:
             bot.telemetry.count("commands_misused")
-            await context.reply(command.usage(prefix))
+            await context.reply(context.usage)
             self._keep(context)
             return
         bot.telemetry.count("commands_run")
         await self._transaction(command.handler, context, *positional, **keywords)
+
+    async def _allowed(self, command: Command, context: Context) -> bool:
+        """What the guards say; they run as a transaction of their own, and one that fails forbids."""
+        verdicts: list[bool] = []
+
+        async def ask(ctx: Context) -> None:
+            for allowed in command.guards:
+                verdict = allowed(ctx)
+                verdicts.append(verdict if isinstance(verdict, bool) else await verdict)
+                if not verdicts[-1]:
+                    return
+
+        await self._transaction(ask, context)
+        return len(verdicts) == len(command.guards) and all(verdicts)
 
     async def _transaction(
         self, handler: Handler, context: Context, *arguments: Any, **keywords: Any
@@ -453,7 +470,7 @@ class _Turn:
         except UsageError as error:
             self._undo(context)
             bot.telemetry.count("commands_misused")
-            await context.reply(str(error))
+            await context.reply(str(error) or context.usage)
             self._keep(context)
         except asyncio.CancelledError:
             self._undo(context)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from simulator.twitch.events import SentMessage
 
 _COUNT = re.compile(r"^!count\s+(\S+)\s+([+=-])\s*(\d+)$", re.IGNORECASE)
-_TOLD = re.compile(r"^(?:@\S+\s+)?(\S+): (-?\d+)$")
+_TOLD = re.compile(r"^(?:@\S+\s+)?(\S+): (-?\d+)[ \u034f]*$")
 
 
 @dataclass
@@ -24,6 +24,22 @@ class Account:
     told: dict[tuple[str, str], int] = field(default_factory=dict)
     confirmed: int = 0
     _wishes: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
+
+    def range_of(self, channel: str, counter: str) -> tuple[int, int] | None:
+        """The least and the greatest value the counter may have; None if nothing can be said.
+
+        Confirmed changes are certain. One that was wished and never confirmed (its reply was dropped at Twitch's limits,
+        or the bot died before it left) may have been made or not.
+        """
+        low = high = self.counters.get((channel, counter), 0)
+        for wished_in, name, sign, number in self._wishes.values():
+            if (wished_in, name) != (channel, counter):
+                continue
+            if sign == "=":
+                return None
+            low -= number if sign == "-" else 0
+            high += number if sign == "+" else 0
+        return low, high
 
     def open_with(self, channel: str, counter: str, value: int) -> None:
         """The database held this counter before anything was said."""

@@ -228,14 +228,21 @@ class MemoryNetwork:
             connection.half_open()
         return len(connections)
 
-    def disconnect(self, process: Process) -> int:
-        """End the connections and listeners of a dead process as its kernel would. Returns how many connections it had."""
+    def disconnect(self, process: Process | str) -> int:
+        """End the connections and listeners of a process (or of all of that name) as its kernel would when it dies.
+
+        Returns how many connections it had. On a virtual loop this happens by itself when a process ends.
+        """
+
+        def is_its(owner: Process | None) -> bool:
+            return owner is not None and (owner is process or owner.name == process)
+
         ended = 0
         for address in self._addresses.values():
-            if address.listener is not None and address.listener.process is process:
+            if address.listener is not None and is_its(address.listener.process):
                 address.listener = None
             for connection in list(address.connections.values()):
-                ends = [end for end in (connection.client, connection.server) if end.process is process]
+                ends = [end for end in (connection.client, connection.server) if is_its(end.process)]
                 for end in ends:
                     end.die()
                 ended += bool(ends)

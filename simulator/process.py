@@ -22,6 +22,7 @@ import gc
 import inspect
 import sys
 import warnings
+import weakref
 from asyncio import events
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal, TypeVar
@@ -120,10 +121,10 @@ async def run_root(
     try:
         return await coroutine
     finally:
-        leftovers = [task for task in live_tasks() if task is not asyncio.current_task()]
-        for task in leftovers:
-            task.cancel()
-        await asyncio.gather(*leftovers, return_exceptions=True)
+        if leftovers := [task for task in live_tasks() if task is not asyncio.current_task()]:
+            for task in leftovers:
+                task.cancel()
+            await asyncio.gather(*leftovers, return_exceptions=True)
 
 
 class Graveyard:
@@ -131,11 +132,12 @@ class Graveyard:
 
     def __init__(self) -> None:
         self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._closed: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self._things: list[object] = []
         self.closing = False
 
     def __contains__(self, task: object) -> bool:
-        return task in self._tasks
+        return task in self._tasks or task in self._closed
 
     def bury(self, task: asyncio.Task[Any]) -> None:
         """Hold a task that must never run again."""
@@ -154,15 +156,19 @@ class Graveyard:
         hook = sys.unraisablehook
         self.closing = True
         sys.unraisablehook = _ignore_unraisable
+        # A `finally` that asks for the loop gets this one: without it, asyncio would make a real one and leave it open.
+        events._set_running_loop(loop)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                for task in reversed(self._tasks):  # newest first: children before the groups that own them
+                while self._tasks:
+                    task, _ = self._tasks.popitem()  # newest first: children before the groups that own them
+                    self._closed.add(task)
                     _close_quietly(task.get_coro(), loop)
-                self._tasks.clear()
                 self._things.clear()
                 gc.collect()
         finally:
+            events._set_running_loop(None)
             sys.unraisablehook = hook
             self.closing = False
 

@@ -440,8 +440,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self.run_until_complete(self.shutdown_asyncgens())
             self.run_until_complete(self.shutdown_default_executor())
         finally:
-            for task in self.live_tasks():
-                self._graveyard.bury(task)
-            self._graveyard.keep(self._ready)
-            self._graveyard.close(self)
+            for _ in range(_CLEAN_UP_ROUNDS):  # again: a late `finally` may have started something
+                for task in self.live_tasks():
+                    self._graveyard.bury(task)
+                self._graveyard.keep(self._ready)
+                self._ready.clear()
+                self._graveyard.close(self)
             self._timers.clear()

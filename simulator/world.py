@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
@@ -32,7 +32,6 @@ import httpx
 
 from byte_bot.app import Application, Surroundings
 from byte_bot.chat.irc.connector import StreamConnector
-from byte_bot.chat.message import Role
 from byte_bot.chat.transport import Connector
 from byte_bot.errors import ExitCode
 from byte_bot.persistence.breaker import Circuit
@@ -40,7 +39,7 @@ from byte_bot.persistence.journal import JournalStore, MemoryJournalStore
 from byte_bot.persistence.schema import SCHEMA_DIR
 from byte_bot.settings import Settings
 from simulator.account import Account
-from simulator.audience import perform, utterances
+from simulator.audience import perform, speaker, utterances
 from simulator.errors import SimulatorError
 from simulator.faults import (
     Crash,
@@ -79,13 +78,14 @@ ApplicationFactory = Callable[[Settings, Surroundings], Application]
 
 BOT_LOGIN = "byte_bot"
 BOT_TOKEN = "fake0token0of0the0simulator"
+#: Any host will do: nothing is looked up in memory. https, since the bot refuses to send its key in clear.
+MEMORY_SUPABASE_URL = "https://project.supabase.test"
 IRC_HOST, IRC_PORT = "irc.twitch.test", 6667
 #: P6: drained within 10 s + backlog / 500 rows a second after the heal.
 RECOVERY_S = 10.0
 RECOVERY_ROWS_PER_S = 500.0
 #: How closely stories wait for something, virtual seconds.
 POLL_S = 0.01
-_ROLES = {"moderator": "moderator", "vip": "vip"}
 
 
 class StoryError(SimulatorError):
@@ -150,7 +150,7 @@ class World:
         self._disk: JournalStore = MemoryJournalStore()
         self._memory = MemoryNetwork(self.seeds.stream("network"), latency_s=scenario.latency_ms / 1000)
         self._irc_port = IRC_PORT
-        self._supabase_url = self.supabase.url
+        self._supabase_url = MEMORY_SUPABASE_URL
         self._asked_at_s: dict[str, float] = {}
         self._answers: dict[str, list[SentMessage]] = {}
         self._latencies_ms: list[float] = []
@@ -314,34 +314,22 @@ class World:
 
     # ── chat ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def say(
-        self,
-        login: str,
-        text: str,
-        *,
-        channel: str = "",
-        role: Role | None = None,
-        message_id: str | None = None,
-    ) -> str:
+    def say(self, login: str, text: str, *, channel: str = "", message_id: str | None = None) -> str:
         """Somebody says something; the message's id. Unknown people come into being; ``mod`` is a moderator."""
         channel = channel or self.scenario.channels[0]
         if login not in self.twitch.users:
             self.twitch.add_user(login)
-        if role is not None and role.name.lower() in _ROLES:
-            self.twitch.set_role(channel, login, _ROLES[role.name.lower()])  # type: ignore[arg-type]  # checked above
         return self.twitch.say(channel, login, text, message_id=message_id)
 
-    async def ask(
-        self, login: str, text: str, *, channel: str = "", within_s: float = 5.0, role: Role | None = None
-    ) -> str:
+    async def ask(self, login: str, text: str, *, channel: str = "", within_s: float = 5.0) -> str:
         """Say something and wait for the bot's reply to it; its text.
 
         Raises:
             StoryError: no reply within ``within_s`` virtual seconds.
         """
-        message_id = self.say(login, text, channel=channel, role=role)
+        message_id = self.say(login, text, channel=channel)
         await self.until(lambda: message_id in self._answers, within_s, f"an answer to {text!r}")
-        return self._answers[message_id][0].text
+        return spoken(self._answers[message_id][0].text)
 
     async def joined(self, *channels: str, within_s: float = 30.0) -> None:
         """Wait until the bot is in these channels (default: all)."""
@@ -356,9 +344,16 @@ class World:
         """Wait until ``condition()``; raises :class:`StoryError` after ``within_s`` virtual seconds."""
         deadline_s = self.loop.time() + within_s
         while not condition():
+            self._expect_bot_alive()
             if self.loop.time() >= deadline_s:
                 raise StoryError(f"did not happen within {within_s:g} s: {what or condition}")
             await asyncio.sleep(POLL_S)
+
+    def _expect_bot_alive(self) -> None:
+        """Nobody waits for a bot that died of an error; its error comes out instead."""
+        root = self._process.root if self._process is not None else None
+        if root is not None and root.done() and not root.cancelled() and root.exception() is not None:
+            raise StoryError(f"the bot died: {root.exception()!r}") from root.exception()
 
     def _heard(self, message: SentMessage) -> None:
         self.trace.record(
@@ -379,7 +374,7 @@ class World:
     def transcript(self) -> tuple[Line, ...]:
         """What the bot said, in order."""
         return tuple(
-            Line(round(sent.at_s * 1_000_000), sent.channel, sent.text)
+            Line(round(sent.at_s * 1_000_000), sent.channel, spoken(sent.text))
             for sent in self.twitch.transcript
             if sent.login == BOT_LOGIN
         )
@@ -396,11 +391,11 @@ class World:
     def counter(self, channel: str, name: str) -> int:
         """A counter's value in the database."""
         data = self.stored("component_state", self.channels[channel], "counters") or {}
-        return int(data.get("counts", {}).get(name, 0))
+        return int(data.get("values", {}).get(name, 0))
 
     def store_counters(self, channel: str, **counters: int) -> None:
         """Have the database hold these counters already, as an earlier process would have left them."""
-        data = json.loads(json.dumps({"counts": counters}))
+        data = json.loads(json.dumps({"values": counters}))
         self.supabase.human_insert(
             "component_state",
             {
@@ -525,11 +520,7 @@ class World:
         self.start_bot()
         async with asyncio.TaskGroup() as tasks:
             crowd = utterances(scenario.crowds, self.seeds.child("audience"), scenario.duration_s)
-            tasks.create_task(
-                perform(
-                    crowd, lambda said: self.say(said.login, said.text, channel=said.channel, role=said.role)
-                )
-            )
+            tasks.create_task(perform(crowd, speaker(self.twitch)))
             if scenario.script is not None:
                 tasks.create_task(_play_script(scenario.script, self))
             tasks.create_task(asyncio.sleep(scenario.duration_s))
@@ -563,6 +554,11 @@ class World:
         )
 
 
+def spoken(text: str) -> str:
+    """A reply as a viewer reads it: without the invisible mark that tells equal messages apart for Twitch."""
+    return text.rstrip(" \u034f")
+
+
 async def _play_script(script: Callable[[World], Awaitable[None]], world: World) -> None:
     await script(world)
 
@@ -588,7 +584,7 @@ def simulate(
         async with World(scenario, seed, network=network, application=application).standing() as world:
             return await world.night()
 
-    return run(body(), seed=seed, hybrid=network == "tcp", ready_order=ready_order)
+    return _run_alone(body(), seed, network, ready_order)
 
 
 def play(
@@ -616,4 +612,15 @@ def play(
             raise AssertionError("\n".join(str(violation) for violation in world.violations))
         return result
 
-    return run(body(), seed=seed, hybrid=network == "tcp", ready_order=ready_order)
+    return _run_alone(body(), seed, network, ready_order)
+
+
+def _run_alone(body: Coroutine[Any, Any, T], seed: int, network: Network, ready_order: ReadyOrder) -> T:
+    """Run a world in its own loop; an error that is alone in its task group comes out alone."""
+    try:
+        return run(body, seed=seed, hybrid=network == "tcp", ready_order=ready_order)
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None

@@ -140,15 +140,16 @@ class Outbox:
 
     async def run(self) -> None:
         """Send what is put, until cancelled; what is still queued then stays queued."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
                 for channel, queue in self._queues.items():
                     group.create_task(self._work(channel, queue))
                 await asyncio.get_running_loop().create_future()
-        finally:
-            self._group = None
-            self._account.stop()
+            finally:
+                # Inside the group: a task started while it shuts down would not be cancelled.
+                self._group = None
+                self._account.stop()
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until all is sent or dropped, at most ``timeout_s`` seconds; how many messages are left."""

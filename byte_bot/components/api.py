@@ -134,6 +134,8 @@ class Context:
         self.invoked_with = invoked_with
         #: What was typed after it.
         self.arguments = arguments
+        #: The command that runs, None in a listener, a guard, and what comes back from :meth:`defer`.
+        self.command: Command | None = None
         self.replies: list[tuple[str, bool]] = []
         self.deferred: list[Deferred] = []
         self._channel = channel
@@ -152,6 +154,11 @@ class Context:
     def author(self) -> str:
         """The display name of who wrote the message."""
         return self.message.author_name
+
+    @property
+    def usage(self) -> str:
+        """How to type the command that runs, in one line; "" if none does."""
+        return self.command.usage(self.prefix) if self.command else ""
 
     @property
     def is_moderator(self) -> bool:

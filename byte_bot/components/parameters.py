@@ -107,11 +107,12 @@ def _parameter(
 ) -> Parameter:
     where = f"{handler.__qualname__}: {parameter.name}"
     convert, choices = _converter(where, hints.get(parameter.name, str))
-    shape = {
-        inspect.Parameter.POSITIONAL_OR_KEYWORD: Shape.WORD,
-        inspect.Parameter.VAR_POSITIONAL: Shape.REST_OF_WORDS,
-        inspect.Parameter.KEYWORD_ONLY: Shape.REST_OF_LINE,
-    }.get(parameter.kind)
+    shapes = {
+        "POSITIONAL_OR_KEYWORD": Shape.WORD,
+        "VAR_POSITIONAL": Shape.REST_OF_WORDS,
+        "KEYWORD_ONLY": Shape.REST_OF_LINE,
+    }
+    shape = shapes.get(parameter.kind.name)
     if shape is None:
         raise ComponentError(f"{where} cannot be a parameter of a command")
     required = parameter.default is inspect.Parameter.empty and shape is not Shape.REST_OF_WORDS

@@ -207,6 +207,11 @@ class ContextManager:
             context.used_at_s = self._loop.time()
         return context
 
+    def config_of(self, login: str) -> ChannelConfig:
+        """The configuration of the channel with this login, as RAM has it."""
+        spec = self.spec(ChannelConfig)
+        return self.layer.row(RowKey(CONFIG_TABLE, login)).typed(spec, ChannelConfig)
+
     def preload(self, channel_ids: Iterable[str]) -> None:
         """Have these channels loaded before they are needed."""
         for channel_id in channel_ids:

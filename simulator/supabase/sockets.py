@@ -237,10 +237,15 @@ class SupabaseServer:
 
     def _bind(self) -> socket.socket:
         # Bound and not listening: the port stays ours, and whoever connects to it is refused.
-        held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # The protocol is named because asyncio turns Nagle's delay off only on sockets which say that they are TCP.
+        held = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.setblocking(False)
-        held.bind((self._host, self.port))
+        try:
+            held.bind((self._host, self.port))
+        except OSError:
+            held.close()
+            raise
         return held
 
     async def _listen(self) -> None:

@@ -144,7 +144,9 @@ def test_flapping_begins_down_and_goes_on_in_turns() -> None:
 
 
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(0, 1000), st.integers(0, 50))
-def test_every_change_is_announced_exactly_when_it_happens(up_ms: int, down_ms: int, start_ms: int, steps: int) -> None:
+def test_every_change_is_announced_exactly_when_it_happens(
+    up_ms: int, down_ms: int, start_ms: int, steps: int
+) -> None:
     """Going from announced change to announced change, a flapping fault acts in turns: no edge is missed."""
     one, clock = board(Flapping(up_ms / 1000, down_ms / 1000, start_s=start_ms / 1000))
     clock.now_s = one.next_change_s() or 0.0 if start_ms else 0.0
@@ -285,7 +287,10 @@ def test_a_slow_recovery_acts_as_a_falling_latency() -> None:
         ([], "JSON object"),
         ({"kind": "earthquake"}, "allowed: latency, slow_recovery, refused"),
         ({}, "unknown kind of fault None"),
-        ({"kind": "hang", "seconds": 3}, "hang: unknown field 'seconds'; allowed: start_s, duration_s, probability"),
+        (
+            {"kind": "hang", "seconds": 3},
+            "hang: unknown field 'seconds'; allowed: start_s, duration_s, probability",
+        ),
         ({"kind": "hang", "duration_s": "long"}, "hang: duration_s must be a number"),
         ({"kind": "hang", "duration_s": True}, "hang: duration_s must be a number"),
         ({"kind": "hang", "start_s": -1}, "hang: start_s must not be negative"),

@@ -199,6 +199,28 @@ def test_a_killed_process_ends_its_connections_as_a_kernel_would() -> None:
     run(body())
 
 
+def test_a_living_process_can_be_cut_off_by_name() -> None:
+    """Its connections end, and the process goes on: what a pulled cable does."""
+
+    async def body() -> None:
+        net = network()
+        ended: list[bool] = []
+
+        async def bot() -> None:
+            _, writer = await net.open(*IRC)
+            await asyncio.sleep(2)
+            ended.append(writer.is_closing())
+
+        process = current_loop().spawn("bot", bot())
+        await asyncio.sleep(1)
+        assert net.disconnect("someone else") == 0
+        assert net.disconnect("bot") == 1
+        assert await process.wait() == "finished"
+        assert ended == [True]
+
+    run(body())
+
+
 def test_a_killed_server_takes_its_handlers_with_it() -> None:
     """Handlers are code of whoever listens, not of whoever connects."""
 

@@ -67,23 +67,30 @@ def test_the_graveyard_closes_stubborn_coroutines_in_silence() -> None:
             await asyncio.Event().wait()
         finally:
             try:
+                await (
+                    asyncio.gather()
+                )  # outside a loop, asyncio would make a real one here and never close it
                 await asyncio.sleep(1)
             finally:
                 ended.append("closed")
-                task = asyncio.create_task(outside_of_any_world())  # fails: no loop is running
+                task = asyncio.create_task(outside_of_any_world())
                 ended.append(task.get_name())
+                raise KeyError("late")
 
     async def body() -> None:
-        current_loop().spawn("bot", stubborn())
+        keep.append(current_loop().spawn("bot", stubborn()))
         await asyncio.sleep(1)
+        keep.append(current_loop())
         current_loop().kill_process("bot")
         await asyncio.sleep(1)
         assert ended == []
 
+    keep: list[object] = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(body())
-    assert ended == ["closed"]
+    assert ended[0] == "closed"
+    assert len(ended) == 2
 
 
 def test_an_empty_graveyard_has_nothing_to_do() -> None:

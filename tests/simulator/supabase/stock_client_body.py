@@ -8,7 +8,12 @@ from postgrest.types import CountMethod
 from supabase import AsyncClient
 
 EVENTS = [
-    {"id": f"e{number}", "at": f"2026-01-01T00:00:0{number}Z", "kind": "odd" if number % 2 else "even", "data": {"n": number}}
+    {
+        "id": f"e{number}",
+        "at": f"2026-01-01T00:00:0{number}Z",
+        "kind": "odd" if number % 2 else "even",
+        "data": {"n": number},
+    }
     for number in range(6)
 ]
 
@@ -29,13 +34,19 @@ async def _writes(client: AsyncClient) -> None:
     config = {"login": "somebody", "language": "pt-br"}
     (row,) = (await client.table("channels_config").insert(config).execute()).data
     assert (row["enabled"], row["paused"], row["prefix"], row["edit_no"]) == (True, False, "!", 0)
-    (row,) = (await client.table("channels_config").update({"paused": True}).eq("login", "somebody").execute()).data
+    (row,) = (
+        await client.table("channels_config").update({"paused": True}).eq("login", "somebody").execute()
+    ).data
     assert row["paused"] is True
 
     merged = await client.table("channels_config").upsert({"login": "somebody", "prefix": "?"}).execute()
     assert (merged.data[0]["prefix"], merged.data[0]["language"]) == ("?", "pt-br")
     both = [{"login": "somebody", "prefix": "#"}, {"login": "other", "prefix": "$"}]
-    ignored = await client.table("channels_config").upsert(both, ignore_duplicates=True, on_conflict="login").execute()
+    ignored = (
+        await client.table("channels_config")
+        .upsert(both, ignore_duplicates=True, on_conflict="login")
+        .execute()
+    )
     assert [row["login"] for row in ignored.data] == ["other"]
 
     deleted = await client.table("channels_config").delete().in_("login", ["other", "no, body"]).execute()

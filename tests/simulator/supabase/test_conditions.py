@@ -39,7 +39,9 @@ def test_nulls_are_placed_as_postgresql_places_them(items: Table) -> None:
     assert conditions.order_by(items, ()).text == ""
 
 
-@pytest.mark.parametrize("query", ["ratio=eq.x", "code=eq.x", "made_at=gt.soon", "data=eq.{", "small=in.(1,x)"])
+@pytest.mark.parametrize(
+    "query", ["ratio=eq.x", "code=eq.x", "made_at=gt.soon", "data=eq.{", "small=in.(1,x)"]
+)
 def test_bad_operands_are_postgresqls_error(items: Table, query: str) -> None:
     """22P02, or 22007 for times."""
     with pytest.raises(PgError) as caught:

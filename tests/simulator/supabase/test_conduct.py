@@ -49,7 +49,9 @@ def test_whether_an_abandoned_request_arrives_late_is_drawn(probability: float, 
 
 def test_the_first_fault_of_each_kind_wins() -> None:
     """A delay goes together with any of them."""
-    conduct = decide((Hang(), Refused(), Drip(1), CutBody(), Status503(), HtmlOk(), Latency(10)), random.Random(1))
+    conduct = decide(
+        (Hang(), Refused(), Drip(1), CutBody(), Status503(), HtmlOk(), Latency(10)), random.Random(1)
+    )
     assert conduct.connection == Hang()
     assert conduct.ending == Drip(1)
     assert conduct.canned is not None
@@ -99,7 +101,9 @@ def test_faults_inside_the_database_are_not_the_faces_business() -> None:
     assert decide((ReadOnly(),), random.Random(1)) == PLAIN
 
 
-@pytest.mark.parametrize(("rate", "interval_s", "size"), [(20.0, 0.1, 2), (1.0, 1.0, 1), (0.5, 2.0, 1), (5000.0, 0.1, 500)])
+@pytest.mark.parametrize(
+    ("rate", "interval_s", "size"), [(20.0, 0.1, 2), (1.0, 1.0, 1), (0.5, 2.0, 1), (5000.0, 0.1, 500)]
+)
 def test_a_drip_keeps_its_rate(rate: float, interval_s: float, size: int) -> None:
     """Ten portions a second, or single bytes when that is slower."""
     pause_s, portions = drip(b"x" * 1001, rate)

@@ -41,7 +41,10 @@ def test_a_postgresql_error_goes_out_as_postgrests_json() -> None:
     """Four keys, the code in a header too, and a challenge with 401."""
     answer = errors.answer_for(PgError("42501", "permission denied for table t"), anonymous=True)
     assert answer.status == 401
-    assert answer.body == b'{"code":"42501","details":null,"hint":null,"message":"permission denied for table t"}'
+    assert (
+        answer.body
+        == b'{"code":"42501","details":null,"hint":null,"message":"permission denied for table t"}'
+    )
     assert dict(answer.headers) == {
         "content-type": "application/json; charset=utf-8",
         "proxy-status": "PostgREST; error=42501",
@@ -55,7 +58,10 @@ def test_a_postgresql_error_goes_out_as_postgrests_json() -> None:
         (
             errors.invalid_api_key(),
             401,
-            {"message": "Invalid API key", "hint": "Double check your Supabase `anon` or `service_role` API key."},
+            {
+                "message": "Invalid API key",
+                "hint": "Double check your Supabase `anon` or `service_role` API key.",
+            },
         ),
         (
             errors.no_api_key(),

@@ -46,7 +46,9 @@ def loop_time() -> float:
 
 
 @asynccontextmanager
-async def world(*faults: Fault, read_s: float | None = 5.0) -> AsyncIterator[tuple[FakeSupabase, httpx.AsyncClient]]:
+async def world(
+    *faults: Fault, read_s: float | None = 5.0
+) -> AsyncIterator[tuple[FakeSupabase, httpx.AsyncClient]]:
     """A project under faults, and an httpx client whose requests carry the secret key."""
     fake = project(clock=loop_time, faults=faults)
     async with httpx.AsyncClient(
@@ -78,7 +80,9 @@ async def test_the_stock_client_works_on_the_respx_router() -> None:
     fake = project(clock=loop_time)
     with respx_router(fake) as router:
         async with httpx.AsyncClient() as http:
-            await exercise(await create_async_client(fake.url, fake.secret_key, AsyncClientOptions(httpx_client=http)))
+            await exercise(
+                await create_async_client(fake.url, fake.secret_key, AsyncClientOptions(httpx_client=http))
+            )
         assert router["rpc/byte_bot_save"].call_count == 2
         assert router["channels_config"].called
         assert router["other"].call_count == 1
@@ -216,7 +220,9 @@ async def test_reset_is_a_read_error_and_nothing_was_executed() -> None:
     ],
     ids=lambda value: getattr(value, "kind", ""),
 )
-def test_canned_answers_keep_the_request_from_the_database(fault: Fault, status: int, content_type: str) -> None:
+def test_canned_answers_keep_the_request_from_the_database(
+    fault: Fault, status: int, content_type: str
+) -> None:
     """They are answers all the same, and recorded as such."""
 
     async def main() -> None:
@@ -234,7 +240,9 @@ def test_canned_answers_keep_the_request_from_the_database(fault: Fault, status:
 async def test_a_cut_body_ends_in_the_middle() -> None:
     """RemoteProtocolError, though the write is committed."""
     async with world(CutBody()) as (fake, client):
-        with pytest.raises(httpx.RemoteProtocolError, match="incomplete|without sending complete message body"):
+        with pytest.raises(
+            httpx.RemoteProtocolError, match="incomplete|without sending complete message body"
+        ):
             await client.post("/bot_events", json=EVENT, headers={"prefer": "return=representation"})
         assert stored(fake) == 1
 
@@ -341,7 +349,9 @@ async def test_html_with_200_is_no_exception_in_the_stock_client() -> None:
     """The data is then a text: the bot must look."""
     fake = project(clock=loop_time, faults=(HtmlOk(),))
     async with httpx.AsyncClient(transport=SupabaseTransport(fake)) as http:
-        response = await stock_client(fake.url, fake.secret_key, http).table("bot_writer").select("*").execute()
+        response = (
+            await stock_client(fake.url, fake.secret_key, http).table("bot_writer").select("*").execute()
+        )
         assert isinstance(response.data, str)
     fake.close()
 

@@ -22,7 +22,9 @@ def fake() -> Iterator[FakeSupabase]:
         yield fake
 
 
-def call(fake: FakeSupabase, name: str, arguments: Any, method: str = "POST", **options: str) -> tuple[int, Any]:
+def call(
+    fake: FakeSupabase, name: str, arguments: Any, method: str = "POST", **options: str
+) -> tuple[int, Any]:
     response = ask(fake, method, f"rpc/{name}", arguments, **options)
     return response.status, answer(response)
 

@@ -7,10 +7,20 @@ from collections.abc import Iterator
 import pytest
 
 from simulator.faults import HumanEdit, MissingFunction, MissingGrant, ReadOnly
+from simulator.loop import run
 from simulator.supabase.errors import ApiError
 from simulator.supabase.server import LOG_MAX, FakeSupabase, RequestRecord
 from simulator.supabase.wire import Request
-from tests.simulator.supabase.project import BOT_SCHEMA, UNIX_START_S, Clock, answer, ask, closing, header, project
+from tests.simulator.supabase.project import (
+    BOT_SCHEMA,
+    UNIX_START_S,
+    Clock,
+    answer,
+    ask,
+    closing,
+    header,
+    project,
+)
 
 
 @pytest.fixture
@@ -91,7 +101,12 @@ def test_head_has_headers_and_no_body(fake: FakeSupabase) -> None:
 def test_no_answer_is_longer_than_the_projects_limit() -> None:
     """Supabase cuts at 1,000 rows without saying so, unless the client counts."""
     with closing(project(rows_max=3)) as fake:
-        ask(fake, "POST", "bot_events", [{"id": str(n), "at": "2026-01-01T00:00:00Z", "kind": "x"} for n in range(5)])
+        ask(
+            fake,
+            "POST",
+            "bot_events",
+            [{"id": str(n), "at": "2026-01-01T00:00:00Z", "kind": "x"} for n in range(5)],
+        )
         response = ask(fake, "GET", "bot_events?order=id&limit=100")
         assert (response.status, len(answer(response))) == (200, 3)
         response = ask(fake, "GET", "bot_events?order=id&limit=100", prefer="count=exact")
@@ -107,7 +122,9 @@ def test_a_humans_edits_are_counted(fake: FakeSupabase, clock: Clock) -> None:
     (updated,) = fake.human_update("channels_config", {"login": "somebody"}, {"paused": True})
     assert (updated["edit_no"], updated["paused"]) == (inserted["edit_no"] + 1, True)
     assert updated["updated_at"] == "2026-01-01T00:00:02+00:00"
-    assert [row["login"] for row in fake.human_delete("channels_config", {"login": "somebody"})] == ["somebody"]
+    assert [row["login"] for row in fake.human_delete("channels_config", {"login": "somebody"})] == [
+        "somebody"
+    ]
     assert fake.human_update("channels_config", {"channel_id": None}, {"enabled": True})[0]["edit_no"] == 1
 
 
@@ -202,7 +219,7 @@ def test_privileges_can_be_granted_one_by_one(fake: FakeSupabase) -> None:
     assert ask(fake, "GET", "channels_config", key=fake.publishable_key).status == 401
 
 
-async def test_handle_is_execute_for_those_who_await(fake: FakeSupabase) -> None:
+def test_handle_is_execute_for_those_who_await(fake: FakeSupabase) -> None:
     """The same answer."""
     request = Request("GET", "/rest/v1/bot_events", headers={"apikey": fake.secret_key})
-    assert await fake.handle(request) == fake.execute(request)
+    assert run(fake.handle(request)) == fake.execute(request)

@@ -42,12 +42,17 @@ def loop_time() -> float:
 
 
 @asynccontextmanager
-async def world(*faults: Fault, read_s: float = 5.0) -> AsyncIterator[tuple[FakeSupabase, SupabaseServer, httpx.AsyncClient]]:
+async def world(
+    *faults: Fault, read_s: float = 5.0
+) -> AsyncIterator[tuple[FakeSupabase, SupabaseServer, httpx.AsyncClient]]:
     fake = project(clock=loop_time, faults=faults)
     async with (
         SupabaseServer(fake) as server,
         httpx.AsyncClient(
-            base_url=f"{server.url}/rest/v1", headers={"apikey": fake.secret_key}, timeout=read_s, trust_env=False
+            base_url=f"{server.url}/rest/v1",
+            headers={"apikey": fake.secret_key},
+            timeout=read_s,
+            trust_env=False,
         ) as client,
     ):
         yield fake, server, client
@@ -260,13 +265,16 @@ async def test_half_a_request_is_no_request() -> None:
         loop = asyncio.get_running_loop()
         with socket.create_connection(("127.0.0.1", server.port)) as raw:
             raw.setblocking(False)
-            await loop.sock_sendall(raw, b"POST /rest/v1/bot_events HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
+            await loop.sock_sendall(
+                raw, b"POST /rest/v1/bot_events HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"
+            )
             await asyncio.sleep(1)
         await asyncio.sleep(1)
         assert fake.attempts_total == 0
 
 
 @pytest.mark.parametrize("fault", [Reset(), CommitThenDrop(), CutBody()], ids=lambda fault: fault.kind)
+@in_virtual_time()
 async def test_without_a_server_that_drops_the_application_breaks_its_promise(fault: Fault) -> None:
     """Under any ASGI server: a body is announced and does not come."""
     with closing(project(clock=Clock(), faults=(fault,))) as fake:
@@ -289,9 +297,12 @@ async def test_without_a_server_that_drops_the_application_breaks_its_promise(fa
     assert sum(len(message.get("body", b"")) for message in sent[1:]) < announced  # type: ignore[arg-type]  # bytes
 
 
-async def test_it_runs_in_real_time_too() -> None:
+def test_it_runs_in_real_time_too() -> None:
     """A plain asyncio loop is enough."""
-    loop = asyncio.get_running_loop()
-    with closing(project(clock=loop.time)) as fake:
-        async with SupabaseServer(fake) as server, httpx.AsyncClient(trust_env=False) as http:
-            await exercise(stock_client(server.url, fake.secret_key, http))
+
+    async def main() -> None:
+        with closing(project(clock=asyncio.get_running_loop().time)) as fake:
+            async with SupabaseServer(fake) as server, httpx.AsyncClient(trust_env=False) as http:
+                await exercise(stock_client(server.url, fake.secret_key, http))
+
+    asyncio.run(main())

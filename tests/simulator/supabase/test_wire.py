@@ -61,7 +61,9 @@ def test_an_offset_past_the_counted_end_is_416() -> None:
         (Query(limit=2, offset=1), "bytes=0-9", 2, 1),
     ],
 )
-def test_a_range_header_narrows_the_request(query: Query, range_header: str, limit: int | None, offset: int) -> None:
+def test_a_range_header_narrows_the_request(
+    query: Query, range_header: str, limit: int | None, offset: int
+) -> None:
     """Limit, offset and Range together; what is no range is ignored."""
     ranged = wire.ranged(query, Request("GET", "/", headers={"range": range_header}))
     assert (ranged.limit, ranged.offset) == (limit, offset)
@@ -109,13 +111,17 @@ def test_csv_quotes_what_needs_it() -> None:
 def test_a_plan_cannot_be_served() -> None:
     """explain() is refused honestly."""
     with pytest.raises(ApiError) as caught:
-        wire.shape_of(Request("GET", "/", headers={"accept": "application/vnd.pgrst.plan+text; options=analyze"}))
+        wire.shape_of(
+            Request("GET", "/", headers={"accept": "application/vnd.pgrst.plan+text; options=analyze"})
+        )
     assert (caught.value.status, caught.value.body["code"]) == (406, "PGRST107")
 
 
 def test_unknown_preferences_count_only_when_strict() -> None:
     """PGRST122 names them."""
-    assert wire.preferences_of(Request("GET", "/", headers={"prefer": "colour=red"})).unknown == ("colour=red",)
+    assert wire.preferences_of(Request("GET", "/", headers={"prefer": "colour=red"})).unknown == (
+        "colour=red",
+    )
     with pytest.raises(ApiError) as caught:
         wire.preferences_of(Request("GET", "/", headers={"prefer": "handling=strict, colour=red"}))
     assert caught.value.body["details"] == "Invalid preferences: colour=red"

@@ -1,0 +1,284 @@
+"""The control address: faults, people and the state of served fakes, over HTTP and JSON, for tests in any language.
+
+`GET /` describes every route; the table `ROUTES` is that description. Mistakes are answered with 400 and
+`{"error": "..."}`, a sentence that says what is allowed; nothing of a request with a mistake in it is carried out.
+
+`HttpListener` runs an ASGI application with uvicorn's HTTP protocol on a listener of the running loop: no signal handlers,
+no ticking, so that it works in a hybrid virtual loop too.
+
+Left out: authentication (it listens on loopback, and controls nothing real).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from simulator.audience import Role
+from simulator.faults import KINDS, Fault, FaultError, fault_from_json
+from simulator.twitch.state import UnknownName
+
+if TYPE_CHECKING:
+    from simulator.serve import Said, Stage
+
+ROLES: tuple[str, ...] = typing.get_args(Role)
+TAIL_DEFAULT = 20
+PAGE_MAX = 1_000  # messages in one answer
+
+ROUTES: Mapping[str, Mapping[str, Any]] = {
+    "GET /": {"does": "shows this description"},
+    "GET /faults": {"does": "shows the faults that are set, and which of them act now"},
+    "PUT /faults": {
+        "does": "sets faults by names of your choice, or clears them; other names stay as they are",
+        "body": {"NAME": "a fault such as {'kind': 'hang', 'duration_s': 20}, or null to clear it"},
+        "example": {"outage": {"kind": "hang"}, "slow": None},
+        "note": "start_s counts from now; duration_s left out or null: until cleared",
+    },
+    "DELETE /faults": {"does": "clears every fault"},
+    "POST /say": {
+        "does": "lets somebody say something in a channel; whoever is new comes into being",
+        "body": {"channel": "login", "login": "who", "text": "what", "role": f"optional: {', '.join(ROLES)}"},
+        "example": {"channel": "lobby", "login": "mod_1", "text": "!count deaths +1", "role": "moderator"},
+        "answer": {"id": "the message's id, which a reply names", "number": "its number in the transcript"},
+    },
+    "GET /transcript": {
+        "does": "shows messages of everybody, oldest first",
+        "query": {
+            "after": "only those with a higher number (default 0)",
+            "limit": f"at most this many (1 to {PAGE_MAX})",
+        },
+    },
+    "GET /state": {
+        "does": "shows channels, connections, the newest messages, tables, requests, saves and faults",
+        "query": {
+            "table": "also all rows of this table",
+            "tail": f"how many messages, requests and saves (0 to {PAGE_MAX}, default {TAIL_DEFAULT})",
+        },
+    },
+}
+
+
+class BadRequest(ValueError):
+    """A request that cannot be carried out; the message is the answer."""
+
+
+def control_app(stage: Stage) -> Starlette:
+    """The control address of a stage as an ASGI application."""
+    control = _Control(stage)
+    return Starlette(
+        routes=[
+            Route("/", control.describe),
+            Route("/faults", control.get_faults, methods=["GET"]),
+            Route("/faults", control.put_faults, methods=["PUT"]),
+            Route("/faults", control.delete_faults, methods=["DELETE"]),
+            Route("/say", control.say, methods=["POST"]),
+            Route("/transcript", control.transcript),
+            Route("/state", control.state),
+        ],
+        exception_handlers={BadRequest: _bad_request, HTTPException: _no_route},
+    )
+
+
+async def _bad_request(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": str(error)}, status_code=400)
+
+
+async def _no_route(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    words = f"there is no {request.method} {request.url.path}; there are: {', '.join(ROUTES)}"
+    return JSONResponse({"error": words}, status_code=status)
+
+
+class _Control:
+    """One coroutine a route."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    async def describe(self, _: Request) -> JSONResponse:
+        about = "Byte Bot's simulator: the control address of a fake Twitch chat and a fake Supabase project"
+        return JSONResponse({"about": about, "routes": ROUTES, "faults": list(KINDS)})
+
+    async def get_faults(self, _: Request) -> JSONResponse:
+        return JSONResponse(self._stage.faults.to_json())
+
+    async def put_faults(self, request: Request) -> JSONResponse:
+        wanted = {name: self._fault(name, value) for name, value in (await _object(request)).items()}
+        for name, fault in wanted.items():
+            if fault is None:
+                self._stage.faults.clear(name)
+            else:
+                self._stage.faults.set(name, fault)
+        return JSONResponse(self._stage.faults.to_json())
+
+    def _fault(self, name: str, value: object) -> Fault | None:
+        if not name:
+            raise BadRequest("a fault needs a name: {'NAME': {'kind': 'hang'}}")
+        if value is None:
+            return None
+        try:
+            fault = fault_from_json(value)
+        except FaultError as error:
+            raise BadRequest(f"{name}: {error}") from error
+        if refusal := self._stage.refusal_of(fault):
+            raise BadRequest(f"{name}: {refusal}")
+        return fault
+
+    async def delete_faults(self, _: Request) -> JSONResponse:
+        self._stage.faults.clear_all()
+        return JSONResponse(self._stage.faults.to_json())
+
+    async def say(self, request: Request) -> JSONResponse:
+        body = await _object(request)
+        if unknown := sorted(body.keys() - {"channel", "login", "text", "role"}):
+            raise BadRequest(f"unknown field {unknown[0]!r}; allowed: channel, login, text, role")
+        channel, login, text = (_text(body, name) for name in ("channel", "login", "text"))
+        role = body.get("role", "viewer")
+        if role not in ROLES:
+            raise BadRequest(f"role is {role!r}; allowed: {', '.join(ROLES)}")
+        if not login.replace("_", "").isalnum() or not login.isascii():
+            raise BadRequest(f"login is {login!r}; a Twitch login has letters, digits and _ only")
+        try:
+            message_id = self._stage.say(channel, login, text, typing.cast(Role, role))
+        except UnknownName as error:
+            raise BadRequest(f"{error.args[0]}; channels: {', '.join(self._stage.channels)}") from error
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
+        return JSONResponse({"id": message_id, "number": self._stage.last_number})
+
+    async def transcript(self, request: Request) -> JSONResponse:
+        after = _whole(request, "after", 0, None)
+        limit = _whole(request, "limit", PAGE_MAX, PAGE_MAX)
+        found = [_message(said) for said in self._stage.recent if said.number > after][:limit]
+        return JSONResponse({"messages": found, "last": self._stage.last_number})
+
+    async def state(self, request: Request) -> JSONResponse:
+        stage, supabase = self._stage, self._stage.supabase
+        tail = _whole(request, "tail", TAIL_DEFAULT, PAGE_MAX)
+        tables = supabase.engine.schema.tables
+        answer: dict[str, Any] = {
+            "time_s": round(stage.time_s(), 6),
+            "channels": [
+                {
+                    "login": channel.login,
+                    "id": channel.id,
+                    "joined": list(stage.irc.in_channel(channel.login)),
+                    "moderators": list(channel.moderators),
+                }
+                for channel in stage.twitch.channels.values()
+            ],
+            "connected": list(stage.irc.connected),
+            "irc": dict(sorted(stage.irc.stats.items())),
+            "transcript": [_message(said) for said in _last(stage.recent, tail)],
+            "tables": {name: len(supabase.rows(name)) for name in tables},
+            "requests": {
+                "attempts": supabase.attempts_total,
+                "total": supabase.requests_total,
+                "by_path": dict(sorted(supabase.requests_by_path.items())),
+                "last": [asdict(record) for record in _last(supabase.requests, tail)],
+            },
+            "saves": {
+                "total": supabase.saves_total,
+                "last": [asdict(record) for record in _last(supabase.saves, tail)],
+            },
+            "faults": stage.faults.to_json(),
+        }
+        table = request.query_params.get("table")
+        if table is not None:
+            if table not in tables:
+                raise BadRequest(f"there is no table {table!r}; there are: {', '.join(tables)}")
+            answer["rows"] = supabase.rows(table)
+        return JSONResponse(answer)
+
+
+def _message(said: Said) -> dict[str, Any]:
+    return {"number": said.number, **asdict(said.message)}
+
+
+def _last(items: typing.Iterable[Any], count: int) -> list[Any]:
+    return list(items)[-count:] if count else []
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.body())
+    except ValueError as error:
+        raise BadRequest(f"the body is no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadRequest(f"the body must be a JSON object, got {type(body).__name__}")
+    return body
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadRequest(f"{name} must be a text that is not empty, got {value!r}")
+    return value
+
+
+def _whole(request: Request, name: str, default: int, largest: int | None) -> int:
+    given = request.query_params.get(name, str(default))
+    if not given.isdecimal() or (largest is not None and int(given) > largest):
+        allowed = "a whole number" + (f" up to {largest}" if largest is not None else "")
+        raise BadRequest(f"{name} must be {allowed}, got {given!r}")
+    return int(given)
+
+
+class HttpListener:
+    """Serves an ASGI application on a loopback port while the context is entered; port 0 takes a free one."""
+
+    def __init__(self, app: Starlette, *, host: str, port: int = 0) -> None:
+        self._host = host
+        self._port = port
+        self._state = ServerState()
+        self._config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,
+        )
+
+    @property
+    def url(self) -> str:
+        """The address, without a slash at its end."""
+        return f"http://{self._host}:{self._port}"
+
+    async def __aenter__(self) -> HttpListener:
+        self._config.load()
+        loop = asyncio.get_running_loop()
+
+        def accept() -> H11Protocol:
+            return H11Protocol(self._config, self._state, {}, loop)
+
+        self._server = await loop.create_server(accept, self._host, self._port)
+        self._port = int(self._server.sockets[0].getsockname()[1])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+        for protocol in tuple(self._state.connections):
+            protocol.transport.abort()
+        tasks = sorted(self._state.tasks, key=asyncio.Task.get_name)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

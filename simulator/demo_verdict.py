@@ -1,0 +1,260 @@
+"""The demo's verdict: what viewers were told, compared with what the database holds, and how fast they were told.
+
+It reads the bot's replies as a viewer does. "deaths: 12" in reply to "!count deaths +1" confirms a change; so does "Note 3
+is kept." in reply to "!note add ...". Then it looks for what was confirmed in the rows of the database, without the bot's
+code: a counter as a number under its name, a note, quote, game or command as a text (or key) somewhere in the channel's
+rows. The database was empty at the start, so a counter must hold exactly as many +1 as were confirmed.
+
+A later game replaces an earlier one: only the last must be found, the others count as stored with it.
+
+Broken promises are sentences, and `ok` means that there is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.demo_record import PHASES, Exchange, Phase
+from simulator.report import percentile
+
+# How much slower the 99th percentile may be while the database is down, ms: the noise of one machine, not a second of waiting.
+P99_SLACK_MS = 10.0
+
+# The bot may append invisible marks to a text that it said before; the fake keeps them as they were sent.
+_INVISIBLE = re.compile("[\u034f\u200b\u2060\ufe0f\U000e0000\\s]+$")
+_COUNT = re.compile(r"!count (?P<name>\S+) \+1")
+_TOLD = re.compile(r"(?P<name>\S+): (?P<value>-?\d+)")
+# (the wish, the answer that confirms it, whether a later one replaces it)
+_TEXTS: tuple[tuple[re.Pattern[str], re.Pattern[str], bool], ...] = (
+    (re.compile(r"!note add (?P<text>.+)"), re.compile(r"Note \d+ is kept\."), False),
+    (re.compile(r"!quote add (?P<text>.+)"), re.compile(r"Quote \d+ is kept\."), False),
+    (re.compile(r"!cmd add (?P<text>\S+) .+"), re.compile(r"!\S+ is ready\."), False),
+    (re.compile(r"!game (?P<text>.+)"), re.compile(r"Game: .+"), True),
+)
+
+
+@dataclass(frozen=True)
+class Counter:
+    """One counter: the last value that a viewer was told, the changes confirmed and asked for, and what is stored."""
+
+    channel: str
+    name: str
+    told: int
+    confirmed: int
+    asked: int
+    stored: int
+
+    @property
+    def lost(self) -> int:
+        """How much of what was confirmed the database does not hold."""
+        return max(0, max(self.told, self.confirmed) - self.stored)
+
+    @property
+    def doubled(self) -> int:
+        """How much more the database holds than was ever asked for."""
+        return max(0, self.stored - self.asked)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A change by text that was confirmed: what must be found in the rows of the channel."""
+
+    channel: str
+    text: str
+    replaceable: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out; percentiles are None for a phase without answers."""
+
+    confirmed: int
+    stored: int
+    lost: int
+    doubled: int
+    unanswered: int
+    drained: bool
+    p50_ms: Mapping[Phase, float | None]
+    p99_ms: Mapping[Phase, float | None]
+    answers: Mapping[Phase, int]
+    broken: tuple[str, ...]
+    counters: tuple[Counter, ...] = ()
+    missing: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """True if no promise was broken."""
+        return not self.broken
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as plain data; milliseconds with three digits."""
+        return {
+            "ok": self.ok,
+            "confirmed": self.confirmed,
+            "stored": self.stored,
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "unanswered": self.unanswered,
+            "drained": self.drained,
+            "p50_ms": _rounded(self.p50_ms),
+            "p99_ms": _rounded(self.p99_ms),
+            "answers": dict(self.answers),
+            "broken": list(self.broken),
+            "missing": list(self.missing),
+            "counters": [
+                {"channel": one.channel, "name": one.name, "told": one.told, "stored": one.stored}
+                for one in self.counters
+            ],
+            **self.extra,
+        }
+
+
+def judge(
+    exchanges: Sequence[Exchange],
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    *,
+    drained: bool,
+    extra: Mapping[str, Any] | None = None,
+) -> Verdict:
+    """Compare what was said with what is stored.
+
+    `rows` has, for each channel's login, the `data` of its rows in the database; `drained` says whether the bot reported
+    that nothing waits any more; `extra` becomes further keys of the JSON.
+    """
+    counters = tuple(_counters(exchanges, rows))
+    wishes = list(_wishes(exchanges))
+    missing = tuple(_missing(wishes, rows))
+    confirmed = sum(one.confirmed for one in counters) + len(wishes)
+    lost = sum(one.lost for one in counters) + len(missing)
+    doubled = sum(one.doubled for one in counters)
+    judged = [exchange for exchange in exchanges if exchange.phase in PHASES]
+    unanswered = sum(exchange.replied_s is None for exchange in judged)
+    latencies = {phase: _latencies(judged, phase) for phase in PHASES}
+    p99_ms = {phase: percentile(found, 99) if found else None for phase, found in latencies.items()}
+    return Verdict(
+        confirmed=confirmed,
+        stored=max(0, confirmed - lost),
+        lost=lost,
+        doubled=doubled,
+        unanswered=unanswered,
+        drained=drained,
+        p50_ms={phase: percentile(found, 50) if found else None for phase, found in latencies.items()},
+        p99_ms=p99_ms,
+        answers={phase: len(found) for phase, found in latencies.items()},
+        broken=tuple(_broken(lost, doubled, unanswered, drained, p99_ms)),
+        counters=counters,
+        missing=missing,
+        extra=dict(extra or {}),
+    )
+
+
+def _broken(
+    lost: int, doubled: int, unanswered: int, drained: bool, p99_ms: Mapping[Phase, float | None]
+) -> Iterator[str]:
+    if lost:
+        yield f"{lost} changes that viewers were told of are not in the database"
+    if doubled:
+        yield f"{doubled} changes are in the database more than once"
+    if unanswered:
+        yield f"{unanswered} commands were never answered"
+    if not drained:
+        yield "the bot did not save everything in time after the database was back"
+    before, during = p99_ms["before"], p99_ms["during"]
+    if before is not None and during is not None and during > before + P99_SLACK_MS:
+        yield (
+            f"without the database p99 was {during:.1f} ms, more than {P99_SLACK_MS:g} ms above "
+            f"the {before:.1f} ms before"
+        )
+
+
+def _latencies(exchanges: Iterable[Exchange], phase: Phase) -> list[float]:
+    found = (exchange.latency_ms for exchange in exchanges if exchange.phase == phase)
+    return [latency_ms for latency_ms in found if latency_ms is not None]
+
+
+def _counters(
+    exchanges: Iterable[Exchange], rows: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Iterator[Counter]:
+    asked: dict[tuple[str, str], list[Exchange]] = {}
+    for exchange in exchanges:
+        if match := _COUNT.fullmatch(exchange.text):
+            asked.setdefault((exchange.channel, match["name"].lower()), []).append(exchange)
+    for (channel, name), wishes in asked.items():
+        told = [value for wish in wishes if (value := _value_told(wish, name)) is not None]
+        yield Counter(
+            channel=channel,
+            name=name,
+            told=max(told, default=0),  # +1 only: the highest value is the last
+            confirmed=len(told),
+            asked=len(wishes),
+            stored=_stored_number(rows.get(channel, ()), name),
+        )
+
+
+def _value_told(exchange: Exchange, name: str) -> int | None:
+    match = _TOLD.fullmatch(_visible(exchange.reply))
+    return int(match["value"]) if match and match["name"].lower() == name else None
+
+
+def _wishes(exchanges: Iterable[Exchange]) -> Iterator[Wish]:
+    for exchange in exchanges:
+        for wish, confirmation, replaceable in _TEXTS:
+            match = wish.fullmatch(exchange.text)
+            if match and confirmation.fullmatch(_visible(exchange.reply)):
+                yield Wish(exchange.channel, match["text"].strip(), replaceable)
+
+
+def _missing(wishes: Sequence[Wish], rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    texts = {
+        channel: frozenset(text for data in found for text in _texts(data)) for channel, found in rows.items()
+    }
+    last = {wish.channel: wish for wish in wishes if wish.replaceable}
+    for wish in wishes:
+        if wish.replaceable and last[wish.channel] is not wish:
+            continue
+        if wish.text not in texts.get(wish.channel, ()):
+            yield f"{wish.channel}: {wish.text}"
+
+
+def _stored_number(rows: Iterable[Mapping[str, Any]], name: str) -> int:
+    """The number under a key of this name, 0 if there is none."""
+    for data in rows:
+        for key, value in _entries(data):
+            if key == name and isinstance(value, int) and not isinstance(value, bool):
+                return value
+    return 0
+
+
+def _entries(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield str(key), inner
+            yield from _entries(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _entries(inner)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in a JSON value: keys of objects, and strings wherever they stand."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def _visible(text: str) -> str:
+    return _INVISIBLE.sub("", text)
+
+
+def _rounded(values: Mapping[Phase, float | None]) -> dict[str, float | None]:
+    return {phase: None if value is None else round(value, 3) for phase, value in values.items()}

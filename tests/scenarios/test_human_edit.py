@@ -1,0 +1,61 @@
+"""A human changes a row of state in Supabase's table editor while the bot runs."""
+
+from __future__ import annotations
+
+from simulator.scenario import Scenario
+from simulator.world import Network, World, play
+
+
+def test_an_edit_is_merged_and_never_overwritten_unseen(network: Network) -> None:
+    """The bot's next save is refused, the human's value arrives in RAM, and local changes go on top."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await world.ask("mod", "!count deaths +1")
+        await world.until(world.drained)
+        row = {"channel_id": world.channels["lobby"], "key": "counters"}
+        world.supabase.human_update("component_state", row, {"data": {"values": {"deaths": 100, "falls": 7}}})
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 2"
+        await world.until(world.drained)
+        assert world.counter("lobby", "deaths") == 101
+        assert world.counter("lobby", "falls") == 7
+        assert await world.ask("viewer", "!count deaths") == "deaths: 101"
+
+    play(story, Scenario("edit", "a human's edit"), network=network)
+
+
+def test_a_row_deleted_by_a_human_comes_back_with_what_was_done_since_only(network: Network) -> None:
+    """After a deletion in the table editor the next change starts from nothing."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await world.ask("mod", "!count deaths +5")
+        await world.until(world.drained)
+        world.supabase.human_delete("component_state", {"channel_id": world.channels["lobby"], "key": "counters"})
+        await world.ask("mod", "!count deaths +1")
+        await world.until(world.drained)
+        assert world.counter("lobby", "deaths") == 1
+
+    play(story, Scenario("deleted", "a human deletes a row"), network=network)
+
+
+def test_a_typo_in_the_table_editor_is_not_overwritten(network: Network) -> None:
+    """A row that no longer fits its types is left alone until it is corrected; then the changes are saved."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await world.ask("mod", "!count deaths +1")
+        await world.until(world.drained)
+        row = {"channel_id": world.channels["lobby"], "key": "counters"}
+        world.supabase.human_update("component_state", row, {"data": {"values": {"deaths": "many"}}})
+        await world.ask("mod", "!count deaths +1")
+        await world.until(lambda: world.loop.time() > 30, 40)
+        assert world.stored("component_state", world.channels["lobby"], "counters") == {"values": {"deaths": "many"}}
+        world.supabase.human_update("component_state", row, {"data": {"values": {"deaths": 10}}})
+        await world.until(lambda: world.counter("lobby", "deaths") == 11, 90)
+        await world.until(world.drained)
+
+    play(story, Scenario("typo", "a human's typo"), network=network)

@@ -1,0 +1,89 @@
+"""Twitch throws the bot out again and again."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulator.audience import Chatter, CommandStorm
+from simulator.faults import (
+    Fault,
+    Flapping,
+    Refused,
+    TwitchDisconnect,
+    TwitchDuplicates,
+    TwitchHalfOpen,
+    TwitchPackets,
+    TwitchReconnect,
+)
+from simulator.scenario import Scenario
+from simulator.world import Network, World, play, simulate
+
+STORM: tuple[Fault, ...] = (
+    *(TwitchDisconnect(start_s=at_s) for at_s in (5, 6, 7, 20)),
+    TwitchReconnect(start_s=30, grace_s=5),
+    TwitchDuplicates(probability=0.3),
+    TwitchPackets(split_probability=0.5, merge_probability=0.3),
+    Flapping(up_s=4, down_s=3, inner=Refused()),
+)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_storm_of_reconnects_over_a_flapping_database(seed: int) -> None:
+    """Nothing confirmed is lost, nothing is answered twice, and every channel is joined again."""
+    scenario = Scenario(
+        "reconnect_storm",
+        "reconnects over a flapping database",
+        duration_s=60,
+        channels=("lobby", "arcade"),
+        crowds=(
+            Chatter("lobby", rate_per_s=3),
+            CommandStorm("arcade", rate_per_s=2, commands=("!count deaths +1", "!ping")),
+            CommandStorm("lobby", rate_per_s=2, commands=("!count wins +1",)),
+        ),
+        faults=STORM,
+    )
+    report = simulate(scenario, seed)
+    assert report.ok, report.to_text()
+    assert report.counts["irc_logins"] >= 4
+
+
+@pytest.mark.parametrize(
+    "fault", [TwitchDisconnect(), TwitchHalfOpen(), TwitchReconnect(grace_s=2)], ids=lambda fault: fault.kind
+)
+def test_every_channel_is_joined_again_and_a_parted_one_is_not(network: Network, fault: Fault) -> None:
+    """After a lost connection the bot is where it was: joined stays joined, parted stays parted."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined("lobby", "arcade", "cinema")
+        world.supabase.human_update("channels_config", {"login": "cinema"}, {"enabled": False})
+        await world.until(lambda: "cinema" not in world.irc.joined(world.bot_login), 90)
+        logins = world.irc.stats["logins"]
+        world.break_database(fault, "twitch")
+        await world.until(lambda: world.irc.stats["logins"] > logins, 400)
+        await world.joined("lobby", "arcade")
+        assert await world.ask("viewer", "!ping") == "Pong!"
+        assert "cinema" not in world.irc.joined(world.bot_login)
+
+    play(story, Scenario("rejoin", "three channels", channels=("lobby", "arcade", "cinema")), network=network)
+
+
+def test_a_message_delivered_twice_is_handled_once_also_after_a_crash(network: Network) -> None:
+    """Twitch repeats a command, before and after kill -9: it counts once and is answered once."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        first = world.say("mod", "!count deaths +1", message_id="11111111-1111-4111-8111-111111111111")
+        await world.until(lambda: len(world.transcript) == 1)
+        world.say("mod", "!count deaths +1", message_id=first)
+        assert await world.ask("viewer", "!count deaths") == "deaths: 1"
+        world.crash_bot()
+        world.start_bot()
+        await world.joined()
+        world.say("mod", "!count deaths +1", message_id=first)
+        assert await world.ask("viewer2", "!count deaths") == "deaths: 1"
+        await world.until(world.drained)
+        assert world.counter("lobby", "deaths") == 1
+
+    play(story, Scenario("repeated", "a message comes twice"), network=network, strict=False)
