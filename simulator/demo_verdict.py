@@ -118,12 +118,14 @@ def judge(
     rows: Mapping[str, Sequence[Mapping[str, Any]]],
     *,
     drained: bool,
+    exit_code: int | None = 0,
     extra: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """Compare what was said with what is stored.
 
     `rows` has, for each channel's login, the `data` of its rows in the database; `drained` says whether the bot reported
-    that nothing waits any more; `extra` becomes further keys of the JSON.
+    that nothing waits any more, `exit_code` how it ended when it was asked to (None: unknown); `extra` becomes further keys
+    of the JSON.
     """
     counters = tuple(_counters(exchanges, rows))
     wishes = list(_wishes(exchanges))
@@ -145,10 +147,13 @@ def judge(
         p50_ms={phase: percentile(found, 50) if found else None for phase, found in latencies.items()},
         p99_ms=p99_ms,
         answers={phase: len(found) for phase, found in latencies.items()},
-        broken=tuple(_broken(lost, doubled, unanswered, drained, p99_ms)),
+        broken=(
+            *_broken(lost, doubled, unanswered, drained, p99_ms),
+            *((f"the bot ended with exit code {exit_code} instead of 0",) if exit_code else ()),
+        ),
         counters=counters,
         missing=missing,
-        extra=dict(extra or {}),
+        extra={**(extra or {}), "bot_exit_code": exit_code},
     )
 
 

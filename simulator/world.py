@@ -153,6 +153,7 @@ class World:
         self._supabase_url = MEMORY_SUPABASE_URL
         self._asked_at_s: dict[str, float] = {}
         self._answers: dict[str, list[SentMessage]] = {}
+        self._said_plainly: dict[str, list[SentMessage]] = {}
         self._latencies_ms: list[float] = []
         self._recovered_after_s: float | None = None
         self._faults_changed = asyncio.Event()
@@ -322,20 +323,26 @@ class World:
         return self.twitch.say(channel, login, text, message_id=message_id)
 
     async def ask(self, login: str, text: str, *, channel: str = "", within_s: float = 5.0) -> str:
-        """Say something and wait for the bot's reply to it; its text.
+        """Say something and wait for the bot's reply to it, or for the next thing it says in the channel; its text.
 
         Raises:
             StoryError: no reply within ``within_s`` virtual seconds.
         """
+        channel = channel or self.scenario.channels[0]
+        said_before = len(self._said_plainly.get(channel, ()))
         message_id = self.say(login, text, channel=channel)
-        await self.until(lambda: message_id in self._answers, within_s, f"an answer to {text!r}")
-        return spoken(self._answers[message_id][0].text)
+
+        def answers() -> list[SentMessage]:
+            return self._answers.get(message_id) or self._said_plainly.get(channel, [])[said_before:]
+
+        await self.until(lambda: bool(answers()), within_s, f"an answer to {text!r}")
+        return spoken(answers()[0].text)
 
     async def joined(self, *channels: str, within_s: float = 30.0) -> None:
         """Wait until the bot is in these channels (default: all)."""
         wanted = channels or self.scenario.channels
         await self.until(
-            lambda: all(channel in self.irc.joined(BOT_LOGIN) for channel in wanted),
+            lambda: self.app is not None and all(channel in self.app.transport.joined for channel in wanted),
             within_s,
             f"the bot in {', '.join(wanted)}",
         )
@@ -364,7 +371,10 @@ class World:
                 self._asked_at_s[message.id] = message.at_s
             self.account.said(message)
             return
-        self._answers.setdefault(message.reply_to, []).append(message)
+        if message.reply_to:
+            self._answers.setdefault(message.reply_to, []).append(message)
+        else:
+            self._said_plainly.setdefault(message.channel, []).append(message)
         asked_at_s = self._asked_at_s.pop(message.reply_to, None)
         if asked_at_s is not None:
             self._latencies_ms.append((message.at_s - asked_at_s) * 1000)

@@ -125,13 +125,15 @@ class InfoCommands(Component):
 
 
 def duration(seconds: float) -> str:
-    """``seconds`` as a person says it, in its two largest units: ``2 d 3 h``, ``5 min 1 s``, ``0 s``."""
+    """``seconds`` as a person says it, in two neighbouring units at most: ``2 d 3 h``, ``5 min``, ``0 s``."""
     rest = max(0, round(seconds))
-    parts: list[str] = []
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        amount, rest = divmod(rest, length)
-        if amount or (unit == "s" and not parts):
-            parts.append(f"{amount} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2])
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    for index, (unit, length) in enumerate(units):
+        if rest >= length or unit == "s":
+            amounts = [f"{rest // length} {unit}"]
+            if index + 1 < len(units):
+                smaller, smaller_length = units[index + 1]
+                if amount := rest % length // smaller_length:
+                    amounts.append(f"{amount} {smaller}")
+            return " ".join(amounts)
+    raise AssertionError("seconds are the last unit")

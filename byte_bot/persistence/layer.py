@@ -89,6 +89,8 @@ class PersistenceLayer:
         self._open: dict[str, int] = {}
         self._deferred: dict[str, list[Callable[[], None]]] = {}
         self._to_load: dict[str, None] = {}
+        #: Channels whose rows were all read under this epoch, with the serial of that load.
+        self._loaded: dict[str, int] = {}
         self._load_wanted = asyncio.Event()
         self.writer = Writer(self, parts.store, flush_interval_s=parts.flush_interval_s)
 
@@ -104,6 +106,9 @@ class PersistenceLayer:
         row = self.rows.get(key)
         if row is None:
             row = self.rows[key] = Row(key)
+            if key.table != CONFIG_TABLE and key.channel_id in self._loaded:
+                # The channel's load has said it all: what did not come with it does not exist.
+                row.accept(ABSENT, self.epoch, self._loaded[key.channel_id])
             self._by_owner.setdefault(key.channel_id, {})[key] = row
         return row
 
@@ -221,6 +226,7 @@ class PersistenceLayer:
         """One channel's load: what came, and "no row" for what did not."""
 
         def apply() -> None:
+            self._loaded[channel_id] = serial
             for key, base in bases.items():
                 self._accept(key, base, serial, False)
             for key in [key for key in self._by_owner.get(channel_id, ()) if key not in bases]:
@@ -259,11 +265,11 @@ class PersistenceLayer:
         """The database does not know our epoch (a restored backup): take a new one and read everything dirty again."""
         _log.warning("epoch_unknown_to_database", ours=self.epoch, database=database_epoch)
         self.epoch = 0
-        for key, row in self.rows.items():
-            if row.loaded:
-                row.forget_base()
-                if row.key.table != CONFIG_TABLE and row.dirty:
-                    self.request_load(key.channel_id)
+        for row in self.rows.values():
+            row.forget_base()
+        loaded, self._loaded = self._loaded, {}
+        for channel_id in loaded:
+            self.request_load(channel_id)
 
     # ── start and stop ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -304,6 +310,7 @@ class PersistenceLayer:
         for key in keys:
             assert not self.rows[key].dirty, f"a row with unsaved changes must stay in RAM: {key}"
             del self.rows[key]
+            self._loaded.pop(key.channel_id, None)
             owned = self._by_owner[key.channel_id]
             del owned[key]
             if not owned:

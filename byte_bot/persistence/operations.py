@@ -98,7 +98,8 @@ class Operation(msgspec.Struct, frozen=True, array_like=True):
 
     ``key`` is set for mappings only. ``value`` is the new value (set, put), the delta (add), the list of new items
     (append) or None (drop). ``at_s`` is wall time in whole seconds, for the age of a tombstone. ``cap`` is the
-    length at which an append cuts.
+    length at which an append cuts. ``version`` is the state class's, for a row that must be saved while no component
+    that knows its class is loaded.
     """
 
     kind: Kind
@@ -109,6 +110,7 @@ class Operation(msgspec.Struct, frozen=True, array_like=True):
     op_id: str = ""
     at_s: int = 0
     cap: int = 0
+    version: int = 1
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -277,9 +279,9 @@ class Change(NamedTuple):
     value: Any
     cap: int = 0
 
-    def stamped(self, stamp: Stamp, op_id: str, at_s: int) -> Operation:
+    def stamped(self, stamp: Stamp, op_id: str, at_s: int, version: int = 1) -> Operation:
         """The operation that makes this change at ``stamp``."""
-        return Operation(self.kind, self.field, self.key, self.value, stamp, op_id, at_s, self.cap)
+        return Operation(self.kind, self.field, self.key, self.value, stamp, op_id, at_s, self.cap, version)
 
 
 def diff(

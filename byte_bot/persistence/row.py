@@ -104,9 +104,16 @@ class Row:
             bool(self.pending)
             and self.loaded
             and not self.unreadable
-            and self._spec is not None
+            and self._shape_known
             and (self.revision > self.refused or self.sent is not None)
         )
+
+    @property
+    def _shape_known(self) -> bool:
+        """False only for a row of an older shape with newer operations while its class is not loaded."""
+        if self._spec is not None or self.base.data is None:
+            return True
+        return all(operation.version == self.base.version for operation in self.pending)
 
     def view(self, spec: StateSpec) -> ChannelState:
         """The typed value, in RAM; the same object as long as the row lives."""
@@ -142,7 +149,7 @@ class Row:
             return []
         self.revision += 1
         stamp = Stamp(epoch, self.revision)
-        operations = [change.stamped(stamp, op_id, at_s) for change in changes]
+        operations = [change.stamped(stamp, op_id, at_s, self._spec.version) for change in changes]
         for operation in operations:
             coalesce(self.pending, operation, boundary=self.boundary)
         return operations
@@ -305,9 +312,20 @@ class Row:
         self.pending = stamped
 
     def _rebased(self, now_s: int = 0) -> tuple[dict[str, Any], Tombstones]:
-        assert self._spec is not None
-        value = rebase(self._spec.complete(self.base), self.base.tombstones, self.pending, now_s=now_s)
+        # Without its class (a component that is not installed any more, or not used yet) a row is saved all the same:
+        # operations are plain data, and missing fields get their defaults when it is read.
+        if self._spec is not None:
+            data = self._spec.complete(self.base)
+        else:
+            data = msgspec.json.decode(self.base.data or b"{}", type=dict)
+        value = rebase(data, self.base.tombstones, self.pending, now_s=now_s)
         return value.data, value.tombstones
+
+    @property
+    def _version(self) -> int:
+        if self._spec is not None:
+            return self._spec.version
+        return max([self.base.version, *(operation.version for operation in self.pending)])
 
     def _materialise(self) -> None:
         """Make the typed value from base and operations, in the object that components already hold."""
@@ -330,12 +348,11 @@ class Row:
             setattr(self._state, field, getattr(fresh, field))
 
     def _frozen(self, epoch: int, now_s: int) -> Sent:
-        assert self._spec is not None
         data, tombstones = self._rebased(now_s)
         base = Base(
             msgspec.json.encode(data),
             tombstones,
-            self._spec.version,
+            self._version,
             epoch,
             self.revision,
             self.base.edit_no or 0,
@@ -353,7 +370,7 @@ class Row:
                 "table": self.key.table,
                 "channel_id": self.key.channel_id,
                 "key": self.key.key,
-                "version": self._spec.version,
+                "version": self._version,
                 "data": data,
                 "tombstones": tombstones,
                 "revision": self.revision,

@@ -13,7 +13,6 @@ FAULTS = (
     MissingFunction(name="byte_bot_take_epoch"),
     MissingFunction(name="byte_bot_save"),
     MissingGrant(table="component_state"),
-    MissingGrant(table="channels_config"),
 )
 
 
@@ -37,6 +36,24 @@ def test_the_bot_pauses_its_writes_says_what_to_do_and_loses_nothing(network: Ne
         world.judge()
 
     play(story, Scenario("missing", "something is missing", fixed=("lobby",)), network=network)
+
+
+def test_a_missing_grant_on_the_channel_list_keeps_the_last_known_channels(network: Network) -> None:
+    """Only the list cannot be read: state is saved, nobody is parted, and the list counts again after the grant."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined("lobby", "arcade")
+        world.break_database(MissingGrant(table="channels_config"))
+        world.supabase.human_update("channels_config", {"login": "arcade"}, {"enabled": False})
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
+        await world.until(lambda: world.loop.time() > 100, 150)
+        assert world.counter("lobby", "deaths") == 1
+        assert sorted(world.irc.joined(world.bot_login)) == ["arcade", "lobby"]
+        world.heal()
+        await world.until(lambda: world.irc.joined(world.bot_login) == ("lobby",), 90)
+
+    play(story, Scenario("no_list", "the list cannot be read", channels=("lobby", "arcade")), network=network)
 
 
 def test_a_missing_table_pauses_and_resumes(network: Network) -> None:

@@ -216,9 +216,14 @@ async def chat_with(
     for component in components:
         await bot.add_component(component)
     bot.on_event(Standing(CHANNEL, True))
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(part.run()) for part in (layer, outbox, bot)]
-        await asyncio.sleep(0)
+    running = [asyncio.create_task(part.run()) for part in (layer, outbox, bot)]
+    await asyncio.sleep(0)
+    try:
         yield Chat(bot, manager, transport, telemetry)
+    finally:
         for task in running:
             task.cancel()
+        ended = await asyncio.gather(*running, return_exceptions=True)
+    # After the test's own failure, which says more.
+    for error in ended:
+        assert isinstance(error, asyncio.CancelledError), f"a part of the bot ended with {error!r}"
