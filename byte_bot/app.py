@@ -26,7 +26,7 @@ from pathlib import Path
 import httpx
 import structlog
 
-from byte_bot.bot import Bot, BotOptions
+from byte_bot.bot import Bot
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.chat.irc.client import IrcTransport
 from byte_bot.chat.irc.connector import StreamConnector
@@ -48,6 +48,7 @@ from byte_bot.persistence.link import Link
 from byte_bot.persistence.supabase_store import SupabaseStore
 from byte_bot.settings import Settings
 from byte_bot.telemetry import Telemetry
+from byte_bot.turn import BotOptions
 
 #: Seconds each stage of an orderly stop may take; together under 8, since containers kill at 10 (DESIGN section 3).
 DRAIN_S = 2.0

@@ -30,22 +30,21 @@ import asyncio
 import random
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
 from byte_bot.chat.message import ChannelJoined, ChatEvent, ChatMessage, ChatNotice, MessageRefused, Role
 from byte_bot.chat.outbox import Outbox, Reply
 from byte_bot.clock import Clock, iso_utc
-from byte_bot.components.api import Command, Component, Context, Deferred, Handler, UsageError
-from byte_bot.components.router import Invocation, Router, cooldown_passed, parse_invocation
+from byte_bot.components.api import Command, Component, Deferred, Handler
+from byte_bot.components.router import Router
 from byte_bot.context.manager import ChannelContext, ContextManager
-from byte_bot.context.stream_context import CHAT_LINE_CHARS_MAX, ChatLine, LastEvent
 from byte_bot.persistence.boot import ChannelDirectory
 from byte_bot.persistence.breaker import Circuit
 from byte_bot.persistence.journal import SEEN_MESSAGES_MAX
 from byte_bot.telemetry import Telemetry
+from byte_bot.turn import BotOptions, Returned, Turn, Waiting
 
 #: Messages that may wait in one channel; chosen: 5 s of the busiest chats. Newer ones are dropped and counted.
 INBOX_MAX = 500
@@ -53,37 +52,10 @@ INBOX_MAX = 500
 DEFERRED_MAX = 100
 #: Seconds a piece of slow work may take.
 DEFERRED_TIMEOUT_S = 30.0
-#: Some clients append this invisible character to send the same line twice; it is no part of what was said.
-_INVISIBLE_TAIL = " \U000e0000\u034f"
+#: Seconds a component has to clean up; chosen: the whole shutdown has 8.
+TEARDOWN_TIMEOUT_S = 0.5
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class BotOptions:
-    """The settings the bot itself needs; times in seconds."""
-
-    login: str
-    owners: tuple[str, ...] = ()
-    default_language: str = "en"
-    default_prefix: str = "!"
-    handler_timeout_s: float = 0.25
-    load_hold_s: float = 0.25
-
-
-class Returned(NamedTuple):
-    """Slow work came back: the method that takes it, its result or error, and the message that had asked for it."""
-
-    message: ChatMessage
-    handler: Handler
-    result: Any
-
-
-class _Waiting(NamedTuple):
-    """An inbox entry: what happened, and the loop time (s) at which it arrived."""
-
-    event: ChatMessage | ChatNotice | Returned
-    at_s: float
 
 
 class Bot:
@@ -119,7 +91,7 @@ class Bot:
         self._rng = rng
         self._telemetry = telemetry
         self._router = Router()
-        self._inboxes: dict[str, deque[_Waiting]] = {}
+        self._inboxes: dict[str, deque[Waiting]] = {}
         self._handled: OrderedDict[str, None] = OrderedDict()
         self._tasks: asyncio.TaskGroup | None = None
         self._deferred = 0
@@ -139,9 +111,15 @@ class Bot:
             raise
 
     async def remove_component(self, component: Component) -> None:
-        """Take a component out and let it clean up."""
+        """Take a component out and let it clean up; one that cannot is logged and counted, the stop goes on."""
         self._router.remove(component)
-        await component.component_teardown()
+        try:
+            async with asyncio.timeout(TEARDOWN_TIMEOUT_S):
+                await component.component_teardown()
+        except Exception:
+            # Supervisor: a component may fail in any way, and what is not saved yet must be saved all the same.
+            self._telemetry.count("teardowns_failed")
+            _log.exception("teardown_failed", component=type(component).__qualname__)
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -250,7 +228,7 @@ class Bot:
         elif len(inbox) >= INBOX_MAX:
             self._telemetry.count("dropped_inbox_full")
             return
-        inbox.append(_Waiting(event, asyncio.get_running_loop().time()))
+        inbox.append(Waiting(event, asyncio.get_running_loop().time()))
 
     async def _work(self, channel_id: str) -> None:
         """Handle one channel's inbox, in order, until it is empty."""
@@ -268,7 +246,7 @@ class Bot:
         if not self._inboxes:
             self._idle.set()
 
-    async def _handle(self, channel_id: str, waiting: _Waiting) -> None:
+    async def _handle(self, channel_id: str, waiting: Waiting) -> None:
         event = waiting.event
         login = event.message.channel if isinstance(event, Returned) else event.channel
         context = await self._manager.get(channel_id, login)
@@ -277,7 +255,7 @@ class Bot:
         async with context.lock:
             context.begin()
             try:
-                await _Turn(self, context, waiting).take()
+                await Turn(self, context, waiting).take()
             finally:
                 context.end()
 
@@ -356,200 +334,3 @@ class Bot:
                 "reply": "\n".join(reply.text for reply in replies) or None,
             }
         )
-
-
-class _Turn:
-    """One entry of an inbox, from observation to replies; lives under the channel's lock."""
-
-    def __init__(self, bot: Bot, context: ChannelContext, waiting: _Waiting) -> None:
-        self._bot = bot
-        self._context = context
-        self._event = waiting.event
-        self._at_s = waiting.at_s
-        self._now = bot.clock.unix()
-        self._replies: list[Reply] = []
-        self._deferred: list[Deferred] = []
-        self._steps = 0
-        self._message = _as_message(waiting.event)
-
-    async def take(self) -> None:
-        """Run every handler, then record and answer."""
-        config = self._context.config
-        prefix = config.prefix or self._bot.options.default_prefix
-        invocation = None
-        if isinstance(self._event, ChatMessage):
-            invocation = parse_invocation(self._message.text, prefix)
-        if config.paused:
-            await self._when_paused(prefix, invocation)
-        else:
-            await self._dispatch(prefix, invocation)
-        self._finish(record_history=isinstance(self._event, ChatMessage) and not config.paused)
-
-    async def _when_paused(self, prefix: str, invocation: Invocation | None) -> None:
-        command = self._bot.router.find(invocation.name) if invocation else None
-        if command is not None and command.even_paused and invocation is not None:
-            await self._run_command(command, prefix, invocation)
-
-    async def _dispatch(self, prefix: str, invocation: Invocation | None) -> None:
-        event = self._event
-        if isinstance(event, Returned):
-            await self._transaction(event.handler, self._new_context(prefix), event.result)
-            return
-        self._observe(event)
-        kind = "message" if isinstance(event, ChatMessage) else "notice"
-        for listener in self._bot.router.listeners(kind):
-            await self._transaction(listener.handler, self._new_context(prefix))
-        if invocation is None:
-            return
-        command = self._bot.router.find(invocation.name)
-        if command is not None:
-            await self._run_command(command, prefix, invocation)
-            return
-        for listener in self._bot.router.listeners("unknown_command"):
-            await self._transaction(listener.handler, self._new_context(prefix, invocation))
-
-    def _observe(self, event: ChatMessage | ChatNotice) -> None:
-        stream = self._context.stream
-        if isinstance(event, ChatMessage):
-            text = self._message.text[:CHAT_LINE_CHARS_MAX]
-            stream.chat_lines.append(ChatLine(event.author_login, text, round(self._now, 3)))
-        else:
-            text = (event.system_text or event.text)[:CHAT_LINE_CHARS_MAX]
-            stream.last_event = LastEvent(event.kind, text, round(self._now, 3))
-        self._stage()
-
-    async def _run_command(self, command: Command, prefix: str, invocation: Invocation) -> None:
-        bot, context = self._bot, self._new_context(prefix, invocation)
-        context.command = command
-        if context.role < command.role:
-            bot.telemetry.count("commands_not_allowed")
-            return
-        if command.guards and not await self._allowed(command, self._new_context(prefix, invocation)):
-            bot.telemetry.count("commands_guarded")
-            return
-        if not cooldown_passed(self._context.cooldowns, command, self._at_s):
-            bot.telemetry.count("commands_cooling")
-            return
-        try:
-            positional, keywords = command.parse(invocation.arguments)
-        except UsageError:
-            bot.telemetry.count("commands_misused")
-            await context.reply(context.usage)
-            self._keep(context)
-            return
-        bot.telemetry.count("commands_run")
-        await self._transaction(command.handler, context, *positional, **keywords)
-
-    async def _allowed(self, command: Command, context: Context) -> bool:
-        """What the guards say; they run as a transaction of their own, and one that fails forbids."""
-        verdicts: list[bool] = []
-
-        async def ask(ctx: Context) -> None:
-            for allowed in command.guards:
-                verdict = allowed(ctx)
-                verdicts.append(verdict if isinstance(verdict, bool) else await verdict)
-                if not verdicts[-1]:
-                    return
-
-        await self._transaction(ask, context)
-        return len(verdicts) == len(command.guards) and all(verdicts)
-
-    async def _transaction(
-        self, handler: Handler, context: Context, *arguments: Any, **keywords: Any
-    ) -> None:
-        """Run one handler; keep what it did only if it returned in time."""
-        bot = self._bot
-        try:
-            async with asyncio.timeout(bot.options.handler_timeout_s):
-                await handler(context, *arguments, **keywords)
-            self._stage()
-        except TimeoutError:
-            self._undo(context)
-            bot.telemetry.count("handlers_timed_out")
-            _log.warning("handler_timed_out", handler=_name(handler), limit_s=bot.options.handler_timeout_s)
-        except UsageError as error:
-            self._undo(context)
-            bot.telemetry.count("commands_misused")
-            await context.reply(str(error) or context.usage)
-            self._keep(context)
-        except asyncio.CancelledError:
-            self._undo(context)
-            raise
-        except Exception:
-            # Supervisor: a component may fail in any way; its changes are rolled back and nothing is said.
-            self._undo(context)
-            bot.telemetry.count("handlers_failed")
-            _log.exception("handler_failed", handler=_name(handler), channel=context.channel)
-        else:
-            self._keep(context)
-
-    def _stage(self) -> None:
-        self._steps += 1
-        self._context.stage(f"{self._message.id}:{self._steps}")
-
-    def _undo(self, context: Context) -> None:
-        self._context.rollback()
-        context.replies.clear()
-        for deferred in context.deferred:
-            deferred.coroutine.close()
-        context.deferred.clear()
-
-    def _keep(self, context: Context) -> None:
-        for text, as_reply in context.replies:
-            reply_to = self._message.id if as_reply and not isinstance(self._event, ChatNotice) else ""
-            self._replies.append(Reply(self._message.channel, text, reply_to, self._at_s))
-        self._deferred.extend(context.deferred)
-
-    def _finish(self, *, record_history: bool) -> None:
-        if self._replies:
-            self._context.stream.last_reply = self._replies[-1].text[:CHAT_LINE_CHARS_MAX]
-            self._stage()
-        handled = self._event.id if isinstance(self._event, ChatMessage) else ""
-        gate = self._context.seal(handled)
-        if record_history:
-            self._bot.remember_history(self._message, self._now, self._replies)
-        if self._replies:
-            self._bot.leave(self._context, gate, self._replies)
-        for deferred in self._deferred:
-            self._bot.start_deferred(self._message, deferred)
-
-    def _new_context(self, prefix: str, invocation: Invocation | None = None) -> Context:
-        bot = self._bot
-        return Context(
-            bot=bot,
-            channel=self._context,
-            message=self._message,
-            event=self._message if isinstance(self._event, Returned) else self._event,
-            role=bot.role_of(self._message),
-            language=self._context.config.language or bot.options.default_language,
-            prefix=prefix,
-            now=self._now,
-            rng=bot.rng,
-            invoked_with=invocation.name if invocation else "",
-            arguments=invocation.arguments if invocation else "",
-        )
-
-
-def _as_message(event: ChatMessage | ChatNotice | Returned) -> ChatMessage:
-    """The message a context shows: cleaned of what PostgreSQL cannot store and of invisible tails."""
-    if isinstance(event, Returned):
-        return event.message
-    if isinstance(event, ChatNotice):
-        return ChatMessage(
-            id="",
-            channel_id=event.channel_id,
-            channel=event.channel,
-            author_id="",
-            author_login=event.login,
-            author_name=event.login,
-            role=Role.EVERYONE,
-            text=event.text,
-        )
-    text = event.text.replace("\x00", "").rstrip(_INVISIBLE_TAIL)
-    if text == event.text:
-        return event
-    return ChatMessage(**{**{name: getattr(event, name) for name in event.__struct_fields__}, "text": text})
-
-
-def _name(handler: Handler) -> str:
-    return getattr(handler, "__qualname__", repr(handler))

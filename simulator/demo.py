@@ -123,11 +123,12 @@ def bot_variables(stage: Stage) -> dict[str, str]:
 class Demo:
     """One demo; make it in the running loop and await `run` once."""
 
-    def __init__(self, options: DemoOptions, view: View, *, has_keys: bool = False) -> None:
+    def __init__(self, options: DemoOptions, view: View) -> None:
         self._options = options
         self._plan = options.plan
         self._view = view
-        self._has_keys = has_keys
+        #: Whether somebody can press keys, for the picture.
+        self.has_keys = False
         self._loop = asyncio.get_running_loop()
         self._stage = Stage(options.schema_dir, unix_start_s=options.unix_start_s, seed=options.seed)
         self._recorder = Recorder(lambda: self._phase)
@@ -378,7 +379,7 @@ class Demo:
             status=self._status,
             changes_waiting=self._changes_waiting,
             unanswered=recorder.outstanding,
-            has_keys=self._has_keys,
+            has_keys=self.has_keys,
         )
 
 

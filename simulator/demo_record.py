@@ -9,6 +9,7 @@ Bounded by the demo's length: a few thousand exchanges.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ PHASES: tuple[Phase, ...] = (
     "during",
     "after",
 )  # what the verdict compares; the warm-up is left out
+
+# A bot appends marks that nobody sees to a text which it said shortly before; the fake keeps them as they were sent.
+_INVISIBLE_TAIL = re.compile(r"[\u034f\u200b\u2060\ufe0f\U000e0000\s]+$")
 
 LINES_MAX = 40  # chat lines remembered per channel, for the screen
 
@@ -78,7 +82,7 @@ class Recorder:
             self.exchanges.append(exchange)
             self._waiting[message.id] = exchange
         lines = self.lines.setdefault(message.channel, deque(maxlen=LINES_MAX))
-        lines.append(ChatLine(message.login, message.text, message.from_client, latency_ms))
+        lines.append(ChatLine(message.login, visible(message.text), message.from_client, latency_ms))
 
     @property
     def outstanding(self) -> int:
@@ -94,3 +98,8 @@ class Recorder:
             if exchange.latency_ms is not None and phase in (None, exchange.phase):
                 found.append(exchange.latency_ms)
         return found[::-1]
+
+
+def visible(text: str) -> str:
+    """The text as people see it: without invisible marks and blanks at its end."""
+    return _INVISIBLE_TAIL.sub("", text)

@@ -25,7 +25,7 @@ BARS = "▁▂▃▄▅▆▇█"
 TREND_FULL_MS = 20.0  # the highest bar of the latency's trend, or the largest value if that is more
 NOW_S = 5.0  # what "now" means for latencies
 HEADER_ROWS = 6
-FIGURES_ROWS = 9
+FIGURES_ROWS = 8
 CHAT_COLOURS = (
     "cyan",
     "magenta",
@@ -85,21 +85,26 @@ class Picture:
 def introduction(plan: Plan, channels: Sequence[str], has_keys: bool) -> str:
     """What is going to happen, before it does."""
     lines = [
-        f"Byte Bot's demo, {plan.seconds:g} seconds in real time: a fake Twitch and a fake Supabase in this process,",
-        "`byte-bot run` as it is shipped in another, and people who chat and give commands in",
-        f"{', '.join('#' + channel for channel in channels)}.",
+        f"Byte Bot's demo: {plan.seconds:g} seconds in real time. A fake Twitch and a fake Supabase",
+        "run in this process, `byte-bot run` as it is shipped in another. People chat and",
+        f"give commands in {', '.join('#' + channel for channel in channels)}.",
         "",
-        "  at  0 s     everything works; the latency of the bot's replies is measured",
-        f"  at {plan.break_s:2.0f} s     the database hangs: it takes connections and never answers",
-        f"  at {plan.heal_s:2.0f} s     the database is back",
-        f"  at {plan.seconds:2.0f} s     the end: was anybody answered later, was anything lost?",
+        f"  {plan_words(0)}     everything works; the latency of the replies is measured",
+        f"  {plan_words(plan.break_s)}     the database hangs: takes connections, never answers",
+        f"  {plan_words(plan.heal_s)}     the database is back",
+        f"  {plan_words(plan.seconds)}     the verdict: was anybody answered later, anything lost?",
         "",
     ]
     if has_keys:
-        lines.append("Keys: b breaks the database now, h heals it, q ends the demo and shows the verdict.")
+        lines.append("Keys: b breaks the database now, h heals it, q ends it and shows the verdict.")
     else:
         lines.append("Ctrl-C ends it (in a terminal the keys b, h and q break, heal and quit).")
     return "\n".join(lines)
+
+
+def plan_words(at_s: float) -> str:
+    """A moment of the plan, as people read it."""
+    return f"at {at_s:2.0f} s"
 
 
 # --- the live screen --------------------------------------------------------------------------------------------
@@ -127,11 +132,11 @@ def screen(picture: Picture) -> RenderableType:
 def _header(picture: Picture) -> RenderableType:
     plan = picture.plan
     line = Text.assemble(
-        ("Twitch and Supabase are fakes, the bot is real. ", "dim"),
+        ("The real bot on fakes. ", "dim"),
         (f"{plan.break_s:.0f} s", "bold"),
-        " database hangs   ",
+        " database hangs · ",
         (f"{plan.heal_s:.0f} s", "bold"),
-        " it is back   ",
+        " it is back · ",
         (f"{plan.seconds:.0f} s", "bold"),
         " verdict",
     )
@@ -201,18 +206,22 @@ def _chat_line(line: ChatLine) -> Text:
 
 
 def _latency(picture: Picture) -> RenderableType:
-    table = Table(box=None, expand=True, padding=(0, 1))
-    for name in ("", "answers", "p50", "p99"):
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(box=None, expand=True, padding=(0, 1), pad_edge=False)
+    for name in ("", "n", "p50 ms", "p99 ms"):
         table.add_column(name, justify="left" if not name else "right", header_style="dim")
     for phase in PHASES:
         found = picture.phase_ms.get(phase, ())
         table.add_row(
-            _phase_words(phase), str(len(found)), _ms(_percentile(found, 50)), _ms(_percentile(found, 99))
+            _phase_words(phase),
+            str(len(found)),
+            _number(_percentile(found, 50)),
+            _number(_percentile(found, 99)),
         )
     now = Text.assemble(
         ("now ", "bold"),
         (_ms(statistics.median(picture.recent_ms) if picture.recent_ms else None), "bold"),
-        f"   slowest of {NOW_S:.0f} s ",
+        ", slowest ",
         _ms(max(picture.recent_ms, default=None)),
     )
     return Panel(Group(now, Text(trend(picture.trend_ms), style="green"), table), title="reply latency")
@@ -237,9 +246,9 @@ def _bot(picture: Picture) -> RenderableType:
     table.add_column(justify="right")
     table.add_row("circuit", Text(status.circuit, style=f"bold {circuit}"))
     table.add_row("rows waiting", Text(str(status.rows_waiting), style="bold"))
-    table.add_row("oldest unsaved", Text(f"{status.oldest_unsaved_s:.1f} s", style="bold"))
+    table.add_row("unsaved for", Text(f"{status.oldest_unsaved_s:.1f} s", style="bold"))
     table.add_row("unanswered", Text(str(picture.unanswered), style="bold"))
-    return Panel(table, title="the bot says")
+    return Panel(table, title="bot")
 
 
 def trend(values_ms: Sequence[float]) -> str:
@@ -250,11 +259,15 @@ def trend(values_ms: Sequence[float]) -> str:
 
 
 def _phase_words(phase: Phase) -> str:
-    return {"before": "before", "during": "database down", "after": "after"}.get(phase, phase)
+    return {"before": "before", "during": "while down", "after": "after"}.get(phase, phase)
 
 
 def _percentile(values: Sequence[float], percent: float) -> float | None:
     return percentile(values, percent) if values else None
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _ms(value: float | None) -> str:

@@ -17,14 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulator.demo_record import PHASES, Exchange, Phase
+from simulator.demo_record import PHASES, Exchange, Phase, visible
 from simulator.report import percentile
 
 # How much slower the 99th percentile may be while the database is down, ms: the noise of one machine, not a second of waiting.
 P99_SLACK_MS = 10.0
 
-# The bot may append invisible marks to a text that it said before; the fake keeps them as they were sent.
-_INVISIBLE = re.compile("[\u034f\u200b\u2060\ufe0f\U000e0000\\s]+$")
 _COUNT = re.compile(r"!count (?P<name>\S+) \+1")
 _TOLD = re.compile(r"(?P<name>\S+): (?P<value>-?\d+)")
 # (the wish, the answer that confirms it, whether a later one replaces it)
@@ -201,7 +199,7 @@ def _counters(
 
 
 def _value_told(exchange: Exchange, name: str) -> int | None:
-    match = _TOLD.fullmatch(_visible(exchange.reply))
+    match = _TOLD.fullmatch(visible(exchange.reply))
     return int(match["value"]) if match and match["name"].lower() == name else None
 
 
@@ -209,7 +207,7 @@ def _wishes(exchanges: Iterable[Exchange]) -> Iterator[Wish]:
     for exchange in exchanges:
         for wish, confirmation, replaceable in _TEXTS:
             match = wish.fullmatch(exchange.text)
-            if match and confirmation.fullmatch(_visible(exchange.reply)):
+            if match and confirmation.fullmatch(visible(exchange.reply)):
                 yield Wish(exchange.channel, match["text"].strip(), replaceable)
 
 
@@ -255,10 +253,6 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _texts(inner)
-
-
-def _visible(text: str) -> str:
-    return _INVISIBLE.sub("", text)
 
 
 def _rounded(values: Mapping[Phase, float | None]) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import selectors
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from simulator.errors import NotSimulatedError
@@ -63,7 +63,7 @@ class NoDescriptors(selectors.BaseSelector):
 
 
 def close_sockets_of(
-    process: Process, selector: selectors.BaseSelector, transports: Mapping[int, Any]
+    process: Process, selector: selectors.BaseSelector, transports: MutableMapping[int, Any]
 ) -> list[object]:
     """Close every registered socket whose callbacks belong to `process`; the kernel then sends FIN, or RST where data
     was left unread. Returns what must not be finalised while the world lasts.
@@ -75,7 +75,8 @@ def close_sockets_of(
             continue
         # A listening or connecting socket is an argument of its callback; an open one belongs to a transport.
         sockets = [argument for handle in handles for argument in handle._args or ()]
-        transport = transports.get(key.fd)
+        # Taken out, since the descriptor's number is free for the next socket from here on.
+        transport = transports.pop(key.fd, None)
         if transport is not None:
             sockets.append(transport._sock)
             transport._sock = None  # or its finaliser complains about an unclosed transport

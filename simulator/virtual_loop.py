@@ -28,7 +28,7 @@ import socket
 import threading
 import weakref
 from asyncio import events
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any, Literal, TypeVar, TypeVarTuple, cast
 
 from simulator.descriptors import NoDescriptors, OrderedSelector, close_sockets_of
@@ -72,7 +72,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     _ready: collections.deque[asyncio.Handle]
     _stopping: bool
     _thread_id: int | None
-    _transports: Mapping[int, Any]
+    _transports: MutableMapping[int, Any]
     _asyncgens: weakref.WeakSet[AsyncGenerator[Any, Any]]
 
     def __init__(

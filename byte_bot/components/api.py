@@ -105,6 +105,8 @@ class ComponentHost(Protocol):
 class Context:
     """One event, seen by one handler: who said what where, the channel's state, and ways to answer."""
 
+    _texts = Texts(en={"usage": "Usage: {usage}"}, pt_br={"usage": "Uso: {usage}"})
+
     def __init__(
         self,
         *,
@@ -157,8 +159,11 @@ class Context:
 
     @property
     def usage(self) -> str:
-        """How to type the command that runs, in one line; "" if none does."""
-        return self.command.usage(self.prefix) if self.command else ""
+        """How to type the command that runs, in one line; "" if none does.
+
+        It does not begin with the prefix: a channel may have ``.``, and ``.ban …`` would be Twitch's command.
+        """
+        return self.text(self._texts, "usage", usage=self.command.usage(self.prefix)) if self.command else ""
 
     @property
     def is_moderator(self) -> bool:

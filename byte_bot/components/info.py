@@ -19,7 +19,7 @@ class InfoCommands(Component):
     texts = Texts(
         en={
             "pong": "Pong!",
-            "database_none": "No database is set up: what I know stays on this machine.",
+            "database_none": "No database is set up: what I know is gone when I restart.",
             "database_saved": "Database: fine, everything is saved.",
             "database_saving": "Database: fine, changes on their way: {rows}.",
             "database_away": "Database: away. Nothing is lost; changes waiting: {rows}, for {age}.",
@@ -29,7 +29,7 @@ class InfoCommands(Component):
             "latency": "99 of 100 answers within {p99} ms.",
             "commands": "Commands: {items}",
             "commands_more": "Commands: {items} … and {more} more",
-            "command": "{usage} — {summary}",
+            "command": "Usage: {usage} — {summary}",
             "aliases": "(also {names})",
             "unknown": "There is no command {prefix}{name}.",
             "role_everyone": "",
@@ -41,7 +41,7 @@ class InfoCommands(Component):
         },
         pt_br={
             "pong": "Pong!",
-            "database_none": "Nenhum banco de dados configurado: o que eu sei fica nesta máquina.",
+            "database_none": "Nenhum banco de dados configurado: o que eu sei se perde quando eu reinicio.",
             "database_saved": "Banco de dados: tudo bem, tudo salvo.",
             "database_saving": "Banco de dados: tudo bem, mudanças a caminho: {rows}.",
             "database_away": "Banco de dados: fora do ar. Nada se perdeu; mudanças esperando: {rows}, há {age}.",
@@ -51,7 +51,7 @@ class InfoCommands(Component):
             "latency": "99 de 100 respostas em até {p99} ms.",
             "commands": "Comandos: {items}",
             "commands_more": "Comandos: {items} … e mais {more}",
-            "command": "{usage} — {summary}",
+            "command": "Uso: {usage} — {summary}",
             "aliases": "(também {names})",
             "unknown": "Não existe o comando {prefix}{name}.",
             "role_everyone": "",
@@ -113,9 +113,8 @@ class InfoCommands(Component):
         return ctx.text(self.texts, "commands", items=shown)
 
     def _explained(self, ctx: Context, known: Command) -> str:
-        usage = known.usage(ctx.prefix)
-        summary = known.summary(ctx.language)
-        parts = [ctx.text(self.texts, "command", usage=usage, summary=summary) if summary else usage]
+        usage, summary = known.usage(ctx.prefix), known.summary(ctx.language)
+        parts = [ctx.text(self.texts, "command", usage=usage, summary=summary).removesuffix(" — ")]
         if known.role > Role.EVERYONE:
             parts.append(ctx.text(self.texts, f"role_{known.role.name.lower()}"))
         if known.aliases:

@@ -19,15 +19,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+import structlog
+
 from byte_bot.context.stream_context import ChannelConfig, StreamContext
 from byte_bot.errors import StateError
 from byte_bot.persistence.layer import PersistenceLayer
 from byte_bot.persistence.operations import Operation, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE, Row
-from byte_bot.persistence.state import ChannelState, StateSpec, StateT
+from byte_bot.persistence.state import ChannelState, StateSpec, StateT, state_classes
 
 #: Seconds between two looks for contexts to evict.
 EVICTION_PERIOD_S = 60.0
+
+_log = structlog.get_logger(__name__)
 
 
 class ChannelContext:
@@ -71,6 +75,8 @@ class ChannelContext:
         owner = self.login if spec.table == CONFIG_TABLE else self.channel_id
         row = self._manager.layer.row(RowKey(spec.table, owner, spec.key))
         state = row.typed(spec, cls)
+        if row.unreadable:
+            self._manager.layer.report_unreadable(row)
         self._used[row] = None
         return state
 
@@ -167,6 +173,7 @@ class ContextManager:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._touched_early: dict[ChannelContext, None] = {}
         layer.on_loaded = self._loaded
+        layer.find_spec = self.find_spec
 
     def bind_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Inject the main loop; contexts touched before are recorded and loaded now."""
@@ -189,6 +196,13 @@ class ContextManager:
         if spec is None:
             spec = self._specs[cls] = StateSpec(cls)
         return spec
+
+    def find_spec(self, key: RowKey) -> StateSpec | None:
+        """The spec of the one imported state class that ``key`` belongs to; None if there is none, or more than one."""
+        found = [
+            cls for cls in state_classes() if (cls.__state_table__, cls.__state_key__) == (key.table, key.key)
+        ]
+        return self.spec(found[0]) if len(found) == 1 else None
 
     async def get(self, channel_id: str, login: str = "") -> ChannelContext:
         """The channel's context; see the module's docstring. Never waits for the database."""
@@ -237,15 +251,20 @@ class ContextManager:
             loop.call_soon_threadsafe(self._record_touch, context)
 
     def _record_touch(self, context: ChannelContext) -> None:
+        self.layer.when_idle(context.channel_id, lambda: self._commit_touch(context))
+
+    def _commit_touch(self, context: ChannelContext) -> None:
         for row in [
             *self.layer.rows_of(context.channel_id).values(),
             *self.layer.rows_of(context.login).values(),
         ]:
             context.use(row)
-        self.layer.when_idle(context.channel_id, lambda: self._commit_touch(context))
-
-    def _commit_touch(self, context: ChannelContext) -> None:
-        context.stage(f"touch-{self.layer.next_serial()}")
+        try:
+            context.stage(f"touch-{self.layer.next_serial()}")
+        except StateError as error:
+            # Whoever touched has gone on: there is nobody to raise to.
+            self.layer.telemetry.count("touches_refused")
+            _log.error("touch_refused", channel_id=context.channel_id, why=str(error))
         context.seal()
 
     def _loaded(self, channel_id: str) -> None:

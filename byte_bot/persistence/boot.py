@@ -109,9 +109,10 @@ class ChannelDirectory:
 
     async def run(self) -> None:
         """Keep the list up to date until cancelled."""
+        failed = False
         while True:
-            # An epoch taken just before a list was read is served by that list.
-            wait_s = self._refresh_s if self.reconciled else RETRY_S
+            # A list that could not be read is asked for again at once: the link lets the try through when it may succeed.
+            wait_s = self._refresh_s if self.reconciled and not failed else RETRY_S
             try:
                 async with asyncio.timeout(wait_s):
                     await self._again.wait()
@@ -122,7 +123,9 @@ class ChannelDirectory:
             try:
                 await self._layer.ensure_epoch()
                 await self._refresh()
+                failed = False
             except DatabaseError as error:
+                failed = True
                 _log.debug("channel_list_failed", why=str(error))
 
     def name_channel(self, login: str, channel_id: str) -> None:

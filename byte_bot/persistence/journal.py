@@ -137,7 +137,9 @@ class JournalImage:
             case Recorded(key, operations):
                 row = self._row(key)
                 for operation in operations:
-                    coalesce(row.pending, operation, boundary=row.boundary)
+                    # A save can overtake the record: the writer sends what a handler staged before it has returned.
+                    if row.base is None or not is_contained(operation, row.base):
+                        coalesce(row.pending, operation, boundary=row.boundary)
             case Handled(message_id):
                 self.handled[message_id] = None
                 if len(self.handled) > SEEN_MESSAGES_MAX:
@@ -146,11 +148,12 @@ class JournalImage:
                 self._row(key).boundary = stamp
             case Settled(key, base):
                 row = self._row(key)
-                row.base, row.boundary = base, NO_STAMP
+                row.base = base
                 row.pending = [operation for operation in row.pending if not is_contained(operation, base)]
             case Rebased(key, base, operations):
                 row = self._row(key)
-                row.base, row.pending, row.boundary = base, list(operations), NO_STAMP
+                # The boundary stays: the save on its way may still arrive.
+                row.base, row.pending = base, list(operations)
             case KnownChannels(channels):
                 self.channels = list(channels)
             case EpochTaken(epoch):
@@ -262,6 +265,12 @@ class Journal:
         else:
             self._gate_order += 1
             heapq.heappush(self._gated, (sequence, self._gate_order, callback))
+
+    async def wait(self, sequence: int) -> None:
+        """Wait until everything up to ``sequence`` is committed, or as long as the journal is not degraded."""
+        committed = asyncio.Event()
+        self.after(sequence, committed.set)
+        await committed.wait()
 
     def committed(self, sequence: int) -> bool:
         """True if everything up to ``sequence`` is committed."""

@@ -39,6 +39,7 @@ from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
 from byte_bot.persistence.operations import ABSENT, Base, Operation, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE, Row
+from byte_bot.persistence.state import StateSpec
 from byte_bot.persistence.store import DatabaseStore
 from byte_bot.persistence.supabase_store import LOAD_IDS_MAX
 from byte_bot.persistence.writer import Writer
@@ -83,6 +84,8 @@ class PersistenceLayer:
         self.on_epoch: Callable[[], None] | None = None
         #: Called with a channel id when its load has been put into RAM.
         self.on_loaded: Callable[[str], None] | None = None
+        #: Finds the state class of a row that was replayed from the journal and that nobody has used since.
+        self.find_spec: Callable[[RowKey], StateSpec | None] | None = None
         self._serial = 0
         self._seen_epoch = 0
         self._epoch_lock = asyncio.Lock()
@@ -92,6 +95,9 @@ class PersistenceLayer:
         #: Channels whose rows were all read under this epoch, with the serial of that load.
         self._loaded: dict[str, int] = {}
         self._load_wanted = asyncio.Event()
+        #: What was said about unreadable rows, and the channels that will be read again because of one.
+        self._complaints: dict[RowKey, str] = {}
+        self._reading_again: dict[str, asyncio.TimerHandle] = {}
         self.writer = Writer(self, parts.store, flush_interval_s=parts.flush_interval_s)
 
     @property
@@ -148,7 +154,8 @@ class PersistenceLayer:
         for row, operations in changes:
             if operations:
                 writes.append(Recorded(row.key, operations))
-                self.ledger.mark(row.key, now_s)
+                if row.dirty:  # else a save has overtaken the record: it took what was staged before the handler returned
+                    self.ledger.mark(row.key, now_s)
         if message_id:
             writes.append(Handled(message_id))
         if not writes:
@@ -166,18 +173,22 @@ class PersistenceLayer:
 
     def deliver(self, key: RowKey, base: Base, serial: int, *, authoritative: bool = False) -> None:
         """Put a base into RAM, after the channel's open transaction if there is one."""
-        self.when_idle(key.channel_id, lambda: self._accept(key, base, serial, authoritative))
+        epoch = self.epoch
+        self.when_idle(key.channel_id, lambda: self._accept(key, base, epoch, serial, authoritative))
 
-    def _accept(self, key: RowKey, base: Base, serial: int, authoritative: bool) -> None:
+    def _accept(self, key: RowKey, base: Base, epoch: int, serial: int, authoritative: bool) -> None:
+        if epoch != self.epoch:
+            return  # read under an epoch that was given up while the base waited
         row = self.row(key)
         if row.loaded and not row.dirty and row.base == base:
             return
-        was_unreadable = row.unreadable
         now_s = int(self.clock.unix())
-        if not row.accept(base, self.epoch, serial, now_s=now_s, authoritative=authoritative):
-            if row.unreadable and row.unreadable != was_unreadable:
-                self._announce_unreadable(row)
+        accepted = row.accept(base, epoch, serial, now_s=now_s, authoritative=authoritative)
+        if row.unreadable:
+            self.report_unreadable(row)
+        if not accepted:
             return
+        self._complaints.pop(key, None)
         if row.dirty:
             self.ledger.mark(key, asyncio.get_running_loop().time())
             self.writer.work_arrived()
@@ -185,7 +196,16 @@ class PersistenceLayer:
             self.ledger.clear(key)
         self.journal.append([Rebased(key, row.base, list(row.pending))])
 
-    def _announce_unreadable(self, row: Row) -> None:
+    def report_unreadable(self, row: Row) -> None:
+        """Say what is wrong with a row that does not fit its class, once, and read it again in a while."""
+        channel_id = row.key.channel_id
+        if row.key.table != CONFIG_TABLE and channel_id not in self._reading_again:
+            self._reading_again[channel_id] = asyncio.get_running_loop().call_later(
+                UNREADABLE_RETRY_S, self._read_again, channel_id
+            )
+        if self._complaints.get(row.key) == row.unreadable:
+            return
+        self._complaints[row.key] = row.unreadable
         _log.error(
             "row_unreadable",
             row="/".join(row.key),
@@ -193,7 +213,18 @@ class PersistenceLayer:
             what_to_do="correct the row in Supabase's table editor; until then it is not written, nothing is lost",
         )
         self.telemetry.event("row_unreadable", row="/".join(row.key), why=row.unreadable)
-        asyncio.get_running_loop().call_later(UNREADABLE_RETRY_S, self.request_load, row.key.channel_id)
+
+    def _read_again(self, channel_id: str) -> None:
+        del self._reading_again[channel_id]
+        self.request_load(channel_id)
+
+    def adopt(self, row: Row) -> None:
+        """Give a replayed row its state class, so that it can be saved before anybody uses it."""
+        spec = self.find_spec(row.key) if self.find_spec else None
+        if spec is not None:
+            row.view(spec)
+            if row.unreadable:
+                self.report_unreadable(row)
 
     async def _load_loop(self, store: DatabaseStore) -> None:
         while True:
@@ -220,17 +251,22 @@ class PersistenceLayer:
             if key.channel_id in by_channel:
                 by_channel[key.channel_id][key] = base
         for channel_id, bases in by_channel.items():
-            self._deliver_channel(channel_id, bases, serial)
+            self._deliver_channel(channel_id, bases, epoch, serial)
 
-    def _deliver_channel(self, channel_id: str, bases: dict[RowKey, Base], serial: int) -> None:
+    def _deliver_channel(
+        self, channel_id: str, bases: dict[RowKey, Base], epoch: int, serial: int
+    ) -> None:
         """One channel's load: what came, and "no row" for what did not."""
 
         def apply() -> None:
+            if epoch != self.epoch:
+                self.request_load(channel_id)
+                return
             self._loaded[channel_id] = serial
             for key, base in bases.items():
-                self._accept(key, base, serial, False)
+                self._accept(key, base, epoch, serial, False)
             for key in [key for key in self._by_owner.get(channel_id, ()) if key not in bases]:
-                self._accept(key, ABSENT, serial, False)
+                self._accept(key, ABSENT, epoch, serial, False)
             if self.on_loaded:
                 self.on_loaded(channel_id)
 
@@ -310,6 +346,7 @@ class PersistenceLayer:
         for key in keys:
             assert not self.rows[key].dirty, f"a row with unsaved changes must stay in RAM: {key}"
             del self.rows[key]
+            self._complaints.pop(key, None)
             self._loaded.pop(key.channel_id, None)
             owned = self._by_owner[key.channel_id]
             del owned[key]

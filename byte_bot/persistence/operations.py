@@ -24,8 +24,9 @@ bring a deleted command back. Tombstones are purged after :data:`TOMBSTONE_AGE_S
 newer than every tombstone.
 
 Coalescing keeps the list of pending operations as small as the row itself, however long an outage lasts (P5): a
-newer operation absorbs an older one of the same field and key. It never reaches over the *boundary*, the revision
-of a save whose outcome is unknown: one operation on both sides of it would be contained by half.
+newer operation absorbs an older one of the same field and key. Two things are never combined, since a base could
+contain the result by half: operations on both sides of the *boundary*, the stamp up to which a save was sent, and
+operations of two epochs (one replayed from the journal of an earlier process, which may have saved it, and a new one).
 
 Left out: text merging, reordering of lists, and conflict flags; "newest wins" is the rule for everything not ``Add``.
 
@@ -150,7 +151,12 @@ def is_contained(operation: Operation, base: Base) -> bool:
 
 
 def is_older(load: Base, known: Base) -> bool:
-    """True if ``load`` is an older sight of the row than ``known`` (an answer that was overtaken)."""
+    """True if ``load`` is an older sight of the row than ``known`` (an answer that was overtaken).
+
+    Never for a row that no bot has saved: humans delete rows and make them anew, and such a row starts from zero.
+    """
+    if load.epoch == 0:
+        return False
     return (load.epoch, load.revision, load.edit_no or 0) < (known.epoch, known.revision, known.edit_no or 0)
 
 
@@ -185,15 +191,13 @@ def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> bo
     if not isinstance(mapping, dict):
         mapping = data[field] = {}
     buried = graves.get(field, {})
+    if key in buried and operation.stamp.epoch and operation.stamp < Stamp(*buried[key][:2]):
+        return False
     if operation.kind is Kind.DROP:
         mapping.pop(key, None)
         graves.setdefault(field, {})[key] = [*operation.stamp, operation.at_s]
         return True
-    if key in buried:
-        grave = Stamp(buried[key][0], buried[key][1])
-        if operation.stamp.epoch and operation.stamp < grave:
-            return False
-        del buried[key]
+    buried.pop(key, None)
     if operation.kind is Kind.ADD:
         mapping[key] = _number(mapping.get(key, 0)) + operation.value
     else:
@@ -233,7 +237,7 @@ def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp =
     """Add ``newer`` to the pending ``operations`` in place, absorbing what it makes superfluous.
 
     Operations with a stamp at or below ``boundary`` in the boundary's epoch are left alone: a save that contained
-    them was sent and its outcome is unknown.
+    them was sent, and a base may contain them.
     """
     free = len(operations)
     while free and not _is_frozen(operations[free - 1], boundary):
@@ -259,6 +263,8 @@ def _absorb(older: Operation, newer: Operation) -> Operation | None:
     """One operation with the effect of both, stamped like the newer; None if they must both stay."""
     if newer.kind in (Kind.SET, Kind.PUT, Kind.DROP):
         return newer
+    if newer.stamp.epoch != older.stamp.epoch:
+        return None
     if newer.kind is Kind.ADD and older.kind in (Kind.ADD, Kind.SET, Kind.PUT):
         return msgspec.structs.replace(newer, kind=older.kind, value=_number(older.value) + newer.value)
     if newer.kind is Kind.APPEND and older.kind is Kind.APPEND:
@@ -316,7 +322,7 @@ def _field_changes(
             yield Change(Kind.ADD, field, None, new - old)
         case Merge.MAPPING | Merge.ADD_MAPPING:
             yield from _mapping_changes(field, rule, old, new, absolute)
-        case Merge.RECENT if (added := _appended(old, new)) is not None:
+        case Merge.RECENT if (added := _appended(old, new, rule.cap)) is not None:
             yield Change(Kind.APPEND, field, None, added, rule.cap)
         case _:
             yield Change(Kind.SET, field, None, new)
@@ -339,10 +345,9 @@ def _mapping_changes(
             yield Change(Kind.PUT, field, key, value)
 
 
-def _appended(old: list[Any], new: list[Any]) -> list[Any] | None:
-    """The items appended to ``old`` (whose oldest may have been cut) to make ``new``; None if it is not an append."""
-    for added in range(len(new) + 1):
-        kept = len(new) - added
-        if kept <= len(old) and new[:kept] == old[len(old) - kept :]:
-            return new[kept:] if added else None
+def _appended(old: list[Any], new: list[Any], cap: int) -> list[Any] | None:
+    """The items that, appended to ``old`` and cut to the newest ``cap``, make ``new``; None if there are none such."""
+    for added in range(1, len(new) + 1):
+        if [*old, *new[len(new) - added :]][-cap:] == new:
+            return new[len(new) - added :]
     return None

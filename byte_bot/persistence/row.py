@@ -9,7 +9,8 @@ Life of a row::
 * :meth:`Row.freeze` gives what a save sends. Until an answer says what became of it, the same revision and content
   are sent again, and operations up to it are not coalesced with newer ones: a base read meanwhile may or may not
   contain it, and must be able to say so (see :mod:`byte_bot.persistence.operations`).
-* :meth:`Row.accept` takes a base from a load, a refused save or the local snapshot, and rebases.
+* :meth:`Row.accept` takes a base from a load, a refused save or the local snapshot, and rebases. A load can show a
+  save before its own answer arrives; that answer then has nothing left to say (:meth:`Row.acknowledged`).
 
 A base that does not fit the state class (a typo in the table editor, a newer program's row) is *unreadable*: the row
 stays unloaded, so it is never sent, and nothing of the human's is overwritten; RAM goes on with defaults and the
@@ -55,11 +56,14 @@ class Row:
 
     __slots__ = (
         "_encoded",
+        "_boundary_before",
         "_prepared",
         "_spec",
         "_state",
         "assigned",
         "base",
+        "boundary",
+        "in_doubt",
         "key",
         "loaded",
         "pending",
@@ -78,6 +82,11 @@ class Row:
         self.pending: list[Operation] = []
         self.revision = 0
         self.sent: Sent | None = None
+        #: The stamp up to which operations were sent: whatever became of it, they are not coalesced with newer ones.
+        self.boundary = Stamp()
+        self._boundary_before = Stamp()
+        #: True once a try to save :attr:`sent` ended without an answer: the database may have it, or get it yet.
+        self.in_doubt = False
         #: The layer's counter at the last change of the base; a load that was asked earlier is ignored.
         self.serial = 0
         self.unreadable = ""
@@ -115,6 +124,11 @@ class Row:
             return True
         return all(operation.version == self.base.version for operation in self.pending)
 
+    @property
+    def unused(self) -> bool:
+        """True if no component has asked for the value yet, so that its class is not known."""
+        return self._spec is None
+
     def view(self, spec: StateSpec) -> ChannelState:
         """The typed value, in RAM; the same object as long as the row lives."""
         if self._state is None:
@@ -148,7 +162,8 @@ class Row:
         if not changes:
             return []
         self.revision += 1
-        stamp = Stamp(epoch, self.revision)
+        # Before the base is known neither is the stored revision: the number of this epoch could be taken already.
+        stamp = Stamp(epoch if self.loaded else 0, self.revision)
         operations = [change.stamped(stamp, op_id, at_s, self._spec.version) for change in changes]
         for operation in operations:
             coalesce(self.pending, operation, boundary=self.boundary)
@@ -181,11 +196,6 @@ class Row:
         rules = {name: rule for name, rule in self._spec.rules.items() if name in touched}
         return diff(rules, before, after, self.assigned)
 
-    @property
-    def boundary(self) -> Stamp:
-        """The stamp of the save whose outcome is unknown; (0, 0) if there is none."""
-        return self.sent.base.stamp if self.sent else Stamp()
-
     def changed(self) -> bool:
         """True if the value differs from the last commit, without recording anything."""
         return self._state is not None and (bool(self.assigned) or bool(self._encode_changed()))
@@ -215,25 +225,40 @@ class Row:
         assert self.sendable, f"a row without a base must never be sent: {self!r}"
         if self.sent is None:
             self.sent = self._frozen(epoch, now_s)
+            self._boundary_before, self.boundary = self.boundary, self.sent.base.stamp
+            self.in_doubt = False
         return self.sent
 
-    def refuse(self) -> None:
-        """The server will never take this content: leave it out until a newer revision replaces it."""
-        assert self.sent is not None, f"a refusal without a save: {self!r}"
-        self.refused = self.sent.base.revision
-        self.sent = None
+    def refuse(self, sent: Sent) -> None:
+        """The server will never take the content of ``sent``: leave it out until a newer revision replaces it."""
+        self.refused = max(self.refused, sent.base.revision)
+        if self.sent is sent:
+            self.unfreeze()
+            self.sent = None
+
+    def unanswered(self) -> None:
+        """A try to save ended without an answer: from now on nobody knows whether the database has it."""
+        self.in_doubt = True
 
     def unfreeze(self) -> None:
-        """The last save surely never reached the database: the next one may carry newer changes."""
-        self.sent = None
+        """The last try surely never reached the database: the next save may carry newer changes, if no earlier try did."""
+        if self.sent is not None and not self.in_doubt:
+            self.sent = None
+            self.boundary = self._boundary_before
 
-    def acknowledged(self, serial: int) -> None:
-        """The database has what was sent: it is the base now."""
-        assert self.sent is not None, f"an acknowledgement without a save: {self!r}"
-        self.base = self.sent.base
+    def acknowledged(self, sent: Sent, serial: int) -> bool:
+        """The database has what was sent: it is the base now.
+
+        Returns:
+            False if a load has shown it already, and perhaps more: then the base in RAM stays.
+        """
+        if self.sent is not sent:
+            return False
+        self.base = sent.base
         self.serial = serial
         self.sent = None
         self.pending = [operation for operation in self.pending if not is_contained(operation, self.base)]
+        return True
 
     def accept(
         self, base: Base, epoch: int, serial: int, *, now_s: int = 0, authoritative: bool = False
@@ -252,7 +277,8 @@ class Row:
         """
         if not authoritative and self.loaded and (serial < self.serial or is_older(base, self.base)):
             return False
-        if self._spec is not None and not self._readable(base):
+        pending = [operation for operation in self.pending if not is_contained(operation, base)]
+        if self._spec is not None and not self._readable(base, pending):
             return False
         self.base = base
         self.serial = serial
@@ -261,7 +287,7 @@ class Row:
         self.loaded = self.loaded or epoch > 0
         if self.sent is not None and (authoritative or self._settles(base, epoch)):
             self.sent = None
-        self.pending = [operation for operation in self.pending if not is_contained(operation, base)]
+        self.pending = pending
         self._drop_buried()
         if epoch:
             self._restamp(epoch)
@@ -287,10 +313,11 @@ class Row:
         if self._spec is not None:
             self._materialise()
 
-    def _readable(self, base: Base) -> bool:
+    def _readable(self, base: Base, pending: Sequence[Operation]) -> bool:
+        """True if the row fits the class, and still does with the local operations on it."""
         assert self._spec is not None
         try:
-            self._spec.complete(base)
+            self._spec.instance(rebase(self._spec.complete(base), base.tombstones, pending).data)
         except StateError as error:
             self.unreadable = str(error)
             return False
@@ -330,9 +357,13 @@ class Row:
     def _materialise(self) -> None:
         """Make the typed value from base and operations, in the object that components already hold."""
         assert self._spec is not None
-        if not self._readable(self.base):
+        if self._readable(self.base, self.pending):
+            data, _ = self._rebased()
+        else:
             self.base, self.loaded = ABSENT, False
-        data, _ = self._rebased()
+            complaint = self.unreadable
+            data = self._rebased()[0] if self._readable(ABSENT, self.pending) else self._spec.defaults
+            self.unreadable = complaint
         if self._state is None:
             self._state = self._spec.instance(data)
         else:

@@ -28,7 +28,7 @@ what a newer one wrote. A row whose ``version`` is newer than the class's is ref
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import msgspec
@@ -108,6 +108,13 @@ class ChannelState(_StateBase):
 StateT = TypeVar("StateT", bound=ChannelState)
 
 
+def state_classes(root: type[ChannelState] = ChannelState) -> Iterator[type[ChannelState]]:
+    """Every state class that was imported."""
+    for cls in root.__subclasses__():
+        yield cls
+        yield from state_classes(cls)
+
+
 class StateSpec:
     """What the layer knows of a state class: its table and key, its fields' merge rules, its defaults.
 
@@ -153,10 +160,19 @@ class StateSpec:
             )
         data = msgspec.json.decode(base.data, type=dict)
         if base.version < self.version:
-            data = self.cls.upgrade(data, base.version)
+            data = self._upgraded(data, base.version)
         data = {**msgspec.json.decode(msgspec.json.encode(self.defaults), type=dict), **data}
         self.instance(data)
         return data
+
+    def _upgraded(self, data: dict[str, Any], version: int) -> dict[str, Any]:
+        try:
+            return self.cls.upgrade(data, version)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # What data of an unexpected shape does to an author's code; the row stays as it is until that is corrected.
+            raise StateError(
+                f"{self.cls.__qualname__}.upgrade cannot read a row of version {version}: {error!r}"
+            ) from error
 
     def check_field(self, name: str, value: Any) -> None:
         """Raise :class:`StateError` if the plain ``value`` does not fit the field's type."""

@@ -1,7 +1,7 @@
 """What the persistence layer asks of a database, as a protocol, and the shapes that go through it.
 
 The layer knows this and nothing of Supabase; :mod:`byte_bot.persistence.supabase_store` is the real one. All methods
-raise :class:`~byte_bot.errors.DatabaseUnavailable`, :class:`~byte_bot.errors.DatabasePaused` or
+raise :class:`~byte_bot.errors.DatabaseUnavailable` or :class:`~byte_bot.errors.DatabasePaused`, a save also
 :class:`~byte_bot.errors.RequestRefused`, and nothing else: failure is never an empty list.
 """
 

@@ -13,10 +13,14 @@ Classification (facts: PostgREST's ``Error.hs``, Supabase's gateway)
 -------------------------------------------------------------------
 ========================================================  =========================================
 transport errors, deadline, 408, 429, 5xx, odd answers    :class:`DatabaseUnavailable`
-401, 402, 403, 540, 3xx; 42P01, 42703, 42501, 42883,      :class:`DatabasePaused`
-PGRST2xx, PGRST3xx, 25006; no sentinel row
-21000 and other data errors, 400, 404, 409, 413, 422      :class:`RequestRefused`
+401, 402, 403, 540, 3xx; class 42 (42P01, 42501, …),      :class:`DatabasePaused`
+PGRST2xx, PGRST3xx, 25006; no sentinel row; every other
+4xx that is not PostgREST's own (a wrong address)
+other SQLSTATEs and PGRST codes with 4xx; classes 21, 22, :class:`RequestRefused`
+23, 54; 413, 414, 431 (size)
 ========================================================  =========================================
+
+Only a save carries data of ours that can be at fault: what refuses an epoch or a load for good pauses the database.
 
 Left out: auth, storage, realtime and everything else of the client.
 """
@@ -27,6 +31,7 @@ import asyncio
 import contextlib
 import contextvars
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, cast
 
@@ -66,7 +71,9 @@ _PAUSING_STATUS: Mapping[int, str] = {
 _SCHEMA_ADVICE = (
     "the schema is missing or old: paste the output of `byte-bot schema` into Supabase's SQL editor"
 )
-_REFUSING_STATUS = frozenset({400, 404, 405, 406, 409, 413, 414, 416, 422})
+_ADDRESS_ADVICE = "no Supabase project answers there: check SUPABASE_URL (https://<project>.supabase.co)"
+#: Too large in itself, or in its line or headers: half of it may pass.
+_SIZE_STATUS = frozenset({413, 414, 431})
 #: SQLSTATE classes that PostgREST answers with 5xx although trying again cannot help (cardinality, data, limits).
 _DETERMINISTIC_CLASSES = ("21", "22", "23", "54")
 
@@ -122,7 +129,7 @@ class SupabaseStore:
             "p_history": request.history,
             "p_events": request.events,
         }
-        data = await self._call(
+        data = await self._attempt(
             lambda: self._client.rpc("byte_bot_save", cast("dict[str, str]", arguments)).execute()
         )
         try:
@@ -182,7 +189,10 @@ class SupabaseStore:
             async def execute(query: Any = query) -> Any:
                 nonlocal total
                 answer = await query.execute()
-                total = answer.count or 0
+                if answer.count is None:
+                    # Without it a cut page looks like a whole one, and what is missing like what never was.
+                    raise _odd_answer(f"{table}: Content-Range", None)
+                total = answer.count
                 return answer
 
             page = _rows(table, await self._call(execute))
@@ -191,6 +201,13 @@ class SupabaseStore:
                 return rows
 
     async def _call(self, execute: Callable[[], Awaitable[Any]]) -> Any:
+        """:meth:`_attempt` for what carries no data of ours that could be at fault."""
+        try:
+            return await self._attempt(execute)
+        except RequestRefused as error:
+            raise DatabasePaused(error.code, error.words, _SCHEMA_ADVICE) from None
+
+    async def _attempt(self, execute: Callable[[], Awaitable[Any]]) -> Any:
         """Run one request under the deadline; its data, or one of our errors."""
         _last_response.set(None)
         with _translated(self._timeout_s):
@@ -208,7 +225,7 @@ class _Answer(msgspec.Struct):
 async def _remember_response(response: httpx.Response) -> None:
     retry_after = response.headers.get("retry-after", "")
     # The HTTP-date form is not sent by Supabase's gateway; it counts as "no word".
-    seconds = float(retry_after) if retry_after.replace(".", "", 1).isdigit() else None
+    seconds = float(retry_after) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", retry_after) else None
     _last_response.set((response.status_code, seconds))
 
 
@@ -222,7 +239,7 @@ def _translated(timeout_s: float) -> Iterator[None]:
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         words = f"{type(error).__name__}: {error}"
         raise DatabaseUnavailable(words, surely_not_executed=True) from None
-    except httpx.TransportError as error:
+    except (httpx.RequestError, httpx.InvalidURL) as error:
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from None
     except APIError as error:
         raise classify(error) from None
@@ -241,19 +258,20 @@ def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestR
     words = (error.message or "no message")[:300]
     if code in _PAUSING_CODES:
         return DatabasePaused(code, words, _PAUSING_CODES[code])
-    if code.startswith("PGRST2"):
+    sqlstate = re.fullmatch("[0-9A-Z]{5}", code) is not None
+    if code.startswith("PGRST2") or (sqlstate and code.startswith("42")):
         return DatabasePaused(code, words, _SCHEMA_ADVICE)
     if status in _PAUSING_STATUS:
         return DatabasePaused(code, words, _PAUSING_STATUS[status])
     if 300 <= status < 400:
         return DatabasePaused(code, words, "SUPABASE_URL redirects: set it to the address it redirects to")
-    if len(code) == 5 and code.startswith(_DETERMINISTIC_CLASSES):
+    if (sqlstate and code.startswith(_DETERMINISTIC_CLASSES)) or status in _SIZE_STATUS:
         return RequestRefused(code, words)
-    if status in (408, 429) or status >= 500 or not status:
+    if status in (408, 429) or not 400 <= status < 500:
         return DatabaseUnavailable(f"{code}: {words}", retry_after_s=retry_after_s)
-    if status in _REFUSING_STATUS:
+    if sqlstate or code.startswith("PGRST"):
         return RequestRefused(code, words)
-    return DatabaseUnavailable(f"{code}: {words}", retry_after_s=retry_after_s)
+    return DatabasePaused(code, words, _ADDRESS_ADVICE)
 
 
 def _odd_answer(what: str, data: Any) -> DatabaseUnavailable:

@@ -13,8 +13,11 @@ Every ``flush_interval_s`` after the first change, or as soon as a full batch wa
 * ``unknown_epoch``: the database was restored from a backup; a new epoch is taken.
 
 No answer: the outcome is unknown. The same content is sent again (equal stamps are accepted by the server), so that
-a base that is read meanwhile either contains all of it or nothing. If the request surely never arrived, the next one
-carries the newest state instead.
+a base that is read meanwhile either contains all of it or nothing. If the request surely never arrived, and no earlier
+one with the same content may have, the next one carries the newest state instead.
+
+Before a request leaves, the journal has committed the bases it builds on and the operations it carries (or is
+degraded): what the database has under a stamp, a restarted process must find under that stamp, or it counts it twice.
 
 A request that is refused as a whole for its data or size is halved until the culprit stands alone.
 """
@@ -22,6 +25,7 @@ A request that is refused as a whole for its data or size is halved until the cu
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -30,7 +34,7 @@ from byte_bot.errors import DatabaseError, DatabasePaused, DatabaseUnavailable, 
 from byte_bot.persistence.journal import Sending, Settled, Write
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Batch
 from byte_bot.persistence.operations import RowKey
-from byte_bot.persistence.row import CONFIG_TABLE
+from byte_bot.persistence.row import CONFIG_TABLE, Sent
 from byte_bot.persistence.store import DatabaseStore, Refusal, SaveAnswer, SaveRequest
 
 if TYPE_CHECKING:
@@ -95,48 +99,68 @@ class Writer:
                     self._layer.ledger.release()
 
     def _sendable(self, key: RowKey) -> bool:
+        row = self._layer.row(key)
+        if row.unused:
+            self._layer.adopt(row)
         # A row whose new base waits for an open transaction to end would only be refused again.
-        return self._layer.row(key).sendable and not self._layer.base_waits(key.channel_id)
+        return row.sendable and not self._layer.base_waits(key.channel_id)
 
     async def _save(self, batch: Batch) -> None:
         """Send one batch once; what was not answered waits again in the ledger."""
+        if not self._layer.epoch:
+            self._layer.ledger.give_back(batch)  # the other half of the batch learnt that the epoch is gone
+            return
+        sents = self._freeze(batch)
         try:
-            await self._send(batch)
+            answer = await self._send(batch, sents)
         except (DatabaseUnavailable, DatabasePaused) as error:
             if isinstance(error, DatabasePaused) or error.surely_not_executed:
-                for key in batch.rows:
-                    self._layer.row(key).unfreeze()
+                self._unfreeze(sents)
+            else:
+                self._doubt(sents)
             self._layer.ledger.give_back(batch)
             self._layer.telemetry.count("saves_failed")
+            return
+        except RequestRefused as error:
+            await self._isolate(batch, sents, error)
+            return
         except BaseException:
+            self._doubt(sents)
             self._layer.ledger.give_back(batch)
             raise
+        self._answered(batch, sents, answer)
 
-    async def _send(self, batch: Batch) -> None:
+    def _freeze(self, batch: Batch) -> dict[RowKey, Sent]:
+        now_s = int(self._layer.clock.unix())
+        rows = [self._layer.row(key) for key in batch.rows]
+        # Half of a batch waits for the other half: a load may have settled or replaced its rows meanwhile.
+        return {row.key: row.freeze(self._layer.epoch, now_s) for row in rows if row.sendable}
+
+    def _unfreeze(self, sents: Mapping[RowKey, Sent]) -> None:
+        """The request surely was not executed: lower the boundaries, also in the journal."""
+        rows = [self._layer.row(key) for key in sents]
+        for row in rows:
+            row.unfreeze()
+        self._layer.journal.append([Sending(row.key, row.boundary) for row in rows])
+
+    def _doubt(self, sents: Mapping[RowKey, Sent]) -> None:
+        for key in sents:
+            self._layer.row(key).unanswered()
+
+    async def _send(self, batch: Batch, sents: Mapping[RowKey, Sent]) -> SaveAnswer:
         assert self._store is not None
         store, layer = self._store, self._layer
-        request, writes = self._request(batch)
-        layer.journal.append(writes)
-        try:
-            answer = await layer.link.call(lambda: store.save(request))
-        except RequestRefused as error:
-            await self._isolate(batch, error)
-            return
-        self._answered(batch, answer)
-
-    def _request(self, batch: Batch) -> tuple[SaveRequest, list[Write]]:
-        now_s = int(self._layer.clock.unix())
         rows: list[dict[str, Any]] = []
         patches: list[dict[str, Any]] = []
         writes: list[Write] = []
-        for key in batch.rows:
-            sent = self._layer.row(key).freeze(self._layer.epoch, now_s)
+        for key, sent in sents.items():
             writes.append(Sending(key, sent.base.stamp))
             (patches if key.table == CONFIG_TABLE else rows).append(sent.payload)
-        request = SaveRequest(self._layer.epoch, rows, patches, list(batch.history), list(batch.events))
-        return request, writes
+        request = SaveRequest(layer.epoch, rows, patches, list(batch.history), list(batch.events))
+        await layer.journal.wait(layer.journal.append(writes))
+        return await layer.link.call(lambda: store.save(request))
 
-    async def _isolate(self, batch: Batch, error: RequestRefused) -> None:
+    async def _isolate(self, batch: Batch, sents: Mapping[RowKey, Sent], error: RequestRefused) -> None:
         """The whole request was refused: halve it until the culprit stands alone."""
         if batch.size > 1:
             self._layer.telemetry.count("saves_bisected")
@@ -148,11 +172,16 @@ class Writer:
                 raise
             await self._save(second)
             return
-        self._dead_letter(batch.rows[0] if batch.rows else None, error.code, str(error))
+        for key, sent in sents.items():
+            self._dead_letter(key, sent, error.code, str(error))
+        if batch.history or batch.events:
+            self._layer.telemetry.count("appends_refused")
+            _log.warning("append_refused", why=str(error))
 
-    def _answered(self, batch: Batch, answer: SaveAnswer) -> None:
+    def _answered(self, batch: Batch, sents: Mapping[RowKey, Sent], answer: SaveAnswer) -> None:
         layer = self._layer
         if answer.status == "fenced":
+            layer.ledger.give_back(batch)
             raise Fenced(layer.epoch, answer.epoch)
         if answer.status == "unknown_epoch":
             layer.ledger.give_back(batch)
@@ -161,41 +190,39 @@ class Writer:
         layer.telemetry.count("saves")
         refused = {refusal.key: refusal for refusal in answer.refused}
         serial = layer.next_serial()
-        saved = [key for key in batch.rows if key not in refused]
+        saved = [key for key in sents if key not in refused]
         writes: list[Write] = []
         for key in saved:
             row = layer.row(key)
-            row.acknowledged(serial)
-            writes.append(Settled(key, row.base))
+            if row.acknowledged(sents[key], serial):
+                writes.append(Settled(key, row.base))
         layer.journal.append(writes)
         layer.telemetry.count("rows_saved", len(saved))
         now_s = self._now_s()
-        dirty = [key for key in saved if layer.row(key).dirty] + [key for key in batch.rows if key in refused]
+        dirty = [key for key in saved if layer.row(key).dirty] + [key for key in sents if key in refused]
         layer.ledger.settle(dirty, saved, now_s)
         for refusal in answer.refused:
-            self._refused(refusal, serial)
+            self._refused(refusal, sents, serial)
         if dirty:
             self.work_arrived()
 
-    def _refused(self, refusal: Refusal, serial: int) -> None:
-        if refusal.key not in self._layer.rows:
+    def _refused(self, refusal: Refusal, sents: Mapping[RowKey, Sent], serial: int) -> None:
+        if refusal.key not in sents:
             # History and events ride in the same answer; they are at most once past an error.
             self._layer.telemetry.count("appends_refused")
             _log.warning("append_refused", what="/".join(refusal.key), why=refusal.message)
             return
         if refusal.reason == "invalid":
-            self._dead_letter(refusal.key, refusal.sqlstate, refusal.message)
+            self._dead_letter(refusal.key, sents[refusal.key], refusal.sqlstate, refusal.message)
             return
         self._layer.telemetry.count(f"rows_refused_{refusal.reason}")
         _log.info("row_rebased", row="/".join(refusal.key), why=refusal.reason)
         self._layer.deliver(refusal.key, refusal.stored, serial, authoritative=True)
 
-    def _dead_letter(self, key: RowKey | None, sqlstate: str, words: str) -> None:
-        if key is None:
-            self._layer.telemetry.count("appends_refused")
-            _log.warning("append_refused", why=words)
-            return
-        self._layer.row(key).refuse()
+    def _dead_letter(self, key: RowKey, sent: Sent, sqlstate: str, words: str) -> None:
+        row = self._layer.row(key)
+        row.refuse(sent)
+        self._layer.journal.append([Sending(key, row.boundary)])
         self._layer.telemetry.count("dead_letters")
         self._layer.telemetry.event("dead_letter", row="/".join(key), sqlstate=sqlstate, words=words[:300])
         _log.error(

@@ -39,6 +39,7 @@ def test_a_command_deleted_during_an_outage_stays_deleted(network: Network) -> N
         await world.converge()
         assert await is_gone(world)
         assert await world.ask("viewer", "!bye") == "Bye!"
+        await world.until(world.drained)
         world.judge()
         world.crash_bot()
         world.start_bot()

@@ -20,7 +20,8 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from byte_bot.bot import Bot, BotOptions
+from byte_bot.bot import Bot
+from byte_bot.turn import BotOptions
 from byte_bot.chat.limiter import MessageLimiter, Rates
 from byte_bot.chat.message import ChatMessage, ChatNotice, Role, Standing
 from byte_bot.chat.outbox import Outbox
@@ -92,14 +93,15 @@ class Chat:
     """The room: what people say, what the bot answers."""
 
     def __init__(
-        self, bot: Bot, manager: ContextManager, transport: FakeTransport, telemetry: Telemetry
+        self, bot: Bot, manager: ContextManager, transport: FakeTransport, telemetry: Telemetry, handled: int
     ) -> None:
         self.bot = bot
         self.manager = manager
         self.layer = manager.layer
         self.telemetry = telemetry
         self._transport = transport
-        self._messages = 0
+        # Ids go on where an earlier bot stopped: it remembers those it has handled.
+        self._messages = handled
 
     async def say(
         self,
@@ -212,14 +214,15 @@ async def chat_with(
         rng=random.Random(seed),
         telemetry=telemetry,
     )
-    bot.remember_handled(layer.restore().handled)
+    handled = layer.restore().handled
+    bot.remember_handled(handled)
     for component in components:
         await bot.add_component(component)
     bot.on_event(Standing(CHANNEL, True))
     running = [asyncio.create_task(part.run()) for part in (layer, outbox, bot)]
     await asyncio.sleep(0)
     try:
-        yield Chat(bot, manager, transport, telemetry)
+        yield Chat(bot, manager, transport, telemetry, len(handled))
     finally:
         for task in running:
             task.cancel()

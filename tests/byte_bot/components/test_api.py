@@ -22,7 +22,7 @@ from byte_bot.components.api import (
     listener,
 )
 from byte_bot.errors import ComponentError
-from byte_bot.persistence.journal import MemoryJournalStore, Settled
+from byte_bot.persistence.journal import MemoryJournalStore
 from byte_bot.persistence.operations import Base, RowKey
 from simulator.loop import in_virtual_time
 from tests.byte_bot.components.harness import CHANNEL_ID, Chat, chat_with
@@ -199,11 +199,11 @@ async def test_a_value_that_cannot_be_stored_is_rolled_back() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("!add", "!add <a> [b] [words...]"),
-        ("!add one", "!add <a> [b] [words...]"),
+        ("!add", "Usage: !add <a> [b] [words...]"),
+        ("!add one", "Usage: !add <a> [b] [words...]"),
         ("!add 1 2 x {y}", "3('x', '{y}')"),
         ("!misuse not like this", "not like this"),
-        ("!misuse", "!misuse [why...]"),
+        ("!misuse", "Usage: !misuse [why...]"),
     ],
 )
 @in_virtual_time()
@@ -293,95 +293,6 @@ async def test_guards_decide_and_a_broken_one_forbids() -> None:
         assert chat.count("messages_failed") == 0
         assert chat.count("commands_guarded") == 5
         assert await chat.viewer("!open please") == "open"
-
-
-class Tally(ChannelState, key="tally", version=2):
-    """Counts, since version 2 by name."""
-
-    by_name: Annotated[dict[str, int], Add] = {}
-
-    @classmethod
-    def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
-        """Version 1 had one number."""
-        return {"by_name": {"all": data["total"]}, "kept": data.get("kept")}
-
-
-class Tallier(Component):
-    """Shows the tally."""
-
-    @command()
-    async def tally(self, ctx: Context, name: str = "all") -> None:
-        """Counts one more."""
-        by_name = ctx.state(Tally).by_name
-        by_name[name] = by_name.get(name, 0) + 1
-        await ctx.reply(f"{name}: {by_name[name]}")
-
-
-async def tallied(data: bytes, version: int) -> str:
-    """What a bot says whose journal knows a row of that version."""
-    journal = MemoryJournalStore()
-    key = RowKey("component_state", CHANNEL_ID, "tally")
-    await journal.commit([Settled(key, Base(data, version=version, epoch=1, revision=1, edit_no=0))])
-    async with chat_with(Tallier(), journal=journal) as chat:
-        return await chat.viewer("!tally")
-
-
-@in_virtual_time()
-async def test_an_older_row_is_upgraded() -> None:
-    """A row of version 1 is read by the class of version 2."""
-    assert await tallied(b'{"total": 7}', 1) == "all: 8"
-    assert await tallied(b'{"by_name": {"all": 4}}', 2) == "all: 5"
-
-
-@in_virtual_time()
-async def test_a_newer_row_is_not_touched() -> None:
-    """The bot goes on with what it did itself, and does not save over what it cannot read."""
-    assert await tallied(b'{"new": "shape"}', 3) == "all: 1"
-
-
-class Loading(Component):
-    """Tells when it is loaded and taken down."""
-
-    def __init__(self, *, fails: bool = False) -> None:
-        self.seen: list[str] = []
-        self._fails = fails
-
-    async def component_load(self) -> None:
-        """Loaded."""
-        if self._fails:
-            raise OSError("no network")
-        self.seen.append("load")
-
-    async def component_teardown(self) -> None:
-        """Taken down."""
-        self.seen.append("teardown")
-
-    @command()
-    async def loaded(self, ctx: Context) -> None:
-        """Is there."""
-        await ctx.reply("yes")
-
-
-@in_virtual_time()
-async def test_components_are_loaded_and_taken_down_once() -> None:
-    """And a removed one hears nothing."""
-    component = Loading()
-    async with chat_with(component) as chat:
-        assert await chat.viewer("!loaded") == "yes"
-        await chat.bot.remove_component(component)
-        assert await chat.viewer("!loaded") == ""
-    assert component.seen == ["load", "teardown"]
-
-
-@in_virtual_time()
-async def test_a_component_that_cannot_load_is_not_half_there() -> None:
-    """Its names are free again, for instance for a second try."""
-    async with chat_with() as chat:
-        with pytest.raises(OSError, match="no network"):
-            await chat.bot.add_component(Loading(fails=True))
-        assert chat.bot.components == ()
-        await chat.bot.add_component(Loading())
-        assert await chat.viewer("!loaded") == "yes"
 
 
 def test_mistakes_in_a_declaration_are_named_at_import() -> None:

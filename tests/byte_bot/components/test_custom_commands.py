@@ -31,15 +31,15 @@ async def test_a_command_is_made_used_changed_and_deleted() -> None:
         assert await chat.viewer("!hug Bob") == ""
         assert (
             await chat.mod("!cmd add hug {user} hugs {args} in {channel}, hug no. {count}")
-            == "!hug is ready."
+            == "The command !hug is ready."
         )
         assert await chat.viewer("!hug Bob") == "Ana hugs Bob in streamer, hug no. 1"
         assert await chat.mod("!HUG  the  mods") == "mod hugs the  mods in streamer, hug no. 2"
-        assert await chat.mod("!cmd edit !hug Hugs: {count}") == "!hug is changed."
+        assert await chat.mod("!cmd edit !hug Hugs: {count}") == "The command !hug is changed."
         assert await chat.mod("!hug") == "Hugs: 3"
         assert await chat.viewer("!cmd list") == "Commands of this channel: !hug"
         assert await chat.viewer("!cmd") == "Commands of this channel: !hug"
-        assert await chat.mod("!cmd del hug") == "!hug is gone."
+        assert await chat.mod("!cmd del hug") == "The command !hug is gone."
         assert await chat.mod("!hug") == ""
         await chat.mod("!cmd add hug again {count}")
         assert await chat.mod("!hug") == "again 1"
@@ -71,7 +71,7 @@ async def test_names_of_the_bots_own_commands_cannot_be_taken() -> None:
     async with chat_with(CustomCommandCommands(), CounterCommands()) as chat:
         for name in ("count", "COUNTER", "cmd", "!cmd"):
             said = await chat.mod(f"!cmd add {name} x")
-            assert said.endswith("is one of my own commands: choose another name.")
+            assert said.endswith("is one of my own: choose another name.")
         assert chat.state(CustomCommands).commands == {}
 
 
@@ -80,7 +80,7 @@ async def test_names_of_the_bots_own_commands_cannot_be_taken() -> None:
     [
         ("!cmd add a", "Like this: !cmd add NAME TEXT, !cmd edit NAME TEXT, !cmd del NAME, !cmd list"),
         ("!cmd del", "Like this: !cmd add NAME TEXT, !cmd edit NAME TEXT, !cmd del NAME, !cmd list"),
-        ("!cmd add old x", "!old exists already: change it with !cmd edit old TEXT"),
+        ("!cmd add old x", "The command !old exists already: change it with !cmd edit old TEXT"),
         ("!cmd edit new x", "There is no command !new of this channel's own."),
         ("!cmd del new", "There is no command !new of this channel's own."),
         ("!cmd add {user} x", "A command's name has 1 to 30 letters or digits, - and _, and no spaces."),
@@ -89,7 +89,7 @@ async def test_names_of_the_bots_own_commands_cannot_be_taken() -> None:
             "A command's name has 1 to 30 letters or digits, - and _, and no spaces.",
         ),
         ("!cmd add new " + "x" * 401, "That is too long: at most 400 characters."),
-        ("!cmd nonsense", "!cmd [add|edit|del|list] [name] [text...]"),
+        ("!cmd nonsense", "Usage: !cmd [add|edit|del|list] [name] [text...]"),
     ],
 )
 @in_virtual_time()
@@ -110,7 +110,7 @@ async def test_at_the_cap_the_bot_says_so() -> None:
         assert await chat.mod("!cmd add extra x") == (
             "There are 200 commands already, and that is the most: remove one with !cmd del NAME"
         )
-        assert await chat.mod("!cmd edit command-007 y") == "!command-007 is changed."
+        assert await chat.mod("!cmd edit command-007 y") == "The command !command-007 is changed."
         line = await chat.viewer("!cmd list")
         assert len(line) <= 500
         assert line.endswith("more")
@@ -200,5 +200,5 @@ async def test_portuguese() -> None:
             await chat.viewer("!cmd")
             == "Este canal ainda não tem comandos próprios. Um moderador cria um assim: !cmd add oi Oi, {user}!"
         )
-        assert await chat.mod("!cmd add oi Oi, {user}!") == "!oi está pronto."
+        assert await chat.mod("!cmd add oi Oi, {user}!") == "O comando !oi está pronto."
         assert await chat.viewer("!oi") == "Oi, Ana!"

@@ -32,7 +32,7 @@ async def test_status_without_a_database() -> None:
     async with chat_with(InfoCommands()) as chat:
         await asyncio.sleep(3_723)
         assert await chat.viewer("!status") == (
-            "No database is set up: what I know stays on this machine. Up for 1 h 2 min."
+            "No database is set up: what I know is gone when I restart. Up for 1 h 2 min."
         )
         assert await chat.viewer("!status") == ""
 
@@ -108,9 +108,9 @@ async def test_help_lists_what_one_may_use() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("ping", "!ping — Says whether the bot is there."),
-        ("!COMMANDS", "!help [name] — Lists the commands, or explains one. (also !commands)"),
-        ("resume", "!resume — Wakes the bot up after a pause. For moderators."),
+        ("ping", "Usage: !ping — Says whether the bot is there."),
+        ("!COMMANDS", "Usage: !help [name] — Lists the commands, or explains one. (also !commands)"),
+        ("resume", "Usage: !resume — Wakes the bot up after a pause. For moderators."),
         ("nope{0}", "There is no command !nope{0}."),
         ("n" * 300, "There is no command !" + "n" * 29 + "…."),
     ],
@@ -138,9 +138,9 @@ async def test_help_of_every_built_in_command_speaks_both_languages() -> None:
 async def test_portuguese() -> None:
     """The channel's language is used."""
     async with chat_with(InfoCommands(), language="pt-br") as chat:
-        assert await chat.viewer("!help status") == "!status — Diz como vão o bot e o banco de dados."
+        assert await chat.viewer("!help status") == "Uso: !status — Diz como vão o bot e o banco de dados."
         assert (await chat.viewer("!status")).startswith(
-            "Nenhum banco de dados configurado: o que eu sei fica nesta máquina. No ar há 0 s."
+            "Nenhum banco de dados configurado: o que eu sei se perde quando eu reinicio. No ar há 0 s."
         )
 
 

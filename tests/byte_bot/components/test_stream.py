@@ -52,7 +52,9 @@ async def test_scenes_by_type() -> None:
         assert await chat.viewer("!scene movie") == "On screen: movie: Alien"
         assert await chat.viewer("!scene x") == "On screen: no X that I know of."
         assert await chat.viewer("!scene movie mine") == ""
-        assert await chat.viewer("!scene play") == "!scene [game|movie|series|youtube|x|topic] [what...]"
+        assert (
+            await chat.viewer("!scene play") == "Usage: !scene [game|movie|series|youtube|x|topic] [what...]"
+        )
         assert await chat.mod("!scene movie -") == "On screen: no movie that I know of."
         assert await chat.mod("!scene topic clear") == "On screen: no topic that I know of."
         assert await chat.mod("!scene topic " + "x" * 401) == "That is too long: at most 400 characters."
@@ -115,7 +117,7 @@ async def test_many_notes_are_shown_page_by_page() -> None:
         for _ in range(NOTES_MAX):
             assert len(line) <= 500
             numbers += [int(word[:-1]) for word in line.split() if word[:-1].isdigit() and word.endswith(")")]
-            head, more, following = line.rpartition("!note list ")
+            _, more, following = line.rpartition("!note list ")
             if not more:
                 break
             line = await chat.viewer(f"!note list {following}")

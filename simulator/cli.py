@@ -1,0 +1,291 @@
+"""The command line, ``byte-sim``: demo, serve, run, list.
+
+How it works. :func:`build_cli` makes a typer application around the scenarios and the function that simulates one, so that a
+test can give it others; :func:`main` is the entry point. What is wrong on purpose (:class:`~simulator.errors.SimulatorError`)
+is printed on standard error in plain words. Exit codes: 0 every promise was kept, 1 one was broken, 2 it could not be tried,
+130 Ctrl-C.
+
+Real time is read here and nowhere else in the simulator; the fakes get it as a number. The bot's tables are read from the
+bot's own schema files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import io
+import json
+import re
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from byte_bot import __version__
+from byte_bot.clock import SystemClock
+from byte_bot.persistence.schema import SCHEMA_DIR
+from simulator.demo import BOT_COMMAND, SECONDS_MIN, Demo, DemoOptions
+from simulator.demo_screen import LiveView, LogView, Plan, introduction, verdict_panel
+from simulator.demo_verdict import Verdict
+from simulator.errors import SimulatorError
+from simulator.keyboard import keys
+from simulator.report import Report
+from simulator.scenario import Scenario
+from simulator.serve import DEFAULT_CHANNELS, Ports, Stage, serve
+from simulator.world import simulate
+
+_T = TypeVar("_T")
+
+# \b keeps click from joining the lines of a block.
+HELP: Final = """A fake Twitch chat and a fake Supabase, to see and to test how a chat bot copes when things break.
+
+\b
+First steps:
+  byte-sim demo            watch Byte Bot answer while its database is down
+  byte-sim list            the nights that can be simulated, in virtual time
+  byte-sim run NAME        simulate one; the same seed gives the same night
+  byte-sim serve           the fakes on this machine's ports, for your own bot
+
+\b
+Nothing here talks to the real Twitch or to a real Supabase project, and no
+account or key is needed.
+"""
+
+LOGIN: Final = re.compile(r"[a-z0-9_]{1,25}")
+LINES_PER_DEMO: Final = 9  # progress lines without a terminal: every 5 s of 45
+
+
+class Exit(IntEnum):
+    """What ``byte-sim`` returns to the shell."""
+
+    OK = 0
+    BROKEN = 1
+    NOT_TRIED = 2
+    INTERRUPTED = 130
+
+
+Simulate = Callable[[Scenario, int], Report]
+Seed = Annotated[
+    int, typer.Option("--seed", help="Decides everything random; the same seed, the same choices.")
+]
+Version = Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 takes a free one.")]
+
+
+def build_cli(
+    scenarios: Mapping[str, Scenario],
+    simulate_night: Simulate,
+    *,
+    bot_command: Sequence[str] = BOT_COMMAND,
+) -> typer.Typer:
+    """The application.
+
+    Args:
+        scenarios: what ``run`` and ``list`` know, by name.
+        simulate_night: runs one with a seed.
+        bot_command: how the demo starts the bot; ``--env-file PATH`` is appended.
+    """
+    cli = typer.Typer(
+        help=HELP,
+        no_args_is_help=True,
+        # Plain text, the same in every terminal and in a bug report.
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @cli.callback(invoke_without_command=True)
+    def top(version: Version = False) -> None:
+        if version:
+            typer.echo(f"byte-sim {__version__}")
+            raise typer.Exit(Exit.OK)
+
+    @cli.command()
+    def demo(
+        seconds: Annotated[
+            float, typer.Option(min=SECONDS_MIN, max=86_400, help="How long the audience chats.")
+        ] = 45.0,
+        seed: Seed = 1,
+        headless: Annotated[
+            bool,
+            typer.Option(
+                "--headless", help="Lines instead of a screen; chosen by itself without a terminal."
+            ),
+        ] = False,
+        json_file: Annotated[
+            Path | None, typer.Option("--json", metavar="FILE", help="Also write the verdict as JSON.")
+        ] = None,
+    ) -> None:
+        """Watch the real bot answer in three channels while its database goes down and comes back.
+
+        Fakes of Twitch and Supabase run in this process and `byte-bot run` in another. The database hangs after 2/9 of
+        the time (10 s of 45) and is back after 6/9 (30 s). Keys: b breaks it, h heals it, q quits.
+
+        At the end: was anybody answered later, and was anything lost? Exit code 0 if every promise was kept, 1 if not,
+        2 if the demo could not be played.
+        """
+        if json_file is not None and not json_file.absolute().parent.is_dir():
+            _fail(f"there is no folder {str(json_file.parent)!r} to write {json_file.name!r} to")
+        options = DemoOptions(SCHEMA_DIR, SystemClock().unix(), Plan(seconds), seed, bot_command)
+        console = Console()
+        try:
+            verdict = _run(_play(options, console, live=console.is_terminal and not headless))
+        except SimulatorError as error:
+            _write(json_file, {"ok": False, "error": str(error)})
+            _fail(str(error))
+        _write(json_file, verdict.to_json())
+        console.print(verdict_panel(verdict))
+        raise typer.Exit(Exit.OK if verdict.ok else Exit.BROKEN)
+
+    @cli.command("serve")
+    def serve_(
+        irc_port: Port = 0,
+        supabase_port: Port = 0,
+        control_port: Port = 0,
+        channels: Annotated[
+            str, typer.Option(help="The channels that exist, separated by commas.")
+        ] = ",".join(DEFAULT_CHANNELS),
+        schema: Annotated[
+            Path,
+            typer.Option(
+                help="Folder with the *.sql files of the project's tables.",
+                exists=True,
+                file_okay=False,
+                show_default="Byte Bot's",
+            ),
+        ] = SCHEMA_DIR,
+        seed: Annotated[
+            int | None, typer.Option(help="Decides ids and draws.", show_default="taken from the clock")
+        ] = None,
+    ) -> None:
+        """Serve the fakes on ports of this machine until Ctrl-C, for a bot in any language.
+
+        When everything listens, one line of JSON says where: irc (host, port; no TLS), supabase (url, secret_key,
+        publishable_key), control (url), and twitch (login, token and channels for the bot).
+
+        \b
+        The control address, over HTTP and JSON:
+          GET /            describes all of this
+          PUT /faults      {"outage": {"kind": "hang"}}, later {"outage": null}
+          POST /say        {"channel": "lobby", "login": "mod_1", "text": "!ping"}
+          GET /state       channels, messages, tables, requests, saves, faults
+          GET /transcript  what everybody said
+        """
+        logins = tuple(dict.fromkeys(login for login in re.split(r"[,\s]+", channels.lower()) if login))
+        for login in logins or ("",):
+            if not LOGIN.fullmatch(login):
+                _fail(f"--channels: {login!r} is no Twitch login (1 to 25 letters a-z, digits and _)")
+        now_s = SystemClock().unix()
+        # Not a fixed seed: a bot that stays up while the fakes start anew would take the new messages for old ones.
+        chosen = int(now_s) if seed is None else seed
+
+        async def stand() -> None:
+            stage = Stage(
+                schema,
+                unix_start_s=now_s,
+                seed=chosen,
+                channels=logins,
+                ports=Ports(irc_port, supabase_port, control_port),
+            )
+            await serve(stage, typer.echo)
+
+        try:
+            _run(stand())
+        except SimulatorError as error:
+            _fail(str(error))
+
+    @cli.command()
+    def run(
+        scenario: Annotated[str, typer.Argument(help="A name from `byte-sim list`.", metavar="SCENARIO")],
+        seed: Seed = 1,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="Print one JSON object for a program to read.")
+        ] = False,
+    ) -> None:
+        """Simulate one night in virtual time, and say whether every promise was kept.
+
+        The real bot runs on the fakes; an hour takes seconds. The same scenario and seed give the same night, to the
+        microsecond (the trace at the end is equal). Exit code 0 if every promise was kept, 1 if not.
+        """
+        if scenario not in scenarios:
+            close = difflib.get_close_matches(scenario, scenarios, n=1)
+            hint = f"did you mean {close[0]}?" if close else "`byte-sim list` shows them"
+            _fail(f"there is no scenario {scenario!r}; {hint}")
+        try:
+            report = simulate_night(scenarios[scenario], seed)
+        except SimulatorError as error:
+            _fail(f"{scenario} with seed {seed}: {error}")
+        typer.echo(json.dumps(report.to_json()) if as_json else report.to_text())
+        raise typer.Exit(Exit.OK if report.ok else Exit.BROKEN)
+
+    @cli.command("list")
+    def list_() -> None:
+        """List the nights that `byte-sim run` can simulate."""
+        width = max((len(name) for name in scenarios), default=0)
+        for name, scenario in scenarios.items():
+            typer.echo(f"{name:<{width}}  {scenario.summary}")
+
+    return cli
+
+
+async def _play(options: DemoOptions, console: Console, *, live: bool) -> Verdict:
+    if not live:
+        typer.echo(introduction(options.plan, DEFAULT_CHANNELS, has_keys=False) + "\n")
+        return await Demo(options, LogView(typer.echo, options.plan.seconds / LINES_PER_DEMO)).run()
+    view = LiveView(console)
+    demo = Demo(options, view)
+    with keys(sys.stdin, demo.pressed) as demo.has_keys:
+        typer.echo(introduction(options.plan, DEFAULT_CHANNELS, demo.has_keys) + "\n")
+        with view:
+            return await demo.run()
+
+
+def _run(main: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine in real time; Ctrl-C and SIGTERM cancel it, so that it cleans up, and end the program."""
+
+    async def cancellable() -> _T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def terminate(*_: object) -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        before = signal.signal(signal.SIGTERM, terminate)
+        try:
+            return await main
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    try:
+        return asyncio.run(cancellable())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def _write(file: Path | None, value: Mapping[str, Any]) -> None:
+    if file is not None:
+        try:
+            file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            _fail(f"cannot write {str(file)!r}: {error.strerror or error}")
+
+
+def _fail(words: str) -> NoReturn:
+    typer.echo(f"byte-sim: {words}", err=True)
+    raise typer.Exit(Exit.NOT_TRIED)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The script ``byte-sim``: take the arguments (default: the process's), end with an exit code."""
+    # A console with a legacy code page must not stop a bar or an accent in the output.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    cli = build_cli({}, simulate)
+    cli(args=None if arguments is None else list(arguments), prog_name="byte-sim")
