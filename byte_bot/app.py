@@ -85,10 +85,14 @@ class Application:
         self._surroundings = surroundings
         self._stop = asyncio.Event()
         boot_id = f"{surroundings.rng.getrandbits(64):016x}"
+        # One generator each: how often the database fails must not change what `!quote random` says.
+        database_rng, connection_rng, handlers_rng = (
+            random.Random(surroundings.rng.getrandbits(64)) for _ in range(3)
+        )
         self.telemetry = Telemetry(surroundings.clock, boot_id)
         ledger = Ledger(history_max=settings.history_rows_max)
         self.telemetry.bind_events(ledger.add_event)
-        link = Link(Breaker(Backoff(surroundings.rng)), self.telemetry, lambda: ledger.rows_waiting)
+        link = Link(Breaker(Backoff(database_rng)), self.telemetry, lambda: ledger.rows_waiting)
         journal = Journal(surroundings.journal_store, on_degraded=self._journal_degraded)
         store = None
         if settings.has_database and surroundings.http is not None:
@@ -122,7 +126,7 @@ class Application:
             token=settings.twitch_token.get_secret_value(),
             # Bot and transport need each other; the bot comes last.
             handler=lambda event: self.bot.on_event(event),  # noqa: PLW0108  # self.bot does not exist yet
-            rng=surroundings.rng,
+            rng=connection_rng,
             tier=settings.twitch_rate_tier,
         )
         self.outbox = Outbox(
@@ -153,7 +157,7 @@ class Application:
             outbox=self.outbox,
             directory=self.directory,
             clock=surroundings.clock,
-            rng=surroundings.rng,
+            rng=handlers_rng,
             telemetry=self.telemetry,
         )
 

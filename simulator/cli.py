@@ -36,6 +36,7 @@ from simulator.errors import SimulatorError
 from simulator.keyboard import keys
 from simulator.report import Report
 from simulator.scenario import Scenario
+from simulator.scenarios import SCENARIOS
 from simulator.serve import DEFAULT_CHANNELS, Ports, Stage, serve
 from simulator.world import simulate
 
@@ -196,7 +197,7 @@ def build_cli(
             await serve(stage, typer.echo)
 
         try:
-            _run(stand())
+            _run(stand(), interrupted=Exit.OK)
         except SimulatorError as error:
             _fail(str(error))
 
@@ -246,8 +247,8 @@ async def _play(options: DemoOptions, console: Console, *, live: bool) -> Verdic
             return await demo.run()
 
 
-def _run(main: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine in real time; Ctrl-C and SIGTERM cancel it, so that it cleans up, and end the program."""
+def _run(main: Coroutine[Any, Any, _T], *, interrupted: Exit = Exit.INTERRUPTED) -> _T:
+    """Run a coroutine in real time; Ctrl-C and SIGTERM cancel it, so that it cleans up, and end the program so."""
 
     async def cancellable() -> _T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -265,7 +266,7 @@ def _run(main: Coroutine[Any, Any, _T]) -> _T:
     try:
         return asyncio.run(cancellable())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise typer.Exit(Exit.INTERRUPTED) from None
+        raise typer.Exit(interrupted) from None
 
 
 def _write(file: Path | None, value: Mapping[str, Any]) -> None:
@@ -287,5 +288,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    cli = build_cli({}, simulate)
+    cli = build_cli(SCENARIOS, simulate)
     cli(args=None if arguments is None else list(arguments), prog_name="byte-sim")

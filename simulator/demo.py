@@ -346,8 +346,12 @@ class Demo:
     async def _draw(self) -> None:
         while True:
             await self._quiet_moment()
-            self._view.show(self._picture())
+            self.show()
             await asyncio.sleep(self._view.interval_s)
+
+    def show(self) -> None:
+        """Show the view this moment."""
+        self._view.show(self._picture())
 
     async def _quiet_moment(self) -> None:
         try:

@@ -224,7 +224,17 @@ def _latency(picture: Picture) -> RenderableType:
         ", slowest ",
         _ms(max(picture.recent_ms, default=None)),
     )
-    return Panel(Group(now, Text(trend(picture.trend_ms), style="green"), table), title="reply latency")
+    return Panel(Group(now, _Trend(picture.trend_ms), table), title="reply latency")
+
+
+class _Trend:
+    """The slowest reply of each of the last seconds as bars, as many as fit."""
+
+    def __init__(self, values_ms: Sequence[float]) -> None:
+        self._values_ms = values_ms
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield Text(trend(self._values_ms[-options.max_width :]), style="green")
 
 
 def _database(picture: Picture) -> RenderableType:

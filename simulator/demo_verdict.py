@@ -25,13 +25,27 @@ P99_SLACK_MS = 10.0
 
 _COUNT = re.compile(r"!count (?P<name>\S+) \+1")
 _TOLD = re.compile(r"(?P<name>\S+): (?P<value>-?\d+)")
-# (the wish, the answer that confirms it, whether a later one replaces it)
-_TEXTS: tuple[tuple[re.Pattern[str], re.Pattern[str], bool], ...] = (
-    (re.compile(r"!note add (?P<text>.+)"), re.compile(r"Note \d+ is kept\."), False),
-    (re.compile(r"!quote add (?P<text>.+)"), re.compile(r"Quote \d+ is kept\."), False),
-    (re.compile(r"!cmd add (?P<text>\S+) .+"), re.compile(r"!\S+ is ready\."), False),
-    (re.compile(r"!game (?P<text>.+)"), re.compile(r"Game: .+"), True),
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of change by text: how it is asked for, which words of the answer confirm it, and whether a later one
+    replaces it."""
+
+    name: str
+    wish: re.Pattern[str]
+    confirmation: re.Pattern[str]
+    replaceable: bool = False
+
+
+# The confirmations are loose on purpose: other words of politeness must not make a confirmed change look unconfirmed.
+KINDS: tuple[Kind, ...] = (
+    Kind("note", re.compile(r"!note add (?P<text>.+)"), re.compile(r"\bkept\b")),
+    Kind("quote", re.compile(r"!quote add (?P<text>.+)"), re.compile(r"\bkept\b")),
+    Kind("command", re.compile(r"!cmd add (?P<text>\S+) .+"), re.compile(r"\bready\b")),
+    Kind("game", re.compile(r"!game (?P<text>.+)"), re.compile(r"^Game: "), replaceable=True),
 )
+COUNTER_KIND = "counter"
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ class Wish:
 
     channel: str
     text: str
-    replaceable: bool
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,7 @@ class Verdict:
     p50_ms: Mapping[Phase, float | None]
     p99_ms: Mapping[Phase, float | None]
     answers: Mapping[Phase, int]
+    confirmed_by_kind: Mapping[str, int]
     broken: tuple[str, ...]
     counters: tuple[Counter, ...] = ()
     missing: tuple[str, ...] = ()
@@ -101,6 +116,7 @@ class Verdict:
             "p50_ms": _rounded(self.p50_ms),
             "p99_ms": _rounded(self.p99_ms),
             "answers": dict(self.answers),
+            "confirmed_by_kind": dict(self.confirmed_by_kind),
             "broken": list(self.broken),
             "missing": list(self.missing),
             "counters": [
@@ -128,7 +144,10 @@ def judge(
     counters = tuple(_counters(exchanges, rows))
     wishes = list(_wishes(exchanges))
     missing = tuple(_missing(wishes, rows))
-    confirmed = sum(one.confirmed for one in counters) + len(wishes)
+    by_kind = {COUNTER_KIND: sum(one.confirmed for one in counters)}
+    for kind in KINDS:
+        by_kind[kind.name] = sum(wish.kind is kind for wish in wishes)
+    confirmed = sum(by_kind.values())
     lost = sum(one.lost for one in counters) + len(missing)
     doubled = sum(one.doubled for one in counters)
     judged = [exchange for exchange in exchanges if exchange.phase in PHASES]
@@ -145,6 +164,7 @@ def judge(
         p50_ms={phase: percentile(found, 50) if found else None for phase, found in latencies.items()},
         p99_ms=p99_ms,
         answers={phase: len(found) for phase, found in latencies.items()},
+        confirmed_by_kind=by_kind,
         broken=(
             *_broken(lost, doubled, unanswered, drained, p99_ms),
             *((f"the bot ended with exit code {exit_code} instead of 0",) if exit_code else ()),
@@ -205,19 +225,19 @@ def _value_told(exchange: Exchange, name: str) -> int | None:
 
 def _wishes(exchanges: Iterable[Exchange]) -> Iterator[Wish]:
     for exchange in exchanges:
-        for wish, confirmation, replaceable in _TEXTS:
-            match = wish.fullmatch(exchange.text)
-            if match and confirmation.fullmatch(visible(exchange.reply)):
-                yield Wish(exchange.channel, match["text"].strip(), replaceable)
+        for kind in KINDS:
+            match = kind.wish.fullmatch(exchange.text)
+            if match and kind.confirmation.search(visible(exchange.reply)):
+                yield Wish(exchange.channel, match["text"].strip(), kind)
 
 
 def _missing(wishes: Sequence[Wish], rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
     texts = {
         channel: frozenset(text for data in found for text in _texts(data)) for channel, found in rows.items()
     }
-    last = {wish.channel: wish for wish in wishes if wish.replaceable}
+    last = {(wish.channel, wish.kind.name): wish for wish in wishes}
     for wish in wishes:
-        if wish.replaceable and last[wish.channel] is not wish:
+        if wish.kind.replaceable and last[wish.channel, wish.kind.name] is not wish:
             continue
         if wish.text not in texts.get(wish.channel, ()):
             yield f"{wish.channel}: {wish.text}"

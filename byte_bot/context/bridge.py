@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import inspect
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -49,8 +50,8 @@ class ContextBridge:
         """Run ``function`` on the channel's context as a transaction, from another thread; its result.
 
         Raises:
-            BridgeError: called on the loop's own thread, no loop bound, loop closed, or no result within the timeout
-                (then the change is not made, unless it had begun).
+            BridgeError: called on a loop's own thread, no loop bound, loop closed, or no result within the timeout;
+                the message says whether the change was made: if it was, only the journal's word is missing.
         """
         return self._call(channel_id, function, timeout_s, commit=True)
 
@@ -84,18 +85,25 @@ class ContextBridge:
         else:
             raise BridgeError("the bridge is for other threads; on a loop use `async with context.lock`")
         limit_s = self._timeout_s if timeout_s is None else timeout_s
-        future = asyncio.run_coroutine_threadsafe(self._on_loop(channel_id, function, commit), loop)
+        # Whoever takes it first decides: the loop begins with the change, or the caller gives up.
+        turn = threading.Lock()
+        future = asyncio.run_coroutine_threadsafe(self._on_loop(channel_id, function, commit, turn), loop)
         try:
             return future.result(limit_s)
         except concurrent.futures.TimeoutError:
+            outcome = "not made" if turn.acquire(blocking=False) else "made, and is not in the journal yet"
             future.cancel()
             raise BridgeError(
-                f"channel {channel_id}: no result within {limit_s:g} s; the change was not made"
+                f"channel {channel_id}: no result within {limit_s:g} s; the change was {outcome}"
             ) from None
 
-    async def _on_loop(self, channel_id: str, function: Callable[[ChannelContext], T], commit: bool) -> T:
+    async def _on_loop(
+        self, channel_id: str, function: Callable[[ChannelContext], T], commit: bool, turn: threading.Lock
+    ) -> T:
         context = await self._manager.get(channel_id)
         async with context.lock:
+            if not turn.acquire(blocking=False):
+                raise asyncio.CancelledError  # the caller has given up, and was told that nothing was changed
             context.begin()
             try:
                 result = function(context)
@@ -110,7 +118,5 @@ class ContextBridge:
                 raise
             finally:
                 context.end()
-        committed = asyncio.Event()
-        self._manager.layer.journal.after(sequence, committed.set)
-        await committed.wait()
+        await self._manager.layer.journal.wait(sequence)
         return result

@@ -253,9 +253,7 @@ class PersistenceLayer:
         for channel_id, bases in by_channel.items():
             self._deliver_channel(channel_id, bases, epoch, serial)
 
-    def _deliver_channel(
-        self, channel_id: str, bases: dict[RowKey, Base], epoch: int, serial: int
-    ) -> None:
+    def _deliver_channel(self, channel_id: str, bases: dict[RowKey, Base], epoch: int, serial: int) -> None:
         """One channel's load: what came, and "no row" for what did not."""
 
         def apply() -> None:

@@ -55,8 +55,8 @@ class Row:
     """One row of one channel; belongs to the event loop, not thread-safe."""
 
     __slots__ = (
-        "_encoded",
         "_boundary_before",
+        "_encoded",
         "_prepared",
         "_spec",
         "_state",

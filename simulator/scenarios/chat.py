@@ -34,7 +34,7 @@ RECONNECT_STORM = Scenario(
         TwitchDisconnect(start_s=50),
         TwitchDuplicates(probability=0.3),
         TwitchPackets(split_probability=0.5, merge_probability=0.3),
-        Flapping(up_s=4, down_s=3, inner=Refused()),
+        Flapping(up_s=4, down_s=3, inner=Refused(), start_s=3),
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from simulator.faults import (
@@ -40,7 +41,9 @@ async def edit_by_hand(world: World) -> None:
             )
         stream = world.stored("channel_state", channel_id)
         if stream is not None:
-            world.supabase.human_update("channel_state", where, {"data": {**stream, "vibe": f"edit {number}"}})
+            world.supabase.human_update(
+                "channel_state", where, {"data": {**stream, "vibe": f"edit {number}"}}
+            )
         world.supabase.human_update(
             "channels_config",
             {"login": CHANNELS[0]},
@@ -71,6 +74,7 @@ SLOW = Scenario(
     "slow",
     "every request takes about 2 s, some longer than the bot waits, and those may be executed late",
     channels=CHANNELS,
+    fixed=CHANNELS,
     crowds=evening(),
     faults=(Latency(ms=2000, jitter_ms=600, spike_ms=6000, spike_probability=0.2),),
 )
@@ -81,7 +85,7 @@ FLAPPING = Scenario(
     channels=CHANNELS,
     crowds=evening(),
     faults=(
-        Flapping(up_s=3, down_s=4, inner=Status503(), duration_s=30),
+        Flapping(up_s=3, down_s=4, inner=Status503(), start_s=3, duration_s=27),
         Flapping(up_s=2.5, down_s=3.5, inner=Reset(), start_s=30),
     ),
 )
@@ -91,7 +95,7 @@ LOST_ANSWERS = Scenario(
     "half of the requests are carried out and their answers lost",
     channels=CHANNELS,
     crowds=evening(COUNTING),
-    faults=(CommitThenDrop(probability=0.4), CutBody(probability=0.2)),
+    faults=(CommitThenDrop(start_s=3, probability=0.4), CutBody(start_s=3, probability=0.2)),
 )
 
 LATE_ARRIVALS = Scenario(
@@ -99,7 +103,11 @@ LATE_ARRIVALS = Scenario(
     "saves arrive long after the bot gave them up, some after newer ones",
     channels=CHANNELS,
     crowds=evening(COUNTING),
-    faults=(Latency(ms=100, jitter_ms=90, spike_ms=12_000, spike_probability=0.4, late_probability=1.0),),
+    faults=(
+        Latency(
+            start_s=3, ms=100, jitter_ms=90, spike_ms=12_000, spike_probability=0.4, late_probability=1.0
+        ),
+    ),
 )
 
 SLOW_RECOVERY = Scenario(
@@ -116,5 +124,6 @@ HUMAN_EDIT = Scenario(
     channels=CHANNELS,
     crowds=evening((*COUNTING, "!game Game {n}", "!count deaths")),
     faults=(Hang(start_s=20, duration_s=10), CommitThenDrop(start_s=30, probability=0.3)),
+    settings=MappingProxyType({"config_refresh_s": 5.0}),
     script=edit_by_hand,
 )

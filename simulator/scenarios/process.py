@@ -35,7 +35,7 @@ CRASH_LOOP = Scenario(
     channels=CHANNELS,
     crowds=evening(COUNTING),
     faults=(
-        Latency(ms=800, jitter_ms=700, spike_ms=6000, spike_probability=0.2, late_probability=1.0),
+        Latency(start_s=3, ms=800, jitter_ms=700, spike_ms=6000, spike_probability=0.2, late_probability=1.0),
         *(Crash(start_s=8 + 5.3 * number, down_s=0.4) for number in range(9)),
     ),
 )

@@ -21,7 +21,6 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from byte_bot.bot import Bot
-from byte_bot.turn import BotOptions
 from byte_bot.chat.limiter import MessageLimiter, Rates
 from byte_bot.chat.message import ChatMessage, ChatNotice, Role, Standing
 from byte_bot.chat.outbox import Outbox
@@ -35,6 +34,7 @@ from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
 from byte_bot.persistence.state import StateT
 from byte_bot.telemetry import Telemetry
+from byte_bot.turn import BotOptions
 from simulator.loop import current_loop
 
 CHANNEL, CHANNEL_ID = "streamer", "1001"

@@ -188,8 +188,8 @@ def test_every_answer_is_one_safe_message(text: str, args: str) -> None:
     assert len(said) <= ANSWER_CHARS_MAX + 6 <= 500
     body = said.removeprefix("/me ") if text.startswith("/me ") else said
     assert body[:1] not in ("/", ".") or not body
-    if text.startswith("{args}") and args[:1] in string.punctuation.replace("@", ""):
-        assert not body or body.startswith("› ")
+    if text.startswith("{args}") and args and args[0] in string.punctuation.replace("@", ""):
+        assert body.startswith("› ")
 
 
 @in_virtual_time()
