@@ -6,9 +6,9 @@
 Start: journal image → components → tasks (journal, writer, loader, inboxes, outbox, transport) → the first list of
 channels (Supabase within 3 s, else the last known list joined with ``TWITCH_CHANNEL_LOGINS``) → JOIN.
 
-Stop (SIGTERM, Ctrl-C): inboxes and outbox ≤ 2 s → flush ≤ 4 s → journal ≤ 1 s, all under 8 s, since containers kill at
-10. A save in flight at the end of its time is cancelled; what it carried is still journaled. A process that is fenced by
-a newer one stops at once and keeps its journal; so does one whose login Twitch refuses.
+Stop (SIGTERM, Ctrl-C, Twitch refuses the login): inboxes, gate and outbox ≤ 2 s → flush ≤ 4 s → journal ≤ 1 s, all under
+8 s, since containers kill at 10; a boot under way is given up. A save in flight at the end of its time is cancelled; what
+it carried is still journaled. A process that is fenced by a newer one stops at once and keeps its journal.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from byte_bot.errors import ByteBotError, ExitCode, Fenced
 from byte_bot.persistence.backoff import Backoff
 from byte_bot.persistence.boot import ChannelDirectory
 from byte_bot.persistence.breaker import Breaker
-from byte_bot.persistence.journal import Journal, JournalStore, MemoryJournalStore
+from byte_bot.persistence.journal import Journal, JournalStore, KnownChannel, MemoryJournalStore
 from byte_bot.persistence.layer import LayerParts, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
@@ -84,6 +84,7 @@ class Application:
         self._settings = settings
         self._surroundings = surroundings
         self._stop = asyncio.Event()
+        self._login_refused = False
         boot_id = f"{surroundings.rng.getrandbits(64):016x}"
         # One generator each: how often the database fails must not change what `!quote random` says.
         database_rng, connection_rng, handlers_rng = (
@@ -174,8 +175,7 @@ class Application:
         except* Fenced as group:
             _log.error("fenced", why=str(_first(group)))
             code = ExitCode.FENCED
-        except* LoginRejected as group:
-            _log.error("login_refused", why=str(_first(group)))
+        if code is ExitCode.OK and self._login_refused:
             code = ExitCode.LOGIN_REFUSED
         return code
 
@@ -196,7 +196,7 @@ class Application:
                 "persistence": self.layer.run(),
                 "outbox": self.outbox.run(),
                 "bot": self.bot.run(),
-                "transport": self.transport.run(),
+                "transport": self._run_transport(),
                 "eviction": self.manager.run_eviction(),
                 "status": self._report_status(),
             }.items()
@@ -206,20 +206,40 @@ class Application:
                 "no_database",
                 what_it_means="nothing is kept over a restart; set SUPABASE_URL and SUPABASE_KEY to change that",
             )
-        await self.directory.boot(image.channels)
-        services.append(tasks.create_task(self.directory.run(), name="directory"))
-        _log.info("started", channels=list(self.directory.wanted), components=len(self.bot.components))
-        self.telemetry.event("start")
-        await self._stop.wait()
+        await self._boot(tasks, image.channels)
+        if not self._stop.is_set():
+            services.append(tasks.create_task(self.directory.run(), name="directory"))
+            _log.info("started", channels=list(self.directory.wanted), components=len(self.bot.components))
+            self.telemetry.event("start")
+            await self._stop.wait()
         await self._shut_down()
         for service in services:
             service.cancel()
+
+    async def _boot(self, tasks: asyncio.TaskGroup, known: list[KnownChannel]) -> None:
+        """Join the first channels; given up if the stop comes first, which has no time for it."""
+        boot = tasks.create_task(self.directory.boot(known), name="boot")
+        stop = tasks.create_task(self._stop.wait(), name="stop")
+        await asyncio.wait((boot, stop), return_when=asyncio.FIRST_COMPLETED)
+        boot.cancel()
+        stop.cancel()
+
+    async def _run_transport(self) -> None:
+        try:
+            await self.transport.run()
+        except LoginRejected as error:
+            # A token can end in mid-stream: what viewers were told is saved before the program ends.
+            _log.error("login_refused", why=str(error))
+            self._login_refused = True
+            self.stop()
 
     async def _shut_down(self) -> None:
         _log.info("stopping", rows_waiting=self.layer.ledger.rows_waiting)
         self.telemetry.event("stop")
         left = await self.bot.drain(DRAIN_S / 2)
-        left += await self.outbox.drain(DRAIN_S / 2)
+        # The last replies are still at the journal's gate: without them the outbox looks empty.
+        await _at_most(DRAIN_S / 4, self.layer.journal.drain)
+        left += await self.outbox.drain(DRAIN_S / 4)
         for component in reversed(self.bot.components):
             await self.bot.remove_component(component)
         if self.layer.has_database:

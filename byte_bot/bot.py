@@ -159,14 +159,17 @@ class Bot:
     def status(self) -> Mapping[str, Any]:
         """The bot's health.
 
-        ``channels``, ``rows_waiting``, ``oldest_unsaved_s``, ``circuit`` (closed, open, half-open, paused, none),
+        ``channels``, ``contexts`` (in RAM), ``rows_waiting``, ``appends_waiting`` (history and events),
+        ``oldest_unsaved_s``, ``circuit`` (closed, open, half-open, paused, none),
         ``reply_ms`` (p50, p99, max), ``degraded``, ``uptime_s``, ``counters``.
         """
         now_s = asyncio.get_running_loop().time()
         layer = self._layer
         return {
             "channels": len(self._directory.wanted) if self._directory else 0,
+            "contexts": len(self._manager.get_active_channels()),
             "rows_waiting": layer.ledger.rows_waiting,
+            "appends_waiting": layer.ledger.appends_waiting,
             "oldest_unsaved_s": round(layer.ledger.oldest_unsaved_s(now_s), 3),
             "circuit": str(layer.link.circuit) if layer.has_database else "none",
             "reply_ms": dict(self._telemetry.reply_ms()),

@@ -158,8 +158,10 @@ class Turn:
         """Run one handler; keep what it did only if it returned in time."""
         bot = self._bot
         try:
-            async with asyncio.timeout(bot.options.handler_timeout_s):
+            async with asyncio.timeout(bot.options.handler_timeout_s) as deadline:
                 await handler(context, *arguments, **keywords)
+            if deadline.expired():
+                raise TimeoutError  # the handler swallowed its cancellation and returned all the same
             self._stage()
         except TimeoutError:
             self._undo(context)
@@ -172,14 +174,21 @@ class Turn:
             self._keep(context)
         except asyncio.CancelledError:
             self._undo(context)
-            raise
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled us: something the handler awaited was cancelled, and the channel's worker lives on.
+            self._failed(handler, context)
         except Exception:
             # Supervisor: a component may fail in any way; its changes are rolled back and nothing is said.
             self._undo(context)
-            bot.telemetry.count("handlers_failed")
-            _log.exception("handler_failed", handler=_name(handler), channel=context.channel)
+            self._failed(handler, context)
         else:
             self._keep(context)
+
+    def _failed(self, handler: Handler, context: Context) -> None:
+        self._bot.telemetry.count("handlers_failed")
+        _log.exception("handler_failed", handler=_name(handler), channel=context.channel)
 
     def _stage(self) -> None:
         self._steps += 1

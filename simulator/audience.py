@@ -29,6 +29,8 @@ from simulator.twitch.state import TwitchState
 
 Role: TypeAlias = Literal["viewer", "subscriber", "vip", "moderator", "broadcaster"]
 
+ROLES: tuple[Role, ...] = ("viewer", "subscriber", "vip", "moderator", "broadcaster")
+
 # How the people of a role are called; a broadcaster's login is the channel's.
 LOGIN_STEMS: Mapping[Role, str] = {
     "viewer": "viewer",

@@ -80,13 +80,13 @@ class BotProcess:
         await asyncio.shield(self._reading)
         return self.exit_code
 
-    async def stop(self) -> int:
-        """Ask the process to end, kill it after `STOP_S`; the exit code. May be called again."""
+    async def stop(self, within_s: float = STOP_S) -> int:
+        """Ask the process to end, kill it if it has not `within_s`; the exit code. May be called again."""
         assert self._process is not None, "enter the context first"
         if self._process.returncode is None:
             self._signal(self._process.terminate)
             try:
-                async with asyncio.timeout(STOP_S):
+                async with asyncio.timeout(within_s):
                     await self._process.wait()
             except TimeoutError:
                 self._signal(self._process.kill)

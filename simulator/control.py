@@ -28,14 +28,13 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from simulator.audience import Role
+from simulator.audience import ROLES, Role
 from simulator.faults import KINDS, Fault, FaultError, fault_from_json
 from simulator.twitch.state import UnknownName
 
 if TYPE_CHECKING:
     from simulator.serve import Said, Stage
 
-ROLES: tuple[str, ...] = typing.get_args(Role)
 TAIL_DEFAULT = 20
 PAGE_MAX = 1_000  # messages in one answer
 

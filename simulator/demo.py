@@ -6,7 +6,8 @@ three channels. By the plan, or at a key, the database hangs and heals. The bot'
 the end the demo waits until the bot reports that nothing waits any more, and judges (`demo_verdict.py`).
 
 Latencies are read in this process, whose loop also draws the screen and plays the database. So the screen is drawn in
-moments in which no command waits for its answer; what is said while it is drawn is said, and timed, after it.
+moments in which no command waits for its answer; what is said while it is drawn is said, and timed, after it. Whatever
+else holds this process up within a measurement is measured too, and subtracted (`stalls.py`).
 
 The bot is given the rate tier of a verified account, which the fake grants it: a reply that waits for Twitch's limits
 would blur the comparison. The audience stays below the limits of a channel, which hold for verified bots too.
@@ -34,6 +35,7 @@ from simulator.errors import SimulatorError
 from simulator.faults import Hang
 from simulator.rng import SeedTree
 from simulator.serve import Stage
+from simulator.stalls import StallMeter
 from simulator.twitch.events import SentMessage
 
 READY_S = 20.0  # the bot must be in every channel; a cold start on a slow machine takes a few
@@ -131,7 +133,8 @@ class Demo:
         self.has_keys = False
         self._loop = asyncio.get_running_loop()
         self._stage = Stage(options.schema_dir, unix_start_s=options.unix_start_s, seed=options.seed)
-        self._recorder = Recorder(lambda: self._phase)
+        self._stalls = StallMeter(self._loop, lambda: self._recorder.outstanding > 0)
+        self._recorder = Recorder(lambda: self._phase, self._stalls.stalled_s)
         self._stage.twitch.on_message(self._heard)
         self._quiet = asyncio.Event()
         self._quit = asyncio.Event()
@@ -293,6 +296,7 @@ class Demo:
     def _heard(self, message: SentMessage) -> None:
         self._recorder.heard(message)
         if self._recorder.outstanding:
+            self._stalls.start()
             self._quiet.clear()
         else:
             self._quiet.set()
@@ -339,6 +343,7 @@ class Demo:
             "rows_waiting_max": self._rows_waiting_max,
             "oldest_unsaved_max_s": self._oldest_unsaved_max_s,
             "saves": self._stage.supabase.saves_total,
+            "stalled_ms": round(self._stalls.stalled_s() * 1_000, 1),
         }
 
     # -- drawing --------------------------------------------------------------------------------------------------------

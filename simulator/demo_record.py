@@ -2,7 +2,8 @@
 
 A `Recorder` listens to the fake Twitch. A message that begins with "!" and did not come from a client is a command; the
 bot's first message that replies to it is its answer. Latency is what a viewer sees: from the moment Twitch has the command
-to the moment Twitch has the reply, both read from one clock. Nothing here knows the bot's code.
+to the moment Twitch has the reply, both read from one clock, less the stalls of that clock's own process (`stalls.py`).
+Nothing here knows the bot's code.
 
 Bounded by the demo's length: a few thousand exchanges.
 """
@@ -41,11 +42,14 @@ class Exchange:
     phase: Phase
     reply: str = ""
     replied_s: float | None = None
+    stalled_s: float = 0.0
 
     @property
     def latency_ms(self) -> float | None:
-        """Milliseconds until the reply, None while there is none."""
-        return None if self.replied_s is None else (self.replied_s - self.asked_s) * 1_000
+        """Milliseconds until the reply, less those in which this process was held up; None while there is none."""
+        if self.replied_s is None:
+            return None
+        return max(0.0, self.replied_s - self.asked_s - self.stalled_s) * 1_000
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,14 @@ class ChatLine:
 
 
 class Recorder:
-    """Give `heard` to `TwitchState.on_message`; `phase` is asked for at each command."""
+    """Give `heard` to `TwitchState.on_message`.
 
-    def __init__(self, phase: Callable[[], Phase]) -> None:
+    At each command `phase` is asked for the phase; at each command and reply `stalled_s` for the stalls so far, in seconds.
+    """
+
+    def __init__(self, phase: Callable[[], Phase], stalled_s: Callable[[], float] = float) -> None:
         self._phase = phase
+        self._stalled_s = stalled_s
         self._waiting: dict[str, Exchange] = {}
         self.exchanges: list[Exchange] = []
         self.lines: dict[str, deque[ChatLine]] = {}
@@ -76,9 +84,12 @@ class Recorder:
             exchange = self._waiting.pop(message.reply_to, None)
             if exchange is not None:
                 exchange.reply, exchange.replied_s = message.text, message.at_s
+                exchange.stalled_s += self._stalled_s()
                 latency_ms = exchange.latency_ms
         elif message.text.startswith("!"):
             exchange = Exchange(message.channel, message.login, message.text, message.at_s, self._phase())
+            # Negative until the reply comes: the difference of the two readings is what counts.
+            exchange.stalled_s = -self._stalled_s()
             self.exchanges.append(exchange)
             self._waiting[message.id] = exchange
         lines = self.lines.setdefault(message.channel, deque(maxlen=LINES_MAX))

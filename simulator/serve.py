@@ -6,8 +6,8 @@ and in a hybrid virtual loop, since nothing in it polls. `serve` keeps a stage u
 everything is in one line of JSON.
 
 The chat has a few channels and one verified account for the bot, moderator everywhere, with a token; moderators called
-mod_1, mod_2, … exist from the start, everybody else comes into being when they first speak. All names and keys are made up
-and fixed. Faults on the stage's board act on both fakes.
+mod_1, mod_2, … exist from the start, with tokens too, so that a chat client can log in as one of them; everybody else comes
+into being when they first speak. All names and keys are made up and fixed. Faults on the stage's board act on both fakes.
 
 Left out: TLS, the faults of the bot's process (the stage has none), and Twitch's packets cut at arbitrary places, which
 need the in-memory network of the simulated worlds.
@@ -49,6 +49,7 @@ DEFAULT_CHANNELS = ("lobby", "arcade", "cinema")
 BOT_LOGIN = "byte_test_bot"
 BOT_TOKEN = "fake0token0of0the0test0bot0000"  # 30 letters and digits, as real ones have
 MODERATORS = 3
+MODERATOR_TOKEN = "fake0token0of0moderator0{:06d}"
 RECENT_MAX = 1_000  # messages that the control address can show; older ones are gone
 
 
@@ -119,6 +120,8 @@ class Stage:
         moderators = tuple(f"mod_{number}" for number in range(1, MODERATORS + 1))
         self.twitch.add_user(BOT_LOGIN, display_name="ByteTestBot", verified=True)
         self.twitch.grant_token(BOT_TOKEN, BOT_LOGIN)
+        for number, login in enumerate(moderators, 1):
+            self.twitch.grant_token(MODERATOR_TOKEN.format(number), login)
         for channel in channels:
             self.twitch.add_channel(channel, moderators=(*moderators, BOT_LOGIN))
         self.twitch.on_message(self._remember)
@@ -239,6 +242,10 @@ class Stage:
                 "login": self.bot_login,
                 "token": f"oauth:{self.bot_token}",
                 "channels": list(self.channels),
+                "moderators": {
+                    f"mod_{number}": f"oauth:{MODERATOR_TOKEN.format(number)}"
+                    for number in range(1, MODERATORS + 1)
+                },
             },
             "seed": self.seed,
         }

@@ -23,58 +23,43 @@ Left out: a second machine, clock jumps, disk faults (later releases).
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
 import httpx
 
-from byte_bot.app import Application, Surroundings
+from byte_bot.app import Application
 from byte_bot.chat.irc.connector import StreamConnector
 from byte_bot.chat.transport import Connector
-from byte_bot.errors import ExitCode
 from byte_bot.persistence.breaker import Circuit
-from byte_bot.persistence.journal import JournalStore, MemoryJournalStore
 from byte_bot.persistence.schema import SCHEMA_DIR
 from byte_bot.settings import Settings
 from simulator.account import Account
 from simulator.audience import perform, speaker, utterances
-from simulator.errors import SimulatorError
-from simulator.faults import (
-    Crash,
-    Fault,
-    FaultBoard,
-    Restart,
-    TwitchDisconnect,
-    TwitchDuplicates,
-    TwitchHalfOpen,
-    TwitchPackets,
-    TwitchReconnect,
-)
+from simulator.conversation import POLL_S, Conversation, StoryError
+from simulator.fault_driver import FaultDriver
+from simulator.faults import Fault, FaultBoard
 from simulator.invariants import Invariant
-from simulator.invariants.agreement import Agreement
-from simulator.invariants.answered_once import AnsweredOnce
-from simulator.invariants.bounded import Bounded
-from simulator.invariants.newest_wins import NewestWins
-from simulator.invariants.single_save import SingleSave
-from simulator.loop import START_UNIX_S, ReadyOrder, VirtualLoop, current_loop, run
+from simulator.invariants.present import absent_from
+from simulator.invariants.standard import standard_invariants
+from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
 from simulator.meter import Meter, MeteredTransport
 from simulator.network import Chunking, MemoryNetwork
 from simulator.report import Line, Report, Violation
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
+from simulator.simulated_bot import ApplicationFactory, SimulatedBot
 from simulator.supabase.faces import SupabaseServer, SupabaseTransport
 from simulator.supabase.server import FakeSupabase
+from simulator.table_editor import TableEditor
 from simulator.trace import Trace
-from simulator.twitch.events import SentMessage
 from simulator.twitch.irc import IrcServer
 from simulator.twitch.limits import TwitchLimits
 from simulator.twitch.state import TwitchState
 
 T = TypeVar("T")
 Network = Literal["memory", "tcp"]
-ApplicationFactory = Callable[[Settings, Surroundings], Application]
 
 BOT_LOGIN = "byte_bot"
 BOT_TOKEN = "fake0token0of0the0simulator"
@@ -84,23 +69,9 @@ IRC_HOST, IRC_PORT = "irc.twitch.test", 6667
 #: P6: drained within 10 s + backlog / 500 rows a second after the heal.
 RECOVERY_S = 10.0
 RECOVERY_ROWS_PER_S = 500.0
-#: How closely stories wait for something, virtual seconds.
-POLL_S = 0.01
-
-
-class StoryError(SimulatorError):
-    """What a story waited for did not happen."""
-
-
-class _WorldClock:
-    """The bot's wall clock: the loop's."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def unix(self) -> float:
-        """Seconds since 1970 in the world."""
-        return self._loop.unix_time()
+#: After the heal the bot must be back in its channels within this: a dead socket is noticed within 40 s, pauses between
+#: attempts are at most 30 s, a JOIN that was dropped is sent again after 10 s.
+RETURN_S = 120.0
 
 
 class World:
@@ -127,10 +98,6 @@ class World:
         self.account = Account()
         self.meter = Meter()
         self.violations: list[Violation] = []
-        self.exit_codes: list[ExitCode] = []
-        #: The running bot's parts, to look at; None while no bot runs.
-        self.app: Application | None = None
-        self.incarnation = 0
         self.faults = FaultBoard(self.loop.time, self.seeds.stream("faults"), scenario.faults)
         self.twitch = TwitchState(self.loop.time, self.seeds.stream("twitch"), START_UNIX_S)
         self.irc = IrcServer(self.twitch, TwitchLimits(), self.seeds.stream("irc"))
@@ -141,22 +108,36 @@ class World:
             rng=self.seeds.stream("supabase"),
             faults=self.faults,
         )
-        self.invariants: tuple[Invariant, ...] = (
-            invariants
-            if invariants is not None
-            else (NewestWins(), SingleSave(), Bounded(), AnsweredOnce(), Agreement())
-        )
-        self._application = application
-        self._disk: JournalStore = MemoryJournalStore()
+        self.invariants = standard_invariants() if invariants is None else invariants
         self._memory = MemoryNetwork(self.seeds.stream("network"), latency_s=scenario.latency_ms / 1000)
         self._irc_port = IRC_PORT
         self._supabase_url = MEMORY_SUPABASE_URL
-        self._asked_at_s: dict[str, float] = {}
-        self._answers: dict[str, list[SentMessage]] = {}
-        self._said_plainly: dict[str, list[SentMessage]] = {}
-        self._latencies_ms: list[float] = []
         self._recovered_after_s: float | None = None
-        self._faults_changed = asyncio.Event()
+        self.bot = SimulatedBot(
+            loop=self.loop,
+            trace=self.trace,
+            seeds=self.seeds,
+            meter=self.meter,
+            application=application,
+            settings=self._settings,
+            http_transport=self._http_transport,
+            connector=self._connector,
+            disk_kept=scenario.disk == "kept",
+        )
+        self.chat = Conversation(
+            self.twitch,
+            self.trace,
+            self.account,
+            bot_login=BOT_LOGIN,
+            default_channel=scenario.channels[0],
+        )
+        self.editor = TableEditor(self.supabase, self.channels, self.account)
+        # What stories use most, within reach.
+        self.say, self.ask = self.chat.say, self.chat.ask
+        self.stored, self.counter, self.config = self.editor.stored, self.editor.counter, self.editor.config
+        self.store_counters = self.editor.store_counters
+        self.stop_bot, self.start_second_bot = self.bot.stop, self.bot.run_second
+        self.bot_tasks, self.exit_codes = self.bot.tasks, self.bot.exit_codes
 
     # ── building ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -164,7 +145,6 @@ class World:
     async def standing(self) -> AsyncIterator[World]:
         """The fakes stand and people are in their channels; the bot is not started yet."""
         self._populate()
-        self.twitch.on_message(self._heard)
         self.supabase.observe(
             lambda record: self.trace.record(
                 "http", method=record.method, path=record.path, status=record.status
@@ -174,7 +154,7 @@ class World:
             invariant.started(self)
         async with asyncio.TaskGroup() as tasks, self._listening():
             services = [
-                tasks.create_task(self._carry_out_faults(), name="faults"),
+                tasks.create_task(self._fault_driver().run(), name="faults"),
                 tasks.create_task(self._sample(), name="sampler"),
             ]
             try:
@@ -220,49 +200,31 @@ class World:
     # ── the bot's life ───────────────────────────────────────────────────────────────────────────────────────────
 
     @property
+    def app(self) -> Application | None:
+        """The running bot's parts, to look at; None while no bot runs."""
+        return self.bot.app
+
+    @property
+    def second(self) -> Application | None:
+        """The parts of the bot started last by :meth:`start_second_bot`."""
+        return self.bot.second
+
+    @property
     def bot_runs(self) -> bool:
         """True between a start of the bot and its end."""
-        return self._process is not None and self._process.running
-
-    _process: Any = None
+        return self.bot.running
 
     def start_bot(self) -> None:
         """Start a bot process; returns at once."""
-        self.incarnation += 1
-        if self.scenario.disk == "lost":
-            self._disk = MemoryJournalStore()
-        self.trace.record("bot_started", incarnation=self.incarnation)
-        self._process = self.loop.spawn("bot", self._bot_main(self.incarnation, self._disk))
+        self.bot.start()
 
-    async def start_second_bot(self) -> ExitCode:
-        """Run another bot process with a disk of its own until it ends; its exit code."""
-        return await self._run_application(
-            self.seeds.child("second"), MemoryJournalStore(), "second", shown=False
-        )
+    def crash_bot(self) -> None:
+        """``kill -9``: nothing of the bot runs again, not even ``finally``."""
+        self.bot.crash()
 
-    async def _bot_main(self, incarnation: int, disk: JournalStore) -> None:
-        seeds = self.seeds.child(f"bot-{incarnation}")
-        self.exit_codes.append(await self._run_application(seeds, disk, f"bot-{incarnation}", shown=True))
-        self.app = None
-
-    async def _run_application(
-        self, seeds: SeedTree, disk: JournalStore, holder: str, *, shown: bool
-    ) -> ExitCode:
-        async with httpx.AsyncClient(
-            transport=self._http_transport(), timeout=self._settings().database_timeout_s
-        ) as http:
-            surroundings = Surroundings(
-                connector=self._connector(),
-                http=http,
-                clock=_WorldClock(self.loop),
-                rng=seeds.stream("application"),
-                journal_store=disk,
-                holder=holder,
-            )
-            application = self._application(self._settings(), surroundings)
-            if shown:
-                self.app = application
-            return await application.run()
+    async def restart_bot(self) -> None:
+        """Stop in order and start again."""
+        await self.bot.restart()
 
     def _http_transport(self) -> httpx.AsyncBaseTransport:
         if self.network_kind == "memory":
@@ -289,54 +251,7 @@ class World:
         }
         return Settings(**values)
 
-    def crash_bot(self) -> None:
-        """``kill -9``: nothing of the bot runs again, not even ``finally``."""
-        self.trace.record("bot_crashed", incarnation=self.incarnation)
-        self.loop.kill_process("bot")
-        self.meter.process_died()
-        self.app = None
-
-    async def stop_bot(self) -> ExitCode:
-        """SIGTERM: ask the bot to stop, wait until it has; its exit code."""
-        if self.app is None or self._process is None:
-            raise StoryError("there is no bot to stop")
-        self.app.stop()
-        await self._process.wait()
-        return self.exit_codes[-1]
-
-    async def restart_bot(self) -> None:
-        """Stop in order and start again."""
-        await self.stop_bot()
-        self.start_bot()
-
-    def bot_tasks(self) -> list[Any]:
-        """The bot's live tasks."""
-        return self.loop.tasks_of("bot")
-
     # ── chat ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def say(self, login: str, text: str, *, channel: str = "", message_id: str | None = None) -> str:
-        """Somebody says something; the message's id. Unknown people come into being; ``mod`` is a moderator."""
-        channel = channel or self.scenario.channels[0]
-        if login not in self.twitch.users:
-            self.twitch.add_user(login)
-        return self.twitch.say(channel, login, text, message_id=message_id)
-
-    async def ask(self, login: str, text: str, *, channel: str = "", within_s: float = 5.0) -> str:
-        """Say something and wait for the bot's reply to it, or for the next thing it says in the channel; its text.
-
-        Raises:
-            StoryError: no reply within ``within_s`` virtual seconds.
-        """
-        channel = channel or self.scenario.channels[0]
-        said_before = len(self._said_plainly.get(channel, ()))
-        message_id = self.say(login, text, channel=channel)
-
-        def answers() -> list[SentMessage]:
-            return self._answers.get(message_id) or self._said_plainly.get(channel, [])[said_before:]
-
-        await self.until(lambda: bool(answers()), within_s, f"an answer to {text!r}")
-        return spoken(answers()[0].text)
 
     async def joined(self, *channels: str, within_s: float = 30.0) -> None:
         """Wait until the bot is in these channels (default: all)."""
@@ -351,80 +266,10 @@ class World:
         """Wait until ``condition()``; raises :class:`StoryError` after ``within_s`` virtual seconds."""
         deadline_s = self.loop.time() + within_s
         while not condition():
-            self._expect_bot_alive()
+            self.bot.expect_alive()
             if self.loop.time() >= deadline_s:
                 raise StoryError(f"did not happen within {within_s:g} s: {what or condition}")
             await asyncio.sleep(POLL_S)
-
-    def _expect_bot_alive(self) -> None:
-        """Nobody waits for a bot that died of an error; its error comes out instead."""
-        root = self._process.root if self._process is not None else None
-        if root is not None and root.done() and not root.cancelled() and root.exception() is not None:
-            raise StoryError(f"the bot died: {root.exception()!r}") from root.exception()
-
-    def _heard(self, message: SentMessage) -> None:
-        self.trace.record(
-            "chat", channel=message.channel, login=message.login, text=message.text, id=message.id
-        )
-        if message.login != BOT_LOGIN:
-            if message.text.startswith("!"):
-                self._asked_at_s[message.id] = message.at_s
-            self.account.said(message)
-            return
-        if message.reply_to:
-            self._answers.setdefault(message.reply_to, []).append(message)
-        else:
-            self._said_plainly.setdefault(message.channel, []).append(message)
-        asked_at_s = self._asked_at_s.pop(message.reply_to, None)
-        if asked_at_s is not None:
-            self._latencies_ms.append((message.at_s - asked_at_s) * 1000)
-        self.account.replied(message)
-
-    @property
-    def transcript(self) -> tuple[Line, ...]:
-        """What the bot said, in order."""
-        return tuple(
-            Line(round(sent.at_s * 1_000_000), sent.channel, spoken(sent.text))
-            for sent in self.twitch.transcript
-            if sent.login == BOT_LOGIN
-        )
-
-    # ── the database, as a human sees it ─────────────────────────────────────────────────────────────────────────
-
-    def stored(self, table: str, channel_id: str, key: str = "") -> Any:
-        """The ``data`` of a stored row, None if there is no such row."""
-        for row in self.supabase.rows(table):
-            if row.get("channel_id") == channel_id and str(row.get("key", "")) == key:
-                return row["data"]
-        return None
-
-    def counter(self, channel: str, name: str) -> int:
-        """A counter's value in the database."""
-        data = self.stored("component_state", self.channels[channel], "counters") or {}
-        return int(data.get("values", {}).get(name, 0))
-
-    def store_counters(self, channel: str, **counters: int) -> None:
-        """Have the database hold these counters already, as an earlier process would have left them."""
-        data = json.loads(json.dumps({"values": counters}))
-        self.supabase.human_insert(
-            "component_state",
-            {
-                "channel_id": self.channels[channel],
-                "key": "counters",
-                "version": 1,
-                "data": data,
-                "tombstones": {},
-            },
-        )
-        for name, value in counters.items():
-            self.account.open_with(channel, name, value)
-
-    def config(self, login: str) -> dict[str, Any]:
-        """A channel's row of ``channels_config``."""
-        for row in self.supabase.rows("channels_config"):
-            if row["login"] == login:
-                return dict(row)
-        raise StoryError(f"channels_config has no row for {login!r}")
 
     # ── faults and phases ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -432,7 +277,6 @@ class World:
         """Let a fault act from now until :meth:`heal`."""
         self.trace.record("fault", name=name, fault=fault.kind)
         self.faults.set(name, fault)
-        self._faults_changed.set()
 
     def heal(self) -> None:
         """End every fault."""
@@ -458,6 +302,13 @@ class World:
             return
         self._recovered_after_s = self.loop.time() - started_s
 
+    async def returned(self) -> None:
+        """Wait until the bot is back in its channels, or should be; who is missing is an invariant's business."""
+        try:
+            await self.until(lambda: not absent_from(self), RETURN_S)
+        except StoryError:
+            return
+
     def drained(self) -> bool:
         """True if a bot runs, nothing waits to be saved and the circuit is closed."""
         if self.app is None or not self.bot_runs:
@@ -479,48 +330,23 @@ class World:
         self.trace.record("violation", invariant=invariant, words=words)
         self.violations.append(Violation(invariant, self.loop.time(), words))
 
+    @property
+    def transcript(self) -> tuple[Line, ...]:
+        """What the bot said, in order."""
+        return self.chat.transcript
+
+    def _fault_driver(self) -> FaultDriver:
+        def chunk(chunking: Chunking | None) -> None:
+            if self.network_kind == "memory":
+                self._memory.chunk(IRC_HOST, IRC_PORT, chunking)
+
+        return FaultDriver(self.faults, self.irc, self, chunk)
+
     async def _sample(self) -> None:
         while True:
             await asyncio.sleep(1.0)
             for invariant in self.invariants:
                 invariant.sampled(self)
-
-    async def _carry_out_faults(self) -> None:
-        """Do what faults of Twitch and of the process ask for, at their instants."""
-        self.faults.subscribe(self._faults_changed.set)
-        while True:
-            self._faults_changed.clear()
-            await self._apply_due()
-            change_s = self.faults.next_change_s()
-            try:
-                async with asyncio.timeout_at(change_s):
-                    await self._faults_changed.wait()
-            except TimeoutError:
-                continue
-
-    async def _apply_due(self) -> None:
-        acting = self.faults.twitch_now()
-        duplicates = [fault.probability for fault in acting if isinstance(fault, TwitchDuplicates)]
-        self.irc.duplicate_probability = max(duplicates, default=0.0)
-        packets = [fault for fault in acting if isinstance(fault, TwitchPackets)]
-        if self.network_kind == "memory":
-            chunking = (
-                Chunking(packets[0].split_probability, packets[0].merge_probability) if packets else None
-            )
-            self._memory.chunk(IRC_HOST, IRC_PORT, chunking)
-        if self.faults.take_due(TwitchDisconnect):
-            self.irc.disconnect_all()
-        if self.faults.take_due(TwitchHalfOpen):
-            self.irc.half_open_all()
-        for reconnect in self.faults.take_due(TwitchReconnect):
-            self.irc.send_reconnect(reconnect.grace_s)
-        for crash in self.faults.take_due(Crash):
-            if self.bot_runs:
-                self.crash_bot()
-                await asyncio.sleep(crash.down_s)
-                self.start_bot()
-        if self.faults.take_due(Restart) and self.app is not None:
-            await self.restart_bot()
 
     # ── a whole night ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -538,6 +364,7 @@ class World:
         if not self.bot_runs:
             self.start_bot()
         await self.converge()
+        await self.returned()
         self.judge()
         await self.stop_bot()
         return self.report()
@@ -550,23 +377,18 @@ class World:
             violations=tuple(self.violations),
             transcript=self.transcript,
             trace_hash=self.trace.digest,
-            latencies_ms=tuple(self._latencies_ms),
-            unanswered=len(self._asked_at_s),
+            latencies_ms=tuple(self.chat.latencies_ms),
+            unanswered=self.chat.unanswered,
             recovered_after_s=self._recovered_after_s,
             virtual_s=self.loop.time(),
             counts={
                 "http_requests": self.meter.requests_total,
                 "saves": self.supabase.saves_total,
                 "confirmed_counter_changes": self.account.confirmed,
-                "incarnations": self.incarnation,
+                "incarnations": self.bot.incarnation,
                 **{f"irc_{name}": count for name, count in sorted(self.irc.stats.items())},
             },
         )
-
-
-def spoken(text: str) -> str:
-    """A reply as a viewer reads it: without the invisible mark that tells equal messages apart for Twitch."""
-    return text.rstrip(" \u034f")
 
 
 async def _play_script(script: Callable[[World], Awaitable[None]], world: World) -> None:

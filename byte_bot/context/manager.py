@@ -221,11 +221,6 @@ class ContextManager:
             context.used_at_s = self._loop.time()
         return context
 
-    def config_of(self, login: str) -> ChannelConfig:
-        """The configuration of the channel with this login, as RAM has it."""
-        spec = self.spec(ChannelConfig)
-        return self.layer.row(RowKey(CONFIG_TABLE, login)).typed(spec, ChannelConfig)
-
     def preload(self, channel_ids: Iterable[str]) -> None:
         """Have these channels loaded before they are needed."""
         for channel_id in channel_ids:
@@ -297,6 +292,8 @@ class ContextManager:
         return (
             not context.lock.locked()
             and context.loaded.is_set()
+            # A load on its way is older than the snapshot that the row would come back from.
+            and not self.layer.is_loading(context.channel_id)
             and not any(row.dirty or row.changed() for row in rows)
             and self.layer.journal.committed(context.gate)
         )

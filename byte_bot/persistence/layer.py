@@ -171,6 +171,10 @@ class PersistenceLayer:
             self._to_load[channel_id] = None
             self._load_wanted.set()
 
+    def is_loading(self, channel_id: str) -> bool:
+        """True if the channel's rows are being read, or wait to be."""
+        return channel_id in self._to_load
+
     def deliver(self, key: RowKey, base: Base, serial: int, *, authoritative: bool = False) -> None:
         """Put a base into RAM, after the channel's open transaction if there is one."""
         epoch = self.epoch

@@ -246,11 +246,12 @@ def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp =
     position = len(operations) - 1
     while position >= free:
         older = operations[position]
-        if older.field == merged.field and (merged.key is None or older.key == merged.key):
-            combined = _absorb(older, merged)
-            if combined is not None:
-                merged = combined
-                del operations[position]
+        if older.field == merged.field and (merged.key is None or older.key in (None, merged.key)):
+            combined = None if older.key is None and merged.key is not None else _absorb(older, merged)
+            if combined is None:
+                break  # it stays, so nothing from before it may move behind it
+            merged = combined
+            del operations[position]
         position -= 1
     operations.append(merged)
 

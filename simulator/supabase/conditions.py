@@ -8,17 +8,18 @@ the two databases share. Texts compare by their code points (the collation "C");
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from simulator.supabase import errors, pgtypes
 from simulator.supabase.pgtypes import PgType, Stored
-from simulator.supabase.query import Field, Filter, Logic, OrderTerm
+from simulator.supabase.query import Filter, Logic, OrderTerm
+from simulator.supabase.scanner import Field
 from simulator.supabase.schema import Table
 
-_SIGNS = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_SIGNS: Mapping[str, str] = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 # Pattern operators: function, whether case is ignored, PostgreSQL's sign for messages.
-_PATTERNS = {
+_PATTERNS: Mapping[str, tuple[str, int, str]] = {
     "like": ("pg_like", 0, "~~"),
     "ilike": ("pg_like", 1, "~~*"),
     "match": ("pg_match", 0, "~"),

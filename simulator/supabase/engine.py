@@ -24,7 +24,8 @@ from typing import Any, Literal
 
 from simulator.supabase import conditions, errors, pgtypes, sqlite_functions
 from simulator.supabase.conditions import Sql
-from simulator.supabase.query import Prefer, Query, SelectItem
+from simulator.supabase.prefer import Prefer
+from simulator.supabase.query import Query, SelectItem
 from simulator.supabase.schema import Schema, Table, quoted
 
 Role = Literal["service_role", "anon", "postgres"]

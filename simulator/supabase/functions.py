@@ -61,6 +61,14 @@ class _Refused(Exception):
 
 
 @dataclass(frozen=True)
+class _Sender:
+    """Who saves: under which epoch, and whether it may not put a row back (it may where a test says so)."""
+
+    epoch: int
+    row_guard: bool = True
+
+
+@dataclass(frozen=True)
 class _Item:
     """One element of the arguments, with the names by which the answer would speak of it."""
 
@@ -97,7 +105,14 @@ def take_epoch(connection: sqlite3.Connection, arguments: Mapping[str, object], 
     return epoch
 
 
-def save(connection: sqlite3.Connection, arguments: Mapping[str, object], now_iso: str) -> Json:
+def save(
+    connection: sqlite3.Connection,
+    arguments: Mapping[str, object],
+    now_iso: str,
+    *,
+    epoch_fence: bool = True,
+    row_guard: bool = True,
+) -> Json:
     """Saves rows, patches, history and events, and names each item that was not saved.
 
     Args:
@@ -105,6 +120,7 @@ def save(connection: sqlite3.Connection, arguments: Mapping[str, object], now_is
         arguments: ``p_epoch`` and the lists ``p_rows``, ``p_patches``, ``p_history``, ``p_events`` (absent or null:
             empty), decoded from JSON; their items are described at ``byte_bot_save`` in the bot's schema.
         now_iso: the fake's time, ISO 8601 in UTC.
+        epoch_fence, row_guard: False leaves this check of the real function out, to show what it is for.
 
     Returns:
         ``{"status": "ok", "epoch", "saved", "refused": [...]}``, or ``{"status": "fenced" | "unknown_epoch",
@@ -118,7 +134,7 @@ def save(connection: sqlite3.Connection, arguments: Mapping[str, object], now_is
         raise FunctionError("22004", "p_epoch must not be null")
     epoch = int(epoch)
     current = _current_epoch(connection)
-    if current != epoch:
+    if current < epoch or (current > epoch and epoch_fence):
         return {"status": "fenced" if current > epoch else "unknown_epoch", "epoch": current}
 
     saved = 0
@@ -126,7 +142,7 @@ def save(connection: sqlite3.Connection, arguments: Mapping[str, object], now_is
     for item in _in_order_of_keys(arguments):
         connection.execute("savepoint byte_bot_item")
         try:
-            _SAVERS[item.part](connection, epoch, item, now_iso)
+            _SAVERS[item.part](connection, _Sender(epoch, row_guard), item, now_iso)
         except (_Refused, PgError, sqlite3.IntegrityError) as error:
             connection.execute("rollback to byte_bot_item")
             refused.append(_refusal(item, error))
@@ -226,7 +242,7 @@ def _constraint_words(table: str, words: str) -> Json:
 # Saving one item ----------------------------------------------------------------------------------------------------
 
 
-def _save_row(connection: sqlite3.Connection, epoch: int, item: _Item, now_iso: str) -> None:
+def _save_row(connection: sqlite3.Connection, sender: _Sender, item: _Item, now_iso: str) -> None:
     if item.table not in _STATE_KEYS:
         raise PgError("42P01", f'"{item.table}" is not a table that byte_bot_save writes')
     keys = {name: _field(item.value, name, "string") for name in _STATE_KEYS[item.table]}
@@ -237,14 +253,14 @@ def _save_row(connection: sqlite3.Connection, epoch: int, item: _Item, now_iso: 
         "revision": pgtypes.from_json(BIGINT, _field(item.value, "revision", "number")),
     }
     stored = _stored(connection, item.table, keys)
-    stamped = {**values, "epoch": epoch, "updated_at": now_iso}
-    if _is_there(stored, epoch, item.value, values["revision"]):
+    stamped = {**values, "epoch": sender.epoch, "updated_at": now_iso}
+    if _is_there(stored, sender, item.value, values["revision"]):
         _update(connection, item.table, keys, stamped)
     else:
         _insert(connection, item.table, {**keys, **stamped})
 
 
-def _save_patch(connection: sqlite3.Connection, epoch: int, item: _Item, now_iso: str) -> None:
+def _save_patch(connection: sqlite3.Connection, sender: _Sender, item: _Item, now_iso: str) -> None:
     keys = {"login": _field(item.value, "login", "string")}
     columns = _field(item.value, "columns", "object")
     revision = pgtypes.from_json(BIGINT, _field(item.value, "revision", "number"))
@@ -257,14 +273,14 @@ def _save_patch(connection: sqlite3.Connection, epoch: int, item: _Item, now_iso
             _field(columns, name, "boolean" if _PATCH_COLUMNS[name] is BOOLEAN else "string")
         values[name] = pgtypes.from_json(_PATCH_COLUMNS[name], columns[name])
     stored = _stored(connection, "channels_config", keys)
-    stamped = {**values, "epoch": epoch, "revision": revision, "updated_at": now_iso}
-    if _is_there(stored, epoch, item.value, revision):
+    stamped = {**values, "epoch": sender.epoch, "revision": revision, "updated_at": now_iso}
+    if _is_there(stored, sender, item.value, revision):
         _update(connection, "channels_config", keys, stamped)
     else:
         _insert(connection, "channels_config", {**keys, **stamped})
 
 
-def _append(connection: sqlite3.Connection, _epoch: int, item: _Item, _now_iso: str) -> None:
+def _append(connection: sqlite3.Connection, _sender: _Sender, item: _Item, _now_iso: str) -> None:
     values: Json = {
         "id": _field(item.value, "id", "string"),
         "at": pgtypes.from_json(TIMESTAMPTZ, _field(item.value, "at", "string")),
@@ -278,7 +294,7 @@ def _append(connection: sqlite3.Connection, _epoch: int, item: _Item, _now_iso: 
     _insert(connection, item.table, values, " on conflict (id) do nothing")
 
 
-def _is_there(stored: Json | None, epoch: int, value: object, revision: object) -> bool:
+def _is_there(stored: Json | None, sender: _Sender, value: object, revision: object) -> bool:
     """Whether the row exists and the sender may overwrite it; raises `_Refused` when it may not write at all."""
     assert isinstance(value, Mapping)
     edit_no = pgtypes.from_json(BIGINT, value.get("edit_no"))
@@ -286,16 +302,16 @@ def _is_there(stored: Json | None, epoch: int, value: object, revision: object) 
         if edit_no is not None:
             raise _Refused("edited", None)  # a human deleted what the sender knew
         return False
-    if edit_no is None and stored["epoch"] == epoch:
+    if edit_no is None and stored["epoch"] == sender.epoch:
         edit_no = 0  # perhaps the sender's own insert, whose answer was lost
     if edit_no is None or edit_no != stored["edit_no"]:
         raise _Refused("edited", stored)
-    if (stored["epoch"], stored["revision"]) > (epoch, revision):
+    if sender.row_guard and (stored["epoch"], stored["revision"]) > (sender.epoch, revision):
         raise _Refused("stale", stored)
     return True
 
 
-_SAVERS: Final[Mapping[str, Callable[[sqlite3.Connection, int, _Item, str], None]]] = {
+_SAVERS: Final[Mapping[str, Callable[[sqlite3.Connection, _Sender, _Item, str], None]]] = {
     "p_rows": _save_row,
     "p_patches": _save_patch,
     "p_history": _append,
@@ -336,7 +352,10 @@ def _update(connection: sqlite3.Connection, table: str, keys: Json, values: Json
     connection.execute(f'update "{table}" set {changes} where {where}', (*values.values(), *keys.values()))
 
 
-FUNCTIONS: Final[Mapping[str, Callable[[sqlite3.Connection, Mapping[str, object], str], object]]] = {
+#: A stand-in: called with the connection, the arguments and the time; returns what becomes the answer's JSON.
+StandIn = Callable[[sqlite3.Connection, Mapping[str, object], str], Any]
+
+FUNCTIONS: Final[Mapping[str, StandIn]] = {
     "byte_bot_take_epoch": take_epoch,
     "byte_bot_save": save,
 }

@@ -1,4 +1,4 @@
-"""PostgREST's request language: the query string and the Prefer header as values. Pure: no tables, no SQL.
+"""PostgREST's request language: the query string as values. Pure: no tables, no SQL.
 
 How it works. A small scanner walks over one parameter at a time, after the grammar of PostgREST's
 ``ApiRequest/QueryParams.hs`` (2026-08), whose error messages name the parameter's text and the column:
@@ -15,12 +15,13 @@ column exists is the engine's question.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl
 
 from simulator.supabase import errors
+from simulator.supabase.scanner import FIELD_EXPECTED, NAME, Field, Scanner
 
 Operator = Literal[
     "eq",
@@ -64,20 +65,6 @@ _LOOKS_LIKE_A_FILTER = re.compile(
 )
 _IS_VALUES = ("not_null", "null", "true", "false", "unknown")
 _OPERATOR_EXPECTED = 'expecting "not" or operator (eq, gt, ...)'
-_FIELD_EXPECTED = "expecting field name (* or [a..z0..9_$])"
-
-_NAME = re.compile(r"[A-Za-z0-9_$ ]+(?:-(?!>)[A-Za-z0-9_$ ]+)*")
-_JSON_KEY = re.compile(r"[^(\-:.,>)]+(?:-(?!>)[^(\-:.,>)]+)*")
-_INDEX = re.compile(r"-?[0-9]+(?=->|::|\.|,|$)")
-
-
-@dataclass(frozen=True)
-class Field:
-    """A column, or a place inside a JSON column; ``as_text``: the last arrow was ``->>``."""
-
-    column: str
-    path: tuple[str | int, ...] = ()
-    as_text: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,20 +128,6 @@ class Query:
     arguments: tuple[tuple[str, str], ...] = ()  # of a function called with GET
 
 
-@dataclass(frozen=True)
-class Prefer:
-    """The Prefer header, what is understood of it."""
-
-    representation: Literal["", "representation", "minimal", "headers-only"] = ""
-    count: Literal["", "exact", "planned", "estimated"] = ""
-    resolution: Literal["", "merge-duplicates", "ignore-duplicates"] = ""
-    missing_default: bool = False
-    strict: bool = False
-    max_affected: int | None = None
-    applied: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-
-
 def parse_query(query_string: str, *, is_function: bool = False) -> Query:
     """Parse the query string of a request; raises ApiError PGRST100 with PostgREST's words.
 
@@ -194,144 +167,11 @@ def parse_query(query_string: str, *, is_function: bool = False) -> Query:
     )
 
 
-def parse_prefer(headers: Iterable[str]) -> Prefer:
-    """Parse the values of the Prefer header(s); unknown preferences are kept for handling=strict."""
-    tokens = [token.strip() for header in headers for token in header.split(",") if token.strip()]
-    chosen: dict[str, str] = {}
-    unknown: list[str] = []
-    for token in tokens:
-        name, _, value = token.partition("=")
-        if name in _PREFERENCES and (_PREFERENCES[name] is None or value in (_PREFERENCES[name] or ())):
-            chosen.setdefault(name, value)
-        else:
-            unknown.append(token)
-    limit = chosen.get("max-affected", "")
-    return Prefer(
-        representation=chosen.get("return", ""),  # type: ignore[arg-type]  # checked against _PREFERENCES
-        count=chosen.get("count", ""),  # type: ignore[arg-type]  # likewise
-        resolution=chosen.get("resolution", ""),  # type: ignore[arg-type]  # likewise
-        missing_default=chosen.get("missing") == "default",
-        strict=chosen.get("handling") == "strict",
-        max_affected=int(limit) if limit.isdigit() else None,
-        applied=tuple(f"{name}={value}" for name, value in chosen.items()),
-        unknown=tuple(unknown),
-    )
-
-
-_PREFERENCES: dict[str, tuple[str, ...] | None] = {
-    "return": ("representation", "minimal", "headers-only"),
-    "count": ("exact", "planned", "estimated"),
-    "resolution": ("merge-duplicates", "ignore-duplicates"),
-    "missing": ("default", "null"),
-    "handling": ("strict", "lenient"),
-    # Supabase ends every transaction with a commit and does not let a request override that: accepted, no effect.
-    "tx": ("commit", "rollback"),
-    "max-affected": None,
-    "timezone": None,
-}
-
-
-# --- the scanner ------------------------------------------------------------------------------------------------
-
-
-class _Scanner:
-    """One parameter's text and a place in it."""
-
-    def __init__(self, what: str, text: str) -> None:
-        self.what = what
-        self.text = text
-        self.at = 0
-
-    def take(self, literal: str) -> bool:
-        if self.text.startswith(literal, self.at):
-            self.at += len(literal)
-            return True
-        return False
-
-    def match(self, pattern: re.Pattern[str]) -> str | None:
-        found = pattern.match(self.text, self.at)
-        if found is None:
-            return None
-        self.at = found.end()
-        return found.group()
-
-    def spaces(self) -> None:
-        while self.take(" ") or self.take("\t"):
-            pass
-
-    def peek(self, length: int = 1) -> str:
-        return self.text[self.at : self.at + length]
-
-    @property
-    def ended(self) -> bool:
-        return self.at >= len(self.text)
-
-    def error(self, expected: str, at: int | None = None) -> errors.ApiError:
-        place = self.at if at is None else at
-        seen = f'"{self.text[place]}"' if place < len(self.text) else "end of input"
-        return errors.parse_error(self.what, self.text, place + 1, f"unexpected {seen} {expected}")
-
-    def quoted(self) -> str | None:
-        """A double-quoted value with backslash escapes, or None with nothing read."""
-        start = self.at
-        if not self.take('"'):
-            return None
-        characters: list[str] = []
-        while not self.ended:
-            character = self.text[self.at]
-            self.at += 1
-            if character == '"':
-                return "".join(characters)
-            if character == "\\" and not self.ended:
-                character = self.text[self.at]
-                self.at += 1
-            characters.append(character)
-        self.at = start
-        return None
-
-    def name(self) -> str:
-        name = self.quoted()
-        if name is None:
-            name = self.match(_NAME)
-        if name is None:
-            raise self.error(_FIELD_EXPECTED)
-        return name.strip() if self.text[self.at - 1] != '"' else name
-
-    def field(self) -> Field:
-        column = self.name()
-        path: list[str | int] = []
-        as_text = False
-        while self.peek(2) == "->":
-            as_text = self.take("->>")
-            if not as_text:
-                self.take("->")
-            index = self.match(_INDEX)
-            if index is not None:
-                path.append(int(index))
-                continue
-            key = self.quoted() or self.match(_JSON_KEY)
-            if key is None:
-                raise self.error("expecting any non reserved character different from: .,>()")
-            path.append(key)
-        return Field(column, tuple(path), as_text)
-
-    def list_element(self) -> str:
-        """An element of a list in parentheses: quoted as a whole, or everything up to a comma or parenthesis."""
-        start = self.at
-        value = self.quoted()
-        if value is not None and (self.ended or self.peek() in ",)"):
-            return value
-        self.at = start
-        while not self.ended and self.peek() not in ",)":
-            self.at += 1
-        return self.text[start : self.at]
-
-
 # --- parameters -------------------------------------------------------------------------------------------------
 
 
 def _select(text: str) -> tuple[SelectItem, ...]:
-    scanner = _Scanner("select parameter", text)
+    scanner = Scanner("select parameter", text)
     items: list[SelectItem] = []
     if not text:
         return ()
@@ -347,7 +187,7 @@ def _select(text: str) -> tuple[SelectItem, ...]:
             )
 
 
-def _select_item(scanner: _Scanner) -> SelectItem:
+def _select_item(scanner: Scanner) -> SelectItem:
     if scanner.take("*"):
         return SelectItem(Field("*"))
     if scanner.take("..."):
@@ -361,7 +201,7 @@ def _select_item(scanner: _Scanner) -> SelectItem:
         return _embedded(scanner, field.column, alias)
     cast = ""
     if scanner.take("::"):
-        cast = scanner.match(_NAME) or ""
+        cast = scanner.match(NAME) or ""
         if not cast:
             raise scanner.error("expecting letter or digit")
     if scanner.peek() == ".":
@@ -369,7 +209,7 @@ def _select_item(scanner: _Scanner) -> SelectItem:
     return SelectItem(field, alias, cast.strip())
 
 
-def _embedded(scanner: _Scanner, name: str, alias: str) -> SelectItem:
+def _embedded(scanner: Scanner, name: str, alias: str) -> SelectItem:
     # What is inside the parentheses does not matter: without a foreign key PostgREST refuses the relation itself.
     depth = 0
     while not scanner.ended:
@@ -381,7 +221,7 @@ def _embedded(scanner: _Scanner, name: str, alias: str) -> SelectItem:
 
 
 def _order(text: str) -> Iterator[OrderTerm]:
-    scanner = _Scanner("order", text)
+    scanner = Scanner("order", text)
     while True:
         scanner.spaces()
         field = scanner.field()
@@ -408,7 +248,7 @@ def _order(text: str) -> Iterator[OrderTerm]:
 
 
 def _names(what: str, text: str) -> tuple[str, ...]:
-    scanner = _Scanner(what, text)
+    scanner = Scanner(what, text)
     names = [scanner.name()]
     scanner.spaces()
     while scanner.take(","):
@@ -426,13 +266,13 @@ def _number(text: str | None) -> int | None:
 
 
 def _filter_parameter(name: str, value: str) -> Filter:
-    path = _Scanner("tree path", name)
+    path = Scanner("tree path", name)
     field = path.field()
     if path.peek() == ".":
         raise errors.not_modelled(f"filters on embedded resources ({name})")
     if not path.ended:
         raise path.error('expecting "." or end of input')
-    scanner = _Scanner("filter", value)
+    scanner = Scanner("filter", value)
     found = _operation(scanner, field, in_tree=False)
     if not scanner.ended:
         raise scanner.error("expecting end of input")
@@ -440,7 +280,7 @@ def _filter_parameter(name: str, value: str) -> Filter:
 
 
 def _logic_parameter(name: str, value: str) -> Logic:
-    scanner = _Scanner("logic tree", value)
+    scanner = Scanner("logic tree", value)
     operator: Literal["and", "or"] = "and" if name.endswith("and") else "or"
     logic = _logic_body(scanner, operator, name.startswith("not."))
     if not scanner.ended:
@@ -448,7 +288,7 @@ def _logic_parameter(name: str, value: str) -> Logic:
     return logic
 
 
-def _logic_body(scanner: _Scanner, operator: Literal["and", "or"], negated: bool) -> Logic:
+def _logic_body(scanner: Scanner, operator: Literal["and", "or"], negated: bool) -> Logic:
     scanner.spaces()
     if not scanner.take("("):
         raise scanner.error('expecting "("')
@@ -464,7 +304,7 @@ def _logic_body(scanner: _Scanner, operator: Literal["and", "or"], negated: bool
             raise scanner.error('expecting "," or ")"')
 
 
-def _logic_member(scanner: _Scanner) -> Filter | Logic:
+def _logic_member(scanner: Scanner) -> Filter | Logic:
     start = scanner.at
     negated = scanner.take("not.")
     for operator in ("and", "or"):
@@ -473,14 +313,14 @@ def _logic_member(scanner: _Scanner) -> Filter | Logic:
             return _logic_body(scanner, "and" if operator == "and" else "or", negated)
     scanner.at = start
     if scanner.peek() in ("", ")"):
-        raise scanner.error(f"{_FIELD_EXPECTED}, negation operator (not) or logic operator (and, or)")
+        raise scanner.error(f"{FIELD_EXPECTED}, negation operator (not) or logic operator (and, or)")
     field = scanner.field()
     if not scanner.take("."):
         raise scanner.error("expecting delimiter (.)")
     return _operation(scanner, field, in_tree=True)
 
 
-def _operation(scanner: _Scanner, field: Field, *, in_tree: bool) -> Filter:
+def _operation(scanner: Scanner, field: Field, *, in_tree: bool) -> Filter:
     negated = scanner.take("not.")
     start = scanner.at
     if scanner.take("in."):
@@ -509,7 +349,7 @@ def _operation(scanner: _Scanner, field: Field, *, in_tree: bool) -> Filter:
     raise scanner.error(_OPERATOR_EXPECTED, start)
 
 
-def _operand(scanner: _Scanner, in_tree: bool) -> str:
+def _operand(scanner: Scanner, in_tree: bool) -> str:
     if not in_tree:
         value = scanner.text[scanner.at :]
         scanner.at = len(scanner.text)
@@ -523,7 +363,7 @@ def _operand(scanner: _Scanner, in_tree: bool) -> str:
     return scanner.list_element()
 
 
-def _list(scanner: _Scanner) -> tuple[str, ...]:
+def _list(scanner: Scanner) -> tuple[str, ...]:
     scanner.spaces()
     if not scanner.take("("):
         raise scanner.error('expecting "("')
@@ -539,7 +379,7 @@ def _list(scanner: _Scanner) -> tuple[str, ...]:
 
 def _array(text: str) -> tuple[str, ...]:
     """The elements of a PostgreSQL array literal of one dimension."""
-    scanner = _Scanner("filter", text)
+    scanner = Scanner("filter", text)
     if not scanner.take("{") or not text.endswith("}"):
         raise errors.PgError(
             "22P02",

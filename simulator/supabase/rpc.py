@@ -14,7 +14,7 @@ from typing import Any
 
 from simulator.supabase import errors, pgtypes
 from simulator.supabase.engine import Engine, Role
-from simulator.supabase.functions import FUNCTIONS, FunctionError
+from simulator.supabase.functions import FUNCTIONS, FunctionError, StandIn
 from simulator.supabase.schema import Function
 
 # The first statement of each function's body that writes or locks: a read-only database refuses it in these words.
@@ -24,11 +24,18 @@ FIRST_WRITE: Mapping[str, str] = {"byte_bot_take_epoch": "INSERT", "byte_bot_sav
 Needs = Iterator[tuple[str, tuple[str, ...]]]
 
 
-def call(engine: Engine, role: Role, name: str, arguments: Mapping[str, Any], now_iso: str) -> Any:
-    """Call a function and return its result as JSON; raises ApiError or PgError."""
+def call(
+    engine: Engine,
+    role: Role,
+    name: str,
+    arguments: Mapping[str, Any],
+    now_iso: str,
+    bodies: Mapping[str, StandIn] = FUNCTIONS,
+) -> Any:
+    """Call a function, whose body is looked up in `bodies`, and return its result as JSON; raises ApiError or PgError."""
     declared = engine.schema.functions.get(name)
     known = {function.name: tuple(one.name for one in function.parameters) for function in _visible(engine)}
-    if declared is None or name not in known or name not in FUNCTIONS or not _accepts(declared, arguments):
+    if declared is None or name not in known or name not in bodies or not _accepts(declared, arguments):
         raise errors.no_function(name, arguments, known)
     if not engine.schema.grants.allows("function", name, role, "execute"):
         raise errors.permission_denied("function", name)
@@ -42,7 +49,7 @@ def call(engine: Engine, role: Role, name: str, arguments: Mapping[str, Any], no
         engine.require(role, table, *privileges)
     try:
         with engine.transaction():
-            return FUNCTIONS[name](engine.connection, values, now_iso)
+            return bodies[name](engine.connection, values, now_iso)
     except FunctionError as error:
         raise errors.PgError(error.sqlstate, error.message) from error
 

@@ -27,6 +27,7 @@ import sqlglot
 from sqlglot import Token, TokenType, exp
 
 from simulator.supabase import pgtypes
+from simulator.supabase.grants import Grants
 from simulator.supabase.pgtypes import PgType
 
 DIALECT = "postgres"
@@ -36,9 +37,6 @@ IGNORED = (
     "comment on", "create index", "create extension", "create schema", "do", "notify", "select", "set", "begin",
     "commit", "drop trigger", "drop policy", "drop function", "drop index", "alter function", "alter default",
 )  # fmt: skip
-
-# What the roles of the API may be granted on a table; "all" stands for these.
-TABLE_PRIVILEGES = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
 
 
 class SchemaError(Exception):
@@ -111,19 +109,6 @@ class Seed:
     table: str
     sql: str
     counted: bool
-
-
-@dataclass
-class Grants:
-    """Who may do what: privileges by object and role; the role ``public`` stands for everybody."""
-
-    tables: dict[str, dict[str, dict[str, None]]] = field(default_factory=dict)
-    functions: dict[str, dict[str, dict[str, None]]] = field(default_factory=dict)
-
-    def allows(self, kind: str, name: str, role: str, privilege: str) -> bool:
-        """Whether the role, or everybody, holds the privilege on the table or function."""
-        held = (self.tables if kind == "table" else self.functions).get(name, {})
-        return any(privilege in held.get(who, {}) for who in (role, "public"))
 
 
 @dataclass
@@ -203,7 +188,8 @@ def _add(schema: Schema, statement: _Statement) -> None:
     elif words.startswith("create trigger"):
         _add_trigger(schema, words)
     elif words.startswith(("grant ", "revoke ")):
-        _add_grant(schema, words)
+        if not schema.grants.change(words, tuple(schema.tables), tuple(schema.functions)):
+            raise SchemaError("this GRANT or REVOKE cannot be read, or names a table that is not there")
     elif not words.startswith(IGNORED):
         raise SchemaError("the simulator does not know this kind of statement")
 
@@ -405,57 +391,3 @@ def _add_trigger(schema: Schema, words: str) -> None:
             "only a BEFORE INSERT OR UPDATE row trigger that counts edits in edit_no is modelled"
         )
     schema.tables[match[1]].counts_edits = True
-
-
-def _add_grant(schema: Schema, words: str) -> None:
-    match = re.match(
-        r"(grant|revoke) (.*?) on (.*) (?:to|from) (.*?)(?: with grant option| cascade)?$", words
-    )
-    if match is None:
-        raise SchemaError("this GRANT or REVOKE cannot be read")
-    verb, privileges, objects, roles = match.groups()
-    privileges = privileges.removesuffix(" privileges")
-    for held, names in _objects(schema, objects):
-        every = TABLE_PRIVILEGES if held is schema.grants.tables else ("execute",)
-        wanted = every if privileges == "all" else tuple(part.strip() for part in privileges.split(","))
-        for name in names:
-            for role in (part.strip() for part in roles.split(",")):
-                holding = held.setdefault(name, {}).setdefault(role, {})
-                for privilege in wanted:
-                    if verb == "grant":
-                        holding[privilege] = None
-                    else:
-                        holding.pop(privilege, None)
-
-
-def _objects(schema: Schema, words: str) -> Iterator[tuple[dict[str, dict[str, dict[str, None]]], list[str]]]:
-    if words.startswith(("schema ", "sequence ", "all sequences ")):
-        return
-    if match := re.match(r"all (tables|functions|routines) in schema (\w+)$", words):
-        if match[2] == "public":
-            tables = match[1] == "tables"
-            yield (
-                (schema.grants.tables, list(schema.tables))
-                if tables
-                else (
-                    schema.grants.functions,
-                    list(schema.functions),
-                )
-            )
-        return
-    if words.startswith(("function ", "routine ")):
-        bare = re.sub(r"\([^)]*\)", "", words.partition(" ")[2])
-        yield schema.grants.functions, [name for name in _names(bare) if name in schema.functions]
-        return
-    names = list(_names(words.removeprefix("table ")))
-    for name in names:
-        if name not in schema.tables:
-            raise SchemaError(f"table {name} is not there")
-    yield schema.grants.tables, names
-
-
-def _names(words: str) -> Iterator[str]:
-    for part in words.split(","):
-        schema, _, name = part.replace(" ", "").rpartition(".")
-        if schema in ("", "public"):
-            yield name

@@ -20,7 +20,10 @@ from urllib.parse import parse_qsl, unquote
 from simulator.faults import FaultBoard, HumanEdit, MissingFunction, MissingGrant, ReadOnly
 from simulator.supabase import errors, pgtypes, rpc, wire
 from simulator.supabase.engine import Engine, Restrictions, Role, Row, decode_body
-from simulator.supabase.query import Field, Filter, Prefer, Query, parse_query
+from simulator.supabase.functions import FUNCTIONS, StandIn
+from simulator.supabase.prefer import Prefer
+from simulator.supabase.query import Filter, Query, parse_query
+from simulator.supabase.scanner import Field
 from simulator.supabase.schema import Schema, read_schema
 from simulator.supabase.wire import Request, Response
 
@@ -95,6 +98,7 @@ class FakeSupabase:
         self._time_source = time_source
         self._unix_start = unix_start
         self._dropped_functions: dict[str, None] = {}
+        self._bodies: dict[str, StandIn] = dict(FUNCTIONS)
         self._observers: list[Callable[[RequestRecord], None]] = []
         self.engine = Engine(self.now_iso, self._unix_us, rng)
         if schema_dir is not None:
@@ -241,7 +245,7 @@ class FakeSupabase:
             arguments = dict(parse_query(request.query, is_function=True).arguments)
         else:
             raise errors.rpc_method(request.method)
-        answer = rpc.call(self.engine, role, name, arguments, self.now_iso())
+        answer = rpc.call(self.engine, role, name, arguments, self.now_iso(), self._bodies)
         if name == "byte_bot_save":
             self._log_save(arguments, answer)
         return wire.call_response(answer, prefer)
@@ -289,10 +293,15 @@ class FakeSupabase:
         """A human pastes the schema files into the SQL editor: what is missing is created, functions replaced."""
         self.engine.apply(read_schema(schema_dir))
         self._dropped_functions.clear()
+        self._bodies.update(FUNCTIONS)
 
     def drop_function(self, name: str) -> None:
         """A human drops a function, or never created it."""
         self._dropped_functions[name] = None
+
+    def replace_function(self, name: str, body: StandIn) -> None:
+        """A human replaces a function's body; what the schema declares of it (parameters, grants) stays."""
+        self._bodies[name] = body
 
     def drop_table(self, name: str) -> None:
         """A human drops a table, or never created it; raises ApiError if there is none."""

@@ -16,7 +16,8 @@ from typing import Any
 
 from simulator.supabase import errors
 from simulator.supabase.engine import Result, Row
-from simulator.supabase.query import Prefer, Query, parse_prefer
+from simulator.supabase.prefer import Prefer, parse_prefer
+from simulator.supabase.query import Query
 
 _OBJECT = "application/vnd.pgrst.object+json"
 _ARRAY = "application/vnd.pgrst.array+json"

@@ -28,7 +28,9 @@ def test_a_context_made_before_the_loop_runs_loads_and_saves(network: Network) -
         )
         world.start_bot()
         await world.joined()
-        await world.until(lambda: (world.stored("channel_state", channel_ids[0]) or {}).get("current_game") == "Early Game")
+        await world.until(
+            lambda: (world.stored("channel_state", channel_ids[0]) or {}).get("current_game") == "Early Game"
+        )
         assert world.stored("channel_state", channel_ids[0])["vibe"] == "stored vibe"
         assert "Early Game" in await world.ask("viewer", "!game")
         assert "stored vibe" in await world.ask("viewer", "!vibe")

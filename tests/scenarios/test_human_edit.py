@@ -33,7 +33,9 @@ def test_a_row_deleted_by_a_human_comes_back_with_what_was_done_since_only(netwo
         await world.joined()
         await world.ask("mod", "!count deaths +5")
         await world.until(world.drained)
-        world.supabase.human_delete("component_state", {"channel_id": world.channels["lobby"], "key": "counters"})
+        world.supabase.human_delete(
+            "component_state", {"channel_id": world.channels["lobby"], "key": "counters"}
+        )
         await world.ask("mod", "!count deaths +1")
         await world.until(world.drained)
         assert world.counter("lobby", "deaths") == 1
@@ -53,7 +55,9 @@ def test_a_typo_in_the_table_editor_is_not_overwritten(network: Network) -> None
         world.supabase.human_update("component_state", row, {"data": {"values": {"deaths": "many"}}})
         await world.ask("mod", "!count deaths +1")
         await world.until(lambda: world.loop.time() > 30, 40)
-        assert world.stored("component_state", world.channels["lobby"], "counters") == {"values": {"deaths": "many"}}
+        assert world.stored("component_state", world.channels["lobby"], "counters") == {
+            "values": {"deaths": "many"}
+        }
         world.supabase.human_update("component_state", row, {"data": {"values": {"deaths": 10}}})
         await world.until(lambda: world.counter("lobby", "deaths") == 11, 90)
         await world.until(world.drained)

@@ -23,7 +23,9 @@ def test_a_late_load_never_overwrites_newer_ram(network: Network) -> None:
         await world.ask("mod", "!game Hades")
         assert "Hades" in await world.ask("viewer", "!game")
         await world.until(world.drained, 60)
-        assert "Hades" in await world.ask("viewer", "!game"), "the late load must not win over the newer change"
+        assert "Hades" in await world.ask("viewer", "!game"), (
+            "the late load must not win over the newer change"
+        )
         assert "calm" in await world.ask("viewer", "!vibe"), "what was not changed comes from the load"
         await world.until(world.drained, 60)
         await world.stop_bot()

@@ -16,7 +16,9 @@ FAULTS = (
 )
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind}-{getattr(fault, 'name', '') or fault.table}")
+@pytest.mark.parametrize(
+    "fault", FAULTS, ids=lambda fault: f"{fault.kind}-{getattr(fault, 'name', '') or fault.table}"
+)
 def test_the_bot_pauses_its_writes_says_what_to_do_and_loses_nothing(network: Network, fault: Fault) -> None:
     """Whatever is missing: chat goes on, the log names the way out, and after it was applied everything is saved."""
 

@@ -63,5 +63,7 @@ def test_a_channel_disabled_by_a_human_is_left_and_a_fixed_one_is_not(network: N
         await world.until(lambda: "arcade" not in world.irc.joined(world.bot_login), 90)
         assert sorted(world.irc.joined(world.bot_login)) == ["cinema", "lobby"]
 
-    scenario = Scenario("disabled", "a channel is switched off", channels=("lobby", "arcade", "cinema"), fixed=("lobby",))
+    scenario = Scenario(
+        "disabled", "a channel is switched off", channels=("lobby", "arcade", "cinema"), fixed=("lobby",)
+    )
     play(story, scenario, network=network)

@@ -62,6 +62,7 @@ def test_a_crash_after_the_save_restores_every_context(network: Network) -> None
 
 def test_a_crash_before_the_save_restores_every_context_from_the_journal(network: Network) -> None:
     """kill -9 during an outage: the journal has what the database has not, and the new process saves it."""
+
     async def story(world: World) -> None:
         world.start_bot()
         await world.joined()

@@ -37,7 +37,9 @@ def test_a_storm_of_commands_over_a_slow_database_converges() -> None:
         "slow_storm",
         "a command storm over a slow database",
         duration_s=30,
-        crowds=(CommandStorm("lobby", rate_per_s=3, commands=("!count deaths +1", "!count wins +2", "!ping")),),
+        crowds=(
+            CommandStorm("lobby", rate_per_s=3, commands=("!count deaths +1", "!count wins +2", "!ping")),
+        ),
         faults=(Latency(ms=2000, jitter_ms=500),),
     )
     report = simulate(scenario, seed=3)

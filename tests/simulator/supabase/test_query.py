@@ -10,16 +10,9 @@ from hypothesis import strategies as st
 from postgrest.utils import sanitize_param
 
 from simulator.supabase.errors import ApiError, PgError
-from simulator.supabase.query import (
-    Field,
-    Filter,
-    Logic,
-    OrderTerm,
-    Prefer,
-    SelectItem,
-    parse_prefer,
-    parse_query,
-)
+from simulator.supabase.prefer import Prefer, parse_prefer
+from simulator.supabase.query import Filter, Logic, OrderTerm, SelectItem, parse_query
+from simulator.supabase.scanner import Field
 
 
 def only_filter(name: str, value: str) -> Filter | Logic:

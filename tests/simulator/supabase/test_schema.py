@@ -116,7 +116,7 @@ def test_what_the_fake_cannot_honour_is_refused_by_name(sql: str) -> None:
 
 def test_an_empty_directory_is_an_error(tmp_path: Path) -> None:
     """No schema at all is never taken for an empty one."""
-    with pytest.raises(SchemaError, match="no \\*.sql file"):
+    with pytest.raises(SchemaError, match=r"no \*\.sql file"):
         read_schema(tmp_path)
 
 

@@ -182,7 +182,7 @@ async def test_commit_then_drop_is_a_server_that_disconnects() -> None:
 async def test_a_cut_body_is_incomplete() -> None:
     """Half of what Content-Length promised."""
     async with world(CutBody()) as (_, _, client):
-        with pytest.raises(httpx.RemoteProtocolError, match="incomplete message body|complete message body"):
+        with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
             await client.get("/bot_writer")
 
 
@@ -238,7 +238,7 @@ async def test_a_client_that_gives_up_does_not_stop_the_database() -> None:
 async def test_closing_the_server_ends_what_hangs() -> None:
     """No task is left behind."""
     fake = project(clock=loop_time, faults=(Hang(),))
-    async with httpx.AsyncClient(timeout=None, trust_env=False) as client:  # noqa: S113  # the server must end it
+    async with httpx.AsyncClient(timeout=None, trust_env=False) as client:  # the server must end it
         async with SupabaseServer(fake) as server:
             hanging = asyncio.create_task(client.get(f"{server.url}/rest/v1/bot_events"))
             await asyncio.sleep(1)

@@ -9,7 +9,8 @@ import pytest
 from simulator.supabase import wire
 from simulator.supabase.engine import Result
 from simulator.supabase.errors import ApiError
-from simulator.supabase.query import Prefer, Query
+from simulator.supabase.prefer import Prefer
+from simulator.supabase.query import Query
 from simulator.supabase.wire import Request, Shape
 
 

@@ -1,0 +1,111 @@
+"""Chat as the world sees it: people say things, the bot answers, and how long that takes is measured.
+
+Latency is counted from the moment Twitch has a command to the moment Twitch has the reply to that very message, in virtual
+milliseconds. What the bot says without replying to a message (custom commands) has no such measure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from simulator.account import Account
+from simulator.errors import SimulatorError
+from simulator.report import Line
+from simulator.trace import Trace
+from simulator.twitch.events import SentMessage
+from simulator.twitch.state import TwitchState
+
+#: How closely stories wait for something, virtual seconds.
+POLL_S = 0.01
+
+
+class StoryError(SimulatorError):
+    """What a story waited for did not happen."""
+
+
+class Conversation:
+    """Everything said in a world; see the module's docstring.
+
+    Args:
+        twitch: where it is said.
+        trace: records every message.
+        account: keeps what viewers were told.
+        bot_login: who the bot is.
+        default_channel: where people speak who name no channel.
+    """
+
+    def __init__(
+        self, twitch: TwitchState, trace: Trace, account: Account, *, bot_login: str, default_channel: str
+    ) -> None:
+        self._twitch = twitch
+        self._trace = trace
+        self._account = account
+        self._bot_login = bot_login
+        self._default_channel = default_channel
+        self._asked_at_s: dict[str, float] = {}
+        self._answers: dict[str, list[SentMessage]] = {}
+        self._said_plainly: dict[str, list[SentMessage]] = {}
+        self.latencies_ms: list[float] = []
+        twitch.on_message(self._heard)
+
+    @property
+    def unanswered(self) -> int:
+        """How many commands have had no reply so far."""
+        return len(self._asked_at_s)
+
+    @property
+    def transcript(self) -> tuple[Line, ...]:
+        """What the bot said, in order."""
+        return tuple(
+            Line(round(sent.at_s * 1_000_000), sent.channel, spoken(sent.text))
+            for sent in self._twitch.transcript
+            if sent.login == self._bot_login
+        )
+
+    def say(self, login: str, text: str, *, channel: str = "", message_id: str | None = None) -> str:
+        """Somebody says something; the message's id. Unknown people come into being; ``mod`` is a moderator."""
+        if login not in self._twitch.users:
+            self._twitch.add_user(login)
+        return self._twitch.say(channel or self._default_channel, login, text, message_id=message_id)
+
+    async def ask(self, login: str, text: str, *, channel: str = "", within_s: float = 5.0) -> str:
+        """Say something and wait for the bot's reply to it, or for the next thing it says in the channel; its text.
+
+        Raises:
+            StoryError: no reply within ``within_s`` virtual seconds.
+        """
+        channel = channel or self._default_channel
+        said_before = len(self._said_plainly.get(channel, ()))
+        message_id = self.say(login, text, channel=channel)
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + within_s
+        while True:
+            answers = self._answers.get(message_id) or self._said_plainly.get(channel, [])[said_before:]
+            if answers:
+                return spoken(answers[0].text)
+            if loop.time() >= deadline_s:
+                raise StoryError(f"did not happen within {within_s:g} s: an answer to {text!r}")
+            await asyncio.sleep(POLL_S)
+
+    def _heard(self, message: SentMessage) -> None:
+        self._trace.record(
+            "chat", channel=message.channel, login=message.login, text=message.text, id=message.id
+        )
+        if message.login != self._bot_login:
+            if message.text.startswith("!"):
+                self._asked_at_s[message.id] = message.at_s
+            self._account.said(message)
+            return
+        if message.reply_to:
+            self._answers.setdefault(message.reply_to, []).append(message)
+        else:
+            self._said_plainly.setdefault(message.channel, []).append(message)
+        asked_at_s = self._asked_at_s.pop(message.reply_to, None)
+        if asked_at_s is not None:
+            self.latencies_ms.append((message.at_s - asked_at_s) * 1000)
+        self._account.replied(message)
+
+
+def spoken(text: str) -> str:
+    """A reply as a viewer reads it: without the invisible mark that tells equal messages apart for Twitch."""
+    return text.rstrip(" \u034f")

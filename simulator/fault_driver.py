@@ -1,0 +1,105 @@
+"""Carries out the faults that somebody must do: those of Twitch and of the bot's process, at their instants.
+
+Faults of the database need no driver: the fake's faces look at the board with every request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from simulator.faults import (
+    Crash,
+    FaultBoard,
+    Restart,
+    TwitchDisconnect,
+    TwitchDuplicates,
+    TwitchHalfOpen,
+    TwitchPackets,
+    TwitchReconnect,
+)
+from simulator.network import Chunking
+from simulator.twitch.irc import IrcServer
+
+
+class Patient(Protocol):
+    """The bot's process, as far as faults can touch it."""
+
+    @property
+    def bot_runs(self) -> bool:
+        """True while a bot process runs."""
+        ...
+
+    def start_bot(self) -> None:
+        """Start it."""
+        ...
+
+    def crash_bot(self) -> None:
+        """Kill it."""
+        ...
+
+    async def restart_bot(self) -> None:
+        """Stop it in order and start it again."""
+        ...
+
+
+class FaultDriver:
+    """See the module's docstring.
+
+    Args:
+        board: which faults there are.
+        irc: the fake Twitch they strike.
+        patient: the bot's process.
+        chunk: splits and merges packets of chat from now on; None stops that.
+    """
+
+    def __init__(
+        self,
+        board: FaultBoard,
+        irc: IrcServer,
+        patient: Patient,
+        chunk: Callable[[Chunking | None], object],
+    ) -> None:
+        self._board = board
+        self._irc = irc
+        self._patient = patient
+        self._chunk = chunk
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Do what is due, whenever it is, until cancelled."""
+        self._board.subscribe(self._changed.set)
+        while True:
+            self._changed.clear()
+            await self._apply_due()
+            try:
+                async with asyncio.timeout_at(self._board.next_change_s()):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _apply_due(self) -> None:
+        self._apply_lasting()
+        board, irc, patient = self._board, self._irc, self._patient
+        if board.take_due(TwitchDisconnect):
+            irc.disconnect_all()
+        if board.take_due(TwitchHalfOpen):
+            irc.half_open_all()
+        for reconnect in board.take_due(TwitchReconnect):
+            irc.send_reconnect(reconnect.grace_s)
+        for crash in board.take_due(Crash):
+            if patient.bot_runs:
+                patient.crash_bot()
+                await asyncio.sleep(crash.down_s)
+                if not patient.bot_runs:  # the heal at the end of the night starts a bot that is down
+                    patient.start_bot()
+        if board.take_due(Restart) and patient.bot_runs:
+            await patient.restart_bot()
+
+    def _apply_lasting(self) -> None:
+        acting = self._board.twitch_now()
+        duplicates = [fault.probability for fault in acting if isinstance(fault, TwitchDuplicates)]
+        self._irc.duplicate_probability = max(duplicates, default=0.0)
+        packets = [fault for fault in acting if isinstance(fault, TwitchPackets)]
+        self._chunk(Chunking(packets[0].split_probability, packets[0].merge_probability) if packets else None)

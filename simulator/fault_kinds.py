@@ -1,0 +1,350 @@
+"""The kinds of faults: small frozen values whose field names carry their units.
+
+Units are ``_s`` seconds and ``_ms`` milliseconds. A fault acts from ``start_s`` for ``duration_s`` (infinity: until
+somebody heals it); a ``probability`` below one is drawn afresh, from the world's seed, each time the fault could act.
+A fault knows nothing of what it breaks: the faces of the fakes act on it.
+
+*Instant* faults (a human's edit, a crash, a disconnect) have a start and no duration. Left out: faults of the machine
+itself (disk, clock), which belong to the parts that own those things.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    import random
+
+Family = Literal["database", "twitch", "process"]
+
+
+class FaultError(ValueError):
+    """A fault that cannot be: an unknown kind or field, or a value out of range. The message says what is allowed."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What every fault shares: when it acts, and how often."""
+
+    kind: ClassVar[str] = ""
+    family: ClassVar[Family] = "database"
+    instant: ClassVar[bool] = False
+
+    start_s: float = field(default=0.0, kw_only=True)
+    duration_s: float = field(default=math.inf, kw_only=True)
+    probability: float = field(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.type != "float":
+                continue
+            if math.isnan(value) or value < 0:
+                raise FaultError(f"{self.kind}: {item.name} must not be negative, got {value}")
+            if item.name.endswith("probability") and value > 1:
+                raise FaultError(f"{self.kind}: {item.name} must be between 0 and 1, got {value}")
+        if math.isinf(self.start_s):
+            raise FaultError(f"{self.kind}: start_s must be finite")
+
+
+# --- the database -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Latency(Fault):
+    """Every request takes this much longer, half of it before and half of it after the database executes it.
+
+    ``fixed``: ``ms`` give or take up to ``jitter_ms``, evenly. ``lognormal``: the median is ``ms`` and 84 % of the
+    requests stay below ``ms + jitter_ms``. With ``spike_probability`` a request takes ``spike_ms`` more. Where
+    something is drawn, so is the instant of execution within the delay. A request whose client gave up while it
+    was on its way is executed all the same, late, with ``late_probability``: networks and poolers do that, and it
+    is what a writer's row guard is for.
+    """
+
+    kind: ClassVar[str] = "latency"
+    ms: float = 0.0
+    jitter_ms: float = 0.0
+    distribution: str = "fixed"
+    spike_ms: float = 0.0
+    spike_probability: float = 0.0
+    late_probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.distribution not in ("fixed", "lognormal"):
+            raise FaultError(f"latency: distribution must be fixed or lognormal, got {self.distribution!r}")
+        if self.distribution == "lognormal" and self.ms == 0:
+            raise FaultError("latency: a lognormal distribution needs a median: ms must be above 0")
+
+    def draw_s(self, rng: random.Random) -> float:
+        """The delay of one request, in seconds, never negative."""
+        if self.distribution == "lognormal":
+            delay_ms = self.ms * math.exp(rng.gauss(0.0, math.log1p(self.jitter_ms / self.ms)))
+        elif self.jitter_ms:
+            delay_ms = self.ms + rng.uniform(-self.jitter_ms, self.jitter_ms)
+        else:
+            delay_ms = self.ms
+        if self.spike_probability and rng.random() < self.spike_probability:
+            delay_ms += self.spike_ms
+        return max(0.0, delay_ms) / 1000
+
+    def draw_share_before(self, rng: random.Random) -> float:
+        """The part of the delay that passes before the execution, between 0 and 1."""
+        return rng.random() if self.jitter_ms or self.spike_probability else 0.5
+
+
+@dataclass(frozen=True)
+class SlowRecovery(Fault):
+    """The database comes back slowly: the delay falls in a straight line from ``ms`` to 0 over the duration."""
+
+    kind: ClassVar[str] = "slow_recovery"
+    ms: float = 2000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if math.isinf(self.duration_s):
+            raise FaultError("slow_recovery: duration_s must be finite: it is the time the recovery takes")
+
+    def delay_s(self, elapsed_s: float) -> float:
+        """The delay of a request that starts ``elapsed_s`` after the recovery began, in seconds."""
+        return self.ms / 1000 * max(0.0, 1.0 - elapsed_s / self.duration_s)
+
+
+@dataclass(frozen=True)
+class Refused(Fault):
+    """Nothing listens: the connection is refused."""
+
+    kind: ClassVar[str] = "refused"
+
+
+@dataclass(frozen=True)
+class Hang(Fault):
+    """The connection is accepted and the request is never answered, not even once the fault is over."""
+
+    kind: ClassVar[str] = "hang"
+
+
+@dataclass(frozen=True)
+class Reset(Fault):
+    """The request is read, then the connection is reset; nothing was executed."""
+
+    kind: ClassVar[str] = "reset"
+
+
+@dataclass(frozen=True)
+class Status503(Fault):
+    """503 with PostgREST's own JSON, as while it cannot reach PostgreSQL."""
+
+    kind: ClassVar[str] = "status_503"
+
+
+@dataclass(frozen=True)
+class Html520(Fault):
+    """520 with a page of HTML, as Cloudflare answers in front of a broken origin."""
+
+    kind: ClassVar[str] = "html_520"
+
+
+@dataclass(frozen=True)
+class TooManyRequests(Fault):
+    """429 with a Retry-After header and the gateway's JSON."""
+
+    kind: ClassVar[str] = "too_many_requests"
+    retry_after_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class HtmlOk(Fault):
+    """200 with a page of HTML, as a captive proxy answers; nothing was executed."""
+
+    kind: ClassVar[str] = "html_ok"
+
+
+@dataclass(frozen=True)
+class CutBody(Fault):
+    """The request is executed; the connection ends in the middle of the answer's body."""
+
+    kind: ClassVar[str] = "cut_body"
+
+
+@dataclass(frozen=True)
+class Drip(Fault):
+    """The request is executed; the answer's body trickles at this rate, so that no timeout per read ever fires."""
+
+    kind: ClassVar[str] = "drip"
+    bytes_per_s: float = 20.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.bytes_per_s < math.inf:
+            raise FaultError(f"drip: bytes_per_s must be above 0 and finite, got {self.bytes_per_s}")
+
+
+@dataclass(frozen=True)
+class CommitThenDrop(Fault):
+    """The request is executed and committed; the connection ends without an answer."""
+
+    kind: ClassVar[str] = "commit_then_drop"
+
+
+@dataclass(frozen=True)
+class Unauthorized(Fault):
+    """401 from the gateway, as after the key was revoked."""
+
+    kind: ClassVar[str] = "unauthorized"
+
+
+@dataclass(frozen=True)
+class ReadOnly(Fault):
+    """PostgreSQL refuses every write (25006), as Supabase does when the disk is full."""
+
+    kind: ClassVar[str] = "read_only"
+
+
+@dataclass(frozen=True)
+class MissingGrant(Fault):
+    """The roles of the API have no privilege on this table (42501)."""
+
+    kind: ClassVar[str] = "missing_grant"
+    table: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.table:
+            raise FaultError("missing_grant: table must name the table")
+
+
+@dataclass(frozen=True)
+class MissingFunction(Fault):
+    """This SQL function is not in PostgREST's schema cache (PGRST202)."""
+
+    kind: ClassVar[str] = "missing_function"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.name:
+            raise FaultError("missing_function: name must name the function")
+
+
+@dataclass(frozen=True)
+class Flapping(Fault):
+    """``inner`` acts for ``down_s``, not for ``up_s``, and so on; it begins with the inner fault acting."""
+
+    kind: ClassVar[str] = "flapping"
+    up_s: float = 1.0
+    down_s: float = 1.0
+    inner: Fault = field(default_factory=Refused)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("up_s", "down_s"):
+            if not 0.000001 <= getattr(self, name) < math.inf:
+                raise FaultError(f"flapping: {name} must be finite and at least a microsecond")
+        if (
+            self.inner.instant
+            or self.inner.family != self.family
+            or isinstance(self.inner, Flapping | SlowRecovery)
+        ):
+            raise FaultError(f"flapping: inner cannot be {self.inner.kind}")
+
+
+@dataclass(frozen=True)
+class HumanEdit(Fault):
+    """At ``start_s`` a human changes ``values`` of the rows of ``table`` where each column of ``where`` is equal."""
+
+    kind: ClassVar[str] = "human_edit"
+    instant: ClassVar[bool] = True
+    table: str = ""
+    where: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.table or not self.values:
+            raise FaultError("human_edit: table and values must not be empty")
+
+
+# --- Twitch -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TwitchDisconnect(Fault):
+    """Twitch closes every chat connection at ``start_s``."""
+
+    kind: ClassVar[str] = "twitch_disconnect"
+    family: ClassVar[Family] = "twitch"
+    instant: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class TwitchHalfOpen(Fault):
+    """At ``start_s`` every chat connection goes dead without being closed: bytes vanish both ways."""
+
+    kind: ClassVar[str] = "twitch_half_open"
+    family: ClassVar[Family] = "twitch"
+    instant: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class TwitchReconnect(Fault):
+    """At ``start_s`` Twitch sends RECONNECT and closes the connection ``grace_s`` later."""
+
+    kind: ClassVar[str] = "twitch_reconnect"
+    family: ClassVar[Family] = "twitch"
+    instant: ClassVar[bool] = True
+    grace_s: float = 15.0
+
+
+@dataclass(frozen=True)
+class TwitchPackets(Fault):
+    """Chat bytes arrive cut at arbitrary places, or several lines at once, with these probabilities per write."""
+
+    kind: ClassVar[str] = "twitch_packets"
+    family: ClassVar[Family] = "twitch"
+    split_probability: float = 0.5
+    merge_probability: float = 0.0
+
+
+@dataclass(frozen=True)
+class TwitchDuplicates(Fault):
+    """A chat message is delivered twice, with ``probability``."""
+
+    kind: ClassVar[str] = "twitch_duplicates"
+    family: ClassVar[Family] = "twitch"
+
+
+# --- the process ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Crash(Fault):
+    """At ``start_s`` the bot's process dies with no clean-up and is started again ``down_s`` later."""
+
+    kind: ClassVar[str] = "crash"
+    family: ClassVar[Family] = "process"
+    instant: ClassVar[bool] = True
+    down_s: float = 1.0
+
+
+@dataclass(frozen=True)
+class Restart(Fault):
+    """At ``start_s`` the bot is asked to stop, and is started again once it has."""
+
+    kind: ClassVar[str] = "restart"
+    family: ClassVar[Family] = "process"
+    instant: ClassVar[bool] = True
+
+
+KINDS: Mapping[str, type[Fault]] = {
+    fault.kind: fault
+    for fault in (
+        Latency, SlowRecovery, Refused, Hang, Reset, Status503, Html520, TooManyRequests, HtmlOk, CutBody, Drip,
+        CommitThenDrop, Unauthorized, ReadOnly, MissingGrant, MissingFunction, Flapping, HumanEdit,
+        TwitchDisconnect, TwitchHalfOpen, TwitchReconnect, TwitchPackets, TwitchDuplicates, Crash, Restart,
+    )
+}  # fmt: skip

@@ -1,0 +1,361 @@
+"""A row, its journal and a simulated database that interleave in any order: the world of the stateful test of rows.
+
+The database follows the words of ``byte_bot_save`` (contract: epoch fence, row guard, human edits), written here once
+more so that the bot's code is compared with the contract and not with itself. The network is the worst one: a request
+may be executed late or never, its answer may be lost, a load may be read and delivered at any time. The process may
+crash between any two steps, and then loses what its journal has not synced.
+
+What the world must show in the end is :class:`Expected`: the intentions of the chat, one after the other, on what was
+in the database first.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import msgspec
+
+from byte_bot.persistence.journal import JournalImage, Rebased, Recorded, Sending, Settled, Write
+from byte_bot.persistence.operations import ABSENT, Base, RowKey
+from byte_bot.persistence.row import Row, Sent
+from byte_bot.persistence.state import Add, ChannelState, Recent, StateSpec, assign
+
+LINES_CAP = 3
+
+
+class Sample(ChannelState, key="row-world"):
+    """One field of every merge rule; ``note`` belongs to the human."""
+
+    total: Annotated[int, Add] = 0
+    last: str = ""
+    counts: Annotated[dict[str, int], Add] = {}
+    names: dict[str, str] = {}
+    lines: Annotated[list[str], Recent(LINES_CAP)] = []
+    note: str = ""
+
+
+KEY = RowKey("component_state", "1", "row-world")
+SPEC = StateSpec(Sample)
+
+
+@dataclass
+class Stored:
+    """The row in the database."""
+
+    data: dict[str, Any]
+    tombstones: dict[str, Any] = field(default_factory=dict)
+    epoch: int = 0
+    revision: int = 0
+    edit_no: int = 0
+
+    def base(self) -> Base:
+        """The row as a load shows it."""
+        return Base(
+            msgspec.json.encode(self.data),
+            copy.deepcopy(self.tombstones),
+            1,
+            self.epoch,
+            self.revision,
+            self.edit_no,
+        )
+
+
+class Database:
+    """One row and the epoch, with the contract's save function."""
+
+    def __init__(self, data: dict[str, Any] | None) -> None:
+        self.row = None if data is None else Stored(data, edit_no=1)
+        self.epoch = 0
+
+    def base(self) -> Base:
+        """What a load reads now."""
+        return self.row.base() if self.row else ABSENT
+
+    def take_epoch(self, seen: int) -> int:
+        """``byte_bot_take_epoch``."""
+        self.epoch = max(self.epoch, seen) + 1
+        return self.epoch
+
+    def save(self, epoch: int, payload: dict[str, Any]) -> tuple[str, Base]:
+        """``byte_bot_save`` for one row: "saved", "fenced", "edited" or "stale", and the row as it stands."""
+        if self.epoch != epoch:
+            return "fenced", ABSENT
+        stored, edit_no = self.row, payload["edit_no"]
+        if stored is None:
+            if edit_no is not None:
+                return "edited", ABSENT
+            stored = self.row = Stored({})
+        else:
+            if edit_no is None and stored.epoch == epoch and stored.edit_no == 0:
+                edit_no = 0
+            if edit_no != stored.edit_no:
+                return "edited", stored.base()
+            if (stored.epoch, stored.revision) > (epoch, payload["revision"]):
+                return "stale", stored.base()
+        stored.data = copy.deepcopy(payload["data"])
+        stored.tombstones = copy.deepcopy(payload["tombstones"])
+        stored.epoch, stored.revision = epoch, payload["revision"]
+        return "saved", ABSENT
+
+    def human_edit(self, note: str) -> None:
+        """A human sets the note, and a name of their own, in the table editor."""
+        if self.row is None:
+            self.row = Stored({"note": note, "names": {"human": note}}, edit_no=1)
+            return
+        self.row.data = {**self.row.data, "note": note}
+        self.row.data["names"] = {**self.row.data.get("names", {}), "human": note}
+        self.row.edit_no += 1
+
+
+@dataclass
+class Request:
+    """A save on the wire: executed at most once, whenever that is."""
+
+    epoch: int
+    sent: Sent
+    answer: tuple[str, Base] | None = None
+
+
+@dataclass
+class Load:
+    """A load: asked, later read in the database, later delivered."""
+
+    serial: int
+    epoch: int
+    base: Base | None = None
+
+
+Intent = tuple[str, str, Any]
+
+
+class Process:
+    """One run of the bot, reduced to one row: what the layer and the writer do with it."""
+
+    def __init__(self, image: JournalImage) -> None:
+        self.epoch = 0
+        self.serial = 0
+        self.row = Row(KEY)
+        stored = image.rows.get(KEY)
+        if stored is not None:
+            if stored.base is not None:
+                self.row.accept(stored.base, 0, 0)
+            self.row.replayed(stored.pending)
+        self.row.view(SPEC)
+        self.waiting: Request | None = None
+        self.loads: list[Load] = []
+
+
+class World:
+    """Database, journal, wire and process; every method is one step that may come at any time."""
+
+    def __init__(self, data: dict[str, Any] | None) -> None:
+        self.initial = data or {}
+        self.database = Database(data)
+        self.image = JournalImage()
+        self.unsynced: list[Write] = []
+        self.intents: list[Intent] = []
+        self.intents_synced = 0
+        self.wire: list[Request] = []
+        self.note = str(self.initial.get("note", ""))
+        self.human = False
+        self.op_no = 0
+        self.process = Process(self.image)
+
+    # what the chat does
+
+    def state(self) -> Sample:
+        """The value in RAM."""
+        value = self.process.row.view(SPEC)
+        assert isinstance(value, Sample)
+        return value
+
+    def change(self, intent: Intent) -> None:
+        """A handler's transaction."""
+        state, row = self.state(), self.process.row
+        kind, key, value = intent
+        match kind:
+            case "add":
+                state.total += value
+            case "assign":
+                row.assigned.append(assign(state, "total", value))
+            case "set":
+                state.last = value
+            case "count":
+                state.counts[key] = state.counts.get(key, 0) + value
+            case "put":
+                state.names[key] = value
+            case "uncount" if key in state.counts:
+                del state.counts[key]
+            case "unname" if key in state.names:
+                del state.names[key]
+            case "line":
+                state.lines.append(value)
+        self.op_no += 1
+        operations = row.commit(self.process.epoch, f"op-{self.op_no}", 1_000 + self.op_no)
+        if operations:
+            self.intents.append(intent)
+            self.unsynced.append(Recorded(KEY, operations))
+
+    # what the disk does
+
+    def sync(self) -> None:
+        """The journal commits what was appended."""
+        for write in self.unsynced:
+            self.image.apply(write)
+        self.unsynced = []
+        self.intents_synced = len(self.intents)
+
+    def crash(self) -> None:
+        """The process dies; a new one starts from what was synced. What is on the wire stays there."""
+        self.unsynced = []
+        del self.intents[self.intents_synced :]
+        self.process = Process(_read_back(self.image))
+
+    # what the layer and the writer do
+
+    def take_epoch(self) -> None:
+        """The process takes its epoch."""
+        if not self.process.epoch:
+            self.process.epoch = self.database.take_epoch(0)
+
+    def send(self) -> None:
+        """The writer sends the row, after the journal's commit."""
+        process = self.process
+        if process.epoch and process.waiting is None and process.row.sendable:
+            sent = process.row.freeze(process.epoch, 2_000)
+            self.unsynced.append(Sending(KEY, sent.base.stamp))
+            self.sync()
+            process.waiting = Request(process.epoch, sent)
+            self.wire.append(process.waiting)
+
+    def connection_refused(self) -> None:
+        """A request surely never left."""
+        if self.process.waiting is not None and self.process.waiting.answer is None:
+            self.wire.remove(self.process.waiting)
+            self.process.waiting = None
+            self.process.row.unfreeze()
+            self.unsynced.append(Sending(KEY, self.process.row.boundary))
+
+    def execute(self, index: int) -> None:
+        """One request on the wire reaches the database."""
+        if self.wire:
+            request = self.wire.pop(index % len(self.wire))
+            request.answer = self.database.save(request.epoch, request.sent.payload)
+
+    def lose_answer(self) -> None:
+        """The writer's patience ends: the request may have been executed, or may be yet."""
+        if self.process.waiting is not None:
+            self.process.waiting = None
+            self.process.row.unanswered()
+
+    def answer(self) -> None:
+        """The answer of the executed request arrives."""
+        process, request = self.process, self.process.waiting
+        if request is None or request.answer is None:
+            return
+        process.waiting = None
+        status, base = request.answer
+        assert status != "fenced", "nobody else took an epoch"
+        process.serial += 1
+        if status == "saved":
+            if process.row.acknowledged(request.sent, process.serial):
+                self.unsynced.append(Settled(KEY, process.row.base))
+        else:
+            self._accept(base, process.serial, authoritative=True)
+
+    def ask(self) -> None:
+        """A load is asked for."""
+        if self.process.epoch:
+            self.process.serial += 1
+            self.process.loads.append(Load(self.process.serial, self.process.epoch))
+
+    def read(self, index: int) -> None:
+        """The database reads the row for a load."""
+        if self.process.loads:
+            load = self.process.loads[index % len(self.process.loads)]
+            load.base = load.base or self.database.base()
+
+    def deliver(self, index: int) -> None:
+        """A load's answer arrives."""
+        if self.process.loads:
+            load = self.process.loads[index % len(self.process.loads)]
+            if load.base is not None:
+                self.process.loads.remove(load)
+                self._accept(load.base, load.serial)
+
+    def evict(self) -> None:
+        """A clean row leaves RAM and comes back from the journal's snapshot."""
+        process = self.process
+        if process.row.loaded and not process.row.dirty and process.waiting is None and not process.loads:
+            self.sync()
+            process.row = Row(KEY)
+            process.row.accept(self.image.rows[KEY].base or ABSENT, 0, 0)
+            process.row.view(SPEC)
+
+    def _accept(self, base: Base, serial: int, *, authoritative: bool = False) -> None:
+        row = self.process.row
+        if row.accept(base, self.process.epoch, serial, now_s=2_000, authoritative=authoritative):
+            self.unsynced.append(Rebased(KEY, row.base, list(row.pending)))
+
+    def human_edit(self, note: str) -> None:
+        """A human edits the row."""
+        self.database.human_edit(note)
+        self.note, self.human = note, True
+
+    # the end
+
+    def converge(self) -> None:
+        """The faults are over: everything goes through, as the layer and the writer would have it."""
+        self.lose_answer()
+        self.take_epoch()
+        self.process.loads.clear()
+        self.ask()
+        self.read(0)
+        self.deliver(0)
+        for _ in range(4):
+            if not self.process.row.dirty:
+                break
+            self.send()
+            self.execute(len(self.wire) - 1)
+            self.answer()
+        while self.wire:
+            self.execute(0)
+        self.ask()
+        self.read(0)
+        self.deliver(0)
+
+    def expected(self) -> dict[str, Any]:
+        """The intentions, one after the other, on what the database held first."""
+        initial = {"total": 0, "last": "", "counts": {}, "names": {}, "lines": [], "note": ""} | self.initial
+        value = copy.deepcopy(initial)
+        for kind, key, item in self.intents:
+            match kind:
+                case "add":
+                    value["total"] += item
+                case "assign":
+                    value["total"] = item
+                case "set":
+                    value["last"] = item
+                case "count":
+                    value["counts"][key] = value["counts"].get(key, 0) + item
+                case "put":
+                    value["names"][key] = item
+                case "uncount":
+                    value["counts"].pop(key, None)
+                case "unname":
+                    value["names"].pop(key, None)
+                case "line":
+                    value["lines"] = [*value["lines"], item][-LINES_CAP:]
+        value["note"] = self.note
+        if self.human:
+            value["names"]["human"] = self.note
+        return value
+
+
+def _read_back(image: JournalImage) -> JournalImage:
+    read = JournalImage()
+    for key, row in image.rows.items():
+        read.rows[key] = msgspec.structs.replace(row, pending=list(row.pending))
+    return read

@@ -1,0 +1,164 @@
+"""The command line byte-sim: help, the wiring of demo, serve, run and list, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from simulator.cli import Exit, Simulate, build_cli
+from simulator.errors import DeadlockError
+from simulator.report import Report, Violation
+from simulator.scenario import Scenario
+
+SCENARIOS = {
+    "calm": Scenario("calm", "nothing happens"),
+    "outage_at_night": Scenario("outage_at_night", "the database goes away"),
+}
+
+
+def report(scenario: Scenario, seed: int, *violations: Violation) -> Report:
+    """What a simulation would say."""
+    return Report(
+        scenario=scenario.name,
+        seed=seed,
+        violations=violations,
+        transcript=(),
+        trace_hash="ab12",
+        latencies_ms=(1.0,),
+        unanswered=0,
+        recovered_after_s=None,
+        virtual_s=60.0,
+    )
+
+
+def call(*arguments: str, simulate: Simulate = report, bot: tuple[str, ...] = ()) -> Result:
+    """Run byte-sim with these arguments."""
+    return CliRunner().invoke(build_cli(SCENARIOS, simulate, bot_command=bot), list(arguments))
+
+
+def test_help_names_the_first_steps() -> None:
+    """Without arguments and with --help a newcomer learns what to type, and that no account is needed."""
+    for result in (call(), call("--help")):
+        told = " ".join(result.output.split())
+        for words in ("byte-sim demo", "byte-sim list", "byte-sim run NAME", "byte-sim serve", "no account"):
+            assert words in told, words
+    assert call("--help").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["demo", "serve", "run", "list"])
+def test_every_command_explains_itself(command: str) -> None:
+    """Each has a help page with its options."""
+    result = call(command, "--help")
+    assert result.exit_code == 0 and "Options:" in result.output
+
+
+def test_the_version_is_the_distributions() -> None:
+    """--version prints a name and a number."""
+    result = call("--version")
+    assert result.exit_code == 0 and result.output.startswith("byte-sim ")
+
+
+def test_list_has_a_line_for_each_night() -> None:
+    """Names in a column, with what happens."""
+    lines = call("list").output.splitlines()
+    assert lines == ["calm             nothing happens", "outage_at_night  the database goes away"]
+
+
+def test_run_reports_for_people_and_for_programs() -> None:
+    """Text by default, one JSON object with --json; the seed reaches the simulation."""
+    text = call("run", "calm", "--seed", "7")
+    assert text.exit_code == Exit.OK and "calm  seed 7  ok" in text.output
+    found = json.loads(call("run", "calm", "--seed", "7", "--json").output)
+    assert (found["scenario"], found["seed"], found["ok"]) == ("calm", 7, True)
+
+
+def test_run_fails_when_a_promise_is_broken() -> None:
+    """Exit code 1, and the violation is shown."""
+    broken = Violation("newest_wins", 3.5, "a row went back")
+    result = call("run", "calm", simulate=lambda scenario, seed: report(scenario, seed, broken))
+    assert result.exit_code == Exit.BROKEN and "a row went back" in result.output
+
+
+def test_run_names_the_scenario_that_was_meant() -> None:
+    """A misspelt name gets a suggestion, an unknown one the command that lists them."""
+    close = call("run", "outage_at_nigth")
+    assert close.exit_code == Exit.NOT_TRIED and "did you mean outage_at_night?" in close.output
+    assert "`byte-sim list` shows them" in call("run", "xyz").output
+
+
+def test_run_says_when_a_world_got_stuck() -> None:
+    """An error of the simulator is told with the scenario and the seed, without a traceback."""
+
+    def stuck(scenario: Scenario, seed: int) -> Report:
+        raise DeadlockError("nothing is scheduled")
+
+    result = call("run", "calm", simulate=stuck)
+    assert result.exit_code == Exit.NOT_TRIED
+    assert "byte-sim: calm with seed 1: nothing is scheduled" in result.output
+
+
+def test_a_demo_that_cannot_be_played_says_why(tmp_path: Path) -> None:
+    """The words go to the terminal and into the file; the exit code is neither kept nor broken."""
+    file = tmp_path / "verdict.json"
+    gone = (sys.executable, "-c", "import sys; sys.exit('no such bot')")
+    result = call("demo", "--json", str(file), bot=gone)
+    assert result.exit_code == Exit.NOT_TRIED
+    assert "exit code 1" in result.output and "no such bot" in result.output
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert written["ok"] is False and "no such bot" in written["error"]
+
+
+def test_a_demo_does_not_start_without_a_place_for_its_verdict(tmp_path: Path) -> None:
+    """A folder that is not there is noticed before the demo, not after it."""
+    result = call("demo", "--json", str(tmp_path / "nowhere" / "verdict.json"))
+    assert result.exit_code == Exit.NOT_TRIED and "there is no folder" in result.output
+
+
+def test_a_demo_has_a_shortest_length() -> None:
+    """Three phases need a few seconds."""
+    result = call("demo", "--seconds", "1")
+    assert result.exit_code == Exit.NOT_TRIED and "greater than or equal to 3" in result.output
+
+
+def test_serve_checks_channels_and_ports() -> None:
+    """A login that Twitch would not have, and a port that is taken, are named."""
+    assert "'no-hyphens' is no Twitch login" in call("serve", "--channels", "lobby,no-hyphens").output
+    assert call("serve", "--channels", " , ").exit_code == Exit.NOT_TRIED
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = call("serve", "--irc-port", str(taken.getsockname()[1]))
+    assert result.exit_code == Exit.NOT_TRIED and "--irc-port" in result.output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process on Windows")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_serve_prints_one_line_and_stays_until_it_is_stopped(ending: signal.Signals) -> None:
+    """The line is JSON with every address; the fakes answer there; Ctrl-C and SIGTERM end them with exit code 0."""
+    program = "from simulator.cli import main; main(['serve', '--channels', 'one,two', '--seed', '5'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        addresses = json.loads(process.stdout.readline())
+        state = httpx.get(addresses["control"]["url"] + "/state").json()
+        project = addresses["supabase"]
+        rows = httpx.get(
+            f"{project['url']}/rest/v1/bot_writer", headers={"apikey": project["secret_key"]}
+        ).json()
+        process.send_signal(ending)
+        rest, errors = process.communicate(timeout=30)
+    assert (process.returncode, rest, errors) == (0, "", "")
+    assert set(addresses) == {"irc", "supabase", "control", "twitch", "seed"}
+    assert addresses["twitch"]["channels"] == ["one", "two"] and addresses["seed"] == 5
+    assert [channel["login"] for channel in state["channels"]] == ["one", "two"]
+    assert rows[0]["id"] == 1
