@@ -44,7 +44,7 @@ from byte_bot.persistence.boot import ChannelDirectory
 from byte_bot.persistence.breaker import Circuit
 from byte_bot.persistence.journal import SEEN_MESSAGES_MAX
 from byte_bot.telemetry import Telemetry
-from byte_bot.turn import BotOptions, Returned, Turn, Waiting
+from byte_bot.turn import BotOptions, Returned, Turn, Waiting, being_cancelled
 
 #: Messages that may wait in one channel; chosen: 5 s of the busiest chats. Newer ones are dropped and counted.
 INBOX_MAX = 500
@@ -142,9 +142,13 @@ class Bot:
         """Own the channels' workers, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            for channel_id in self._inboxes:
-                tasks.create_task(self._work(channel_id), name=f"inbox-{channel_id}")
-            await asyncio.get_running_loop().create_future()
+            try:
+                for channel_id in self._inboxes:
+                    tasks.create_task(self._work(channel_id), name=f"inbox-{channel_id}")
+                await asyncio.get_running_loop().create_future()
+            finally:
+                # Inside the group: one that ends takes no more tasks.
+                self._tasks = None
 
     async def drain(self, timeout_s: float) -> int:
         """Accept nothing more and wait until every inbox is empty, at most ``timeout_s``; how many messages are left."""
@@ -190,6 +194,8 @@ class Bot:
                 self._enqueue(event.channel_id, event)
             case ChannelJoined(channel, channel_id):
                 self._telemetry.count("channels_joined")
+                # With its login, by which its configuration is found: a dashboard may ask before anybody speaks.
+                self._manager.obtain(channel_id, channel)
                 if self._directory is not None:
                     self._directory.name_channel(channel, channel_id)
             case MessageRefused(channel, notice_id, text):
@@ -275,14 +281,18 @@ class Bot:
             self._telemetry.count("deferred_refused")
             return
         self._deferred += 1
-        self._tasks.create_task(self._run_deferred(message, deferred), name="deferred")
+        task = self._tasks.create_task(self._run_deferred(message, deferred), name="deferred")
+        # Cancelled before its first step, the task would leave the coroutine behind unawaited.
+        task.add_done_callback(lambda _: deferred.coroutine.close())
 
     async def _run_deferred(self, message: ChatMessage, deferred: Deferred) -> None:
         handler: Handler | None = deferred.then
         try:
             async with asyncio.timeout(DEFERRED_TIMEOUT_S):
                 result = await deferred.coroutine
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                raise
             # Supervisor: a component's slow work may fail in any way.
             self._telemetry.count("deferred_failed")
             _log.warning("deferred_failed", work=repr(deferred.coroutine), why=repr(error))

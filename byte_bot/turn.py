@@ -15,6 +15,7 @@ import structlog
 
 from byte_bot.chat.message import ChatMessage, ChatNotice, Role
 from byte_bot.chat.outbox import Reply
+from byte_bot.chat.utterance import clean
 from byte_bot.components.api import Command, Context, Deferred, Handler, UsageError
 from byte_bot.components.router import Invocation, cooldown_passed, parse_invocation
 from byte_bot.context.manager import ChannelContext
@@ -110,9 +111,9 @@ class Turn:
         stream = self._context.stream
         if isinstance(event, ChatMessage):
             text = self._message.text[:CHAT_LINE_CHARS_MAX]
-            stream.chat_lines.append(ChatLine(event.author_login, text, round(self._now, 3)))
+            stream.heard(ChatLine(event.author_login, text, round(self._now, 3)))
         else:
-            text = (event.system_text or event.text)[:CHAT_LINE_CHARS_MAX]
+            text = _storable(event.system_text or event.text)[:CHAT_LINE_CHARS_MAX]
             stream.last_event = LastEvent(event.kind, text, round(self._now, 3))
         self._stage()
 
@@ -174,8 +175,7 @@ class Turn:
             self._keep(context)
         except asyncio.CancelledError:
             self._undo(context)
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if being_cancelled():
                 raise
             # Nobody cancelled us: something the handler awaited was cancelled, and the channel's worker lives on.
             self._failed(handler, context)
@@ -204,7 +204,8 @@ class Turn:
     def _keep(self, context: Context) -> None:
         for text, as_reply in context.replies:
             reply_to = self._message.id if as_reply and not isinstance(self._event, ChatNotice) else ""
-            self._replies.append(Reply(self._message.channel, text, reply_to, self._at_s))
+            # As it will be said: what chat cannot carry, the database cannot store either.
+            self._replies.append(Reply(self._message.channel, clean(text), reply_to, self._at_s))
         self._deferred.extend(context.deferred)
 
     def _finish(self, *, record_history: bool) -> None:
@@ -250,12 +251,22 @@ def _as_message(event: ChatMessage | ChatNotice | Returned) -> ChatMessage:
             author_login=event.login,
             author_name=event.login,
             role=Role.EVERYONE,
-            text=event.text,
+            text=_storable(event.text),
         )
-    text = event.text.replace("\x00", "").rstrip(_INVISIBLE_TAIL)
+    text = _storable(event.text).rstrip(_INVISIBLE_TAIL)
     if text == event.text:
         return event
     return ChatMessage(**{**{name: getattr(event, name) for name in event.__struct_fields__}, "text": text})
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "")
+
+
+def being_cancelled() -> bool:
+    """True if somebody cancels the running task; False if a CancelledError only came out of what it awaited."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _name(handler: Handler) -> str:

@@ -19,7 +19,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
@@ -28,6 +28,7 @@ from rich.console import Console
 
 from byte_bot import __version__
 from byte_bot.clock import SystemClock
+from byte_bot.logs import configure_logging
 from byte_bot.persistence.schema import SCHEMA_DIR
 from simulator.demo import BOT_COMMAND, SECONDS_MIN, Demo, DemoOptions
 from simulator.demo_screen import LiveView, LogView, Plan, introduction, verdict_panel
@@ -70,7 +71,32 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-Simulate = Callable[[Scenario, int], Report]
+class NetworkKind(StrEnum):
+    """What lies between the bot and the fakes."""
+
+    MEMORY = "memory"
+    TCP = "tcp"
+
+
+class Order(StrEnum):
+    """Which of the tasks that are ready at one instant goes first."""
+
+    FIFO = "fifo"
+    RANDOM = "random"
+
+
+class LogLevel(StrEnum):
+    """How much of the bot's log is shown."""
+
+    NONE = "none"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    DEBUG = "debug"
+
+
+#: Called with the scenario, the seed, ``network`` and ``ready_order``, as `simulator.world.simulate`.
+Simulate = Callable[..., Report]
 Seed = Annotated[
     int, typer.Option("--seed", help="Decides everything random; the same seed, the same choices.")
 ]
@@ -83,6 +109,7 @@ def build_cli(
     simulate_night: Simulate,
     *,
     bot_command: Sequence[str] = BOT_COMMAND,
+    set_log_level: Callable[[str], None] = lambda level: None,
 ) -> typer.Typer:
     """The application.
 
@@ -90,6 +117,7 @@ def build_cli(
         scenarios: what ``run`` and ``list`` know, by name.
         simulate_night: runs one with a seed.
         bot_command: how the demo starts the bot; ``--env-file PATH`` is appended.
+        set_log_level: sets logging up for a bot that runs in this process.
     """
     cli = typer.Typer(
         help=HELP,
@@ -205,9 +233,21 @@ def build_cli(
     def run(
         scenario: Annotated[str, typer.Argument(help="A name from `byte-sim list`.", metavar="SCENARIO")],
         seed: Seed = 1,
+        seeds: Annotated[
+            int, typer.Option(min=1, help="How many nights: this seed and those that follow it.")
+        ] = 1,
         as_json: Annotated[
-            bool, typer.Option("--json", help="Print one JSON object for a program to read.")
+            bool, typer.Option("--json", help="Print one JSON object a night for a program to read.")
         ] = False,
+        network: Annotated[
+            NetworkKind, typer.Option(help="In memory, or over real sockets of this machine.")
+        ] = NetworkKind.MEMORY,
+        order: Annotated[
+            Order, typer.Option(help="Of tasks ready at the same instant; random draws it from the seed.")
+        ] = Order.FIFO,
+        log: Annotated[
+            LogLevel, typer.Option(help="Show the bot's log from this level on, on standard error.")
+        ] = LogLevel.NONE,
     ) -> None:
         """Simulate one night in virtual time, and say whether every promise was kept.
 
@@ -218,12 +258,24 @@ def build_cli(
             close = difflib.get_close_matches(scenario, scenarios, n=1)
             hint = f"did you mean {close[0]}?" if close else "`byte-sim list` shows them"
             _fail(f"there is no scenario {scenario!r}; {hint}")
-        try:
-            report = simulate_night(scenarios[scenario], seed)
-        except SimulatorError as error:
-            _fail(f"{scenario} with seed {seed}: {error}")
-        typer.echo(json.dumps(report.to_json()) if as_json else report.to_text())
-        raise typer.Exit(Exit.OK if report.ok else Exit.BROKEN)
+        # Without a word the bot logs everything it does in a simulated hour, between the lines of the report.
+        set_log_level("critical" if log is LogLevel.NONE else log.value)
+        broken = 0
+        for number in range(seed, seed + seeds):
+            try:
+                report = simulate_night(
+                    scenarios[scenario], number, network=network.value, ready_order=order.value
+                )
+            except SimulatorError as error:
+                _fail(f"{scenario} with seed {number}: {error}")
+            broken += not report.ok
+            if as_json:
+                typer.echo(json.dumps(report.to_json()))
+            elif seeds == 1 or not report.ok:
+                typer.echo(report.to_text())
+        if seeds > 1 and not as_json:
+            typer.echo(f"{scenario}: {seeds} nights, seeds {seed} to {seed + seeds - 1}, {broken} broken")
+        raise typer.Exit(Exit.BROKEN if broken else Exit.OK)
 
     @cli.command("list")
     def list_() -> None:
@@ -288,5 +340,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    cli = build_cli(SCENARIOS, simulate)
+    cli = build_cli(SCENARIOS, simulate, set_log_level=configure_logging)
     cli(args=None if arguments is None else list(arguments), prog_name="byte-sim")

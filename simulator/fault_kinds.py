@@ -1,8 +1,8 @@
 """The kinds of faults: small frozen values whose field names carry their units.
 
-Units are ``_s`` seconds and ``_ms`` milliseconds. A fault acts from ``start_s`` for ``duration_s`` (infinity: until
-somebody heals it); a ``probability`` below one is drawn afresh, from the world's seed, each time the fault could act.
-A fault knows nothing of what it breaks: the faces of the fakes act on it.
+Units are ``_s`` seconds and ``_ms`` milliseconds. A fault acts from ``start_s`` for ``duration_s`` (infinity:
+until somebody heals it); a ``probability`` below one is drawn afresh, from the world's seed, each time the
+fault could act. A fault knows nothing of what it breaks: the faces of the fakes act on it.
 
 *Instant* faults (a human's edit, a crash, a disconnect) have a start and no duration. Left out: faults of the machine
 itself (disk, clock), which belong to the parts that own those things.
@@ -51,18 +51,19 @@ class Fault:
             raise FaultError(f"{self.kind}: start_s must be finite")
 
 
-# --- the database -----------------------------------------------------------------------------------------------
+# --- the database
+# -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Latency(Fault):
     """Every request takes this much longer, half of it before and half of it after the database executes it.
 
-    ``fixed``: ``ms`` give or take up to ``jitter_ms``, evenly. ``lognormal``: the median is ``ms`` and 84 % of the
-    requests stay below ``ms + jitter_ms``. With ``spike_probability`` a request takes ``spike_ms`` more. Where
-    something is drawn, so is the instant of execution within the delay. A request whose client gave up while it
-    was on its way is executed all the same, late, with ``late_probability``: networks and poolers do that, and it
-    is what a writer's row guard is for.
+    ``fixed``: ``ms`` give or take up to ``jitter_ms``, evenly. ``lognormal``: the median is ``ms`` and 84 %
+    of the requests stay below ``ms + jitter_ms``. With ``spike_probability`` a request takes ``spike_ms``
+    more. Where something is drawn, so is the instant of execution within the delay. A request whose client
+    gave up while it was on its way is executed all the same, late, with ``late_probability``: networks and
+    poolers do that, and it is what a writer's row guard is for.
     """
 
     kind: ClassVar[str] = "latency"
@@ -269,7 +270,8 @@ class HumanEdit(Fault):
             raise FaultError("human_edit: table and values must not be empty")
 
 
-# --- Twitch -----------------------------------------------------------------------------------------------------
+# --- Twitch
+# -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -318,7 +320,8 @@ class TwitchDuplicates(Fault):
     family: ClassVar[Family] = "twitch"
 
 
-# --- the process ------------------------------------------------------------------------------------------------
+# --- the process
+# ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

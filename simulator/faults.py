@@ -1,10 +1,10 @@
 """The board that says which faults act now, and faults as JSON.
 
-The board holds two sorts of entries. The *timeline* is what a scenario planned; its ``start_s`` counts from zero
-of the time source. *Named* faults are set and cleared by hand (the demo's keys, the control address); their
-``start_s`` counts from the moment they were set. One timeline means the same on an in-memory transport and on real
-sockets. Nothing here waits or polls: a face which has to act at the very moment a fault begins or ends (a listener
-that closes) subscribes, and asks for `FaultBoard.next_change_s`.
+The board holds two sorts of entries. The *timeline* is what a scenario planned; its ``start_s`` counts from
+zero of the time source. *Named* faults are set and cleared by hand (the demo's keys, the control address);
+their ``start_s`` counts from the moment they were set. One timeline means the same on an in-memory transport
+and on real sockets. Nothing here waits or polls: a face which has to act at the very moment a fault begins or
+ends (a listener that closes) subscribes, and asks for `FaultBoard.next_change_s`.
 
 *Instant* faults are collected once by whoever carries them out, with `FaultBoard.take_due`. The faults themselves are
 in `fault_kinds.py` and can be imported from here.
@@ -92,7 +92,8 @@ __all__ = [
 MICROSECONDS_PER_S = 1_000_000
 
 
-# --- JSON -------------------------------------------------------------------------------------------------------
+# --- JSON
+# -------------------------------------------------------------------------------------------------------
 
 
 def fault_from_json(value: object) -> Fault:
@@ -149,7 +150,8 @@ def fault_to_json(fault: Fault) -> dict[str, Any]:
     return answer
 
 
-# --- the board --------------------------------------------------------------------------------------------------
+# --- the board
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -206,7 +208,8 @@ class FaultBoard:
     """Which faults act now: a planned timeline, and faults set by name by hand.
 
     ``time_source`` gives seconds (the loop's time); ``rng`` draws the probabilities. Reading the board with
-    ``*_now`` draws nothing, so looking at it never changes a run; ``*_draw`` is for whoever carries the faults out.
+    ``*_now`` draws nothing, so looking at it never changes a run; ``*_draw`` is for whoever carries the
+    faults out.
     """
 
     def __init__(

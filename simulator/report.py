@@ -48,6 +48,8 @@ class Report:
     recovered_after_s: float | None
     virtual_s: float
     counts: Mapping[str, int] = field(default_factory=dict)
+    #: What the night was run with beside its seed, as options of ``byte-sim run``.
+    options: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -57,7 +59,7 @@ class Report:
     @property
     def replay(self) -> str:
         """The command that runs the same night again."""
-        return f"byte-sim run {self.scenario} --seed {self.seed}"
+        return " ".join(("byte-sim run", self.scenario, "--seed", str(self.seed), *self.options))
 
     def to_json(self) -> dict[str, Any]:
         """The report without its transcript, as plain data."""
@@ -72,11 +74,11 @@ class Report:
             "trace_hash": self.trace_hash,
             "replies": len(self.transcript),
             "unanswered": self.unanswered,
-            "p50_ms": percentile(self.latencies_ms, 50),
-            "p99_ms": percentile(self.latencies_ms, 99),
-            "max_ms": max(self.latencies_ms, default=0.0),
-            "recovered_after_s": self.recovered_after_s,
-            "virtual_s": self.virtual_s,
+            "p50_ms": round(percentile(self.latencies_ms, 50), 3),
+            "p99_ms": round(percentile(self.latencies_ms, 99), 3),
+            "max_ms": round(max(self.latencies_ms, default=0.0), 3),
+            "recovered_after_s": None if self.recovered_after_s is None else round(self.recovered_after_s, 6),
+            "virtual_s": round(self.virtual_s, 6),
             "counts": dict(sorted(self.counts.items())),
             "replay": self.replay,
         }

@@ -7,7 +7,7 @@ A ``script``, if there is one, is played beside the crowds, for stories that nee
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from simulator.faults import Fault
 if TYPE_CHECKING:
     from simulator.world import World
 
-Script = Callable[["World"], Awaitable[None]]
+Script = Callable[["World"], Coroutine[Any, Any, None]]
 
 #: The channels of a world that names none.
 DEFAULT_CHANNELS = ("lobby",)

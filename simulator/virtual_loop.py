@@ -90,6 +90,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.iterations = 0
         self._start_unix_s = start_unix_s
         self._limits = limits or Limits()
+        self.ready_order: ReadyOrder = ready_order
         self._shuffle = self.seeds.stream("loop.ready_order").shuffle if ready_order == "random" else None
         self._timers = Timers()
         self._instant_iterations = 0

@@ -358,7 +358,7 @@ class World:
             crowd = utterances(scenario.crowds, self.seeds.child("audience"), scenario.duration_s)
             tasks.create_task(perform(crowd, speaker(self.twitch)))
             if scenario.script is not None:
-                tasks.create_task(_play_script(scenario.script, self))
+                tasks.create_task(scenario.script(self))
             tasks.create_task(asyncio.sleep(scenario.duration_s))
         self.heal()
         if not self.bot_runs:
@@ -388,11 +388,11 @@ class World:
                 "incarnations": self.bot.incarnation,
                 **{f"irc_{name}": count for name, count in sorted(self.irc.stats.items())},
             },
+            options=(
+                *(("--network", self.network_kind) if self.network_kind != "memory" else ()),
+                *(("--order", self.loop.ready_order) if self.loop.ready_order != "fifo" else ()),
+            ),
         )
-
-
-async def _play_script(script: Callable[[World], Awaitable[None]], world: World) -> None:
-    await script(world)
 
 
 def simulate(

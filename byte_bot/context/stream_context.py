@@ -20,6 +20,10 @@ CHAT_LINE_CHARS_MAX = 500
 #: Notes per channel (DESIGN section 3).
 NOTES_MAX = 50
 
+#: Seconds of silence in chat after which a line begins a new session. IRC does not say when a stream goes online, so a
+#: session is taken for it; chosen: a stream's chat hardly sleeps for an hour, and streams are hours apart.
+SESSION_GAP_S = 3600.0
+
 #: What a scene can be about, and what viewers can be told is on screen: the original plan's types.
 OBSERVABLE_TYPES = ("game", "movie", "series", "youtube", "x", "topic")
 
@@ -61,11 +65,17 @@ class StreamContext(ChannelState, key="", version=1, table="channel_state"):
     notes: dict[str, Note] = {}
     chat_lines: Annotated[list[ChatLine], Recent(CHAT_LINES_MAX)] = []
     last_reply: str = ""
-    #: Unix seconds at which the stream went online, 0 if it is not known to be live.
+    #: Unix seconds at which the present session began, 0 before the first line.
     live_since: float = 0.0
 
+    def heard(self, line: ChatLine) -> None:
+        """Remember a line of chat; the first one after :data:`SESSION_GAP_S` of silence begins a new session."""
+        if not self.chat_lines or line.at - self.chat_lines[-1].at > SESSION_GAP_S:
+            self.live_since = line.at
+        self.chat_lines.append(line)
+
     def uptime_s(self, now: float) -> float:
-        """Seconds since the stream went online, 0 if it is not known to be live."""
+        """Seconds since the session began, 0 before the first line of chat."""
         return max(0.0, now - self.live_since) if self.live_since else 0.0
 
 

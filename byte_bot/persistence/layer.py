@@ -192,6 +192,9 @@ class PersistenceLayer:
             self.report_unreadable(row)
         if not accepted:
             return
+        row.serial = (
+            self.next_serial()
+        )  # not the number at which it was asked: another may have been asked meanwhile
         self._complaints.pop(key, None)
         if row.dirty:
             self.ledger.mark(key, asyncio.get_running_loop().time())

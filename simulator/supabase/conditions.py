@@ -1,8 +1,9 @@
 """PostgREST's filters and order as SQL for SQLite, with PostgreSQL's types.
 
-An operand is text on the wire; here it becomes a value of its column's type or PostgreSQL's error (22P02), so that
-``id=eq.abc`` fails as it does in production instead of finding nothing. NULL follows SQL's three-valued logic, which
-the two databases share. Texts compare by their code points (the collation "C"); see the fidelity table.
+An operand is text on the wire; here it becomes a value of its column's type or PostgreSQL's error (22P02), so
+that ``id=eq.abc`` fails as it does in production instead of finding nothing. NULL follows SQL's three-valued
+logic, which the two databases share. Texts compare by their code points (the collation "C"); see the fidelity
+table.
 """
 
 from __future__ import annotations

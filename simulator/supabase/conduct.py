@@ -1,8 +1,8 @@
 """How one request fares under the active faults: decided once, in the same way for every face. Pure.
 
-Delays add up. Of the faults that keep a request from being executed the first on the board wins, connection before
-canned answer; of those that spoil the answer of an executed request likewise. What a face then does with a `Conduct`
-differs only in its means: exceptions on an httpx transport, closed sockets behind uvicorn.
+Delays add up. Of the faults that keep a request from being executed the first on the board wins, connection
+before canned answer; of those that spoil the answer of an executed request likewise. What a face then does
+with a `Conduct` differs only in its means: exceptions on an httpx transport, closed sockets behind uvicorn.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ FACE_FAULTS: tuple[type[Fault], ...] = (
 
 # Cloudflare's page in front of a Supabase project whose origin is broken, shortened.
 _HTML_520 = b"""<!DOCTYPE html>
-<html lang="en-US"><head><title>project.supabase.test | 520: Web server is returning an unknown error</title></head>
-<body><h1>Web server is returning an unknown error <span>Error code 520</span></h1></body></html>
+<html lang="en-US"><head><title>project.supabase.test | 520: Web server is returning an unknown
+error</title></head> <body><h1>Web server is returning an unknown error <span>Error code
+520</span></h1></body></html>
 """
 _HTML_OK = b"<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>Please sign in to the network.</body></html>\n"
 _HTML = ("content-type", "text/html; charset=UTF-8")

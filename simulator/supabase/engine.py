@@ -1,8 +1,9 @@
 """Runs PostgREST's requests on an in-memory SQLite: select, insert, upsert, update, delete, with transactions.
 
-Every request is one transaction: an error leaves nothing behind. Rows pass through `pgtypes` both ways. What SQLite
-says about a broken constraint is translated to PostgreSQL's SQLSTATE, words and constraint names. Grants, row
-level security, the read-only switch and the trigger that counts human edits are applied here, by role:
+Every request is one transaction: an error leaves nothing behind. Rows pass through `pgtypes` both ways. What
+SQLite says about a broken constraint is translated to PostgreSQL's SQLSTATE, words and constraint names.
+Grants, row level security, the read-only switch and the trigger that counts human edits are applied here, by
+role:
 
 * ``service_role`` (the secret key) bypasses row level security and is held to its grants;
 * ``anon`` (the publishable key) is held to both; with no policy it sees no row and may write none;
@@ -32,7 +33,8 @@ Role = Literal["service_role", "anon", "postgres"]
 Row = dict[str, Any]
 
 
-# What the trigger looks after: the count of human edits, and the stamp by which the bot knows its own changes.
+# What the trigger looks after: the count of human edits, and the stamp by which the bot knows its own
+# changes.
 _STAMP = ("epoch", "revision", "updated_at")
 _COUNTED = ("edit_no", *_STAMP)
 
@@ -104,7 +106,8 @@ class Engine:
             raise
         self.connection.execute("COMMIT")
 
-    # --- what may be done ---------------------------------------------------------------------------------------
+    # --- what may be done
+    # ---------------------------------------------------------------------------------------
 
     def table(self, name: str) -> Table:
         """The table of that name; raises ApiError PGRST205."""
@@ -129,7 +132,8 @@ class Engine:
     def _hidden(self, role: Role, table: Table) -> bool:
         return table.row_security and role == "anon"
 
-    # --- operations ---------------------------------------------------------------------------------------------
+    # --- operations
+    # ---------------------------------------------------------------------------------------------
 
     def select(self, role: Role, name: str, query: Query, *, count: bool, rows_max: int) -> Result:
         """The rows of a select; ``count`` also counts all rows that match, ``rows_max`` caps what is returned."""
@@ -229,7 +233,8 @@ class Engine:
             for row in self._fetch(table, Sql(f"ORDER BY {order}"))
         ]
 
-    # --- rows in SQLite -----------------------------------------------------------------------------------------
+    # --- rows in SQLite
+    # -----------------------------------------------------------------------------------------
 
     def _fetch(self, table: Table, rest: Sql) -> list[Row]:
         names = tuple(table.columns)
@@ -287,7 +292,8 @@ class Engine:
         return int(self._execute(table, statement, tuple(values.values()), values).lastrowid or 0)
 
     def _check_insertable(self, table: Table, values: Row) -> None:
-        # PostgreSQL checks the row proposed for insertion before it looks for the conflict; so does SQLite here.
+        # PostgreSQL checks the row proposed for insertion before it looks for the conflict; so does SQLite
+        # here.
         statement = f'INSERT INTO "{table.name}" ({quoted(tuple(values))}) VALUES ({_marks(values)})'
         self._execute(table, f"{statement} ON CONFLICT DO NOTHING", tuple(values.values()), values)
 

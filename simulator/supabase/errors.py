@@ -1,12 +1,12 @@
 """The error answers of PostgREST and of Supabase's gateway, word for word.
 
-Two exceptions are raised inside the fake. `PgError` is an error of PostgreSQL: it has a SQLSTATE, and its HTTP
-status follows from it and from whether the caller is anonymous. `ApiError` is an error of PostgREST itself
-(``PGRST...``) or of the gateway in front of it, with its status given.
+Two exceptions are raised inside the fake. `PgError` is an error of PostgreSQL: it has a SQLSTATE, and its
+HTTP status follows from it and from whether the caller is anonymous. `ApiError` is an error of PostgREST
+itself (``PGRST...``) or of the gateway in front of it, with its status given.
 
-Sources: PostgREST's ``src/library/PostgREST/Error.hs`` (2026-08) for bodies, codes and the status table; PostgreSQL's
-own messages; Kong's and Cloudflare's answers as users of Supabase quote them. Keys of a body are in the order in
-which PostgREST's encoder writes them: alphabetical.
+Sources: PostgREST's ``src/library/PostgREST/Error.hs`` (2026-08) for bodies, codes and the status table;
+PostgreSQL's own messages; Kong's and Cloudflare's answers as users of Supabase quote them. Keys of a body are
+in the order in which PostgREST's encoder writes them: alphabetical.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
     return best[1] if best[0] >= HINT_SCORE_MIN else None
 
 
-# --- the gateway (Kong), before PostgREST -----------------------------------------------------------------------
+# --- the gateway (Kong), before PostgREST
+# -----------------------------------------------------------------------
 
 
 def no_api_key() -> ApiError:
@@ -137,7 +138,8 @@ def no_route() -> ApiError:
     return ApiError(404, {"message": "no Route matched with those values"})
 
 
-# --- PostgREST itself -------------------------------------------------------------------------------------------
+# --- PostgREST itself
+# -------------------------------------------------------------------------------------------
 
 
 def parse_error(what: str, text: str, column: int, details: str) -> ApiError:
@@ -256,7 +258,8 @@ def bad_jwt(parts: int) -> ApiError:
     return ApiError(401, error_body("PGRST301", f"Expected 3 parts in JWT; got {parts}"))
 
 
-# --- PostgreSQL -------------------------------------------------------------------------------------------------
+# --- PostgreSQL
+# -------------------------------------------------------------------------------------------------
 
 
 def permission_denied(kind: str, name: str) -> PgError:

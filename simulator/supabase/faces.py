@@ -2,13 +2,14 @@
 
 `SupabaseTransport` stands where the network would be. It enforces the read timeout of
 ``request.extensions["timeout"]`` itself, because httpx leaves timeouts to its transports and with any other
-transport than its own they never fire. The execution is a timer of the world, not a step of the client's task: a
-request that was sent is carried out, whether its client waits, has given up, or has crashed, as on a real network.
+transport than its own they never fire. The execution is a timer of the world, not a step of the client's
+task: a request that was sent is carried out, whether its client waits, has given up, or has crashed, as on a
+real network.
 
 The sockets' face (`asgi_app`, `SupabaseServer`) is in `sockets.py` and can be imported from here too.
 
-Simplified: connections are not modelled, so connect, write and pool timeouts never fire and a request in flight
-is not reset when a fault begins; a refused connection fails at once.
+Simplified: connections are not modelled, so connect, write and pool timeouts never fire and a request in
+flight is not reset when a fault begins; a refused connection fails at once.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _DISCONNECTED = "Server disconnected without sending a response."
 class SupabaseTransport(httpx.AsyncBaseTransport):
     """An httpx transport that answers from a `FakeSupabase`, whatever the host of the URL.
 
-    Raises httpx's own exceptions: ConnectError (refused), ReadTimeout (hang, delay, slow drip), ReadError (reset),
-    RemoteProtocolError (dropped answer, cut body).
+    Raises httpx's own exceptions: ConnectError (refused), ReadTimeout (hang, delay, slow drip), ReadError
+    (reset), RemoteProtocolError (dropped answer, cut body).
     """
 
     def __init__(self, fake: FakeSupabase) -> None:
@@ -64,7 +65,8 @@ class SupabaseTransport(httpx.AsyncBaseTransport):
         if not conduct.delay_s:
             return self._act(request, conduct)
         loop = asyncio.get_running_loop()
-        # Timers of the world's context: they outlive the process (see simulator/process.py) that sent the request.
+        # Timers of the world's context: they outlive the process (see simulator/process.py) that sent the
+        # request.
         world = context_for(None)
         answer: asyncio.Future[Response] = loop.create_future()
 
@@ -96,8 +98,9 @@ class SupabaseTransport(httpx.AsyncBaseTransport):
 def respx_router(fake: FakeSupabase) -> respx.MockRouter:
     """A respx router that answers from the fake, with a named route for every table and function.
 
-    Use it as respx is used: ``with respx_router(fake) as router: ...; router["channels_config"].call_count``. The
-    routes are named after the table, ``rpc/<function>``, and ``other``. Faults act as on `SupabaseTransport`.
+    Use it as respx is used: ``with respx_router(fake) as router: ...; router["channels_config"].call_count``.
+    The routes are named after the table, ``rpc/<function>``, and ``other``. Faults act as on
+    `SupabaseTransport`.
     """
     router = respx.MockRouter(base_url=fake.url, assert_all_called=False)
     transport = SupabaseTransport(fake)

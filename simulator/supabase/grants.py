@@ -1,6 +1,7 @@
 """Privileges of the API's roles, from GRANT and REVOKE statements in the order in which they were given.
 
-Left out: privileges on schemas, sequences and columns (read and without effect), grant options, role membership.
+Left out: privileges on schemas, sequences and columns (read and without effect), grant options, role
+membership.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """PostgreSQL's column types on SQLite: how values come in, how they are kept, how they go out.
 
-SQLite has no types to speak of, so every value passes through here on its way in (from JSON bodies or from the text
-of a filter) and out. What PostgreSQL would refuse is refused with its SQLSTATE and words.
+SQLite has no types to speak of, so every value passes through here on its way in (from JSON bodies or from
+the text of a filter) and out. What PostgreSQL would refuse is refused with its SQLSTATE and words.
 
 Kept as: text and uuid as text, integers and booleans as integers, timestamps as ISO 8601 text in UTC with the
-fraction's trailing zeros cut (such texts sort in order of time), jsonb as canonical JSON text. Left out: numeric,
-arrays, ranges, enums, date and time of day, intervals, infinity as a timestamp.
+fraction's trailing zeros cut (such texts sort in order of time), jsonb as canonical JSON text. Left out:
+numeric, arrays, ranges, enums, date and time of day, intervals, infinity as a timestamp.
 """
 
 from __future__ import annotations

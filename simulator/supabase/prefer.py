@@ -1,7 +1,7 @@
 """The Prefer header as a value. Pure.
 
-Unknown preferences are kept, since ``handling=strict`` refuses them. Left out: the time zone's effect, and ``tx=rollback``,
-which Supabase does not let a request choose.
+Unknown preferences are kept, since ``handling=strict`` refuses them. Left out: the time zone's effect, and
+``tx=rollback``, which Supabase does not let a request choose.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ _PREFERENCES: Mapping[str, tuple[str, ...] | None] = {
     "resolution": ("merge-duplicates", "ignore-duplicates"),
     "missing": ("default", "null"),
     "handling": ("strict", "lenient"),
-    # Supabase ends every transaction with a commit and does not let a request override that: accepted, no effect.
+    # Supabase ends every transaction with a commit and does not let a request override that: accepted, no
+    # effect.
     "tx": ("commit", "rollback"),
     "max-affected": None,
     "timezone": None,

@@ -7,9 +7,9 @@ How it works. A small scanner walks over one parameter at a time, after the gram
 * ``column=eq.1``, ``column=not.in.(1,"a,b")``, ``and=(a.gt.1,or(b.is.null,not.c.eq.2))``: `Filter`, `Logic`;
 * ``order=a.desc.nullslast,b``: `OrderTerm`; ``limit``, ``offset``; ``columns="b","a"``; ``on_conflict=a,b``.
 
-Left out: embedded resources and their parameters (recognised, so that the engine can refuse them as PostgREST does
-where there is no foreign key), aggregates, full-text search, ranges. `Query` values never touch a table: whether a
-column exists is the engine's question.
+Left out: embedded resources and their parameters (recognised, so that the engine can refuse them as PostgREST
+does where there is no foreign key), aggregates, full-text search, ranges. `Query` values never touch a table:
+whether a column exists is the engine's question.
 """
 
 from __future__ import annotations
@@ -167,7 +167,8 @@ def parse_query(query_string: str, *, is_function: bool = False) -> Query:
     )
 
 
-# --- parameters -------------------------------------------------------------------------------------------------
+# --- parameters
+# -------------------------------------------------------------------------------------------------
 
 
 def _select(text: str) -> tuple[SelectItem, ...]:
@@ -210,7 +211,8 @@ def _select_item(scanner: Scanner) -> SelectItem:
 
 
 def _embedded(scanner: Scanner, name: str, alias: str) -> SelectItem:
-    # What is inside the parentheses does not matter: without a foreign key PostgREST refuses the relation itself.
+    # What is inside the parentheses does not matter: without a foreign key PostgREST refuses the relation
+    # itself.
     depth = 0
     while not scanner.ended:
         depth += (scanner.peek() == "(") - (scanner.peek() == ")")

@@ -1,7 +1,7 @@
 """A scanner for one parameter of PostgREST's request language: names, quoted values, JSON paths. Pure.
 
-It follows the lexical rules of PostgREST's ``ApiRequest/QueryParams.hs`` (2026-08); its errors name the parameter's text
-and the column where reading stopped.
+It follows the lexical rules of PostgREST's ``ApiRequest/QueryParams.hs`` (2026-08); its errors name the
+parameter's text and the column where reading stopped.
 """
 
 from __future__ import annotations

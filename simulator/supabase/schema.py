@@ -1,7 +1,7 @@
 """A Supabase project's schema, read from its own SQL files.
 
-Each file is split into statements by sqlglot's PostgreSQL tokenizer (dollar-quoted bodies are one token), and each
-statement is taken by its first words:
+Each file is split into statements by sqlglot's PostgreSQL tokenizer (dollar-quoted bodies are one token), and
+each statement is taken by its first words:
 
 * ``create table``, ``alter table ... add column``, ``create unique index``: tables, types, defaults, checks, keys;
 * ``insert``: seeds, run after the tables exist, and before or after a trigger as in the file;
@@ -10,10 +10,11 @@ statement is taken by its first words:
 * ``grant``, ``revoke``, ``enable row level security``: who may do what, in the order of the files;
 * comments, plain indexes, extensions, schemas, ``do`` blocks, notifications: no effect here.
 
-Anything else is refused with the file's name and the statement: a fake that skips in silence would answer wrongly.
+Anything else is refused with the file's name and the statement: a fake that skips in silence would answer
+wrongly.
 
-Left out: foreign keys, generated and identity columns, domains, enums, views, policies (a role under row level
-security sees nothing), trigger and function bodies, default privileges.
+Left out: foreign keys, generated and identity columns, domains, enums, views, policies (a role under row
+level security sees nothing), trigger and function bodies, default privileges.
 """
 
 from __future__ import annotations
@@ -146,7 +147,8 @@ def quoted(names: tuple[str, ...]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
-# --- statements -------------------------------------------------------------------------------------------------
+# --- statements
+# -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,8 @@ def _table_name(expression: exp.Expr) -> str:
     return name.name
 
 
-# --- tables -----------------------------------------------------------------------------------------------------
+# --- tables
+# -----------------------------------------------------------------------------------------------------
 
 
 def _add_table(schema: Schema, statement: _Statement) -> None:
@@ -340,7 +343,8 @@ def _add_seed(schema: Schema, statement: _Statement) -> None:
     schema.seeds.append(Seed(name, _sqlite(inserted), schema.tables[name].counts_edits))
 
 
-# --- functions, triggers, privileges ----------------------------------------------------------------------------
+# --- functions, triggers, privileges
+# ----------------------------------------------------------------------------
 
 
 def _add_function(schema: Schema, statement: _Statement) -> None:
@@ -352,7 +356,8 @@ def _add_function(schema: Schema, statement: _Statement) -> None:
         return  # other schemas are not exposed by the API
     parameters = tuple(_parameter(part) for part in _split_parameters(words[match.end() :]))
     schema.functions[match[2]] = Function(match[2], parameters)
-    # PostgreSQL lets everybody execute a new function until that is revoked; replacing keeps what was granted.
+    # PostgreSQL lets everybody execute a new function until that is revoked; replacing keeps what was
+    # granted.
     schema.grants.functions.setdefault(match[2], {"public": {"execute": None}})
 
 

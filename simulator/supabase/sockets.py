@@ -1,14 +1,17 @@
 """The fake Supabase on real sockets: an ASGI application, and a server which runs it on a loopback port.
 
-`asgi_app` works under any ASGI server. What an application cannot do by itself (reset a connection, close it without
-an answer) it asks of ``drop``; without one it promises a body and leaves, so that the server ends the connection.
+`asgi_app` works under any ASGI server. What an application cannot do by itself (reset a connection, close it
+without an answer) it asks of ``drop``; without one it promises a body and leaves, so that the server ends the
+connection.
 
-`SupabaseServer` puts uvicorn's HTTP protocol on a listener of its own in the running loop: no signal handlers, no
-lifespan, no ticking Date header, so that it runs in a hybrid virtual-time loop as well as in real time. While a
-`Refused` fault acts the listener is closed, the connections are reset and the port is kept: the same address listens
-again afterwards. Nothing polls: the fault board says when it was changed and when it will change.
+`SupabaseServer` puts uvicorn's HTTP protocol on a listener of its own in the running loop: no signal
+handlers, no lifespan, no ticking Date header, so that it runs in a hybrid virtual-time loop as well as in
+real time. While a `Refused` fault acts the listener is closed, the connections are reset and the port is
+kept: the same address listens again afterwards. Nothing polls: the fault board says when it was changed and
+when it will change.
 
-Left out: HTTP/2, TLS, the handshake of a slow accept. A `Refused` with a probability below one resets instead.
+Left out: HTTP/2, TLS, the handshake of a slow accept. A `Refused` with a probability below one resets
+instead.
 """
 
 from __future__ import annotations
@@ -210,7 +213,8 @@ class SupabaseServer:
         for protocol in self._connections():
             _abort(protocol.transport, reset=True)
 
-    # --- the listener -------------------------------------------------------------------------------------------
+    # --- the listener
+    # -------------------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
         while True:
@@ -237,7 +241,8 @@ class SupabaseServer:
 
     def _bind(self) -> socket.socket:
         # Bound and not listening: the port stays ours, and whoever connects to it is refused.
-        # The protocol is named because asyncio turns Nagle's delay off only on sockets which say that they are TCP.
+        # The protocol is named because asyncio turns Nagle's delay off only on sockets which say that they
+        # are TCP.
         held = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.setblocking(False)
@@ -263,7 +268,8 @@ class SupabaseServer:
             self._server.close()
             self._server = None
 
-    # --- connections --------------------------------------------------------------------------------------------
+    # --- connections
+    # --------------------------------------------------------------------------------------------
 
     def _connections(self) -> list[H11Protocol]:
         protocols = [one for one in self._state.connections if isinstance(one, H11Protocol)]

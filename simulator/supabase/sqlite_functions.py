@@ -1,7 +1,7 @@
 """PostgreSQL's functions and operators which SQLite lacks, as SQL functions in Python.
 
-Registered on the fake's connection, so that the checks and defaults of real schema files work as they stand, and so
-that filters mean what they mean in PostgreSQL (SQLite's own LIKE ignores the case of ASCII letters).
+Registered on the fake's connection, so that the checks and defaults of real schema files work as they stand,
+and so that filters mean what they mean in PostgreSQL (SQLite's own LIKE ignores the case of ASCII letters).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Requests and responses as the fake sees them, and the headers around a result. Pure: no tables, no network.
 
-Status, Content-Range and bodies follow PostgREST's ``Response.hs`` and ``RangeQuery.hs`` (2026-08). Header names
-are in lower case; there is no Date header, since a replay must give the same bytes.
+Status, Content-Range and bodies follow PostgREST's ``Response.hs`` and ``RangeQuery.hs`` (2026-08). Header
+names are in lower case; there is no Date header, since a replay must give the same bytes.
 """
 
 from __future__ import annotations

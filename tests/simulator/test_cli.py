@@ -25,7 +25,7 @@ SCENARIOS = {
 }
 
 
-def report(scenario: Scenario, seed: int, *violations: Violation) -> Report:
+def report(scenario: Scenario, seed: int, *violations: Violation, **_: str) -> Report:
     """What a simulation would say."""
     return Report(
         scenario=scenario.name,
@@ -81,11 +81,51 @@ def test_run_reports_for_people_and_for_programs() -> None:
     assert (found["scenario"], found["seed"], found["ok"]) == ("calm", 7, True)
 
 
+def test_run_is_silent_unless_the_log_is_wanted() -> None:
+    """The bot's log would stand between the lines of the report; --log shows it."""
+    levels: list[str] = []
+    cli = build_cli(SCENARIOS, report, set_log_level=levels.append)
+    CliRunner().invoke(cli, ["run", "calm"])
+    CliRunner().invoke(cli, ["run", "calm", "--log", "info"])
+    assert levels == ["critical", "info"]
+
+
 def test_run_fails_when_a_promise_is_broken() -> None:
     """Exit code 1, and the violation is shown."""
     broken = Violation("newest_wins", 3.5, "a row went back")
-    result = call("run", "calm", simulate=lambda scenario, seed: report(scenario, seed, broken))
+    result = call("run", "calm", simulate=lambda scenario, seed, **_: report(scenario, seed, broken))
     assert result.exit_code == Exit.BROKEN and "a row went back" in result.output
+
+
+def test_run_takes_many_nights_and_shows_the_broken_ones() -> None:
+    """--seeds counts on from the seed; of many nights only the broken are shown in full, and one is enough to fail."""
+    broken = Violation("newest_wins", 3.5, "a row went back")
+
+    def night(scenario: Scenario, seed: int, **_: str) -> Report:
+        return report(scenario, seed, broken) if seed == 8 else report(scenario, seed)
+
+    result = call("run", "calm", "--seed", "7", "--seeds", "3", simulate=night)
+    assert result.exit_code == Exit.BROKEN
+    assert result.output.count("BROKEN") == 2 and "--seed 8" in result.output
+    assert "calm: 3 nights, seeds 7 to 9, 1 broken" in result.output
+    lines = call("run", "calm", "--seeds", "3", "--json", simulate=night).output.splitlines()
+    assert [json.loads(line)["seed"] for line in lines] == [1, 2, 3]
+
+
+def test_run_says_on_which_network_and_in_which_order() -> None:
+    """--network and --order reach the simulation."""
+    asked: list[dict[str, str]] = []
+
+    def night(scenario: Scenario, seed: int, **options: str) -> Report:
+        asked.append(options)
+        return report(scenario, seed)
+
+    call("run", "calm", simulate=night)
+    call("run", "calm", "--network", "tcp", "--order", "random", simulate=night)
+    assert asked == [
+        {"network": "memory", "ready_order": "fifo"},
+        {"network": "tcp", "ready_order": "random"},
+    ]
 
 
 def test_run_names_the_scenario_that_was_meant() -> None:
@@ -98,7 +138,7 @@ def test_run_names_the_scenario_that_was_meant() -> None:
 def test_run_says_when_a_world_got_stuck() -> None:
     """An error of the simulator is told with the scenario and the seed, without a traceback."""
 
-    def stuck(scenario: Scenario, seed: int) -> Report:
+    def stuck(scenario: Scenario, seed: int, **_: str) -> Report:
         raise DeadlockError("nothing is scheduled")
 
     result = call("run", "calm", simulate=stuck)

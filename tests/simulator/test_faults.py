@@ -237,39 +237,6 @@ def test_observers_hear_of_changes_by_hand_until_they_leave() -> None:
     assert heard == ["changed"] * 4
 
 
-def test_a_fixed_latency_is_exact_and_split_in_half() -> None:
-    """Nothing is drawn for it."""
-    rng = random.Random(1)
-    state = rng.getstate()
-    assert Latency(250).draw_s(rng) == 0.25
-    assert Latency(250).draw_share_before(rng) == 0.5
-    assert rng.getstate() == state
-
-
-def test_jitter_stays_within_its_bounds() -> None:
-    """ms give or take jitter_ms, never below zero."""
-    rng = random.Random(1)
-    delays = [Latency(100, 30).draw_s(rng) for _ in range(500)]
-    assert 0.07 <= min(delays) < 0.08
-    assert 0.12 < max(delays) <= 0.13
-    assert min(Latency(10, 50).draw_s(rng) for _ in range(200)) == 0.0
-
-
-def test_a_lognormal_latency_has_the_stated_median_and_spread() -> None:
-    """Half of the requests below ms, 84 % below ms + jitter_ms."""
-    rng = random.Random(1)
-    delays = [Latency(100, 50, "lognormal").draw_s(rng) for _ in range(20_000)]
-    assert abs(sum(delay < 0.1 for delay in delays) / 20_000 - 0.5) < 0.02
-    assert abs(sum(delay < 0.15 for delay in delays) / 20_000 - 0.841) < 0.02
-
-
-def test_spikes_come_with_their_probability() -> None:
-    """A spike is added to the delay."""
-    rng = random.Random(1)
-    delays = [Latency(10, spike_ms=1000, spike_probability=0.1).draw_s(rng) for _ in range(2000)]
-    assert 120 < sum(delay > 1 for delay in delays) < 280
-
-
 def test_a_slow_recovery_acts_as_a_falling_latency() -> None:
     """From ms to nothing over the duration."""
     one, clock = board(SlowRecovery(1000, start_s=10, duration_s=10))

@@ -12,6 +12,7 @@ in the database first.
 from __future__ import annotations
 
 import copy
+import random
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -285,6 +286,13 @@ class World:
                 self.process.loads.remove(load)
                 self._accept(load.base, load.serial)
 
+    def load_at_once(self) -> None:
+        """A load that meets no obstacle."""
+        self.take_epoch()
+        self.ask()
+        self.read(-1)
+        self.deliver(-1)
+
     def evict(self) -> None:
         """A clean row leaves RAM and comes back from the journal's snapshot."""
         process = self.process
@@ -295,8 +303,10 @@ class World:
             process.row.view(SPEC)
 
     def _accept(self, base: Base, serial: int, *, authoritative: bool = False) -> None:
-        row = self.process.row
-        if row.accept(base, self.process.epoch, serial, now_s=2_000, authoritative=authoritative):
+        process, row = self.process, self.process.row
+        if row.accept(base, process.epoch, serial, now_s=2_000, authoritative=authoritative):
+            process.serial += 1
+            row.serial = process.serial
             self.unsynced.append(Rebased(KEY, row.base, list(row.pending)))
 
     def human_edit(self, note: str) -> None:
@@ -311,9 +321,7 @@ class World:
         self.lose_answer()
         self.take_epoch()
         self.process.loads.clear()
-        self.ask()
-        self.read(0)
-        self.deliver(0)
+        self.load_at_once()
         for _ in range(4):
             if not self.process.row.dirty:
                 break
@@ -322,9 +330,25 @@ class World:
             self.answer()
         while self.wire:
             self.execute(0)
-        self.ask()
-        self.read(0)
-        self.deliver(0)
+        self.load_at_once()
+
+    def check(self) -> None:
+        """What must hold after every step."""
+        row = self.process.row
+        # However long it takes, what is pending is bounded by the row's contents, not by what was done.
+        assert len(row.pending) <= 40
+        if row.loaded:
+            shown, expected = msgspec.to_builtins(self.state()), self.expected()
+            for name in ("total", "last", "counts", "lines"):
+                assert shown[name] == expected[name], name
+
+    def check_end(self) -> None:
+        """What must hold once everything has gone through: database, RAM and intentions agree."""
+        assert msgspec.to_builtins(self.state()) == self.expected()
+        assert not self.process.row.dirty
+        assert self.database.row is not None or not self.intents
+        if self.database.row is not None:
+            assert SPEC.complete(ABSENT) | self.database.row.data == self.expected()
 
     def expected(self) -> dict[str, Any]:
         """The intentions, one after the other, on what the database held first."""
@@ -352,6 +376,63 @@ class World:
         if self.human:
             value["names"]["human"] = self.note
         return value
+
+
+#: The steps of a walk by their weights: chat and network often, crashes and humans now and then.
+STEPS = {
+    "change": 8,
+    "sync": 2,
+    "crash": 1,
+    "take_epoch": 1,
+    "load_at_once": 2,
+    "send": 4,
+    "connection_refused": 1,
+    "execute": 4,
+    "lose_answer": 2,
+    "answer": 3,
+    "ask": 2,
+    "read": 2,
+    "deliver": 2,
+    "evict": 1,
+    "human_edit": 1,
+}
+
+
+def take_step(world: World, step: str, argument: Any) -> None:
+    """One step by its name; ``argument`` is an intent, a note or an index, as the step needs it."""
+    if step in ("change", "execute", "read", "deliver", "human_edit"):
+        getattr(world, step)(argument)
+    else:
+        getattr(world, step)()
+
+
+def random_walk(rng: random.Random, length: int) -> list[tuple[str, Any]]:
+    """A walk of ``length`` steps."""
+    walk: list[tuple[str, Any]] = []
+    for step in rng.choices(list(STEPS), list(STEPS.values()), k=length):
+        argument: Any = rng.randint(0, 3)
+        if step == "change":
+            argument = _random_intent(rng)
+        elif step == "human_edit":
+            argument = rng.choice("xyz")
+        walk.append((step, argument))
+    return walk
+
+
+def _random_intent(rng: random.Random) -> Intent:
+    key, number, word = rng.choice("ab"), rng.randint(-3, 5), rng.choice("xyz")
+    return rng.choice(
+        [
+            ("add", "", number),
+            ("count", key, number),
+            ("assign", "", number),
+            ("set", "", word),
+            ("put", key, word),
+            ("uncount", key, None),
+            ("unname", key, None),
+            ("line", "", word),
+        ]
+    )
 
 
 def _read_back(image: JournalImage) -> JournalImage:

@@ -240,9 +240,7 @@ def test_canned_answers_keep_the_request_from_the_database(
 async def test_a_cut_body_ends_in_the_middle() -> None:
     """RemoteProtocolError, though the write is committed."""
     async with world(CutBody()) as (fake, client):
-        with pytest.raises(
-            httpx.RemoteProtocolError, match="without sending complete message body"
-        ):
+        with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
             await client.post("/bot_events", json=EVENT, headers={"prefer": "return=representation"})
         assert stored(fake) == 1
 

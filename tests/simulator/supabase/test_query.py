@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from postgrest.utils import sanitize_param
 
 from simulator.supabase.errors import ApiError, PgError
-from simulator.supabase.prefer import Prefer, parse_prefer
 from simulator.supabase.query import Filter, Logic, OrderTerm, SelectItem, parse_query
 from simulator.supabase.scanner import Field
 
@@ -190,17 +189,3 @@ def test_no_text_makes_the_parser_fail_in_another_way(text: str) -> None:
             parse_query(urlencode({name: text}))
         except (ApiError, PgError):
             pass
-
-
-def test_preferences() -> None:
-    """What is understood is applied and listed, the rest is kept for handling=strict."""
-    prefer = parse_prefer(["return=representation,count=exact", "resolution=merge-duplicates, tx=rollback"])
-    assert prefer == Prefer(
-        representation="representation",
-        count="exact",
-        resolution="merge-duplicates",
-        applied=("return=representation", "count=exact", "resolution=merge-duplicates", "tx=rollback"),
-    )
-    prefer = parse_prefer(["handling=strict,missing=default,max-affected=3,return=everything,colour=red"])
-    assert (prefer.strict, prefer.missing_default, prefer.max_affected) == (True, True, 3)
-    assert prefer.unknown == ("return=everything", "colour=red")

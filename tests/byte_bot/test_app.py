@@ -1,0 +1,220 @@
+"""The application: how it starts, what it returns, and that it stops in order and in time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from byte_bot.app import DRAIN_S, FLUSH_S, JOURNAL_S, Application, Surroundings, run
+from byte_bot.errors import ComponentError, ExitCode
+from byte_bot.settings import Settings
+from simulator.faults import Hang
+from simulator.scenario import Scenario
+from simulator.world import BOT_TOKEN, ApplicationFactory, World, play
+from tests.byte_bot.rig import Disk
+
+#: Containers kill 10 s after SIGTERM (DESIGN section 3: all under 8).
+SHUTDOWN_S = 8.0
+
+NIGHT = Scenario("night", "a story told by a test", channels=("lobby",), fixed=("lobby",))
+
+
+def with_disk(disk: Disk) -> ApplicationFactory:
+    """An application whose journal is on ``disk``."""
+
+    def build(settings: Settings, surroundings: Surroundings) -> Application:
+        return Application(settings, replace(surroundings, journal_store=disk))
+
+    return build
+
+
+def test_without_a_database_the_bot_answers_and_says_once_that_nothing_is_kept() -> None:
+    """No Supabase settings: an outage without end, announced at the start; every stage of the stop works."""
+    scenario = replace(NIGHT, settings={"supabase_url": "", "supabase_key": ""})
+
+    async def story(world: World) -> None:
+        with capture_logs() as lines:
+            world.start_bot()
+            await world.joined(within_s=5)
+            assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
+            assert world.app is not None
+            assert world.app.bot.status()["circuit"] == "none"
+            assert await world.stop_bot() == ExitCode.OK
+        assert [line["event"] for line in lines].count("no_database") == 1
+        assert world.supabase.requests_total == 0
+
+    play(story, scenario)
+
+
+def test_the_stages_of_the_stop_fit_into_the_time_that_there_is() -> None:
+    """Inboxes and outbox, flush, journal: what each may take adds up to less than 8 s."""
+    assert DRAIN_S + FLUSH_S + JOURNAL_S < SHUTDOWN_S
+
+
+def test_what_was_said_before_the_stop_is_answered_and_saved() -> None:
+    """A command in the inbox when SIGTERM comes: its answer leaves and its change is in the database."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        world.say("mod", "!count deaths +1")
+        await asyncio.sleep(0.02)  # it is in the bot's process, not answered yet
+        assert await world.stop_bot() == ExitCode.OK
+        await asyncio.sleep(1)
+        assert [line.text for line in world.transcript] == ["deaths: 1"]
+        assert world.counter("lobby", "deaths") == 1
+
+    play(story, replace(NIGHT, latency_ms=20.0))
+
+
+@pytest.mark.parametrize("settings", [{}, {"supabase_url": "", "supabase_key": ""}], ids=["with", "without"])
+def test_an_answer_at_the_gate_leaves_before_the_end(settings: dict[str, str]) -> None:
+    """The journal takes its time over the last change: its answer is waited for, with and without a database."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await asyncio.sleep(5)
+        world.say("mod", "!count deaths +1")
+        await asyncio.sleep(0.01)
+        assert world.transcript == ()
+        await world.stop_bot()
+        await asyncio.sleep(1)
+        assert [line.text for line in world.transcript] == ["deaths: 1"]
+
+    play(story, replace(NIGHT, settings=settings), application=with_disk(Disk(delay_s=0.3)), strict=False)
+
+
+def test_the_stop_is_in_time_while_the_database_hangs() -> None:
+    """The flush is cut short, exit code 0, and the change is in the journal for the next process."""
+    disk = Disk()
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        world.break_database(Hang())
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
+        before_s = world.loop.time()
+        assert await world.stop_bot() == ExitCode.OK
+        assert world.loop.time() - before_s < SHUTDOWN_S
+        assert disk.read().pending_channels == (world.channels["lobby"],)
+
+    play(story, NIGHT, application=with_disk(disk), strict=False)
+
+
+def test_a_stop_during_the_boot_does_not_wait_for_it() -> None:
+    """A database that hangs at boot may be waited for, but not by somebody who wants to stop."""
+
+    async def story(world: World) -> None:
+        world.break_database(Hang())
+        world.start_bot()
+        await asyncio.sleep(0.1)
+        before_s = world.loop.time()
+        assert await world.stop_bot() == ExitCode.OK
+        assert world.loop.time() - before_s <= FLUSH_S + 0.01
+
+    play(story, NIGHT, strict=False)
+
+
+def test_a_refused_login_ends_the_bot_at_once() -> None:
+    """A wrong token: nothing to save, nothing to wait for, and an exit code that says so."""
+
+    async def story(world: World) -> None:
+        world.twitch.revoke_token(BOT_TOKEN)
+        with capture_logs() as lines:
+            world.start_bot()
+            await world.until(lambda: not world.bot_runs, 2)
+        assert world.exit_codes == [ExitCode.LOGIN_REFUSED]
+        assert "TWITCH_TOKEN" in next(line["why"] for line in lines if line["event"] == "login_refused")
+
+    play(story, NIGHT)
+
+
+def test_a_token_that_ends_in_mid_stream_costs_nothing() -> None:
+    """Twitch refuses the next login: what viewers were told is saved before the bot ends."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
+        world.twitch.revoke_token(BOT_TOKEN)
+        world.irc.disconnect_all()
+        await world.until(lambda: not world.bot_runs, 20)
+        assert world.exit_codes == [ExitCode.LOGIN_REFUSED]
+        assert world.counter("lobby", "deaths") == 1
+
+    play(story, replace(NIGHT, settings={"flush_interval_s": 60.0}))
+
+
+def test_a_fenced_bot_stops_at_once_and_keeps_its_journal() -> None:
+    """What it could not save stays pending in the journal, and nothing of it is written over the newer process."""
+    disk = Disk()
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await world.ask("mod", "!count deaths +1")
+        await world.until(world.drained)
+        world.supabase.human_update("bot_writer", {"id": 1}, {"epoch": 7})
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 2"
+        await world.until(lambda: not world.bot_runs, 10)
+        assert world.exit_codes == [ExitCode.FENCED]
+        assert world.counter("lobby", "deaths") == 1
+        assert disk.read().pending_channels == (world.channels["lobby"],)
+
+    play(story, NIGHT, application=with_disk(disk), strict=False)
+
+
+def test_the_status_is_logged_as_often_as_the_settings_say() -> None:
+    """One line every STATUS_INTERVAL_S seconds, with the bot's health."""
+
+    async def story(world: World) -> None:
+        with capture_logs() as lines:
+            world.start_bot()
+            await asyncio.sleep(10.5)
+        found = [line for line in lines if line["event"] == "status"]
+        assert [line["circuit"] for line in found] == ["closed", "closed"]
+
+    play(story, replace(NIGHT, settings={"status_interval_s": 5.0}))
+
+
+def test_a_component_that_is_not_there_is_a_sentence_and_not_a_traceback() -> None:
+    """The real start: it fails before anything is connected, with the words of the loader."""
+    settings = Settings(
+        twitch_login="my_bot",
+        twitch_token="a" * 30,
+        twitch_channel_logins=("my_channel",),
+        twitch_irc_host="127.0.0.1",
+        twitch_irc_port=9,  # discard: nobody is reached even if the order were wrong
+        components=("no_such_component",),
+    )
+    with pytest.raises(ComponentError, match="no_such_component: there is no such module"):
+        run(settings)
+
+
+def test_components_are_looked_for_beside_the_bot(tmp_path: Path) -> None:
+    """A module in the folder that the surroundings name is loaded, and its command answers."""
+    (tmp_path / "test_app_waves.py").write_text(
+        "from byte_bot.components.api import Component, command\n"
+        "class Waves(Component):\n"
+        "    @command()\n"
+        "    async def wave(self, ctx):\n"
+        "        await ctx.reply('hello')\n"
+        "async def setup(bot):\n"
+        "    await bot.add_component(Waves())\n",
+        encoding="utf-8",
+    )
+
+    def build(settings: Settings, surroundings: Surroundings) -> Application:
+        return Application(settings, replace(surroundings, components_folder=tmp_path))
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        assert await world.ask("viewer", "!wave") == "hello"
+
+    play(story, replace(NIGHT, settings={"components": ("test_app_waves",)}), application=build)

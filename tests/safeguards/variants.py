@@ -1,0 +1,56 @@
+"""How a safeguard is switched off: an application is built as shipped, then one part of it becomes a variant.
+
+A variant is a subclass that lacks the safeguard and has no state of its own, so an object can become one after it was
+made. Nothing in any module is swapped: other bots of the same test run stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from byte_bot.app import Application, Surroundings
+from byte_bot.errors import ExitCode
+from byte_bot.settings import Settings
+from simulator.world import ApplicationFactory, World
+
+
+def become(instance: object, variant: type) -> None:
+    """Turn an object into one of ``variant``, a subclass of its class."""
+    assert issubclass(variant, type(instance)), f"{variant} is no variant of {type(instance)}"
+    instance.__class__ = variant
+
+
+def application_with(part: Callable[[Application], object], variant: type) -> ApplicationFactory:
+    """A factory of applications one part of which is a ``variant``."""
+
+    def build(settings: Settings, surroundings: Surroundings) -> Application:
+        application = Application(settings, surroundings)
+        become(part(application), variant)
+        return application
+
+    return build
+
+
+def broken(world: World) -> list[str]:
+    """The names of the invariants that were broken, each once, sorted."""
+    return names(violation.invariant for violation in world.violations)
+
+
+def names(found: Iterable[str]) -> list[str]:
+    """Each name once, sorted."""
+    return sorted(dict.fromkeys(found))
+
+
+@asynccontextmanager
+async def other_machine(world: World) -> AsyncIterator[None]:
+    """A bot with a disk of its own is in the channels; afterwards it was stopped in order."""
+    running = asyncio.create_task(world.start_second_bot(), name="other machine")
+    await world.until(
+        lambda: world.second is not None and world.second.transport.joined == world.scenario.channels
+    )
+    yield
+    assert world.second is not None
+    world.second.stop()
+    assert await running is ExitCode.OK
