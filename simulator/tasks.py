@@ -47,14 +47,31 @@ def task_of(handle: asyncio.Handle) -> VirtualTask | None:
 
 
 def permute_steps(batch: list[asyncio.Handle], shuffle: Callable[[list[asyncio.Handle]], None]) -> None:
-    """Shuffle the steps of tasks among their places; other callbacks stay, so that each transport's order holds."""
-    places = [place for place, handle in enumerate(batch) if task_of(handle) is not None]
+    """Shuffle the steps of tasks among their places; other callbacks stay, so that each transport's order holds.
+
+    A step that waits for a future stays behind the future's other callbacks, too: asyncio takes a socket out of the
+    selector in one, and a task that goes on before it would have the socket reported as writable for ever.
+    """
+    tidied: list[object] = []
+    places = []
+    for place, handle in enumerate(batch):
+        awaited = _awaited(handle)
+        if task_of(handle) is None:
+            tidied.append(awaited)
+        elif awaited is None or not any(awaited is other for other in tidied):
+            places.append(place)
     if len(places) < 2:
         return
     steps = [batch[place] for place in places]
     shuffle(steps)
     for place, step in zip(places, steps, strict=True):
         batch[place] = step
+
+
+def _awaited(handle: asyncio.Handle) -> asyncio.Future[Any] | None:
+    """The future of which the handle is a callback, if it is one."""
+    arguments = handle._args  # type: ignore[attr-defined]
+    return arguments[0] if arguments and asyncio.isfuture(arguments[0]) else None
 
 
 async def inline_job(loop: asyncio.AbstractEventLoop, func: Callable[[*_Ts], _T], *args: *_Ts) -> _T:

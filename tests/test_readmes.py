@@ -19,6 +19,7 @@ import pytest
 from annotated_types import Ge, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
+from typer.main import get_command
 
 from byte_bot import check_database
 from byte_bot.chat.message import Role
@@ -28,10 +29,13 @@ from byte_bot.components.router import Router
 from byte_bot.errors import ExitCode
 from byte_bot.persistence import supabase_store
 from byte_bot.settings import Settings
+from simulator.cli import build_cli
 from simulator.control import ROUTES
 from simulator.faults import KINDS, Fault
+from simulator.invariants.standard import standard_invariants
 from simulator.loop import run
 from simulator.scenarios import SCENARIOS
+from simulator.world import simulate
 from tests.byte_bot.components.harness import chat_with
 
 ROOT = Path(__file__).parents[1]
@@ -289,6 +293,30 @@ def test_every_control_route_is_documented(route: str) -> None:
 def test_every_scenario_is_listed(name: str) -> None:
     """One row for each night that can be simulated."""
     assert row_about(SIMULATOR_README, "Named scenarios", name)
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """Every option of ``byte-sim``: command and option."""
+    program: Any = get_command(build_cli(SCENARIOS, simulate))
+    for name, command in program.commands.items():
+        for parameter in command.params:
+            if parameter.param_type_name == "option" and parameter.name != "help":
+                yield name, parameter.opts[0]
+
+
+@pytest.mark.parametrize(("command", "option"), list(options()))
+def test_every_option_is_documented(command: str, option: str) -> None:
+    """Each option of each command stands in the section of that command."""
+    heading = {"demo": "The demo", "serve": "Serve: the fakes on real ports", "run": "Named scenarios"}[
+        command
+    ]
+    assert any(re.search(rf"`{option}[ `]", row[0]) for row in rows_of(SIMULATOR_README, heading))
+
+
+@pytest.mark.parametrize("name", [*(invariant.name for invariant in standard_invariants()), "recovers"])
+def test_every_invariant_is_explained(name: str) -> None:
+    """One row for each."""
+    assert row_about(SIMULATOR_README, "Invariants", name)
 
 
 def test_the_story_is_a_whole_test_file() -> None:

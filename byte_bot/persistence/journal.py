@@ -33,7 +33,16 @@ import msgspec
 import structlog
 
 from byte_bot.errors import JournalError
-from byte_bot.persistence.operations import NO_STAMP, Base, Operation, RowKey, Stamp, coalesce, is_contained
+from byte_bot.persistence.operations import (
+    NO_STAMP,
+    Base,
+    Operation,
+    RowKey,
+    Stamp,
+    coalesce,
+    coalesced,
+    is_contained,
+)
 from byte_bot.persistence.row import CONFIG_TABLE
 
 #: Message ids remembered as handled; chosen: Twitch repeats a message within seconds, and 10,000 ids are about
@@ -61,7 +70,10 @@ class Handled(msgspec.Struct, frozen=True, tag="handled"):
 
 
 class Sending(msgspec.Struct, frozen=True, tag="sending"):
-    """A save of the row up to ``stamp`` is on its way; operations up to it are not coalesced with newer ones."""
+    """A save of the row up to ``stamp`` is on its way; operations up to it are not coalesced with newer ones.
+
+    A stamp below the one before says that the save surely never left.
+    """
 
     key: RowKey
     stamp: Stamp
@@ -145,7 +157,9 @@ class JournalImage:
                 if len(self.handled) > SEEN_MESSAGES_MAX:
                     self.handled.popitem(last=False)
             case Sending(key, stamp):
-                self._row(key).boundary = stamp
+                row = self._row(key)
+                row.boundary = stamp
+                row.pending = coalesced(row.pending, boundary=stamp)
             case Settled(key, base):
                 row = self._row(key)
                 row.base = base

@@ -256,6 +256,14 @@ def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp =
     operations.append(merged)
 
 
+def coalesced(operations: Iterable[Operation], *, boundary: Stamp = NO_STAMP) -> list[Operation]:
+    """The operations, oldest first, combined anew: for when a boundary has been lowered."""
+    combined: list[Operation] = []
+    for operation in operations:
+        coalesce(combined, operation, boundary=boundary)
+    return combined
+
+
 def _is_frozen(operation: Operation, boundary: Stamp) -> bool:
     return operation.stamp.epoch == boundary.epoch and operation.stamp.revision <= boundary.revision
 

@@ -34,6 +34,7 @@ from byte_bot.persistence.operations import (
     Stamp,
     Tombstones,
     coalesce,
+    coalesced,
     diff,
     is_contained,
     is_older,
@@ -245,6 +246,8 @@ class Row:
         if self.sent is not None and not self.in_doubt:
             self.sent = None
             self.boundary = self._boundary_before
+            # What came after the try was kept apart from what it carried: in a long outage that is a part for each try.
+            self.pending = coalesced(self.pending, boundary=self.boundary)
 
     def acknowledged(self, sent: Sent, serial: int) -> bool:
         """The database has what was sent: it is the base now.

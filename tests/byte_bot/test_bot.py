@@ -71,6 +71,17 @@ async def test_channels_do_not_wait_for_each_other() -> None:
 
 
 @in_virtual_time()
+async def test_a_turn_waits_for_whoever_else_changes_the_channel() -> None:
+    """Somebody (a call from another thread) holds the channel's lock: the message is handled after that."""
+    async with room(Porter()) as place:
+        async with place.manager.obtain(CHANNELS["lobby"]).lock:
+            place.hear("!visit")
+            await asyncio.sleep(1)
+        await asyncio.sleep(1)
+        assert place.said_at == [(1.0, "visit 1")]
+
+
+@in_virtual_time()
 async def test_a_full_inbox_drops_the_newest_and_counts() -> None:
     """At the bound what comes in addition is passed over; what was in is handled in order."""
     porter = Porter()

@@ -57,7 +57,7 @@ class Acts(Component):
     @command()
     async def misuse(self, ctx: Context) -> None:
         """Changes something and finds that it was called wrongly."""
-        self._add(ctx)
+        await ctx.reply(f"never: {self._add(ctx)}")
         raise UsageError("not like this")
 
     @command()

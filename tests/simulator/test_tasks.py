@@ -64,6 +64,38 @@ def test_permuting_moves_steps_among_their_own_places() -> None:
     run(body())
 
 
+def test_a_step_never_overtakes_another_callback_of_the_future_it_waited_for() -> None:
+    """asyncio itself relies on it: the callback that comes first tidies up what the task would trip over."""
+
+    async def body() -> None:
+        loop = current_loop()
+        order: list[str] = []
+        future = loop.create_future()
+        future.add_done_callback(lambda _: order.append("tidied"))
+
+        async def waits() -> None:
+            await future
+            order.append("went on")
+
+        async def bystander() -> None:
+            await asyncio.sleep(0)
+
+        tasks = [asyncio.create_task(waits())]
+        await asyncio.sleep(0)
+        tasks += [asyncio.create_task(bystander()) for _ in range(5)]
+        future.set_result(None)
+        for seed in range(20):
+            batch = list(loop._ready)
+            permute_steps(batch, random.Random(seed).shuffle)
+            callback = next(place for place, handle in enumerate(batch) if task_of(handle) is None)
+            step = next(place for place, handle in enumerate(batch) if task_of(handle) is tasks[0])
+            assert callback < step
+        await asyncio.gather(*tasks)
+        assert order == ["tidied", "went on"]
+
+    run(body())
+
+
 def test_a_suspended_task_shows_its_chain_of_awaits() -> None:
     """The innermost line is where it really waits."""
 

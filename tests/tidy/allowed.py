@@ -46,11 +46,20 @@ MUTABLE_GLOBAL: Allowances = {}
 IMPORT_SIDE_EFFECT: Allowances = {}
 
 BROAD_EXCEPT: Allowances = {
-    ("byte_bot/bot.py", "Bot.remove_component"): "supervisor: a failing clean-up must not stop the shutdown's flush",
+    (
+        "byte_bot/bot.py",
+        "Bot.remove_component",
+    ): "supervisor: a failing clean-up must not stop the shutdown's flush",
     ("byte_bot/bot.py", "Bot._work"): "supervisor: a defect costs one message, logged and counted",
     ("byte_bot/bot.py", "Bot._run_deferred"): "supervisor: a component's slow work may fail in any way",
-    ("byte_bot/turn.py", "Turn._transaction"): "supervisor: a component may fail in any way; rolled back, counted",
-    ("byte_bot/components/loader.py", "_failure"): "supervisor: every module that cannot be loaded is named at once",
+    (
+        "byte_bot/turn.py",
+        "Turn._transaction",
+    ): "supervisor: a component may fail in any way; rolled back, counted",
+    (
+        "byte_bot/components/loader.py",
+        "_failure",
+    ): "supervisor: every module that cannot be loaded is named at once",
     ("byte_bot/chat/outbox.py", "Outbox._work"): "supervisor: a bug costs one message, logged and counted",
 }
 

@@ -1,0 +1,139 @@
+"""The persistence layer as shipped, over the fake Supabase, in virtual time: what the tests of its shells share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import httpx
+
+from byte_bot.context.manager import ChannelContext, ContextManager
+from byte_bot.persistence.backoff import Backoff
+from byte_bot.persistence.breaker import Breaker
+from byte_bot.persistence.journal import Journal, JournalStore, MemoryJournalStore
+from byte_bot.persistence.layer import LayerParts, PersistenceLayer
+from byte_bot.persistence.ledger import Ledger
+from byte_bot.persistence.link import Link
+from byte_bot.persistence.state import Add, ChannelState
+from byte_bot.persistence.store import DatabaseStore
+from byte_bot.persistence.supabase_store import SupabaseStore
+from byte_bot.telemetry import Telemetry
+from simulator.faults import Fault
+from simulator.supabase.faces import SupabaseTransport
+from simulator.supabase.server import FakeSupabase
+from tests.simulator.supabase.project import UNIX_START_S, project
+
+
+class Tally(ChannelState, key="rig-tally"):
+    """What the tests count."""
+
+    total: Annotated[int, Add] = 0
+    last: str = ""
+
+
+class LoopClock:
+    """Wall time made from the loop's."""
+
+    def unix(self) -> float:
+        """Seconds since 1970."""
+        return UNIX_START_S + asyncio.get_running_loop().time()
+
+
+def fake_supabase(*faults: Fault, **options: Any) -> FakeSupabase:
+    """A project on the running loop's time, with the bot's schema."""
+    return project(clock=asyncio.get_running_loop().time, faults=faults, **options)
+
+
+@dataclass
+class Rig:
+    """One process: layer and contexts; its services run while the rig is open."""
+
+    fake: FakeSupabase
+    layer: PersistenceLayer
+    manager: ContextManager
+    journal_store: JournalStore
+    store: DatabaseStore | None
+    services: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def context(self, channel_id: str = "1", login: str = "anna") -> ChannelContext:
+        """A channel's context."""
+        return self.manager.obtain(channel_id, login)
+
+    def add(self, amount: int = 1, channel_id: str = "1", *, last: str = "") -> int:
+        """One transaction on the channel's tally; its sequence number in the journal."""
+        context = self.context(channel_id)
+        tally = context.state(Tally)
+        tally.total += amount
+        if last:
+            tally.last = last
+        context.stage(f"op-{self.layer.next_serial()}")
+        return context.seal()
+
+    def total(self, channel_id: str = "1") -> int:
+        """The tally in RAM."""
+        return self.context(channel_id).state(Tally).total
+
+    def stored(self, channel_id: str = "1") -> dict[str, Any]:
+        """The tally's row in the database; {} if there is none."""
+        rows = [row for row in self.fake.rows("component_state") if row["channel_id"] == channel_id]
+        return dict(rows[0]) if rows else {}
+
+    def stored_total(self, channel_id: str = "1") -> int | None:
+        """The tally in the database."""
+        row = self.stored(channel_id)
+        return int(row["data"]["total"]) if row else None
+
+
+@contextlib.asynccontextmanager
+async def process(
+    fake: FakeSupabase,
+    *,
+    journal_store: JournalStore | None = None,
+    store: DatabaseStore | None = None,
+    wrap: Callable[[DatabaseStore], DatabaseStore] = lambda store: store,
+    database: bool = True,
+    holder: str = "test",
+    timeout_s: float = 5.0,
+    ledger: Ledger | None = None,
+) -> AsyncIterator[Rig]:
+    """A process on the database; leaving it is a crash as far as the database is concerned: nothing is flushed.
+
+    ``store`` replaces the one on ``fake``, ``wrap`` puts something round it, ``database=False`` is a bot without
+    Supabase settings.
+    """
+    clock = LoopClock()
+    ledger = ledger or Ledger()
+    telemetry = Telemetry(clock, holder)
+    telemetry.bind_events(ledger.add_event)
+    link = Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting)
+    journal_store = journal_store or MemoryJournalStore()
+    async with httpx.AsyncClient(transport=SupabaseTransport(fake), timeout=timeout_s) as http:
+        if store is None and database:
+            store = wrap(SupabaseStore(fake.url, fake.secret_key, http, timeout_s=timeout_s))
+        layer = PersistenceLayer(
+            LayerParts(
+                store=store,
+                link=link,
+                ledger=ledger,
+                journal=Journal(journal_store),
+                journal_store=journal_store,
+                clock=clock,
+                telemetry=telemetry,
+                holder=holder,
+            )
+        )
+        manager = ContextManager(layer)
+        rig = Rig(fake, layer, manager, journal_store, store)
+        layer.restore()
+        manager.bind_loop(asyncio.get_running_loop())
+        service = asyncio.get_running_loop().create_task(layer.run(), name=f"layer-{holder}")
+        rig.services.append(service)
+        try:
+            yield rig
+        finally:
+            service.cancel()
+            await asyncio.gather(service, return_exceptions=True)

@@ -1,0 +1,188 @@
+"""State classes: what may be declared, and how a row becomes a value."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+
+from byte_bot.errors import StateError
+from byte_bot.persistence.operations import ABSENT, Base, FieldRule, Merge
+from byte_bot.persistence.state import Add, ChannelState, Recent, StateSpec, assign, state_classes
+
+
+class Line(msgspec.Struct):
+    """An item of a list."""
+
+    text: str = ""
+
+
+class Everything(ChannelState, key="test-everything", version=2):
+    """A field of each kind."""
+
+    last: str = ""
+    line: Line = msgspec.field(default_factory=Line)
+    total: Annotated[int, Add] = 0
+    share: Annotated[float, Add] = 0.0
+    names: dict[str, str] = {}
+    counts: Annotated[dict[str, int], Add] = {}
+    lines: Annotated[list[Line], Recent(3)] = []
+
+    @classmethod
+    def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        """Version 1 called the field ``latest``."""
+        assert version == 1
+        return {("last" if name == "latest" else name): value for name, value in data.items()}
+
+
+def base(data: dict[str, Any], version: int = 2) -> Base:
+    """A stored row."""
+    return Base(msgspec.json.encode(data), {}, version, 1, 1, 0)
+
+
+def test_merge_rules_follow_the_declaration() -> None:
+    """Marks decide how a field meets a late base; a dict merges by key, everything else is newest wins."""
+    assert StateSpec(Everything).rules == {
+        "last": FieldRule(Merge.NEWEST),
+        "line": FieldRule(Merge.NEWEST),
+        "total": FieldRule(Merge.ADD),
+        "share": FieldRule(Merge.ADD),
+        "names": FieldRule(Merge.MAPPING),
+        "counts": FieldRule(Merge.ADD_MAPPING),
+        "lines": FieldRule(Merge.RECENT, 3),
+    }
+
+
+def test_a_channel_without_a_row_has_defaults_of_its_own() -> None:
+    """No row means the defaults, and no two channels share a mutable one."""
+    spec = StateSpec(Everything)
+    one, other = spec.complete(ABSENT), spec.complete(ABSENT)
+    assert one == msgspec.to_builtins(Everything())
+    one["names"]["a"] = "x"
+    assert other["names"] == {}
+
+
+def test_missing_fields_are_filled_and_unknown_ones_kept() -> None:
+    """A row of an older or newer program is completed, and loses nothing."""
+    data = StateSpec(Everything).complete(base({"total": 4, "invented_later": 1}))
+    assert (data["total"], data["last"], data["invented_later"]) == (4, "", 1)
+
+
+def test_an_older_row_is_upgraded() -> None:
+    """The upgrade turns the plain data of an older version into today's shape."""
+    assert StateSpec(Everything).complete(base({"latest": "x"}, version=1))["last"] == "x"
+
+
+def test_an_upgrade_that_fails_is_a_state_error() -> None:
+    """Data of an unexpected shape must not bring the loader down: the row is unreadable, and the error says why."""
+
+    class Picky(ChannelState, key="test-picky", version=3):
+        last: str = ""
+
+        @classmethod
+        def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+            return {"last": data["gone"]}
+
+    with pytest.raises(
+        StateError, match=r"Picky\.upgrade cannot read a row of version 2: KeyError\('gone'\)"
+    ):
+        StateSpec(Picky).complete(base({}, version=2))
+
+
+def test_a_newer_row_is_refused() -> None:
+    """A program must not write over what a newer one wrote."""
+    with pytest.raises(StateError, match="stored row has version 3, this program knows 2"):
+        StateSpec(Everything).complete(base({}, version=3))
+
+
+@pytest.mark.parametrize(
+    "data", [{"total": "four"}, {"counts": {"a": "x"}}, {"lines": [1]}, {"total": True}, {"total": None}]
+)
+def test_a_row_that_does_not_fit_is_a_state_error_that_names_the_field(data: dict[str, Any]) -> None:
+    """A human's typo is said with the field's name."""
+    with pytest.raises(StateError, match=next(iter(data))):
+        StateSpec(Everything).complete(base(data))
+
+
+def test_a_value_is_checked_field_by_field() -> None:
+    """What a component put into a field is checked against its annotation."""
+    spec = StateSpec(Everything)
+    spec.check_field("counts", {"a": 1})
+    with pytest.raises(StateError, match=r"Everything\.counts"):
+        spec.check_field("counts", {"a": "1"})
+
+
+def test_a_component_state_needs_a_key() -> None:
+    """Without a key there is no row to put it in."""
+
+    class Nameless(ChannelState):
+        total: int = 0
+
+    with pytest.raises(StateError, match="Nameless needs a key"):
+        StateSpec(Nameless)
+
+
+def test_every_field_needs_a_default() -> None:
+    """A channel that nobody has used has no row."""
+
+    class Bare(ChannelState, key="test-bare"):
+        total: int
+
+    with pytest.raises(StateError, match="every field needs a default"):
+        StateSpec(Bare)
+
+
+def test_add_is_for_numbers() -> None:
+    """Add on a text or a dict of texts is refused when the class is looked at."""
+
+    class Text(ChannelState, key="test-text"):
+        total: Annotated[str, Add] = ""
+
+    class Texts(ChannelState, key="test-texts"):
+        total: Annotated[dict[str, str], Add] = {}
+
+    for cls in (Text, Texts):
+        with pytest.raises(StateError, match="Add is for int, float"):
+            StateSpec(cls)
+
+
+def test_recent_is_for_lists_with_a_cap() -> None:
+    """A Recent needs a list and at least one item."""
+
+    class Recently(ChannelState, key="test-recently"):
+        total: Annotated[int, Recent(3)] = 0
+
+    with pytest.raises(StateError, match="Recent is for lists"):
+        StateSpec(Recently)
+    with pytest.raises(StateError, match="at least 1"):
+        Recent(0)
+
+
+def test_fields_cannot_be_renamed() -> None:
+    """The row's keys are the field names, so that humans find them in the table editor."""
+
+    class Renamed(ChannelState, key="test-renamed", rename="camel"):
+        some_total: int = 0
+
+    with pytest.raises(StateError, match="cannot be renamed"):
+        StateSpec(Renamed)
+
+
+def test_assign_sets_a_field_or_one_key() -> None:
+    """An absolute value is written at once, and what was assigned is told to the transaction."""
+    state = Everything()
+    assert assign(state, "total", 5) == ("total", None)
+    assert assign(state, "counts", 7, "a") == ("counts", "a")
+    assert (state.total, state.counts) == (5, {"a": 7})
+
+
+def test_imported_state_classes_can_be_found() -> None:
+    """A replayed row finds its class before anybody asks for its value."""
+    assert Everything in list(state_classes())
+    assert ChannelState not in list(state_classes())
+
+
+def test_marks_print_as_they_are_written() -> None:
+    """Errors about annotations show the author's own words."""
+    assert (repr(Add), repr(Recent(3))) == ("Add", "Recent(3)")

@@ -1,0 +1,506 @@
+"""The writer: one save in flight, and what its answers and their absence mean."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from byte_bot.errors import DatabaseUnavailable, Fenced, RequestRefused
+from byte_bot.persistence.journal import JournalImage, MemoryJournalStore, Sending, Write
+from byte_bot.persistence.ledger import BATCH_ROWS_MAX
+from byte_bot.persistence.operations import Base, RowKey
+from byte_bot.persistence.store import DatabaseStore, SaveAnswer, SaveRequest
+from simulator.faults import CommitThenDrop, Hang, Latency, Refused, Status503
+from simulator.loop import in_virtual_time
+from tests.byte_bot.persistence.rig import Rig, Tally, fake_supabase, process
+
+
+class Wrapped:
+    """A store between the layer and the real one, whose saves a test can hold, refuse or watch."""
+
+    def __init__(self, inner: DatabaseStore) -> None:
+        self.inner = inner
+        self.requests: list[SaveRequest] = []
+        self.under_way = self.most_under_way = 0
+        self.errors: list[Exception] = []
+        self.after_s = 0.0
+
+    async def take_epoch(self, holder: str, seen: int) -> int:
+        """Passed on."""
+        return await self.inner.take_epoch(holder, seen)
+
+    async def load_states(self, channel_ids: Sequence[str]) -> dict[RowKey, Base]:
+        """Passed on."""
+        return await self.inner.load_states(channel_ids)
+
+    async def list_channels(self) -> dict[str, Base]:
+        """Passed on."""
+        return await self.inner.list_channels()
+
+    async def save(self, request: SaveRequest) -> SaveAnswer:
+        """Fails first with the errors that wait; the answer arrives ``after_s`` later than it was given."""
+        self.requests.append(request)
+        if self.errors:
+            raise self.errors.pop(0)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            answer = await self.inner.save(request)
+            await asyncio.sleep(self.after_s)
+            return answer
+        finally:
+            self.under_way -= 1
+
+
+def wrapped(rig: Rig) -> Wrapped:
+    """The store of a rig that was opened with ``wrap=Wrapped``."""
+    assert isinstance(rig.store, Wrapped)
+    return rig.store
+
+
+async def settled(rig: Rig, channel_id: str = "1") -> None:
+    """The channel is loaded and everything of it saved."""
+    rig.context(channel_id)
+    await asyncio.sleep(10)
+    assert rig.layer.ledger.rows_waiting == 0
+
+
+@in_virtual_time()
+async def test_a_change_is_saved_after_the_flush_interval() -> None:
+    """Healthy: within 3 s a change is in the database, and many changes are one request."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        await settled(rig)
+        before = fake.saves_total
+        for _ in range(100):
+            rig.add()
+        await asyncio.sleep(1.9)
+        assert fake.saves_total == before
+        await asyncio.sleep(1.1)
+        assert (fake.saves_total, rig.stored_total()) == (before + 1, 100)
+        assert rig.layer.ledger.rows_waiting == 0
+        assert not rig.layer.row(RowKey("component_state", "1", "rig-tally")).dirty
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_full_batch_does_not_wait_for_the_interval() -> None:
+    """As soon as 500 rows wait they go, in one request of at most 500."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        channels = [f"{number}" for number in range(BATCH_ROWS_MAX + 1)]
+        rig.manager.preload(channels)
+        await asyncio.sleep(1)
+        for channel_id in channels:
+            rig.add(channel_id=channel_id)
+        await asyncio.sleep(0.1)
+        assert [save.rows for save in fake.saves] == [BATCH_ROWS_MAX, 1]
+    fake.close()
+
+
+@in_virtual_time()
+async def test_one_save_at_a_time_is_in_flight() -> None:
+    """However slow the database and whoever asks for a flush, a second save waits for the first."""
+    fake = fake_supabase(Latency(2000))
+    async with process(fake, wrap=Wrapped) as rig:
+        rig.context()
+        await asyncio.sleep(30)
+        for _ in range(20):
+            rig.add()
+            flush = asyncio.get_running_loop().create_task(rig.layer.writer.flush())
+            await asyncio.sleep(0.7)
+        await flush
+        await asyncio.sleep(10)
+        assert wrapped(rig).most_under_way == 1
+        assert rig.stored_total() == 20
+    fake.close()
+
+
+@in_virtual_time()
+async def test_nothing_is_lost_or_doubled_while_answers_are_dropped() -> None:
+    """Committed and the answer dropped, again and again: every change counts once."""
+    fake = fake_supabase(CommitThenDrop(start_s=5, duration_s=60, probability=0.7))
+    async with process(fake) as rig:
+        await asyncio.sleep(1)
+        for _ in range(100):
+            rig.add()
+            await asyncio.sleep(0.7)
+        await asyncio.sleep(15)
+        assert rig.stored_total() == rig.total() == 100
+    fake.close()
+
+
+@in_virtual_time()
+async def test_the_same_content_is_sent_until_its_outcome_is_known() -> None:
+    """After a lost answer the same revision goes again, newer changes in the save after it."""
+    fake = fake_supabase()
+    async with process(fake, wrap=Wrapped) as rig:
+        await settled(rig)
+        store = wrapped(rig)
+        store.errors = [DatabaseUnavailable("no answer")]
+        rig.add()
+        await asyncio.sleep(2.01)
+        rig.add()
+        await asyncio.sleep(10)
+        totals = [row["data"]["total"] for request in store.requests for row in request.rows if row["key"]]
+        assert totals == [1, 1, 2]
+        assert rig.stored_total() == 2
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_refused_connection_lets_the_next_save_carry_the_newest_state() -> None:
+    """What surely never arrived needs no repetition: the first request after the outage carries everything."""
+    fake = fake_supabase(Refused(start_s=11, duration_s=60))
+    async with process(fake, wrap=Wrapped) as rig:
+        await settled(rig)
+        await asyncio.sleep(2)
+        for _ in range(50):
+            rig.add()
+            await asyncio.sleep(1)
+        row = rig.layer.row(RowKey("component_state", "1", "rig-tally"))
+        image = rig.journal_store.read()
+        assert len(row.pending) == 1
+        assert len(image.rows[row.key].pending) == 1
+        await asyncio.sleep(30)
+        assert rig.stored_total() == 50
+        assert fake.saves[-1].status == "ok"
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_load_that_shows_the_save_before_its_answer_does_no_harm() -> None:
+    """The answer is slow, a load is not: the acknowledgement finds nothing left to say, and the writer lives on."""
+    fake = fake_supabase()
+    async with process(fake, wrap=Wrapped) as rig:
+        await settled(rig)
+        wrapped(rig).after_s = 4.0
+        rig.add()
+        await asyncio.sleep(3)
+        rig.layer.request_load("1")
+        await asyncio.sleep(0.5)
+        assert not rig.layer.row(RowKey("component_state", "1", "rig-tally")).dirty
+        rig.add()
+        await asyncio.sleep(20)
+        assert not rig.services[0].done()
+        assert rig.stored_total() == 2
+        assert rig.layer.ledger.rows_waiting == 0
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_humans_edit_of_the_row_is_kept() -> None:
+    """A save refused as edited comes back with the row as it stands: the human's field stays, the adds add up."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        rig.add(3)
+        await settled(rig)
+        fake.human_update("component_state", {"channel_id": "1"}, {"data": {"total": 100, "last": "human"}})
+        rig.add(4)
+        await asyncio.sleep(5)
+        assert rig.stored()["data"] == {"total": 104, "last": "human"}
+        assert rig.total() == 104
+        assert rig.layer.telemetry.counters["rows_refused_edited"] == 1
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_row_that_a_human_deleted_starts_again() -> None:
+    """Deleted in the table editor, the row is made anew with what was done since."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        rig.add(3)
+        await settled(rig)
+        fake.human_delete("component_state", {"channel_id": "1"})
+        rig.add(4)
+        await asyncio.sleep(5)
+        assert rig.stored_total() == rig.total() == 4
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_successor_fences_the_writer() -> None:
+    """Another process takes the epoch: this one writes nothing more and ends."""
+    fake = fake_supabase()
+    async with process(fake, holder="one") as one:
+        one.add()
+        await settled(one)
+        async with process(fake, holder="two") as two:
+            two.add(10)
+            await asyncio.sleep(5)
+            assert two.stored_total() == 11
+            one.add()
+            await asyncio.sleep(5)
+            with pytest.raises(BaseExceptionGroup) as caught:
+                one.services[0].result()
+            assert caught.group_contains(Fenced)
+            assert two.stored_total() == 11
+            assert not two.services[0].done()
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_restored_backup_makes_the_bot_take_a_new_epoch() -> None:
+    """A database that went back in time is read again before anything is written, under a higher epoch."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        rig.add(3)
+        await settled(rig)
+        old = rig.layer.epoch
+        fake.human_update("bot_writer", {"id": 1}, {"epoch": old - 1})
+        fake.human_update("component_state", {"channel_id": "1"}, {"data": {"total": 2}})
+        rig.add(4)
+        await asyncio.sleep(8)
+        assert rig.layer.epoch > old
+        assert rig.stored_total() == rig.total() == 6
+    fake.close()
+
+
+@in_virtual_time()
+async def test_one_bad_row_does_not_hold_the_others() -> None:
+    """A row that the server cannot store is a dead letter; the rest is saved, and a newer revision tries again."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        for channel_id in "12":
+            rig.context(channel_id)
+        await asyncio.sleep(1)
+        rig.add(last="nul \x00", channel_id="1")
+        rig.add(last="good", channel_id="2")
+        await asyncio.sleep(5)
+        assert (rig.stored_total("1"), rig.stored_total("2")) == (None, 1)
+        counters = rig.layer.telemetry.counters
+        assert counters["dead_letters"] == 1
+        assert rig.total("1") == 1
+        image = rig.journal_store.read()
+        assert image.rows[RowKey("component_state", "1", "rig-tally")].pending
+        await asyncio.sleep(60)
+        assert counters["dead_letters"] == 1
+        rig.add(last="better", channel_id="1")
+        await asyncio.sleep(5)
+        assert rig.stored()["data"] == {"total": 2, "last": "better"}
+        assert rig.layer.ledger.rows_waiting == 0
+    fake.close()
+
+
+@in_virtual_time()
+async def test_dead_letters_do_not_make_the_pending_operations_grow() -> None:
+    """A row whose every revision is refused stays as small as the row, in RAM and in the journal."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        await settled(rig)
+        for number in range(20):
+            rig.add(last=f"\x00{number}")
+            await asyncio.sleep(3)
+        row = rig.layer.row(RowKey("component_state", "1", "rig-tally"))
+        assert rig.layer.telemetry.counters["dead_letters"] == 20
+        assert len(row.pending) == 2
+        assert len(rig.journal_store.read().rows[row.key].pending) == 2
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_request_refused_as_a_whole_is_halved_down_to_the_culprit() -> None:
+    """Too large, or a value that spoils everything: halves are tried until the culprit stands alone."""
+    fake = fake_supabase()
+
+    class Choosy(Wrapped):
+        """Refuses every request with channel 3 in it."""
+
+        async def save(self, request: SaveRequest) -> SaveAnswer:
+            self.requests.append(request)
+            if any(row["channel_id"] == "3" for row in request.rows):
+                raise RequestRefused("22P05", "unsupported Unicode escape sequence")
+            return await self.inner.save(request)
+
+    async with process(fake, wrap=Choosy) as rig:
+        channels = [f"{number}" for number in range(8)]
+        rig.manager.preload(channels)
+        await asyncio.sleep(1)
+        for channel_id in channels:
+            rig.add(channel_id=channel_id)
+        rig.layer.ledger.add_history(history("m1"))
+        await asyncio.sleep(5)
+        assert [rig.stored_total(channel_id) for channel_id in channels] == [1, 1, 1, None, 1, 1, 1, 1]
+        assert [row["id"] for row in fake.rows("channel_history")] == ["m1"]
+        assert rig.layer.telemetry.counters["dead_letters"] == 1
+        assert rig.layer.ledger.dirty_rows == (RowKey("component_state", "3", "rig-tally"),)
+    fake.close()
+
+
+def history(message_id: str) -> dict[str, Any]:
+    """A row of channel_history."""
+    return {
+        "id": message_id,
+        "channel_id": "1",
+        "at": "2026-01-01T00:00:00Z",
+        "author": "anna",
+        "text": "hi",
+        "reply": None,
+    }
+
+
+@in_virtual_time()
+async def test_history_rides_along_once_however_often_it_is_sent() -> None:
+    """Ids are made from the message: a retry after a lost answer inserts nothing twice."""
+    fake = fake_supabase(CommitThenDrop(duration_s=20, start_s=2))
+    async with process(fake) as rig:
+        await asyncio.sleep(1)
+        for number in range(5):
+            rig.layer.ledger.add_history(history(f"m{number}"))
+        rig.layer.ledger.add_history(history("bad") | {"at": "yesterday, more or less"})
+        rig.add()
+        await asyncio.sleep(40)
+        assert [row["id"] for row in fake.rows("channel_history")] == [f"m{number}" for number in range(5)]
+        assert rig.layer.telemetry.counters["appends_refused"] == 1
+        assert rig.layer.ledger.appends_waiting <= 3  # events about the circuit wait for the next save
+    fake.close()
+
+
+@in_virtual_time()
+async def test_an_outage_keeps_everything_and_is_drained_at_its_end() -> None:
+    """Backlog of a hang, then of errors: in the database within 10 s of the end."""
+    fake = fake_supabase(Hang(start_s=5, duration_s=60), Status503(start_s=65, duration_s=60))
+    async with process(fake) as rig:
+        channels = [f"{number}" for number in range(20)]
+        rig.manager.preload(channels)
+        await asyncio.sleep(6)
+        while asyncio.get_running_loop().time() < 120:
+            for channel_id in channels:
+                rig.add(channel_id=channel_id)
+            await asyncio.sleep(1)
+        assert rig.stored_total("0") is None
+        await asyncio.sleep(16)
+        assert [rig.stored_total(channel_id) for channel_id in channels] == [114] * 20
+        assert rig.layer.ledger.rows_waiting == 0
+    fake.close()
+
+
+class SlowDisk(MemoryJournalStore):
+    """Commits take a while; what a save carried must be there before it leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.committed: list[Write] = []
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        """Half a second a group."""
+        await asyncio.sleep(0.5)
+        self.committed.extend(writes)
+        await super().commit(writes)
+
+
+@in_virtual_time()
+async def test_a_save_leaves_only_after_the_journal_knows_of_it() -> None:
+    """Re-stamped operations and the save's boundary are on disk first: else a restart counts them twice."""
+    fake, disk = fake_supabase(), SlowDisk()
+    seen: list[bool] = []
+
+    class Watching(Wrapped):
+        async def save(self, request: SaveRequest) -> SaveAnswer:
+            boundaries = [write for write in disk.committed if isinstance(write, Sending)]
+            for row in request.rows:
+                key = RowKey(row["table"], row["channel_id"], row["key"])
+                stamp = (request.epoch, row["revision"])
+                seen.append(any(write.key == key and tuple(write.stamp) == stamp for write in boundaries))
+                pending = disk.read().rows[key].pending
+                assert [tuple(operation.stamp) for operation in pending] == [stamp]
+            return await self.inner.save(request)
+
+    async with process(fake, wrap=Watching, journal_store=disk) as rig:
+        rig.add()
+        await asyncio.sleep(10)
+        assert seen == [True]
+        assert rig.stored_total() == 1
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_degraded_journal_does_not_hold_saves() -> None:
+    """A full disk must not keep from the database what would be safe there."""
+
+    class FullDisk(MemoryJournalStore):
+        async def commit(self, writes: Sequence[Write]) -> None:
+            from byte_bot.errors import JournalError
+
+            raise JournalError("disk full")
+
+    fake = fake_supabase()
+    async with process(fake, journal_store=FullDisk()) as rig:
+        rig.add()
+        await asyncio.sleep(10)
+        assert rig.layer.journal.degraded
+        assert rig.stored_total() == 1
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_save_that_overtakes_its_record_leaves_no_row_waiting() -> None:
+    """A handler's staged change can be saved before the handler returns: its record then marks nothing dirty."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        await settled(rig)
+        rig.add()
+        context = rig.context()
+        await asyncio.sleep(1.9)
+        context.begin()
+        context.state(Tally).total += 1
+        context.stage("first stage of a slow handler")
+        await asyncio.sleep(0.5)
+        assert rig.stored_total() == 2
+        context.seal("message")
+        context.end()
+        await asyncio.sleep(5)
+        assert rig.layer.ledger.rows_waiting == 0
+        image: JournalImage = rig.journal_store.read()
+        assert image.rows[RowKey("component_state", "1", "rig-tally")].pending == []
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_cancelled_flush_keeps_what_it_carried() -> None:
+    """The end of its time cancels a save in flight; its rows stay dirty and journaled for the next process."""
+    fake, journal_store = fake_supabase(Hang(start_s=11, duration_s=30)), MemoryJournalStore()
+    async with process(fake, journal_store=journal_store) as rig:
+        await settled(rig)
+        await asyncio.sleep(1.5)
+        rig.add(5)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(4):
+                await rig.layer.writer.flush()
+        assert rig.layer.ledger.rows_waiting == 1
+        assert not rig.layer.ledger.in_flight
+    async with process(fake, journal_store=journal_store, holder="next") as rig:
+        rig.context()
+        assert rig.total() == 5
+        await asyncio.sleep(60)
+        assert rig.stored_total() == rig.total() == 5
+    fake.close()
+
+
+@in_virtual_time()
+async def test_what_is_sent_is_what_the_schema_asks_for() -> None:
+    """The request's shape: rows with their base's edit count, null where no row is believed to exist."""
+    fake = fake_supabase()
+    async with process(fake, wrap=Wrapped) as rig:
+        await settled(rig)
+        rig.add(2, last="x")
+        await asyncio.sleep(3)
+        request = wrapped(rig).requests[-1]
+        assert request.epoch == rig.layer.epoch == 1
+        assert json.loads(json.dumps(request.rows)) == [
+            {
+                "table": "component_state",
+                "channel_id": "1",
+                "key": "rig-tally",
+                "version": 1,
+                "data": {"total": 2, "last": "x"},
+                "tombstones": {},
+                "revision": 1,
+                "edit_no": None,
+            }
+        ]
+    fake.close()

@@ -1,0 +1,85 @@
+"""The account believes what the bot confirms in chat, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulator.account import Account
+from simulator.twitch.events import SentMessage
+
+
+def wish(account: Account, text: str, message_id: str = "m1", channel: str = "lobby") -> None:
+    """A moderator says something."""
+    account.said(SentMessage(0.0, channel, "mod", text, "", message_id))
+
+
+def confirm(account: Account, text: str, to: str = "m1", channel: str = "lobby") -> None:
+    """The bot replies."""
+    account.replied(SentMessage(0.1, channel, "byte_bot", text, to, "r1"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reply", "value"),
+    [
+        ("!count deaths +2", "deaths: 12", 12),
+        ("!count deaths -3", "@mod deaths: 7", 7),
+        ("!count Deaths =5", "deaths: 5 \u034f", 5),
+        ("!COUNT deaths + 1", "deaths: 11", 11),
+    ],
+)
+def test_a_confirmed_change_counts(text: str, reply: str, value: int) -> None:
+    """Sums, differences and absolute values, however they are written."""
+    account = Account()
+    account.open_with("lobby", "deaths", 10)
+    wish(account, text)
+    confirm(account, reply)
+    assert account.counters["lobby", "deaths"] == value
+    assert account.range_of("lobby", "deaths") == (value, value)
+    assert (account.confirmed, account.told["lobby", "deaths"]) == (1, value)
+
+
+def test_an_unconfirmed_change_may_have_happened_or_not() -> None:
+    """Its reply may have been lost on its way: the value lies in a range."""
+    account = Account()
+    wish(account, "!count deaths +2", "m1")
+    wish(account, "!count deaths -1", "m2")
+    assert account.counters == {}
+    assert account.range_of("lobby", "deaths") == (-1, 2)
+    assert account.range_of("arcade", "deaths") == (0, 0)
+
+
+def test_after_an_unconfirmed_absolute_value_nothing_can_be_said() -> None:
+    """It may have discarded everything before it."""
+    account = Account()
+    wish(account, "!count deaths =5")
+    assert account.range_of("lobby", "deaths") is None
+
+
+@pytest.mark.parametrize("text", ["!ping", "!count deaths", "hello", "!count deaths del"])
+def test_other_talk_is_no_wish(text: str) -> None:
+    """Nothing but a change of a counter is followed."""
+    account = Account()
+    wish(account, text)
+    confirm(account, "deaths: 1")
+    assert account.counters == {} and account.confirmed == 0
+
+
+def test_a_reply_to_another_message_or_an_excuse_confirms_nothing() -> None:
+    """Only the answer to the very message, and only one that names the value."""
+    account = Account()
+    wish(account, "!count deaths +1")
+    confirm(account, "deaths: 1", to="other")
+    confirm(account, "There are 200 counters already.")
+    assert account.confirmed == 0
+    confirm(account, "deaths: 1")
+    confirm(account, "deaths: 1")
+    assert account.counters["lobby", "deaths"] == 1, "a second reply to the same message adds nothing"
+
+
+def test_channels_have_counters_of_their_own() -> None:
+    """The same name in two channels is two counters."""
+    account = Account()
+    for number, channel in enumerate(("lobby", "arcade"), start=1):
+        wish(account, f"!count deaths +{number}", channel, channel)
+        confirm(account, f"deaths: {number}", channel, channel)
+    assert account.counters == {("lobby", "deaths"): 1, ("arcade", "deaths"): 2}

@@ -1,0 +1,70 @@
+"""The meter counts what is under way and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from simulator.loop import run
+from simulator.meter import Meter, MeteredTransport
+
+SAVE = "https://project.supabase.test/rest/v1/rpc/byte_bot_save"
+LIST = "https://project.supabase.test/rest/v1/channels_config"
+
+
+class Slow(httpx.AsyncBaseTransport):
+    """Answers after a second, or fails."""
+
+    closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Wait, then echo the method."""
+        await asyncio.sleep(1)
+        if request.url.query:
+            raise httpx.ReadError("broken")
+        return httpx.Response(200, text=request.method)
+
+    async def aclose(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+def test_it_counts_requests_and_saves_at_once() -> None:
+    """Now, at most at once, and in all."""
+
+    async def body() -> None:
+        meter = Meter()
+        async with httpx.AsyncClient(transport=MeteredTransport(Slow(), meter)) as http:
+            requests = [asyncio.create_task(http.post(SAVE)), asyncio.create_task(http.get(LIST))]
+            await asyncio.sleep(0.5)
+            assert (meter.requests_now, meter.saves_now) == (2, 1)
+            assert [response.text for response in await asyncio.gather(*requests)] == ["POST", "GET"]
+            await http.post(SAVE)
+        assert (meter.requests_now, meter.saves_now) == (0, 0)
+        assert (meter.requests_at_once_max, meter.saves_at_once_max, meter.requests_total) == (2, 1, 3)
+
+    run(body())
+
+
+def test_a_failed_request_is_over_too() -> None:
+    """An error passes through, and what failed is not under way any more."""
+
+    async def body() -> None:
+        meter, inner = Meter(), Slow()
+        async with httpx.AsyncClient(transport=MeteredTransport(inner, meter)) as http:
+            with pytest.raises(httpx.ReadError):
+                await http.post(SAVE + "?fail")
+        assert (meter.requests_now, meter.saves_now) == (0, 0)
+        assert inner.closed
+
+    run(body())
+
+
+def test_a_dead_process_waits_for_nothing() -> None:
+    """After a crash no `finally` counts down, so the world says that the process has died."""
+    meter = Meter()
+    meter.requests_now = meter.saves_now = 1
+    meter.process_died()
+    assert (meter.requests_now, meter.saves_now) == (0, 0)
