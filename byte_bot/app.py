@@ -3,8 +3,9 @@
 :class:`Application` puts the parts together. Everything that touches the outside is given to it as
 :class:`Surroundings`, so a simulation runs the same application on fakes; :func:`run` alone builds the real ones.
 
-Start: journal image → components → tasks (journal, writer, loader, inboxes, outbox, transport) → the first list of
-channels (Supabase within 3 s, else the last known list joined with ``TWITCH_CHANNEL_LOGINS``) → JOIN.
+Start: journal image → components → Twitch login → persistence (journal, writer, loader; the epoch is taken) → the first
+list of channels (Supabase within 3 s, else the last known list joined with ``TWITCH_CHANNEL_LOGINS``) → JOIN. The login
+comes first since taking an epoch fences the bot that runs already: a mistyped token must not do that.
 
 Stop (SIGTERM, Ctrl-C, Twitch refuses the login): inboxes, gate and outbox ≤ 2 s → flush ≤ 4 s → journal ≤ 1 s, all under
 8 s, since containers kill at 10; a boot under way is given up. A save in flight at the end of its time is cancelled; what
@@ -18,10 +19,11 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import httpx
 import structlog
@@ -31,6 +33,7 @@ from byte_bot.chat.errors import LoginRejected
 from byte_bot.chat.irc.client import IrcTransport
 from byte_bot.chat.irc.connector import StreamConnector
 from byte_bot.chat.limiter import MessageLimiter
+from byte_bot.chat.message import ChatEvent, Connected
 from byte_bot.chat.outbox import Outbox, Reply
 from byte_bot.chat.transport import Connector
 from byte_bot.clock import Clock, SystemClock
@@ -54,6 +57,8 @@ from byte_bot.turn import BotOptions
 DRAIN_S = 2.0
 FLUSH_S = 4.0
 JOURNAL_S = 1.0
+#: Seconds the start waits for Twitch's welcome before it goes on without; chosen: connecting takes well under one.
+LOGIN_S = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -84,6 +89,7 @@ class Application:
         self._settings = settings
         self._surroundings = surroundings
         self._stop = asyncio.Event()
+        self._logged_in = asyncio.Event()
         self._login_refused = False
         boot_id = f"{surroundings.rng.getrandbits(64):016x}"
         # One generator each: how often the database fails must not change what `!quote random` says.
@@ -125,8 +131,7 @@ class Application:
             tls=settings.twitch_irc_tls,
             login=settings.twitch_login,
             token=settings.twitch_token.get_secret_value(),
-            # Bot and transport need each other; the bot comes last.
-            handler=lambda event: self.bot.on_event(event),  # noqa: PLW0108  # self.bot does not exist yet
+            handler=self._on_chat_event,
             rng=connection_rng,
             tier=settings.twitch_rate_tier,
         )
@@ -191,38 +196,45 @@ class Application:
             beside=self._surroundings.components_folder,
         )
         services = [
-            tasks.create_task(service, name=name)
-            for name, service in {
-                "persistence": self.layer.run(),
-                "outbox": self.outbox.run(),
-                "bot": self.bot.run(),
-                "transport": self._run_transport(),
-                "eviction": self.manager.run_eviction(),
-                "status": self._report_status(),
-            }.items()
+            tasks.create_task(self.outbox.run(), name="outbox"),
+            tasks.create_task(self.bot.run(), name="bot"),
+            tasks.create_task(self._run_transport(), name="transport"),
         ]
-        if not self.layer.has_database:
-            _log.warning(
-                "no_database",
-                what_it_means="nothing is kept over a restart; set SUPABASE_URL and SUPABASE_KEY to change that",
-            )
-        await self._boot(tasks, image.channels)
+        await self._unless_stopped(tasks, self._login())
+        persistent = not self._stop.is_set()
+        if persistent:
+            services += [
+                tasks.create_task(self.layer.run(), name="persistence"),
+                tasks.create_task(self.manager.run_eviction(), name="eviction"),
+                tasks.create_task(self._report_status(), name="status"),
+            ]
+            await self._unless_stopped(tasks, self._boot(image.channels))
         if not self._stop.is_set():
             services.append(tasks.create_task(self.directory.run(), name="directory"))
             _log.info("started", channels=list(self.directory.wanted), components=len(self.bot.components))
             self.telemetry.event("start")
             await self._stop.wait()
-        await self._shut_down()
+        if persistent:
+            await self._shut_down()
         for service in services:
             service.cancel()
 
-    async def _boot(self, tasks: asyncio.TaskGroup, known: list[KnownChannel]) -> None:
-        """Join the first channels; given up if the stop comes first, which has no time for it."""
-        boot = tasks.create_task(self.directory.boot(known), name="boot")
+    async def _unless_stopped(self, tasks: asyncio.TaskGroup, step: Coroutine[Any, Any, None]) -> None:
+        """Carry out one step of the start; it is given up if the stop comes first, which has no time for it."""
+        started = tasks.create_task(step, name="start")
         stop = tasks.create_task(self._stop.wait(), name="stop")
-        await asyncio.wait((boot, stop), return_when=asyncio.FIRST_COMPLETED)
-        boot.cancel()
+        await asyncio.wait((started, stop), return_when=asyncio.FIRST_COMPLETED)
+        started.cancel()
         stop.cancel()
+
+    async def _boot(self, known: list[KnownChannel]) -> None:
+        """Join the first channels."""
+        if not self.layer.has_database:
+            _log.warning(
+                "no_database",
+                what_it_means="nothing is kept over a restart; set SUPABASE_URL and SUPABASE_KEY to change that",
+            )
+        await self.directory.boot(known)
 
     async def _run_transport(self) -> None:
         try:
@@ -232,6 +244,21 @@ class Application:
             _log.error("login_refused", why=str(error))
             self._login_refused = True
             self.stop()
+
+    async def _login(self) -> None:
+        """Wait for Twitch's welcome; if Twitch is away, not longer than :data:`LOGIN_S`, since state can be saved."""
+        try:
+            async with asyncio.timeout(LOGIN_S):
+                await self._logged_in.wait()
+        except TimeoutError:
+            _log.warning(
+                "twitch_away", waited_s=LOGIN_S, what_it_means="going on; the bot connects when it can"
+            )
+
+    def _on_chat_event(self, event: ChatEvent) -> None:
+        if isinstance(event, Connected):
+            self._logged_in.set()
+        self.bot.on_event(event)
 
     async def _shut_down(self) -> None:
         _log.info("stopping", rows_waiting=self.layer.ledger.rows_waiting)
@@ -245,7 +272,14 @@ class Application:
         if self.layer.has_database:
             await _at_most(FLUSH_S, self.layer.writer.flush)
         await _at_most(JOURNAL_S, self.layer.journal.drain)
-        _log.info("stopped", messages_left=left, rows_waiting=self.layer.ledger.rows_waiting)
+        waiting = self.layer.ledger.rows_waiting
+        if waiting and not self._surroundings.journal_store.durable:
+            _log.warning(
+                "stopped_with_unsaved_rows",
+                rows_lost=waiting,
+                why="the database could not be reached, and the journal of this release lives in memory",
+            )
+        _log.info("stopped", messages_left=left, rows_waiting=waiting)
 
     async def _report_status(self) -> None:
         interval_s = self._settings.status_interval_s

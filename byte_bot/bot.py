@@ -34,7 +34,15 @@ from typing import Any
 
 import structlog
 
-from byte_bot.chat.message import ChannelJoined, ChatEvent, ChatMessage, ChatNotice, MessageRefused, Role
+from byte_bot.chat.message import (
+    ChannelJoined,
+    ChatEvent,
+    ChatMessage,
+    ChatNotice,
+    JoinFailed,
+    MessageRefused,
+    Role,
+)
 from byte_bot.chat.outbox import Outbox, Reply
 from byte_bot.clock import Clock, iso_utc
 from byte_bot.components.api import Command, Component, Deferred, Handler
@@ -163,7 +171,7 @@ class Bot:
     def status(self) -> Mapping[str, Any]:
         """The bot's health.
 
-        ``channels``, ``contexts`` (in RAM), ``rows_waiting``, ``appends_waiting`` (history and events),
+        ``channels``, ``contexts`` (in RAM), ``rows_waiting``, ``appends_waiting`` and ``appends_dropped`` (history and events),
         ``oldest_unsaved_s``, ``circuit`` (closed, open, half-open, paused, none),
         ``reply_ms`` (p50, p99, max), ``degraded``, ``uptime_s``, ``counters``.
         """
@@ -174,6 +182,7 @@ class Bot:
             "contexts": len(self._manager.get_active_channels()),
             "rows_waiting": layer.ledger.rows_waiting,
             "appends_waiting": layer.ledger.appends_waiting,
+            "appends_dropped": layer.ledger.history_dropped + layer.ledger.events_dropped,
             "oldest_unsaved_s": round(layer.ledger.oldest_unsaved_s(now_s), 3),
             "circuit": str(layer.link.circuit) if layer.has_database else "none",
             "reply_ms": dict(self._telemetry.reply_ms()),
@@ -198,6 +207,14 @@ class Bot:
                 self._manager.obtain(channel_id, channel)
                 if self._directory is not None:
                     self._directory.name_channel(channel, channel_id)
+            case JoinFailed(channel, reason):
+                self._telemetry.count("joins_failed")
+                _log.warning(
+                    "join_failed",
+                    channel=channel,
+                    why=reason,
+                    what_to_do="check the spelling of the login; the bot goes on trying, slowly",
+                )
             case MessageRefused(channel, notice_id, text):
                 self._telemetry.count("messages_refused")
                 _log.warning("message_refused", channel=channel, why=notice_id, twitch_says=text)

@@ -184,6 +184,11 @@ class JournalImage:
 class JournalStore(Protocol):
     """Where writes become durable."""
 
+    @property
+    def durable(self) -> bool:
+        """True if what was committed survives the end of this process."""
+        ...
+
     async def commit(self, writes: Sequence[Write]) -> None:
         """Make ``writes`` durable, all or none; raises :class:`JournalError`."""
         ...
@@ -199,6 +204,8 @@ class JournalStore(Protocol):
 
 class MemoryJournalStore:
     """A store in RAM; see the module's docstring for what it is worth."""
+
+    durable = False
 
     def __init__(self) -> None:
         self._image = JournalImage()

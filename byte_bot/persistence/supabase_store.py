@@ -5,9 +5,10 @@ How it works
 * One ``httpx.AsyncClient`` is injected (HTTP/1.1, no redirects: a redirected POST becomes a GET that "succeeds") and
   shared; the library's own retries and timeouts are off. An outer deadline stands round every call, since httpx's
   are per read and a dripping body outlives them.
-* The client hides the HTTP status of an error body that is PostgREST's; a response hook keeps status and Retry-After
-  in a context variable, which is right under concurrency since every call runs in its own context.
-* A 200 with something else than JSON raises nothing in the client: the answer's type is checked here.
+* The client hides the HTTP status of an error body that is PostgREST's; a response hook keeps the response in a
+  context variable, which is right under concurrency since every call runs in its own context.
+* A 200 with something else than JSON raises nothing in the client, and a 200 with an empty body becomes ``[]`` there:
+  the answer's type and size are checked here.
 
 Classification (facts: PostgREST's ``Error.hs``, Supabase's gateway)
 -------------------------------------------------------------------
@@ -77,7 +78,7 @@ _SIZE_STATUS = frozenset({413, 414, 431})
 #: SQLSTATE classes that PostgREST answers with 5xx although trying again cannot help (cardinality, data, limits).
 _DETERMINISTIC_CLASSES = ("21", "22", "23", "54")
 
-_last_response: contextvars.ContextVar[tuple[int, float | None] | None] = contextvars.ContextVar(
+_last_response: contextvars.ContextVar[httpx.Response | None] = contextvars.ContextVar(
     "byte_bot_last_response", default=None
 )
 
@@ -210,10 +211,16 @@ class SupabaseStore:
     async def _attempt(self, execute: Callable[[], Awaitable[Any]]) -> Any:
         """Run one request under the deadline; its data, or one of our errors."""
         _last_response.set(None)
-        with _translated(self._timeout_s):
-            async with asyncio.timeout(self._timeout_s):
-                answer = await execute()
-        return answer.data
+        try:
+            with _translated(self._timeout_s):
+                async with asyncio.timeout(self._timeout_s):
+                    answer = await execute()
+            response = _last_response.get()
+            if response is not None and not response.content:
+                raise DatabaseUnavailable("an answer with an empty body")
+            return answer.data
+        finally:
+            _last_response.set(None)  # its body can be large
 
 
 class _Answer(msgspec.Struct):
@@ -223,10 +230,13 @@ class _Answer(msgspec.Struct):
 
 
 async def _remember_response(response: httpx.Response) -> None:
-    retry_after = response.headers.get("retry-after", "")
-    # The HTTP-date form is not sent by Supabase's gateway; it counts as "no word".
-    seconds = float(retry_after) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", retry_after) else None
-    _last_response.set((response.status_code, seconds))
+    _last_response.set(response)
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    """What the server asks for in seconds; the form with a date is not sent by Supabase's gateway, and is no word."""
+    words = response.headers.get("retry-after", "")
+    return float(words) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", words) else None
 
 
 @contextlib.contextmanager
@@ -252,8 +262,8 @@ def _translated(timeout_s: float) -> Iterator[None]:
 
 def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestRefused:
     """Our error for one of PostgREST's or the gateway's; uses the status of the last response in this context."""
-    remembered = _last_response.get()
-    status, retry_after_s = remembered or (0, None)
+    response = _last_response.get()
+    status = response.status_code if response is not None else 0
     code = error.code or (str(status) if status else "no code")
     words = (error.message or "no message")[:300]
     if code in _PAUSING_CODES:
@@ -268,6 +278,7 @@ def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestR
     if (sqlstate and code.startswith(_DETERMINISTIC_CLASSES)) or status in _SIZE_STATUS:
         return RequestRefused(code, words)
     if status in (408, 429) or not 400 <= status < 500:
+        retry_after_s = _retry_after_s(response) if response is not None else None
         return DatabaseUnavailable(f"{code}: {words}", retry_after_s=retry_after_s)
     if sqlstate or code.startswith("PGRST"):
         return RequestRefused(code, words)
