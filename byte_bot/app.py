@@ -148,6 +148,7 @@ class Application:
             self.transport,
             fixed_logins=settings.twitch_channel_logins,
             preload=self.manager.preload,
+            learn=self.manager.learn_channel_id,
             refresh_s=settings.config_refresh_s,
         )
         self.bot = Bot(

@@ -108,9 +108,12 @@ class SimulatedBot:
         return self.exit_codes[-1]
 
     async def restart(self) -> None:
-        """Stop in order and start again."""
+        """Stop in order and start again; a process that has only just begun, or is ending by itself, is left alone."""
+        if self.app is None:
+            return
         await self.stop()
-        self.start()
+        if not self.running:  # the heal at the end of a night starts a bot that is down
+            self.start()
 
     async def run_second(self) -> ExitCode:
         """Run another bot with a disk of its own until it ends; its exit code."""

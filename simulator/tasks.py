@@ -70,7 +70,7 @@ def permute_steps(batch: list[asyncio.Handle], shuffle: Callable[[list[asyncio.H
 
 def _awaited(handle: asyncio.Handle) -> asyncio.Future[Any] | None:
     """The future of which the handle is a callback, if it is one."""
-    arguments = handle._args  # type: ignore[attr-defined]
+    arguments = handle._args
     return arguments[0] if arguments and asyncio.isfuture(arguments[0]) else None
 
 

@@ -11,7 +11,7 @@ it likes with it; both build the same world. Two networks, one behaviour:
 * ``tcp``: real loopback sockets, the fake Twitch behind ``asyncio.start_server``, the fake Supabase behind uvicorn, in a
   hybrid loop.
 
-The bot is a *process* of the loop: :meth:`World.crash_bot` freezes it without running a ``finally``; the journal's store
+The bot is a *process* of the loop: ``World.crash_bot`` freezes it without running a ``finally``; the journal's store
 outlives it like a disk (``scenario.disk``). Randomness comes from named streams of one seed tree, those of the bot keyed
 by its incarnation, since a restarted process must not repeat its ids.
 
@@ -136,7 +136,8 @@ class World:
         self.say, self.ask = self.chat.say, self.chat.ask
         self.stored, self.counter, self.config = self.editor.stored, self.editor.counter, self.editor.config
         self.store_counters = self.editor.store_counters
-        self.stop_bot, self.start_second_bot = self.bot.stop, self.bot.run_second
+        self.start_bot, self.stop_bot, self.restart_bot = self.bot.start, self.bot.stop, self.bot.restart
+        self.crash_bot, self.start_second_bot = self.bot.crash, self.bot.run_second
         self.bot_tasks, self.exit_codes = self.bot.tasks, self.bot.exit_codes
 
     # ── building ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -213,18 +214,6 @@ class World:
     def bot_runs(self) -> bool:
         """True between a start of the bot and its end."""
         return self.bot.running
-
-    def start_bot(self) -> None:
-        """Start a bot process; returns at once."""
-        self.bot.start()
-
-    def crash_bot(self) -> None:
-        """``kill -9``: nothing of the bot runs again, not even ``finally``."""
-        self.bot.crash()
-
-    async def restart_bot(self) -> None:
-        """Stop in order and start again."""
-        await self.bot.restart()
 
     def _http_transport(self) -> httpx.AsyncBaseTransport:
         if self.network_kind == "memory":

@@ -52,6 +52,7 @@ class ChannelContext:
         #: Loop times of the last use of a command, for cooldowns.
         self.cooldowns: dict[str, float] = {}
         self._keys_made = 0
+        self._open: tuple[str, ...] = ()
         self._used: dict[Row, None] = {}
         self._staged: list[tuple[Row, list[Operation]]] = []
         self._gate = 0
@@ -96,11 +97,13 @@ class ChannelContext:
 
     def begin(self) -> None:
         """Open a transaction: bases that arrive wait until :meth:`end`."""
-        self._manager.layer.begin(self.channel_id, self.login)
+        # Remembered, since the login may change before the end (a renamed channel).
+        self._open = (self.channel_id, self.login)
+        self._manager.layer.begin(*self._open)
 
     def end(self) -> None:
         """Close the transaction."""
-        self._manager.layer.end(self.channel_id, self.login)
+        self._manager.layer.end(*self._open)
 
     def stage(self, op_id: str) -> None:
         """Turn what changed since the last stage into operations, to be recorded by :meth:`seal`.
@@ -225,6 +228,22 @@ class ContextManager:
         """Have these channels loaded before they are needed."""
         for channel_id in channel_ids:
             self.obtain(channel_id)
+
+    def learn_channel_id(self, login: str, channel_id: str) -> None:
+        """Write Twitch's id of a channel into its row of ``channels_config``, so that the next boot can preload by it.
+
+        Passed over while the row is not loaded, and where there is none: which channels are listed is for humans.
+        """
+        row = self.layer.row(RowKey(CONFIG_TABLE, login))
+        if row.loaded and row.base.data is not None:
+            context = self.obtain(channel_id, login)
+            self.layer.when_idle(login, lambda: self._write_channel_id(context))
+
+    def _write_channel_id(self, context: ChannelContext) -> None:
+        if context.config.channel_id != context.channel_id:
+            context.config.channel_id = context.channel_id
+            context.stage(f"channel-id-{context.channel_id}")
+            context.seal()
 
     def get_active_channels(self) -> tuple[str, ...]:
         """The ids of the channels whose contexts are in RAM."""

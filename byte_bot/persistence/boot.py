@@ -60,6 +60,10 @@ class _Columns(msgspec.Struct):
     enabled: bool = True
 
 
+def _forget(login: str, channel_id: str) -> None:
+    """The default of ``learn``."""
+
+
 class ChannelDirectory:
     """See the module's docstring.
 
@@ -69,6 +73,7 @@ class ChannelDirectory:
         roster: joins and parts.
         fixed_logins: ``TWITCH_CHANNEL_LOGINS``, joined in any case.
         preload: called with the ids of channels about to be joined.
+        learn: called with login and id of a listed channel whose row does not have the id yet.
         boot_timeout_s, refresh_s: seconds.
     """
 
@@ -80,6 +85,7 @@ class ChannelDirectory:
         *,
         fixed_logins: Iterable[str],
         preload: Callable[[Iterable[str]], None],
+        learn: Callable[[str, str], None] = _forget,
         boot_timeout_s: float = BOOT_TIMEOUT_S,
         refresh_s: float = 60.0,
     ) -> None:
@@ -88,6 +94,7 @@ class ChannelDirectory:
         self._roster = roster
         self._fixed = tuple(dict.fromkeys(fixed_logins))
         self._preload = preload
+        self._learn = learn
         self._boot_timeout_s = boot_timeout_s
         self._refresh_s = refresh_s
         self._again = asyncio.Event()
@@ -134,6 +141,7 @@ class ChannelDirectory:
             self.wanted[login] = channel_id
             self._remember()
         self._preload([channel_id])
+        self._learn(login, channel_id)
 
     def _fall_back(self, why: str) -> None:
         self.wanted = {**self._ids, **{login: self._ids.get(login, "") for login in self._fixed}}
@@ -160,6 +168,9 @@ class ChannelDirectory:
         for login in self.wanted:
             if login not in bases:
                 self._layer.deliver(RowKey(CONFIG_TABLE, login), ABSENT, serial)
+        for login, channel_id in self.wanted.items():
+            if channel_id and login in bases and _columns(bases[login]).channel_id != channel_id:
+                self._learn(login, channel_id)
 
     def _reconcile(self, bases: dict[str, Base]) -> None:
         listed = {login: _columns(base) for login, base in bases.items()}
@@ -169,8 +180,8 @@ class ChannelDirectory:
         for login, channel_id in self.wanted.items():
             if not listed and login not in wanted:
                 wanted[login] = channel_id  # an empty list parts nobody
-            if login in wanted and not wanted[login]:
-                wanted[login] = channel_id
+            if login in wanted and channel_id:
+                wanted[login] = channel_id  # Twitch named it, or an earlier list
         joined = [login for login in wanted if login not in self.wanted]
         parted = [login for login in self.wanted if login not in wanted]
         changed = wanted != self.wanted or not self.reconciled

@@ -10,7 +10,7 @@ from simulator.scenarios import SCENARIOS
 from simulator.world import simulate
 
 
-@pytest.mark.parametrize(("seed", "ready_order"), [(1, "fifo"), (2, "fifo"), (3, "random"), (4, "random")])
+@pytest.mark.parametrize(("seed", "ready_order"), [(1, "fifo"), (2, "random"), (3, "random")])
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_night_keeps_every_promise(name: str, seed: int, ready_order: ReadyOrder) -> None:
     """No invariant breaks, the bot recovers in time, and the night had something to lose."""

@@ -78,8 +78,8 @@ comment on column public.channels_config.login is 'The channel''s Twitch login, 
 comment on column public.channels_config.channel_id is 'Twitch''s numeric id of the channel; the bot fills it in.';
 comment on column public.channels_config.enabled is 'false: the bot leaves the channel.';
 comment on column public.channels_config.paused is 'true: the bot stays in the channel and keeps quiet.';
-comment on column public.channels_config.language is 'Language of the bot''s texts: en or pt-br.';
-comment on column public.channels_config.prefix is 'What a command starts with, 1 to 5 characters.';
+comment on column public.channels_config.language is 'Language of the bot''s texts: en or pt-br; empty: the bot''s default.';
+comment on column public.channels_config.prefix is 'What a command starts with, 1 to 5 characters; empty: the bot''s default.';
 comment on column public.channels_config.edit_no is 'Moved by every edit of a human; the bot never changes it.';
 comment on table public.channel_state is 'What the bot knows of each channel (StreamContext), written by byte_bot_save.';
 comment on column public.channel_state.tombstones is 'Keys that were deleted, with the stamp of the deletion: a late write cannot bring them back.';

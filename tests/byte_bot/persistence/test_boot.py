@@ -46,7 +46,7 @@ class Scene:
 
     def config(self, login: str) -> ChannelConfig:
         """The configuration in RAM."""
-        return self.rig.manager.config_of(login)
+        return self.rig.context(self.directory.wanted[login], login).config
 
 
 @contextlib.asynccontextmanager

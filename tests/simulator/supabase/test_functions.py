@@ -95,7 +95,7 @@ def test_values_are_stored_in_the_fakes_form(database: sqlite3.Connection) -> No
         "channel_id": "1", "version": 1, "tombstones": "{}", "epoch": 3, "revision": 1, "edit_no": 0, "updated_at": NOW,
     }  # fmt: skip
     (config,) = stored(database, "channels_config")
-    assert (config["enabled"], config["paused"], config["prefix"], config["revision"]) == (1, 1, "!", 2)
+    assert (config["enabled"], config["paused"], config["prefix"], config["revision"]) == (1, 1, None, 2)
     assert stored(database, "channel_history")[0]["at"] == "2026-11-23T12:00:00+00:00"
     assert stored(database, "bot_events")[0]["data"] == '{"n":1}'
 
@@ -116,7 +116,7 @@ def test_refused_row_comes_back_as_json(database: sqlite3.Connection) -> None:
     assert [refusal["reason"] for refusal in answer["refused"]] == ["edited", "edited"]
     assert answer["refused"][0]["row"]["data"] == {"n": 1}
     assert answer["refused"][1]["row"] == {
-        "login": "a", "channel_id": None, "enabled": True, "paused": False, "language": "en", "prefix": "!",
+        "login": "a", "channel_id": None, "enabled": True, "paused": False, "language": None, "prefix": None,
         "epoch": 0, "revision": 0, "edit_no": 5, "updated_at": NOW,
     }  # fmt: skip
 

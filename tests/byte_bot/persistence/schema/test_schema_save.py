@@ -254,7 +254,7 @@ def test_patch_inserts_a_missing_channel_with_defaults(database: Database, epoch
     row = database.one("select * from channels_config")
     row.pop("updated_at")
     assert row == {
-        "login": "bob", "channel_id": None, "enabled": True, "paused": True, "language": "en", "prefix": "!",
+        "login": "bob", "channel_id": None, "enabled": True, "paused": True, "language": None, "prefix": None,
         "epoch": epoch, "revision": 1, "edit_no": 0,
     }  # fmt: skip
 

@@ -1,0 +1,129 @@
+"""Faults of Twitch and of the process are carried out at their instants, each once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from simulator.fault_driver import FaultDriver
+from simulator.faults import (
+    Crash,
+    Fault,
+    FaultBoard,
+    Restart,
+    TwitchDisconnect,
+    TwitchDuplicates,
+    TwitchHalfOpen,
+    TwitchPackets,
+    TwitchReconnect,
+)
+from simulator.loop import START_UNIX_S, current_loop, run
+from simulator.network import Chunking
+from simulator.twitch.irc import IrcServer
+from simulator.twitch.limits import TwitchLimits
+from simulator.twitch.state import TwitchState
+
+Log = list[tuple[float, str]]
+
+
+class Patient:
+    """A bot's process that notes what is done to it."""
+
+    def __init__(self, note: object) -> None:
+        self.bot_runs = True
+        self._note = note
+
+    def start_bot(self) -> None:
+        """It runs."""
+        self.bot_runs = True
+        self._note("start")  # type: ignore[operator]
+
+    def crash_bot(self) -> None:
+        """It is dead."""
+        self.bot_runs = False
+        self._note("crash")  # type: ignore[operator]
+
+    async def restart_bot(self) -> None:
+        """It takes a second."""
+        self._note("restart")  # type: ignore[operator]
+        await asyncio.sleep(1)
+
+
+class Twitch(IrcServer):
+    """A fake Twitch that notes what is done to its connections."""
+
+    log: Log
+
+    def disconnect_all(self, *, abort: bool = False) -> None:
+        """Note it."""
+        self.log.append((current_loop().time(), "disconnect"))
+
+    def half_open_all(self) -> None:
+        """Note it."""
+        self.log.append((current_loop().time(), "half open"))
+
+    def send_reconnect(self, grace_s: float = 0.0) -> None:
+        """Note it."""
+        self.log.append((current_loop().time(), f"reconnect {grace_s:g}"))
+
+
+def driven(*faults: Fault, until_s: float = 60.0) -> Log:
+    """What happens, and when, with these faults on the timeline."""
+
+    async def body() -> Log:
+        loop = current_loop()
+        log: Log = []
+        twitch = Twitch(
+            TwitchState(loop.time, random.Random(1), START_UNIX_S), TwitchLimits(), random.Random(2)
+        )
+        twitch.log = log
+        packets: list[Chunking | None] = [None]
+
+        def chunk(chunking: Chunking | None) -> None:
+            if chunking != packets[-1]:
+                log.append((loop.time(), "whole" if chunking is None else "chunks"))
+            packets.append(chunking)
+
+        board = FaultBoard(loop.time, random.Random(3), faults)
+        patient = Patient(lambda what: log.append((loop.time(), what)))
+        driver = asyncio.create_task(FaultDriver(board, twitch, patient, chunk).run())
+        repeated = twitch.duplicate_probability
+        while loop.time() < until_s:
+            await asyncio.sleep(0.5)
+            if twitch.duplicate_probability != repeated:
+                repeated = twitch.duplicate_probability
+                log.append((loop.time(), f"duplicates {repeated:g}"))
+        driver.cancel()
+        await asyncio.wait([driver])
+        return log
+
+    return run(body())
+
+
+def test_twitchs_faults_strike_once_at_their_instants() -> None:
+    """Disconnect, half-open and RECONNECT, with its grace."""
+    assert driven(
+        TwitchDisconnect(start_s=5),
+        TwitchDisconnect(start_s=7.25),
+        TwitchHalfOpen(start_s=20),
+        TwitchReconnect(start_s=30, grace_s=5),
+    ) == [(5.0, "disconnect"), (7.25, "disconnect"), (20.0, "half open"), (30.0, "reconnect 5")]
+
+
+def test_lasting_faults_begin_and_end() -> None:
+    """Cut packets and repeated messages last as long as their faults."""
+    assert driven(
+        TwitchPackets(start_s=5, duration_s=10, split_probability=1.0),
+        TwitchDuplicates(start_s=20.25, duration_s=10, probability=0.5),
+    ) == [(5.0, "chunks"), (15.0, "whole"), (20.5, "duplicates 0.5"), (30.5, "duplicates 0")]
+
+
+def test_the_process_is_killed_and_comes_back() -> None:
+    """A crash has its pause, a restart is one; a crash of a process that is down does nothing."""
+    assert driven(Crash(start_s=5, down_s=2), Crash(start_s=6, down_s=2), Restart(start_s=20)) == [
+        (5.0, "crash"),
+        (7.0, "start"),
+        (7.0, "crash"),
+        (9.0, "start"),
+        (20.0, "restart"),
+    ]

@@ -1,0 +1,91 @@
+"""The bot as a process: incarnations, ids, disks, a second one beside it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from byte_bot.errors import ExitCode
+from simulator.scenario import Scenario
+from simulator.simulated_bot import LoopClock
+from simulator.world import World, play
+
+
+def test_every_incarnation_has_a_number_and_draws_of_its_own() -> None:
+    """A restarted process must not repeat the ids of the one before it."""
+
+    async def story(world: World) -> None:
+        boots = []
+        for incarnation in (1, 2):
+            world.bot.start()
+            await world.joined()
+            assert world.bot.incarnation == incarnation
+            assert world.app is not None
+            boots.append(world.app.telemetry.boot_id)
+            assert await world.bot.stop() is ExitCode.OK
+            assert world.app is None
+        assert boots[0] != boots[1]
+        assert world.bot.exit_codes == [ExitCode.OK, ExitCode.OK]
+
+    play(story)
+
+
+def test_a_killed_process_leaves_no_task_and_no_exit_code() -> None:
+    """Nothing of it runs again; the next one starts as if nothing had been."""
+
+    async def story(world: World) -> None:
+        world.bot.start()
+        await world.joined()
+        assert world.bot.running
+        assert world.bot.tasks()
+        world.bot.crash()
+        assert not world.bot.running
+        assert (world.bot.tasks(), world.bot.exit_codes, world.bot.app) == ([], [], None)
+        world.bot.start()
+        await world.joined()
+        assert await world.ask("viewer", "!ping") == "Pong!"
+
+    play(story)
+
+
+def test_a_restart_of_a_process_that_only_just_begins_is_no_restart() -> None:
+    """There is nothing to stop yet, and it is not started twice."""
+
+    async def story(world: World) -> None:
+        world.bot.start()
+        await world.bot.restart()
+        assert world.bot.incarnation == 1
+        await world.joined()
+        await world.bot.restart()
+        assert world.bot.incarnation == 2
+
+    play(story)
+
+
+def test_a_second_bot_has_its_own_disk_and_parts() -> None:
+    """It takes the next epoch, and the world's own bot is fenced."""
+
+    async def story(world: World) -> None:
+        world.bot.start()
+        await world.joined()
+        first = world.app
+        second = asyncio.create_task(world.bot.run_second())
+        await world.until(lambda: world.second is not None and bool(world.second.transport.joined))
+        assert world.second is not None
+        assert world.second is not first
+        assert world.second.layer.epoch == 2
+        world.second.stop()
+        assert await second is ExitCode.OK
+
+    play(story, Scenario("second", "two bots"))
+
+
+def test_the_bots_clock_is_the_worlds() -> None:
+    """Wall time starts at a fixed instant and passes with the loop."""
+
+    async def story(world: World) -> None:
+        clock = LoopClock(world.loop)
+        before = clock.unix()
+        await asyncio.sleep(5)
+        assert clock.unix() - before == 5.0
+
+    play(story)
