@@ -190,9 +190,13 @@ class Demo:
             env_file.touch()
             command = (*self._options.bot_command, "--env-file", str(env_file))
             async with self._stage as stage:
-                async with BotProcess(command, bot_variables(stage), directory, self._heard_of_bot) as bot:
-                    drained = await self._guarded(bot)
-                    exchanges, rows = tuple(self._recorder.exchanges), self._rows()
+                bot_process = BotProcess(command, bot_variables(stage), directory, self._heard_of_bot)
+                try:
+                    async with bot_process as bot:
+                        drained = await self._guarded(bot)
+                        exchanges, rows = tuple(self._recorder.exchanges), self._rows()
+                finally:
+                    gc.unfreeze()  # what the warm-up took out of the collector's sight
                 return judge(exchanges, rows, drained=drained, exit_code=_exit_code(bot), extra=self._extra())
 
     async def _guarded(self, bot: BotProcess) -> bool:

@@ -70,9 +70,13 @@ class FaultDriver:
     async def run(self) -> None:
         """Do what is due, whenever it is, until cancelled."""
         self._board.subscribe(self._changed.set)
+        loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
+            began_s = loop.time()
             await self._apply_due()
+            if loop.time() > began_s:
+                continue  # a crash or a restart took its time: something else may have become due meanwhile
             try:
                 async with asyncio.timeout_at(self._board.next_change_s()):
                     await self._changed.wait()

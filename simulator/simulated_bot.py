@@ -74,6 +74,8 @@ class SimulatedBot:
         self._process: Process | None = None
         self.exit_codes: list[ExitCode] = []
         self.incarnation = 0
+        #: True from the request to stop until the next process has begun.
+        self.restarting = False
         #: The running bot's parts, to look at; None while no bot runs.
         self.app: Application | None = None
         #: The parts of the bot started last by :meth:`run_second`.
@@ -111,9 +113,10 @@ class SimulatedBot:
         """Stop in order and start again; a process that has only just begun, or is ending by itself, is left alone."""
         if self.app is None:
             return
+        self.restarting = True
         await self.stop()
-        if not self.running:  # the heal at the end of a night starts a bot that is down
-            self.start()
+        self.start()
+        self.restarting = False
 
     async def run_second(self) -> ExitCode:
         """Run another bot with a disk of its own until it ends; its exit code."""

@@ -69,6 +69,8 @@ IRC_HOST, IRC_PORT = "irc.twitch.test", 6667
 #: P6: drained within 10 s + backlog / 500 rows a second after the heal.
 RECOVERY_S = 10.0
 RECOVERY_ROWS_PER_S = 500.0
+#: An orderly stop takes less than this: containers kill at 10 s.
+STOP_S = 10.0
 #: After the heal the bot must be back in its channels within this: a dead socket is noticed within 40 s, pauses between
 #: attempts are at most 30 s, a JOIN that was dropped is sent again after 10 s.
 RETURN_S = 120.0
@@ -350,6 +352,7 @@ class World:
                 tasks.create_task(scenario.script(self))
             tasks.create_task(asyncio.sleep(scenario.duration_s))
         self.heal()
+        await self.until(lambda: not self.bot.restarting, STOP_S, "the end of a restart")
         if not self.bot_runs:
             self.start_bot()
         await self.converge()

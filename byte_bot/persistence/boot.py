@@ -111,6 +111,8 @@ class ChannelDirectory:
             async with asyncio.timeout(self._boot_timeout_s):
                 await self._layer.ensure_epoch()
                 await self._refresh()
+            if not self.reconciled:
+                self._fall_back("the list was read under an epoch that was given up meanwhile")
         except (DatabaseError, TimeoutError) as error:
             self._fall_back(str(error) or f"no answer within {self._boot_timeout_s:g} s")
 

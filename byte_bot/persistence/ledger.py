@@ -147,19 +147,10 @@ class Ledger:
         """The save is over, one way or the other: the next batch may be taken."""
         self._taken = False
 
-    def is_dirty(self, key: RowKey) -> bool:
-        """True if the row waits to be saved."""
-        return key in self._dirty_since_s
-
     @property
     def in_flight(self) -> bool:
         """True between :meth:`take` of a batch and :meth:`release`."""
         return self._taken
-
-    @property
-    def dirty_rows(self) -> tuple[RowKey, ...]:
-        """The rows that wait, longest first."""
-        return tuple(self._dirty_since_s)
 
     @property
     def rows_waiting(self) -> int:

@@ -13,7 +13,8 @@ How it works
 Classification (facts: PostgREST's ``Error.hs``, Supabase's gateway)
 -------------------------------------------------------------------
 ========================================================  =========================================
-transport errors, deadline, 408, 429, 5xx, odd answers    :class:`DatabaseUnavailable`
+transport errors, deadline, 408, 429, 5xx, PGRST103, odd   :class:`DatabaseUnavailable`
+answers
 401, 402, 403, 540, 3xx; class 42 (42P01, 42501, …),      :class:`DatabasePaused`
 PGRST2xx, PGRST3xx, 25006; no sentinel row; every other
 4xx that is not PostgREST's own (a wrong address)
@@ -151,19 +152,19 @@ class SupabaseStore:
 
     async def list_channels(self) -> dict[str, Base]:
         """See :class:`~byte_bot.persistence.store.DatabaseStore`."""
-        rows: list[dict[str, Any]] = []
+        bases: dict[str, Base] = {}
         after = ""
-        while True:
-            page = await self._config_page(after)
-            rows.extend(page)
-            if not page:
-                break
-            after = _text(page[-1], "login")
-        bases = {_text(row, "login"): _config_base(row) for row in rows}
+        while page := await self._config_page(after):
+            for row in page:
+                after = _text(row, "login")
+                if after in bases:
+                    # Whoever answers ignores the filter (a cache, a proxy): the last page would never come.
+                    raise _odd_answer(f"{CONFIG_TABLE}: the page after {after!r}", page)
+                bases[after] = _config_base(row)
         if bases.pop(SENTINEL_LOGIN, None) is None:
             raise DatabasePaused(
                 "no sentinel",
-                f"channels_config came back with {len(rows)} rows and without its sentinel row",
+                f"channels_config came back with {len(bases)} rows and without its sentinel row",
                 "the key sees nothing: use the project's secret key, and paste the output of `byte-bot schema` "
                 "into Supabase's SQL editor if that was never done",
             )
@@ -268,6 +269,9 @@ def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestR
     words = (error.message or "no message")[:300]
     if code in _PAUSING_CODES:
         return DatabasePaused(code, words, _PAUSING_CODES[code])
+    if code == "PGRST103":
+        # An offset past the end: rows were deleted between two pages of a load.
+        return DatabaseUnavailable(f"{code}: {words}")
     sqlstate = re.fullmatch("[0-9A-Z]{5}", code) is not None
     if code.startswith("PGRST2") or (sqlstate and code.startswith("42")):
         return DatabasePaused(code, words, _SCHEMA_ADVICE)

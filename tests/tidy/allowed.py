@@ -26,7 +26,10 @@ PURE = (
 
 IMPORT_DIRECTION: Allowances = {
     ("simulator/world.py", "byte_bot"): "the composition root of simulation: the real bot on the fakes",
-    ("simulator/simulated_bot.py", "byte_bot"): "the real bot as a process of a world, with a disk of its own",
+    (
+        "simulator/simulated_bot.py",
+        "byte_bot",
+    ): "the real bot as a process of a world, with a disk of its own",
     ("simulator/cli.py", "byte_bot"): "starts worlds, and the shipped bot beside the fakes",
 }
 

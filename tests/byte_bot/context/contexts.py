@@ -37,6 +37,11 @@ class Tally(ChannelState, key="tests_context_tally"):
 TALLY = RowKey("component_state", "1001", Tally.__state_key__)
 
 
+def stored(total: int, *, revision: int = 5) -> Base:
+    """A tally as the database shows it."""
+    return Base(b'{"total":%d,"last":"ana"}' % total, {}, 1, 1, revision, 0)
+
+
 class StandingClock:
     """Wall time that does not move: these tests run on real loops too."""
 

@@ -1,4 +1,4 @@
-"""Contexts in RAM: how they get there and leave it, their transaction, and ``_touch`` from anywhere."""
+"""Contexts in RAM: how they get there, their transaction, and ``_touch`` from anywhere."""
 
 from __future__ import annotations
 
@@ -10,23 +10,17 @@ import pytest
 from byte_bot.context.manager import ChannelContext
 from byte_bot.errors import StateError
 from byte_bot.persistence.journal import MemoryJournalStore, Settled
-from byte_bot.persistence.operations import Base, Kind, RowKey
+from byte_bot.persistence.operations import Kind, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE
 from byte_bot.persistence.state import Add, ChannelState
 from simulator.loop import current_loop, in_virtual_time
-from tests.byte_bot.context.contexts import TALLY, Shelf, Tally, contexts, make_place, running
-from tests.byte_bot.rig import Disk
+from tests.byte_bot.context.contexts import TALLY, Shelf, Tally, contexts, make_place, running, stored
 
 
 class Other(ChannelState, key="tests_context_other"):
     """A second row of the same channel."""
 
     total: Annotated[int, Add] = 0
-
-
-def stored(total: int, *, revision: int = 5) -> Base:
-    """A tally as the database shows it."""
-    return Base(b'{"total":%d,"last":"ana"}' % total, {}, 1, 1, revision, 0)
 
 
 async def snapshot(total: int) -> MemoryJournalStore:
@@ -286,111 +280,6 @@ async def test_keys_made_by_a_channel_differ() -> None:
         assert context.next_key() != context.next_key()
 
 
-# --- eviction -------------------------------------------------------------------------------------------------------
-
-
-@in_virtual_time()
-async def test_an_idle_clean_context_leaves_ram_and_comes_back_from_the_snapshot() -> None:
-    """After two hours of silence its rows are dropped; the next message finds them at the same instant."""
-    database = Shelf({TALLY: stored(7)})
-    async with contexts(database=database) as place:
-        assert place.context().state(Tally).total == 0
-        await asyncio.sleep(10)
-        assert place.manager.evict_idle(7199.9) == 0
-        assert place.manager.evict_idle(7200.0) == 1
-        assert place.manager.get_active_channels() == ()
-        assert place.layer.rows == {}
-        assert place.layer.telemetry.counters["contexts_evicted"] == 1
-        assert place.context().state(Tally).total == 7
-        await asyncio.sleep(1)
-        assert database.asked == [["1001"], ["1001"]]
-
-
-@in_virtual_time()
-async def test_a_context_with_unsaved_changes_stays() -> None:
-    """While the database is down nothing unsaved leaves RAM; once it is saved it may."""
-    database = Shelf()
-    async with contexts(database=database) as place:
-        context = place.context()
-        await asyncio.sleep(1)
-        database.down = True
-        context.state(Tally).total += 1
-        context.stage("m1")
-        context.seal()
-        await asyncio.sleep(100)
-        assert place.manager.evict_idle(1e9) == 0
-        database.down = False
-        await asyncio.sleep(30)
-        assert len(database.saved) == 1
-        assert place.manager.evict_idle(1e9) == 1
-
-
-@in_virtual_time()
-async def test_a_context_with_changes_that_nobody_recorded_yet_stays() -> None:
-    """A value changed outside a transaction waits for its ``_touch``; evicting it would lose it."""
-    async with contexts(database=Shelf()) as place:
-        context = place.context()
-        await asyncio.sleep(1)
-        context.state(Tally).total += 1
-        assert place.manager.evict_idle(1e9) == 0
-        context._touch()
-        await asyncio.sleep(10)
-        assert place.manager.evict_idle(1e9) == 1
-
-
-@in_virtual_time()
-async def test_a_locked_context_stays() -> None:
-    """A handler is at work in it."""
-    async with contexts(database=Shelf()) as place:
-        context = place.context()
-        await asyncio.sleep(1)
-        async with context.lock:
-            assert place.manager.evict_idle(1e9) == 0
-        assert place.manager.evict_idle(1e9) == 1
-
-
-@in_virtual_time()
-async def test_a_context_whose_load_is_under_way_stays() -> None:
-    """Its answer is older than whatever the row would come back from."""
-    async with contexts(database=Shelf(load_s=5.0)) as place:
-        place.context()
-        await asyncio.sleep(1)
-        assert place.manager.evict_idle(1e9) == 0
-        await asyncio.sleep(5)
-        place.layer.request_load("1001")
-        assert place.manager.evict_idle(1e9) == 0
-        await asyncio.sleep(6)
-        assert place.manager.evict_idle(1e9) == 1
-
-
-@in_virtual_time()
-async def test_a_context_whose_last_record_is_not_on_disk_stays() -> None:
-    """The snapshot it would come back from must be there first."""
-    async with contexts(database=Shelf(), disk=Disk(delay_s=3.0)) as place:
-        context = place.context()
-        await asyncio.sleep(20)
-        context.stage("m1")
-        context.seal("m1")
-        await asyncio.sleep(1)
-        assert place.manager.evict_idle(1e9) == 0
-        await asyncio.sleep(20)
-        assert place.manager.evict_idle(1e9) == 1
-
-
-@in_virtual_time()
-async def test_eviction_runs_every_minute() -> None:
-    """A context idle for 100 s is gone by the second look; one that is used stays."""
-    async with contexts(database=Shelf(), context_idle_s=100.0) as place:
-        eviction = asyncio.create_task(place.manager.run_eviction())
-        place.context("1001", "lobby")
-        for _ in range(12):
-            await asyncio.sleep(10)
-            place.context("2002", "arcade")
-        await asyncio.sleep(1)
-        eviction.cancel()
-        assert place.manager.get_active_channels() == ("2002",)
-
-
 # --- _touch ---------------------------------------------------------------------------------------------------------
 
 
@@ -432,19 +321,20 @@ async def test_a_touch_from_another_thread_is_recorded_by_the_loop() -> None:
         assert [op.value for op in place.on_disk()] == [1]
 
 
-async def test_a_touch_from_another_loop_is_recorded_by_the_main_one() -> None:
-    """A running loop is not enough: it must be the main one, or the touch is handed over."""
-    async with contexts() as place:
-        context = place.context()
-        context.state(Tally).total += 1
+def test_a_touch_from_another_loop_is_recorded_by_the_main_one() -> None:
+    """A running loop is not enough: it must be the main one, or the touch waits until that one runs."""
+    place = make_place()
+    main = asyncio.new_event_loop()
+    place.manager.bind_loop(main)
 
-        async def elsewhere() -> list[object]:
-            context._touch()
-            return list(place.layer.rows[TALLY].pending)
+    async def elsewhere() -> None:
+        change(place.context())
 
-        await asyncio.to_thread(asyncio.run, elsewhere())
-        await place.layer.journal.drain()
-        assert [op.value for op in place.on_disk()] == [1]
+    asyncio.run(elsewhere())
+    assert place.layer.rows[TALLY].pending == []
+    main.run_until_complete(asyncio.sleep(0))
+    main.close()
+    assert [op.value for op in place.layer.rows[TALLY].pending] == [1]
 
 
 @in_virtual_time()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -18,8 +18,9 @@ from byte_bot.persistence.journal import Journal, JournalStore, MemoryJournalSto
 from byte_bot.persistence.layer import LayerParts, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
+from byte_bot.persistence.operations import Base, RowKey
 from byte_bot.persistence.state import Add, ChannelState
-from byte_bot.persistence.store import DatabaseStore
+from byte_bot.persistence.store import DatabaseStore, SaveAnswer, SaveRequest
 from byte_bot.persistence.supabase_store import SupabaseStore
 from byte_bot.telemetry import Telemetry
 from simulator.faults import Fault
@@ -137,3 +138,53 @@ async def process(
         finally:
             service.cancel()
             await asyncio.gather(service, return_exceptions=True)
+
+
+class Wrapped:
+    """A store between the layer and the real one, whose saves a test can hold, refuse or watch."""
+
+    def __init__(self, inner: DatabaseStore) -> None:
+        self.inner = inner
+        self.requests: list[SaveRequest] = []
+        self.under_way = self.most_under_way = 0
+        self.errors: list[Exception] = []
+        self.after_s = 0.0
+
+    async def take_epoch(self, holder: str, seen: int) -> int:
+        """Passed on."""
+        return await self.inner.take_epoch(holder, seen)
+
+    async def load_states(self, channel_ids: Sequence[str]) -> dict[RowKey, Base]:
+        """Passed on."""
+        return await self.inner.load_states(channel_ids)
+
+    async def list_channels(self) -> dict[str, Base]:
+        """Passed on."""
+        return await self.inner.list_channels()
+
+    async def save(self, request: SaveRequest) -> SaveAnswer:
+        """Fails first with the errors that wait; the answer arrives ``after_s`` later than it was given."""
+        self.requests.append(request)
+        if self.errors:
+            raise self.errors.pop(0)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            answer = await self.inner.save(request)
+            await asyncio.sleep(self.after_s)
+            return answer
+        finally:
+            self.under_way -= 1
+
+
+def wrapped(rig: Rig) -> Wrapped:
+    """The store of a rig that was opened with ``wrap=Wrapped``."""
+    assert isinstance(rig.store, Wrapped)
+    return rig.store
+
+
+async def settled(rig: Rig, channel_id: str = "1") -> None:
+    """The channel is loaded and everything of it saved."""
+    rig.context(channel_id)
+    await asyncio.sleep(10)
+    assert rig.layer.ledger.rows_waiting == 0

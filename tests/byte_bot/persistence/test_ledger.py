@@ -105,9 +105,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def agrees(self) -> None:
         ledger = self.ledger
-        assert ledger.dirty_rows == tuple(self.since)
         assert ledger.rows_waiting == len(self.since)
-        assert all(ledger.is_dirty(key) == (key in self.since) for key in KEYS)
         assert ledger.appends_waiting == len(self.history) + len(self.events)
         assert (ledger.history_dropped, ledger.events_dropped) == (self.history_dropped, self.events_dropped)
         assert ledger.in_flight == (self.batch is not None)

@@ -1,24 +1,17 @@
-"""The store on Supabase: what each answer, and each way of not answering, is taken for.
-
-The fake's faults answer in PostgREST's and the gateway's own words; answers that no Supabase gives come from httpx's
-mock transport.
-"""
+"""The store on Supabase: what comes back, and what each fault of the fake, in PostgREST's own words, is taken for."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
-import httpx
 import pytest
 
-from byte_bot.errors import DatabaseError, DatabasePaused, DatabaseUnavailable, RequestRefused
+from byte_bot.errors import DatabasePaused, DatabaseUnavailable
 from byte_bot.persistence.operations import ABSENT, Base, RowKey
-from byte_bot.persistence.store import SaveAnswer, SaveRequest
-from byte_bot.persistence.supabase_store import SENTINEL_LOGIN, SupabaseStore
+from byte_bot.persistence.store import SaveAnswer
+from byte_bot.persistence.supabase_store import SENTINEL_LOGIN
 from simulator.faults import (
     CommitThenDrop,
     CutBody,
@@ -37,94 +30,14 @@ from simulator.faults import (
     Unauthorized,
 )
 from simulator.loop import in_virtual_time, run
-from simulator.supabase.faces import SupabaseTransport
 from simulator.supabase.server import FakeSupabase
-from tests.byte_bot.persistence.rig import fake_supabase
-
-Call = Callable[[SupabaseStore], Awaitable[Any]]
-URL = "http://project.supabase.test"
-
-
-def save_request(*rows: dict[str, Any], epoch: int = 1, **parts: Any) -> SaveRequest:
-    """A save."""
-    return SaveRequest(
-        epoch, list(rows), parts.get("patches", []), parts.get("history", []), parts.get("events", [])
-    )
-
-
-def state_row(channel_id: str = "1", **fields: Any) -> dict[str, Any]:
-    """A row as the writer sends it."""
-    return {
-        "table": "channel_state",
-        "channel_id": channel_id,
-        "key": "",
-        "version": 1,
-        "data": {"vibe": "calm"},
-        "tombstones": {},
-        "revision": 1,
-        "edit_no": None,
-    } | fields
-
-
-CALLS: dict[str, Call] = {
-    "take_epoch": lambda store: store.take_epoch("test", 0),
-    "save": lambda store: store.save(save_request(state_row())),
-    "load_states": lambda store: store.load_states(["1"]),
-    "list_channels": lambda store: store.list_channels(),
-}
-
-
-@contextlib.asynccontextmanager
-async def store_on(
-    transport: httpx.AsyncBaseTransport, *, key: str = "sb_secret_test", timeout_s: float = 5.0
-) -> AsyncIterator[SupabaseStore]:
-    """The store as the composition root builds it."""
-    async with httpx.AsyncClient(transport=transport, follow_redirects=False, timeout=timeout_s) as http:
-        yield SupabaseStore(URL, key, http, timeout_s=timeout_s)
-
-
-@contextlib.asynccontextmanager
-async def store_and_fake(*faults: Fault, **options: Any) -> AsyncIterator[tuple[SupabaseStore, FakeSupabase]]:
-    """The store on the fake."""
-    fake = fake_supabase(*faults, **options)
-    async with store_on(SupabaseTransport(fake), key=fake.secret_key) as store:
-        yield store, fake
-    fake.close()
-
-
-def outcome(call: Call, *faults: Fault, prepare: Callable[[FakeSupabase], object] = lambda fake: None) -> Any:
-    """What a call on the fake ends with: its answer or our error; and in how much time."""
-
-    async def story() -> Any:
-        async with store_and_fake() as (store, fake):
-            await store.take_epoch("test", 0)
-            prepare(fake)
-            for number, fault in enumerate(faults):
-                fake.faults.set(f"{number}", fault)
-            try:
-                return await call(store)
-            except DatabaseError as error:
-                assert asyncio.get_running_loop().time() <= 5.0
-                return error
-
-    return run(story())
-
-
-def answered(call: Call, status: int, content: bytes | str, *, headers: dict[str, str] | None = None) -> Any:
-    """What a call ends with if every request is answered like this."""
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(status, content=content, headers=headers)
-
-    async def story() -> Any:
-        async with store_on(httpx.MockTransport(handler)) as store:
-            try:
-                return await call(store)
-            except DatabaseError as error:
-                return error
-
-    return run(story())
-
+from tests.byte_bot.persistence.store_calls import (
+    CALLS,
+    outcome,
+    save_request,
+    state_row,
+    store_and_fake,
+)
 
 # ── what works ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -153,17 +66,16 @@ async def test_a_patch_changes_single_columns_of_the_configuration() -> None:
     """Configuration comes back without bookkeeping, without the sentinel, and without columns that are null."""
     async with store_and_fake() as (store, fake):
         epoch = await store.take_epoch("test", 0)
-        fake.human_insert("channels_config", {"login": "anna", "prefix": "?"})
-        patch = {"login": "anna", "columns": {"paused": True}, "revision": 3, "edit_no": 1}
+        edit_no = fake.human_insert("channels_config", {"login": "anna", "prefix": "?"})["edit_no"]
+        patch = {"login": "anna", "columns": {"paused": True}, "revision": 3, "edit_no": edit_no}
         assert (await store.save(save_request(epoch=epoch, patches=[patch]))).refused == []
         (base,) = (await store.list_channels()).values()
         assert json.loads(base.data or b"") == {
             "enabled": True,
             "paused": True,
-            "language": "en",
             "prefix": "?",
         }
-        assert (base.stamp, base.edit_no) == ((1, 3), 1)
+        assert (base.stamp, base.edit_no) == ((1, 3), edit_no)
 
 
 @in_virtual_time()
@@ -245,7 +157,7 @@ async def test_a_list_without_the_sentinel_row_is_no_list() -> None:
     "fault",
     [
         Refused(), Hang(), Reset(), Status503(), Html520(), TooManyRequests(7.0), HtmlOk(), CutBody(), CommitThenDrop(),
-        Drip(bytes_per_s=2),
+        Drip(bytes_per_s=0.1),
     ],
     ids=lambda fault: fault.kind,
 )  # fmt: skip
@@ -305,223 +217,3 @@ def test_the_faults_of_the_board_are_pauses_too() -> None:
         "take_epoch": MissingFunction(name="byte_bot_take_epoch"),
     }.items():
         assert isinstance(outcome(CALLS[name], fault), DatabasePaused)
-
-
-# ── answers that no Supabase gives, or only its gateway ──────────────────────────────────────────────────────────
-
-HTML = "<html><body>Hello</body></html>"
-
-
-def error_body(code: str | None, message: str = "words") -> str:
-    """PostgREST's form of an error."""
-    return json.dumps({"code": code, "message": message, "details": None, "hint": None})
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind"),
-    [
-        (200, HTML, DatabaseUnavailable),
-        (200, '{"truncated": ', DatabaseUnavailable),
-        (200, '"a string"', DatabaseUnavailable),
-        (200, "{}", DatabaseUnavailable),
-        (200, "null", DatabaseUnavailable),
-        (200, "", DatabaseUnavailable),
-        (204, "", DatabaseUnavailable),
-        (302, HTML, DatabasePaused),
-        (308, "", DatabasePaused),
-        (401, '{"message":"Invalid API key"}', DatabasePaused),
-        (402, HTML, DatabasePaused),
-        (403, HTML, DatabasePaused),
-        (404, HTML, DatabasePaused),
-        (405, "", DatabasePaused),
-        (400, "The plain HTTP request was sent to HTTPS port", DatabasePaused),
-        (408, "", DatabaseUnavailable),
-        (429, HTML, DatabaseUnavailable),
-        (500, HTML, DatabaseUnavailable),
-        (500, error_body("57014", "canceling statement due to statement timeout"), DatabaseUnavailable),
-        (500, error_body("40P01", "deadlock detected"), DatabaseUnavailable),
-        (503, error_body("53300", "too many connections"), DatabaseUnavailable),
-        (504, error_body("PGRST003"), DatabaseUnavailable),
-        (521, HTML, DatabaseUnavailable),
-        (540, '{"message":"project paused"}', DatabasePaused),
-        (404, error_body("42P01"), DatabasePaused),
-        (400, error_body("42703"), DatabasePaused),
-        (404, error_body("42883"), DatabasePaused),
-        (400, error_body("42804"), DatabasePaused),
-        (403, error_body("42501"), DatabasePaused),
-        (405, error_body("25006"), DatabasePaused),
-        (404, error_body("PGRST202"), DatabasePaused),
-        (401, error_body("PGRST301"), DatabasePaused),
-    ],
-)
-@pytest.mark.parametrize("name", CALLS)
-def test_answers_are_classified_alike_for_every_call(name: str, status: int, body: str, kind: type) -> None:
-    """Whatever was asked, an answer that is none never looks like an empty one."""
-    error = answered(CALLS[name], status, body, headers={"content-type": "application/json"})
-    assert type(error) is kind, repr(error)
-    assert not getattr(error, "surely_not_executed", False)
-
-
-REFUSALS = [
-    (400, error_body("22P05", "unsupported Unicode escape sequence")),
-    (400, error_body("21000")),
-    (500, error_body("21000")),
-    (409, error_body("23505")),
-    (400, error_body("PGRST102", "Empty or invalid json")),
-    (400, error_body("P0001")),
-    (413, HTML),
-    (413, error_body("54000")),
-    (414, ""),
-]
-
-
-@pytest.mark.parametrize(("status", "body"), REFUSALS)
-def test_a_save_that_is_refused_for_its_data_or_size_says_so(status: int, body: str) -> None:
-    """Trying the same again cannot help, half of it may."""
-    error = answered(CALLS["save"], status, body)
-    assert isinstance(error, RequestRefused), repr(error)
-    assert error.code
-
-
-@pytest.mark.parametrize(("status", "body"), REFUSALS)
-@pytest.mark.parametrize("name", ["take_epoch", "load_states", "list_channels"])
-def test_what_carries_no_data_of_ours_is_never_refused_for_it(name: str, status: int, body: str) -> None:
-    """Epochs and loads that are refused for good pause the database: else their loops would spin."""
-    assert isinstance(answered(CALLS[name], status, body), DatabasePaused)
-
-
-@pytest.mark.parametrize(
-    ("header", "expected_s"),
-    [
-        ("30", 30.0),
-        ("1.5", 1.5),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
-        ("-1", None),
-        ("²", None),
-        ("1e400", None),
-        ("", None),
-    ],
-)
-def test_retry_after_is_seconds_or_no_word(header: str, expected_s: float | None) -> None:
-    """Only plain seconds count; whatever else stands there does no harm."""
-    error = answered(
-        CALLS["save"],
-        429,
-        "{}",
-        headers={"retry-after": header.encode("latin-1")},  # type: ignore[dict-item]
-    )
-    assert isinstance(error, DatabaseUnavailable)
-    assert error.retry_after_s == expected_s
-
-
-@pytest.mark.parametrize(
-    ("name", "body"),
-    [
-        ("take_epoch", "true"),
-        ("take_epoch", "1.5"),
-        ("take_epoch", "[1]"),
-        ("save", '{"status":"maybe","epoch":1}'),
-        ("save", '{"status":"ok","epoch":"1"}'),
-        ("save", '{"status":"ok","epoch":1,"refused":[{"table":"channel_state","reason":"edited"}]}'),
-        (
-            "save",
-            '{"status":"ok","epoch":1,"refused":[{"table":"t","channel_id":"1","reason":"because"}]}',
-        ),
-        ("list_channels", '[{"no_login": 1}]'),
-        ("list_channels", "[1]"),
-        ("list_channels", '[{"login": ".sentinel", "epoch": "0"}]'),
-    ],
-)
-def test_answers_of_the_wrong_shape_are_unavailable(name: str, body: str) -> None:
-    """JSON that is not what the function or table returns says nothing about the data."""
-    error = answered(CALLS[name], 200, body)
-    assert isinstance(error, DatabaseUnavailable), repr(error)
-
-
-def test_a_page_without_a_count_is_no_page() -> None:
-    """A proxy that takes Content-Range away must not make cut pages look whole, and missing rows deleted."""
-    row = {"channel_id": "1", "version": 1, "data": {}, "epoch": 0, "revision": 0, "edit_no": 1}
-    error = answered(CALLS["load_states"], 200, json.dumps([row]))
-    assert isinstance(error, DatabaseUnavailable)
-    assert "Content-Range" in str(error)
-
-
-def test_a_body_that_cannot_be_unpacked_is_unavailable() -> None:
-    """A broken compression is the network's fault, and must not end the writer."""
-    error = answered(CALLS["save"], 200, b"this is not gzip", headers={"content-encoding": "gzip"})
-    assert isinstance(error, DatabaseUnavailable), repr(error)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", object()])
-def test_what_json_cannot_hold_is_refused_before_anything_is_sent(value: object) -> None:
-    """An argument that cannot be encoded is the request's own fault."""
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        raise AssertionError("nothing must be sent")
-
-    async def story() -> None:
-        async with store_on(httpx.MockTransport(handler)) as store:
-            with pytest.raises(RequestRefused, match="unencodable"):
-                await store.save(save_request(state_row(data={"x": value})))
-
-    run(story())
-
-
-@pytest.mark.parametrize(
-    ("error", "surely"),
-    [
-        (httpx.ConnectError("refused"), True),
-        (httpx.ConnectTimeout("slow"), True),
-        (httpx.PoolTimeout("busy"), True),
-        (httpx.ReadTimeout("slow"), False),
-        (httpx.WriteError("broken pipe"), False),
-        (httpx.RemoteProtocolError("disconnected"), False),
-        (httpx.UnsupportedProtocol("ftp"), False),
-    ],
-)
-def test_transport_errors_say_whether_the_request_can_have_arrived(error: Exception, surely: bool) -> None:
-    """Only what failed before a connection was there surely did not reach the database."""
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        raise error
-
-    async def story() -> None:
-        async with store_on(httpx.MockTransport(handler)) as store:
-            with pytest.raises(DatabaseUnavailable) as caught:
-                await store.save(save_request(state_row()))
-            assert caught.value.surely_not_executed is surely
-
-    run(story())
-
-
-def test_calls_that_overlap_do_not_mix_up_their_answers() -> None:
-    """Status and Retry-After belong to the call that got them, also when another is answered in between."""
-
-    async def handler(request: httpx.Request) -> httpx.Response:
-        if "byte_bot_save" in request.url.path:
-            await asyncio.sleep(1)
-            return httpx.Response(429, headers={"retry-after": "9"}, content="{}")
-        await asyncio.sleep(0.5)
-        return httpx.Response(401, content="{}")
-
-    async def story() -> None:
-        async with store_on(httpx.MockTransport(handler)) as store:
-            slow, fast = await asyncio.gather(
-                CALLS["save"](store), CALLS["take_epoch"](store), return_exceptions=True
-            )
-        assert isinstance(slow, DatabaseUnavailable)
-        assert slow.retry_after_s == 9.0
-        assert isinstance(fast, DatabasePaused)
-
-    run(story())
-
-
-@in_virtual_time()
-async def test_cancelling_a_call_is_not_an_error_of_the_database() -> None:
-    """A caller that is cancelled hears of it as cancellation, at once."""
-    async with store_and_fake(Hang()) as (store, _):
-        call = asyncio.get_running_loop().create_task(store.take_epoch("test", 0))
-        await asyncio.sleep(1)
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call

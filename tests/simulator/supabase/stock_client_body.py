@@ -33,7 +33,7 @@ async def _writes(client: AsyncClient) -> None:
 
     config = {"login": "somebody", "language": "pt-br"}
     (row,) = (await client.table("channels_config").insert(config).execute()).data
-    assert (row["enabled"], row["paused"], row["prefix"], row["edit_no"]) == (True, False, "!", 0)
+    assert (row["enabled"], row["paused"], row["prefix"], row["edit_no"]) == (True, False, None, 0)
     (row,) = (
         await client.table("channels_config").update({"paused": True}).eq("login", "somebody").execute()
     ).data

@@ -1,0 +1,111 @@
+"""How contexts leave RAM: only idle, clean and on disk, and without anybody noticing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from simulator.loop import in_virtual_time
+from tests.byte_bot.context.contexts import TALLY, Shelf, Tally, contexts, stored
+from tests.byte_bot.rig import Disk
+
+
+@in_virtual_time()
+async def test_an_idle_clean_context_leaves_ram_and_comes_back_from_the_snapshot() -> None:
+    """After two hours of silence its rows are dropped; the next message finds them at the same instant."""
+    database = Shelf({TALLY: stored(7)})
+    async with contexts(database=database) as place:
+        assert place.context().state(Tally).total == 0
+        await asyncio.sleep(10)
+        assert place.manager.evict_idle(7199.9) == 0
+        assert place.manager.evict_idle(7200.0) == 1
+        assert place.manager.get_active_channels() == ()
+        assert place.layer.rows == {}
+        assert place.layer.telemetry.counters["contexts_evicted"] == 1
+        assert place.context().state(Tally).total == 7
+        await asyncio.sleep(1)
+        assert database.asked == [["1001"], ["1001"]]
+
+
+@in_virtual_time()
+async def test_a_context_with_unsaved_changes_stays() -> None:
+    """While the database is down nothing unsaved leaves RAM; once it is saved it may."""
+    database = Shelf()
+    async with contexts(database=database) as place:
+        context = place.context()
+        await asyncio.sleep(1)
+        database.down = True
+        context.state(Tally).total += 1
+        context.stage("m1")
+        context.seal()
+        await asyncio.sleep(100)
+        assert place.manager.evict_idle(1e9) == 0
+        database.down = False
+        await asyncio.sleep(30)
+        assert len(database.saved) == 1
+        assert place.manager.evict_idle(1e9) == 1
+
+
+@in_virtual_time()
+async def test_a_context_with_changes_that_nobody_recorded_yet_stays() -> None:
+    """A value changed outside a transaction waits for its ``_touch``; evicting it would lose it."""
+    async with contexts(database=Shelf()) as place:
+        context = place.context()
+        await asyncio.sleep(1)
+        context.state(Tally).total += 1
+        assert place.manager.evict_idle(1e9) == 0
+        context._touch()
+        await asyncio.sleep(10)
+        assert place.manager.evict_idle(1e9) == 1
+
+
+@in_virtual_time()
+async def test_a_locked_context_stays() -> None:
+    """A handler is at work in it."""
+    async with contexts(database=Shelf()) as place:
+        context = place.context()
+        await asyncio.sleep(1)
+        async with context.lock:
+            assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9) == 1
+
+
+@in_virtual_time()
+async def test_a_context_whose_load_is_under_way_stays() -> None:
+    """Its answer is older than whatever the row would come back from."""
+    async with contexts(database=Shelf(load_s=5.0)) as place:
+        place.context()
+        await asyncio.sleep(1)
+        assert place.manager.evict_idle(1e9) == 0
+        await asyncio.sleep(5)
+        place.layer.request_load("1001")
+        assert place.manager.evict_idle(1e9) == 0
+        await asyncio.sleep(6)
+        assert place.manager.evict_idle(1e9) == 1
+
+
+@in_virtual_time()
+async def test_a_context_whose_last_record_is_not_on_disk_stays() -> None:
+    """The snapshot it would come back from must be there first."""
+    async with contexts(database=Shelf(), disk=Disk(delay_s=3.0)) as place:
+        context = place.context()
+        await asyncio.sleep(20)
+        context.stage("m1")
+        context.seal("m1")
+        await asyncio.sleep(1)
+        assert place.manager.evict_idle(1e9) == 0
+        await asyncio.sleep(20)
+        assert place.manager.evict_idle(1e9) == 1
+
+
+@in_virtual_time()
+async def test_eviction_runs_every_minute() -> None:
+    """A context idle for 100 s is gone by the second look; one that is used stays."""
+    async with contexts(database=Shelf(), context_idle_s=100.0) as place:
+        eviction = asyncio.create_task(place.manager.run_eviction())
+        place.context("1001", "lobby")
+        for _ in range(12):
+            await asyncio.sleep(10)
+            place.context("2002", "arcade")
+        await asyncio.sleep(1)
+        eviction.cancel()
+        assert place.manager.get_active_channels() == ("2002",)

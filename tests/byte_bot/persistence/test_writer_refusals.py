@@ -1,0 +1,145 @@
+"""The writer, where the server cannot store something: dead letters, halved requests, history refused by the line."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from byte_bot.errors import RequestRefused
+from byte_bot.persistence.operations import RowKey
+from byte_bot.persistence.store import SaveAnswer, SaveRequest
+from simulator.faults import CommitThenDrop
+from simulator.loop import in_virtual_time
+from tests.byte_bot.persistence.rig import Wrapped, fake_supabase, process, settled, wrapped
+
+
+@in_virtual_time()
+async def test_one_bad_row_does_not_hold_the_others() -> None:
+    """A row that the server cannot store is a dead letter; the rest is saved, and a newer revision tries again."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        for channel_id in "12":
+            rig.context(channel_id)
+        await asyncio.sleep(1)
+        rig.add(last="nul \x00", channel_id="1")
+        rig.add(last="good", channel_id="2")
+        await asyncio.sleep(5)
+        assert (rig.stored_total("1"), rig.stored_total("2")) == (None, 1)
+        counters = rig.layer.telemetry.counters
+        assert counters["dead_letters"] == 1
+        assert rig.total("1") == 1
+        image = rig.journal_store.read()
+        assert image.rows[RowKey("component_state", "1", "rig-tally")].pending
+        await asyncio.sleep(60)
+        assert counters["dead_letters"] == 1
+        rig.add(last="better", channel_id="1")
+        await asyncio.sleep(5)
+        assert rig.stored()["data"] == {"total": 2, "last": "better"}
+        assert rig.layer.ledger.rows_waiting == 0
+    fake.close()
+
+
+@in_virtual_time()
+async def test_dead_letters_do_not_make_the_pending_operations_grow() -> None:
+    """A row whose every revision is refused stays as small as the row, in RAM and in the journal."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        await settled(rig)
+        for number in range(20):
+            rig.add(last=f"\x00{number}")
+            await asyncio.sleep(3)
+        row = rig.layer.row(RowKey("component_state", "1", "rig-tally"))
+        assert rig.layer.telemetry.counters["dead_letters"] == 20
+        assert len(row.pending) == 2
+        assert len(rig.journal_store.read().rows[row.key].pending) == 2
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_request_refused_as_a_whole_is_halved_down_to_the_culprit() -> None:
+    """Too large, or a value that spoils everything: halves are tried until the culprit stands alone."""
+    fake = fake_supabase()
+
+    class Choosy(Wrapped):
+        """Refuses every request with channel 3 in it."""
+
+        async def save(self, request: SaveRequest) -> SaveAnswer:
+            self.requests.append(request)
+            if any(row["channel_id"] == "3" for row in request.rows):
+                raise RequestRefused("22P05", "unsupported Unicode escape sequence")
+            return await self.inner.save(request)
+
+    async with process(fake, wrap=Choosy) as rig:
+        channels = [f"{number}" for number in range(8)]
+        rig.manager.preload(channels)
+        await asyncio.sleep(1)
+        for channel_id in channels:
+            rig.add(channel_id=channel_id)
+        rig.layer.ledger.add_history(history("m1"))
+        await asyncio.sleep(5)
+        assert [rig.stored_total(channel_id) for channel_id in channels] == [1, 1, 1, None, 1, 1, 1, 1]
+        assert [row["id"] for row in fake.rows("channel_history")] == ["m1"]
+        assert rig.layer.telemetry.counters["dead_letters"] == 1
+        assert rig.layer.ledger.rows_waiting == 1
+    fake.close()
+
+
+def history(message_id: str) -> dict[str, Any]:
+    """A row of channel_history."""
+    return {
+        "id": message_id,
+        "channel_id": "1",
+        "at": "2026-01-01T00:00:00Z",
+        "author": "anna",
+        "text": "hi",
+        "reply": None,
+    }
+
+
+@in_virtual_time()
+async def test_history_rides_along_once_however_often_it_is_sent() -> None:
+    """Ids are made from the message: a retry after a lost answer inserts nothing twice."""
+    fake = fake_supabase(CommitThenDrop(duration_s=20, start_s=2))
+    async with process(fake) as rig:
+        await asyncio.sleep(1)
+        for number in range(5):
+            rig.layer.ledger.add_history(history(f"m{number}"))
+        rig.layer.ledger.add_history(history("bad") | {"at": "yesterday, more or less"})
+        rig.add()
+        await asyncio.sleep(40)
+        assert [row["id"] for row in fake.rows("channel_history")] == [f"m{number}" for number in range(5)]
+        assert rig.layer.telemetry.counters["appends_refused"] == 1
+        assert rig.layer.ledger.appends_waiting <= 3  # events about the circuit wait for the next save
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_row_settled_while_its_half_waited_is_not_sent_again() -> None:
+    """A load can show a row's save while the other half of its batch is tried: then nothing of it is left to send."""
+    fake = fake_supabase()
+
+    class SettledBetween(Wrapped):
+        """Stores the batch, says that it is too large, and takes its time over the first half."""
+
+        async def save(self, request: SaveRequest) -> SaveAnswer:
+            self.requests.append(request)
+            if len(request.rows) == 2:
+                await self.inner.save(request)
+                raise RequestRefused("413", "too large")
+            await asyncio.sleep(3)
+            return await self.inner.save(request)
+
+    async with process(fake, wrap=SettledBetween) as rig:
+        rig.manager.preload("12")
+        await asyncio.sleep(1)
+        rig.add(channel_id="1")
+        rig.add(channel_id="2")
+        await asyncio.sleep(3)
+        rig.layer.request_load("2")
+        await asyncio.sleep(10)
+        assert not rig.services[0].done()
+        assert (rig.stored_total("1"), rig.stored_total("2")) == (1, 1)
+        assert rig.layer.ledger.rows_waiting == 0
+        sent = [[row["channel_id"] for row in request.rows] for request in wrapped(rig).requests]
+        assert sent[-2:] == [["1", "2"], ["1"]] or ["2"] not in sent
+    fake.close()
