@@ -67,8 +67,8 @@ _log = structlog.get_logger(__name__)
 class Surroundings:
     """Everything outside the program: network, clocks, chance, disk, and what else is installed.
 
-    ``http`` is None without Supabase settings. ``holder`` names this process in ``bot_writer``. ``offered_components``
-    are the entry points of installed packages; in ``components_folder`` modules of ``COMPONENTS`` are looked for too.
+    ``http`` is None without Supabase settings. ``offered_components`` are the entry points of installed packages; in
+    ``components_folder`` modules of ``COMPONENTS`` are looked for too.
     """
 
     connector: Connector
@@ -76,7 +76,6 @@ class Surroundings:
     clock: Clock
     rng: random.Random
     journal_store: JournalStore
-    holder: str
     offered_components: Callable[[], Iterable[EntryPoint]] = tuple
     components_folder: Path | None = None
 
@@ -118,7 +117,6 @@ class Application:
                 journal_store=surroundings.journal_store,
                 clock=surroundings.clock,
                 telemetry=self.telemetry,
-                holder=surroundings.holder,
                 flush_interval_s=settings.flush_interval_s,
             )
         )
@@ -321,13 +319,14 @@ async def _run_for_real(settings: Settings) -> ExitCode:
             timeout=httpx.Timeout(settings.database_timeout_s),
             limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
         )
+    rng = random.Random(os.urandom(16))
     surroundings = Surroundings(
         connector=StreamConnector(),
         http=http,
         clock=SystemClock(),
-        rng=random.Random(os.urandom(16)),
-        journal_store=MemoryJournalStore(),
-        holder=f"{socket.gethostname()}/{os.getpid()}",
+        rng=rng,
+        # Host and process for whoever reads bot_writer; the rest since in a container they are always the same.
+        journal_store=MemoryJournalStore(f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(48):012x}"),
         offered_components=installed_entry_points,
         components_folder=Path.cwd(),
     )

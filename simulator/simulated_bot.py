@@ -90,7 +90,7 @@ class SimulatedBot:
         """Start a process; returns at once."""
         self.incarnation += 1
         if not self._disk_kept:
-            self._disk = MemoryJournalStore()
+            self._disk = MemoryJournalStore(f"disk-{self.incarnation}")
         self._trace.record("bot_started", incarnation=self.incarnation)
         self._process = self._loop.spawn(_NAME, self._main(self.incarnation, self._disk))
 
@@ -120,7 +120,7 @@ class SimulatedBot:
 
     async def run_second(self) -> ExitCode:
         """Run another bot with a disk of its own until it ends; its exit code."""
-        return await self._run(self._seeds.child("second"), MemoryJournalStore(), "second", shown=False)
+        return await self._run(self._seeds.child("second"), MemoryJournalStore("second"), shown=False)
 
     def tasks(self) -> list[Any]:
         """Its live tasks."""
@@ -134,10 +134,10 @@ class SimulatedBot:
 
     async def _main(self, incarnation: int, disk: JournalStore) -> None:
         seeds = self._seeds.child(f"bot-{incarnation}")
-        self.exit_codes.append(await self._run(seeds, disk, f"bot-{incarnation}", shown=True))
+        self.exit_codes.append(await self._run(seeds, disk, shown=True))
         self.app = None
 
-    async def _run(self, seeds: SeedTree, disk: JournalStore, holder: str, *, shown: bool) -> ExitCode:
+    async def _run(self, seeds: SeedTree, disk: JournalStore, *, shown: bool) -> ExitCode:
         settings = self._settings()
         async with httpx.AsyncClient(
             transport=self._http_transport(), timeout=settings.database_timeout_s
@@ -148,7 +148,6 @@ class SimulatedBot:
                 clock=LoopClock(self._loop),
                 rng=seeds.stream("application"),
                 journal_store=disk,
-                holder=holder,
             )
             application = self._application(settings, surroundings)
             if shown:

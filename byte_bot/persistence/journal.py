@@ -189,6 +189,11 @@ class JournalStore(Protocol):
         """True if what was committed survives the end of this process."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """What tells this journal from every other; the epochs that it holds are taken under this name."""
+        ...
+
     async def commit(self, writes: Sequence[Write]) -> None:
         """Make ``writes`` durable, all or none; raises :class:`JournalError`."""
         ...
@@ -207,7 +212,8 @@ class MemoryJournalStore:
 
     durable = False
 
-    def __init__(self) -> None:
+    def __init__(self, identity: str = "memory") -> None:
+        self.identity = identity
         self._image = JournalImage()
 
     async def commit(self, writes: Sequence[Write]) -> None:

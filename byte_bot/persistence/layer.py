@@ -62,7 +62,6 @@ class LayerParts:
     journal_store: JournalStore
     clock: Clock
     telemetry: Telemetry
-    holder: str
     flush_interval_s: float = 2.0
 
 
@@ -99,6 +98,11 @@ class PersistenceLayer:
         self._complaints: dict[RowKey, str] = {}
         self._reading_again: dict[str, asyncio.TimerHandle] = {}
         self.writer = Writer(self, parts.store, flush_interval_s=parts.flush_interval_s)
+
+    @property
+    def holder(self) -> str:
+        """Who takes the epochs: the journal's identity, which an earlier process on the same journal shares."""
+        return self._parts.journal_store.identity
 
     @property
     def has_database(self) -> bool:
@@ -293,7 +297,7 @@ class PersistenceLayer:
             )
         async with self._epoch_lock:
             if not self.epoch:
-                epoch = await self.link.call(lambda: store.take_epoch(self._parts.holder, self._seen_epoch))
+                epoch = await self.link.call(lambda: store.take_epoch(self.holder, self._seen_epoch))
                 self.epoch = self._seen_epoch = max(epoch, self._seen_epoch)
                 self.journal.append([EpochTaken(epoch)])
                 self.telemetry.event("epoch", epoch=epoch)

@@ -40,11 +40,15 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class SaveAnswer(msgspec.Struct, frozen=True):
-    """What became of a save. ``fenced``, ``unknown_epoch``: nothing was written; ``epoch`` is the database's."""
+    """What became of a save. ``fenced``, ``unknown_epoch``: nothing was written; ``epoch`` is the database's.
+
+    ``holder`` names who took the epoch that fences.
+    """
 
     status: Literal["ok", "fenced", "unknown_epoch"]
     epoch: int
     refused: list[Refusal]
+    holder: str = ""
 
 
 class DatabaseStore(Protocol):

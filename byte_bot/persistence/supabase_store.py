@@ -139,7 +139,7 @@ class SupabaseStore:
         except msgspec.ValidationError:
             raise _odd_answer("byte_bot_save", data) from None
         refused = [_refusal(item) for item in answer.refused]
-        return SaveAnswer(answer.status, answer.epoch, refused)
+        return SaveAnswer(answer.status, answer.epoch, refused, answer.holder or "")
 
     async def load_states(self, channel_ids: Sequence[str]) -> dict[RowKey, Base]:
         """See :class:`~byte_bot.persistence.store.DatabaseStore`."""
@@ -227,6 +227,7 @@ class SupabaseStore:
 class _Answer(msgspec.Struct):
     status: Literal["ok", "fenced", "unknown_epoch"]
     epoch: int
+    holder: str | None = None
     refused: list[dict[str, Any]] = []
 
 

@@ -9,7 +9,8 @@ Every ``flush_interval_s`` after the first change, or as soon as a full batch wa
 * rows refused as ``edited`` or ``stale`` come back as they stand: rebased, and sent again with the next batch;
 * rows refused as ``invalid`` are dead letters: logged with the server's words, counted, left out until a newer
   revision of the row replaces them; their operations stay in the journal;
-* ``fenced``: another process took over; :class:`~byte_bot.errors.Fenced` ends the program;
+* ``fenced``: another process took over; :class:`~byte_bot.errors.Fenced` ends the program. If the holder of the higher
+  epoch is this very journal, a call of our own has arrived late, and a new epoch is taken;
 * ``unknown_epoch``: the database was restored from a backup; a new epoch is taken.
 
 No answer: the outcome is unknown. The same content is sent again (equal stamps are accepted by the server), so that
@@ -180,6 +181,11 @@ class Writer:
 
     def _answered(self, batch: Batch, sents: Mapping[RowKey, Sent], answer: SaveAnswer) -> None:
         layer = self._layer
+        if answer.status == "fenced" and answer.holder == layer.holder:
+            # A call that this process gave up, or an earlier one on this journal sent before it died, arrived late.
+            layer.ledger.give_back(batch)
+            layer.renew_epoch(answer.epoch)
+            return
         if answer.status == "fenced":
             layer.ledger.give_back(batch)
             raise Fenced(layer.epoch, answer.epoch)

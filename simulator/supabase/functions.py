@@ -123,8 +123,8 @@ def save(
         epoch_fence, row_guard: False leaves this check of the real function out, to show what it is for.
 
     Returns:
-        ``{"status": "ok", "epoch", "saved", "refused": [...]}``, or ``{"status": "fenced" | "unknown_epoch",
-        "epoch"}`` with nothing written.
+        ``{"status": "ok", "epoch", "saved", "refused": [...]}``, or with nothing written ``{"status": "fenced",
+        "epoch", "holder"}`` or ``{"status": "unknown_epoch", "epoch"}``.
 
     Raises:
         PgError: the whole request fails.
@@ -134,8 +134,11 @@ def save(
         raise FunctionError("22004", "p_epoch must not be null")
     epoch = int(epoch)
     current = _current_epoch(connection)
-    if current < epoch or (current > epoch and epoch_fence):
-        return {"status": "fenced" if current > epoch else "unknown_epoch", "epoch": current}
+    if current > epoch and epoch_fence:
+        (holder,) = connection.execute("select holder from bot_writer where id = 1").fetchone()
+        return {"status": "fenced", "epoch": current, "holder": holder}
+    if current < epoch:
+        return {"status": "unknown_epoch", "epoch": current}
 
     saved = 0
     refused: list[Json] = []

@@ -218,7 +218,6 @@ async def room(
             journal_store=store,
             clock=clock,
             telemetry=telemetry,
-            holder="test",
         )
     )
     manager = ContextManager(layer)

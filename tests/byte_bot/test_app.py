@@ -161,7 +161,7 @@ def test_a_fenced_bot_stops_at_once_and_keeps_its_journal() -> None:
         await world.joined()
         await world.ask("mod", "!count deaths +1")
         await world.until(world.drained)
-        world.supabase.human_update("bot_writer", {"id": 1}, {"epoch": 7})
+        world.supabase.human_update("bot_writer", {"id": 1}, {"epoch": 7, "holder": "another bot"})
         assert await world.ask("mod", "!count deaths +1") == "deaths: 2"
         await world.until(lambda: not world.bot_runs, 10)
         assert world.exit_codes == [ExitCode.FENCED]

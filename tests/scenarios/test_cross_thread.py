@@ -123,7 +123,6 @@ async def studio() -> AsyncIterator[Studio]:
                     clock=SystemClock(),
                     rng=random.Random(4),
                     journal_store=MemoryJournalStore(),
-                    holder="test",
                 ),
             )
             running = asyncio.create_task(app.run())

@@ -293,7 +293,9 @@ $$;
 --   answers    {"status": "ok", "epoch", "saved": number of rows and patches saved,
 --               "refused": [{"table", "channel_id", "key", "reason": "edited"|"stale"|"invalid", "sqlstate",
 --                            "message", "row": the row as it stands, or null}]}
---              {"status": "fenced", "epoch"}          another process took a higher epoch: nothing was written
+--              {"status": "fenced", "epoch", "holder"} a higher epoch was taken, and by whom: nothing was written. The
+--                                                      holder may be the caller: a call of byte_bot_take_epoch that it
+--                                                      gave up can arrive late
 --              {"status": "unknown_epoch", "epoch"}   a lower one stands here (a restored backup): nothing was written
 --
 -- An item's own fault (a value of the wrong type, a check, a limit) refuses that item alone. What concerns the whole
@@ -314,6 +316,7 @@ language plpgsql security invoker set search_path = '' set timezone = 'UTC'
 as $$
 declare
   v_current bigint;
+  v_holder text;
   v_item record;
   v_refusal jsonb;
   v_refused jsonb[] := '{}';
@@ -325,11 +328,12 @@ begin
     raise exception using errcode = '22004', message = 'p_epoch must not be null';
   end if;
   -- Held until the end of the transaction: nobody can take a higher epoch between this look and the commit.
-  select w.epoch into v_current from public.bot_writer w where w.id = 1 for share;
+  select w.epoch, w.holder into v_current, v_holder from public.bot_writer w where w.id = 1 for share;
   v_current := coalesce(v_current, 0);
-  if v_current <> p_epoch then
-    return jsonb_build_object(
-      'status', case when v_current > p_epoch then 'fenced' else 'unknown_epoch' end, 'epoch', v_current);
+  if v_current > p_epoch then
+    return jsonb_build_object('status', 'fenced', 'epoch', v_current, 'holder', v_holder);
+  elsif v_current < p_epoch then
+    return jsonb_build_object('status', 'unknown_epoch', 'epoch', v_current);
   end if;
 
   for v_item in

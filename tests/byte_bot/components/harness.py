@@ -195,7 +195,6 @@ async def chat_with(
         journal_store=store,
         clock=clock,
         telemetry=telemetry,
-        holder="test",
     )
     layer = PersistenceLayer(parts)
     manager = ContextManager(layer)

@@ -100,7 +100,6 @@ def make_place(
             journal_store=store,
             clock=StandingClock(),
             telemetry=telemetry,
-            holder="test",
         )
     )
     return Place(ContextManager(layer, context_idle_s=context_idle_s), store)

@@ -111,7 +111,7 @@ async def process(
     telemetry = Telemetry(clock, holder)
     telemetry.bind_events(ledger.add_event)
     link = Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting)
-    journal_store = journal_store or MemoryJournalStore()
+    journal_store = journal_store or MemoryJournalStore(holder)
     async with httpx.AsyncClient(transport=SupabaseTransport(fake), timeout=timeout_s) as http:
         if store is None and database:
             store = wrap(SupabaseStore(fake.url, fake.secret_key, http, timeout_s=timeout_s))
@@ -124,7 +124,6 @@ async def process(
                 journal_store=journal_store,
                 clock=clock,
                 telemetry=telemetry,
-                holder=holder,
             )
         )
         manager = ContextManager(layer)

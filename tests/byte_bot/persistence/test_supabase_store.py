@@ -116,7 +116,7 @@ async def test_a_superseded_epoch_and_an_unknown_one_are_told_apart() -> None:
     async with store_and_fake() as (store, fake):
         assert await store.take_epoch("one", 0) == 1
         assert await store.take_epoch("two", 0) == 2
-        assert await store.save(save_request(state_row(), epoch=1)) == SaveAnswer("fenced", 2, [])
+        assert await store.save(save_request(state_row(), epoch=1)) == SaveAnswer("fenced", 2, [], "two")
         assert await store.save(save_request(state_row(), epoch=9)) == SaveAnswer("unknown_epoch", 2, [])
         assert fake.rows("channel_state") == []
 

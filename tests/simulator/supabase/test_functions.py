@@ -102,8 +102,9 @@ def test_values_are_stored_in_the_fakes_form(database: sqlite3.Connection) -> No
 
 @pytest.mark.parametrize(("epoch", "status"), [(2, "fenced"), (4, "unknown_epoch")])
 def test_other_epochs_write_nothing(database: sqlite3.Connection, epoch: int, status: str) -> None:
-    """A lower epoch is fenced, a higher one unknown; both learn the current one."""
-    assert save(database, {"p_epoch": epoch, "p_rows": [row()]}, NOW) == {"status": status, "epoch": 3}
+    """A lower epoch is fenced (by whom, it learns too), a higher one unknown; both learn the current one."""
+    answer = save(database, {"p_epoch": epoch, "p_rows": [row()]}, NOW)
+    assert answer == {"status": status, "epoch": 3, **({"holder": None} if status == "fenced" else {})}
     assert stored(database, "channel_state") == []
 
 

@@ -67,7 +67,7 @@ def test_save_waits_for_an_epoch_being_taken_and_is_fenced(
         take_epoch(new)
         answer = threads.submit(database.save, epoch, old, rows=[state()])
         wait_for_lock(database, old, answer)
-    assert answer.result() == {"status": "fenced", "epoch": epoch + 1}
+    assert answer.result() == {"status": "fenced", "epoch": epoch + 1, "holder": "x"}
     assert database.all("select * from channel_state") == []
 
 

@@ -215,10 +215,10 @@ def test_epoch_must_be_given(database: Database) -> None:
 
 
 def test_lower_epoch_is_fenced(database: Database, epoch: int) -> None:
-    """A superseded process writes nothing and learns the higher epoch."""
+    """A superseded process writes nothing and learns the higher epoch, and who holds it."""
     later = database.take_epoch()
     lists: Row = {"rows": [state()], "patches": [patch()], "history": [line()], "events": [event()]}
-    assert database.save(epoch, **lists) == {"status": "fenced", "epoch": later}
+    assert database.save(epoch, **lists) == {"status": "fenced", "epoch": later, "holder": "test"}
     for table in ("channel_state", "channels_config", "channel_history", "bot_events"):
         assert database.all(f"select * from {table}") == []
 
