@@ -220,6 +220,23 @@ async def test_a_base_that_waited_while_the_epoch_was_given_up_does_not_count() 
 
 
 @in_virtual_time()
+async def test_a_single_base_that_waited_while_the_epoch_was_given_up_does_not_count() -> None:
+    """A list's row or a refused save's, delivered at the end of a transaction, is no base of the next epoch."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        context = rig.context()
+        await asyncio.sleep(5)
+        context.begin()
+        context.state(Tally)
+        rig.layer.deliver(TALLY, Base(b'{"total":99}', {}, 1, 1, 50, 0), rig.layer.next_serial())
+        rig.layer.renew_epoch(0)
+        context.end()
+        assert not rig.layer.row(TALLY).loaded
+        assert rig.total() == 0
+    fake.close()
+
+
+@in_virtual_time()
 async def test_an_unreadable_row_is_announced_once_kept_and_read_again() -> None:
     """A typo in the table editor: said once with what to do, never overwritten, and healed by the correction."""
     fake = fake_supabase()

@@ -193,6 +193,22 @@ async def test_a_successor_fences_the_writer() -> None:
 
 
 @in_virtual_time()
+async def test_an_own_call_that_arrives_late_does_not_fence_the_bot() -> None:
+    """An epoch that this journal's bot asked for and gave up on is taken over by the next one, and nothing is lost."""
+    fake = fake_supabase()
+    async with process(fake, wrap=Wrapped) as rig:
+        rig.add(3)
+        await settled(rig)
+        await wrapped(rig).inner.take_epoch(rig.layer.holder, 0)
+        rig.add(4)
+        await asyncio.sleep(8)
+        assert not rig.services[0].done()
+        assert rig.layer.epoch == 3
+        assert rig.stored_total() == rig.total() == 7
+    fake.close()
+
+
+@in_virtual_time()
 async def test_a_restored_backup_makes_the_bot_take_a_new_epoch() -> None:
     """A database that went back in time is read again before anything is written, under a higher epoch."""
     fake = fake_supabase()
