@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 import structlog
 
-from byte_bot.bot import Bot
+from byte_bot.bot import TEARDOWN_TIMEOUT_S, Bot
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.chat.irc.client import IrcTransport
 from byte_bot.chat.irc.connector import StreamConnector
@@ -145,7 +145,7 @@ class Application:
             store,
             self.transport,
             fixed_logins=settings.twitch_channel_logins,
-            preload=self.manager.preload,
+            preload=self.manager.preload_named,
             learn=self.manager.learn_channel_id,
             refresh_s=settings.config_refresh_s,
         )
@@ -178,6 +178,10 @@ class Application:
                 await self._start(tasks)
         except* Fenced as group:
             _log.error("fenced", why=str(_first(group)))
+            self._warn_of_unsaved_rows(
+                "another bot took over the database, so this one may not save any more, and the journal of this "
+                "release lives in memory; stop the old bot before you start a new one"
+            )
             code = ExitCode.FENCED
         if code is ExitCode.OK and self._login_refused:
             code = ExitCode.LOGIN_REFUSED
@@ -188,12 +192,15 @@ class Application:
         self.manager.preload(image.pending_channels)
         self.bot.remember_handled(image.handled)
         self.manager.bind_loop(asyncio.get_running_loop())
-        await load_components(
-            self.bot,
-            self._settings.components,
-            offered=self._surroundings.offered_components,
-            beside=self._surroundings.components_folder,
+        # What is not saved yet of channels that were listed: the login too, by which their configuration is found.
+        pending = frozenset(image.pending_channels)
+        self.manager.preload_named(
+            {known.login: known.channel_id for known in image.channels if known.channel_id in pending}
         )
+        await self._unless_stopped(tasks, self._load_components())
+        if self._stop.is_set():
+            await self._remove_components()
+            return
         services = [
             tasks.create_task(self.outbox.run(), name="outbox"),
             tasks.create_task(self.bot.run(), name="bot"),
@@ -210,11 +217,19 @@ class Application:
             await self._unless_stopped(tasks, self._boot(image.channels))
         if not self._stop.is_set():
             services.append(tasks.create_task(self.directory.run(), name="directory"))
+            if not self.directory.wanted:
+                _log.warning(
+                    "no_channels",
+                    what_to_do="the bot is in no channel: add a row with the login to the table channels_config, or "
+                    "set TWITCH_CHANNEL_LOGINS and start again",
+                )
             _log.info("started", channels=list(self.directory.wanted), components=len(self.bot.components))
             self.telemetry.event("start")
             await self._stop.wait()
         if persistent:
             await self._shut_down()
+        else:
+            await self._remove_components()
         for service in services:
             service.cancel()
 
@@ -225,6 +240,20 @@ class Application:
         await asyncio.wait((started, stop), return_when=asyncio.FIRST_COMPLETED)
         started.cancel()
         stop.cancel()
+        # It cleans up before anything else is taken apart; a component's setup may refuse to be given up.
+        await asyncio.wait((started, stop), timeout=TEARDOWN_TIMEOUT_S)
+
+    async def _load_components(self) -> None:
+        await load_components(
+            self.bot,
+            self._settings.components,
+            offered=self._surroundings.offered_components,
+            beside=self._surroundings.components_folder,
+        )
+
+    async def _remove_components(self) -> None:
+        for component in reversed(self.bot.components):
+            await self.bot.remove_component(component)
 
     async def _boot(self, known: list[KnownChannel]) -> None:
         """Join the first channels."""
@@ -266,19 +295,20 @@ class Application:
         # The last replies are still at the journal's gate: without them the outbox looks empty.
         await _at_most(DRAIN_S / 4, self.layer.journal.drain)
         left += await self.outbox.drain(DRAIN_S / 4)
-        for component in reversed(self.bot.components):
-            await self.bot.remove_component(component)
+        await self._remove_components()
         if self.layer.has_database:
             await _at_most(FLUSH_S, self.layer.writer.flush)
         await _at_most(JOURNAL_S, self.layer.journal.drain)
+        self._warn_of_unsaved_rows(
+            "the database could not be reached, and the journal of this release lives in memory"
+        )
+        _log.info("stopped", messages_left=left, rows_waiting=self.layer.ledger.rows_waiting)
+
+    def _warn_of_unsaved_rows(self, why: str) -> None:
+        """Say how many rows are lost with the process, if any are."""
         waiting = self.layer.ledger.rows_waiting
         if waiting and not self._surroundings.journal_store.durable:
-            _log.warning(
-                "stopped_with_unsaved_rows",
-                rows_lost=waiting,
-                why="the database could not be reached, and the journal of this release lives in memory",
-            )
-        _log.info("stopped", messages_left=left, rows_waiting=waiting)
+            _log.warning("stopped_with_unsaved_rows", rows_lost=waiting, why=why)
 
     async def _report_status(self) -> None:
         interval_s = self._settings.status_interval_s

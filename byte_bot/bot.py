@@ -36,6 +36,7 @@ import structlog
 
 from byte_bot.chat.message import (
     ChannelJoined,
+    ChannelParted,
     ChatEvent,
     ChatMessage,
     ChatNotice,
@@ -103,6 +104,7 @@ class Bot:
         self._handled: OrderedDict[str, None] = OrderedDict()
         self._tasks: asyncio.TaskGroup | None = None
         self._deferred = 0
+        self._turns = 0
         self._accepting = True
         self._idle = asyncio.Event()
         self._idle.set()
@@ -200,7 +202,8 @@ class Bot:
             case ChatMessage():
                 self._on_message(event)
             case ChatNotice():
-                self._enqueue(event.channel_id, event)
+                if not _from_elsewhere(event) and self._is_first(event.id):
+                    self._enqueue(event.channel_id, event)
             case ChannelJoined(channel, channel_id):
                 self._telemetry.count("channels_joined")
                 # With its login, by which its configuration is found: a dashboard may ask before anybody speaks.
@@ -215,6 +218,14 @@ class Bot:
                     why=reason,
                     what_to_do="check the spelling of the login; the bot goes on trying, slowly",
                 )
+            case ChannelParted(channel, by_twitch=True):
+                self._telemetry.count("channels_put_out")
+                _log.warning(
+                    "put_out_of_channel",
+                    channel=channel,
+                    what_to_do="look whether the bot was banned there or the channel was closed or renamed; "
+                    "the bot goes on trying, slowly",
+                )
             case MessageRefused(channel, notice_id, text):
                 self._telemetry.count("messages_refused")
                 _log.warning("message_refused", channel=channel, why=notice_id, twitch_says=text)
@@ -224,13 +235,18 @@ class Bot:
     def _on_message(self, message: ChatMessage) -> None:
         if message.author_login == self._options.login:
             return
-        if message.source_channel_id and message.source_channel_id != message.channel_id:
-            return  # written in another channel of a shared chat, where the bot of that channel answers
-        self._telemetry.count("messages_seen")
-        if not self._is_new(message.id):
-            self._telemetry.count("messages_repeated")
+        if _from_elsewhere(message):
             return
-        self._enqueue(message.channel_id, message)
+        self._telemetry.count("messages_seen")
+        if self._is_first(message.id):
+            self._enqueue(message.channel_id, message)
+
+    def _is_first(self, message_id: str) -> bool:
+        """False, and counted, for a repetition; what has no id cannot be told apart and is always the first."""
+        if not message_id or self._is_new(message_id):
+            return True
+        self._telemetry.count("messages_repeated")
+        return False
 
     def _is_new(self, message_id: str) -> bool:
         """False if the message was delivered before: both transports and a reconnect can repeat one."""
@@ -259,18 +275,23 @@ class Bot:
     async def _work(self, channel_id: str) -> None:
         """Handle one channel's inbox, in order, until it is empty."""
         inbox = self._inboxes[channel_id]
-        while inbox:
-            waiting = inbox[0]
-            try:
-                await self._handle(channel_id, waiting)
-            except Exception:
-                # Supervisor: a defect here costs one message, not the channel.
-                _log.exception("message_failed", channel_id=channel_id)
-                self._telemetry.count("messages_failed")
-            inbox.popleft()
-        del self._inboxes[channel_id]
-        if not self._inboxes:
-            self._idle.set()
+        try:
+            while inbox:
+                waiting = inbox[0]
+                try:
+                    await self._handle(channel_id, waiting)
+                except (Exception, asyncio.CancelledError) as error:
+                    if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                        raise
+                    # Supervisor: a defect here costs one message, not the channel.
+                    _log.exception("message_failed", channel_id=channel_id)
+                    self._telemetry.count("messages_failed")
+                inbox.popleft()
+        finally:
+            # An inbox that stays behind without a worker would make the channel deaf.
+            del self._inboxes[channel_id]
+            if not self._inboxes:
+                self._idle.set()
 
     async def _handle(self, channel_id: str, waiting: Waiting) -> None:
         event = waiting.event
@@ -290,6 +311,11 @@ class Bot:
     def role_of(self, message: ChatMessage) -> Role:
         """The author's role; owners come from the settings."""
         return Role.OWNER if message.author_login in self._options.owners else message.role
+
+    def next_turn(self) -> str:
+        """A name of its own for a turn whose message's id does not tell it apart from others."""
+        self._turns += 1
+        return f"{self._layer.epoch}-{self._turns}"
 
     def start_deferred(self, message: ChatMessage, deferred: Deferred) -> None:
         """Start slow work that a handler asked for; refused and counted beyond :data:`DEFERRED_MAX`."""
@@ -364,3 +390,8 @@ class Bot:
                 "reply": "\n".join(reply.text for reply in replies) or None,
             }
         )
+
+
+def _from_elsewhere(event: ChatMessage | ChatNotice) -> bool:
+    """True for what comes from another channel of a shared chat, where the bot of that channel answers."""
+    return bool(event.source_channel_id) and event.source_channel_id != event.channel_id

@@ -17,7 +17,7 @@ from byte_bot.chat.message import ChatMessage, ChatNotice, Role
 from byte_bot.chat.outbox import Reply
 from byte_bot.chat.utterance import clean
 from byte_bot.components.api import Command, Context, Deferred, Handler, UsageError
-from byte_bot.components.router import Invocation, cooldown_passed, parse_invocation
+from byte_bot.components.router import Invocation, cooldown_passed, parse_invocation, without_mention
 from byte_bot.context.manager import ChannelContext
 from byte_bot.context.stream_context import CHAT_LINE_CHARS_MAX, ChatLine, LastEvent
 
@@ -70,6 +70,9 @@ class Turn:
         self._deferred: list[Deferred] = []
         self._steps = 0
         self._message = _as_message(waiting.event)
+        # Slow work comes back under the id of the message that asked for it, perhaps more than once.
+        first = isinstance(waiting.event, ChatMessage)
+        self._op_id = self._message.id if first else f"{self._message.id}+{bot.next_turn()}"
 
     async def take(self) -> None:
         """Run every handler, then record and answer."""
@@ -77,7 +80,10 @@ class Turn:
         prefix = config.prefix or self._bot.options.default_prefix
         invocation = None
         if isinstance(self._event, ChatMessage):
-            invocation = parse_invocation(self._message.text, prefix)
+            said = self._message.text
+            invocation = parse_invocation(
+                without_mention(said) if self._event.reply_parent_id else said, prefix
+            )
         if config.paused:
             await self._when_paused(prefix, invocation)
         else:
@@ -161,8 +167,11 @@ class Turn:
         try:
             async with asyncio.timeout(bot.options.handler_timeout_s) as deadline:
                 await handler(context, *arguments, **keywords)
-            if deadline.expired():
-                raise TimeoutError  # the handler swallowed its cancellation and returned all the same
+            limit_at_s = deadline.when()
+            assert limit_at_s is not None
+            if deadline.expired() or asyncio.get_running_loop().time() > limit_at_s:
+                # It swallowed its cancellation and returned all the same, or it blocked the loop, timers included.
+                raise TimeoutError
             self._stage()
         except TimeoutError:
             self._undo(context)
@@ -192,7 +201,7 @@ class Turn:
 
     def _stage(self) -> None:
         self._steps += 1
-        self._context.stage(f"{self._message.id}:{self._steps}")
+        self._context.stage(f"{self._op_id}:{self._steps}")
 
     def _undo(self, context: Context) -> None:
         self._context.rollback()
@@ -212,7 +221,7 @@ class Turn:
         if self._replies:
             self._context.stream.last_reply = self._replies[-1].text[:CHAT_LINE_CHARS_MAX]
             self._stage()
-        handled = self._event.id if isinstance(self._event, ChatMessage) else ""
+        handled = "" if isinstance(self._event, Returned) else self._event.id
         gate = self._context.seal(handled)
         if record_history:
             self._bot.remember_history(self._message, self._now, self._replies)
@@ -244,7 +253,7 @@ def _as_message(event: ChatMessage | ChatNotice | Returned) -> ChatMessage:
         return event.message
     if isinstance(event, ChatNotice):
         return ChatMessage(
-            id="",
+            id=event.id,
             channel_id=event.channel_id,
             channel=event.channel,
             author_id="",

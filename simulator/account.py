@@ -1,7 +1,8 @@
 """The world's own account of what viewers were told, kept without the bot's code.
 
 It reads chat as a viewer does: ``!count deaths +1`` is a wish, and the bot's reply to that very message is the
-confirmation. Confirmed changes are applied in the order of the wishes' confirmations to a plain dict.
+confirmation. Confirmed changes are applied in the order of the wishes' confirmations to a plain dict. What is not a
+number (games, notes, quotes, commands) is followed by :mod:`simulator.account_state`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from simulator.account_state import StateAccount
 from simulator.twitch.events import SentMessage
 
 _COUNT = re.compile(r"^!count\s+(\S+)\s+([+=-])\s*(\d+)$", re.IGNORECASE)
@@ -17,12 +19,14 @@ _TOLD = re.compile(r"^(?:@\S+\s+)?(\S+): (-?\d+)[ \u034f]*$")
 
 @dataclass
 class Account:
-    """Counters by (channel, name), as the confirmed changes make them."""
+    """Counters by (channel, name), as the confirmed changes make them; and everything else in :attr:`state`."""
 
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
     #: The value that the last reply about a counter named.
     told: dict[tuple[str, str], int] = field(default_factory=dict)
+    #: How many changes of counters were confirmed.
     confirmed: int = 0
+    state: StateAccount = field(default_factory=StateAccount)
     _wishes: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
 
     def range_of(self, channel: str, counter: str) -> tuple[int, int] | None:
@@ -47,6 +51,7 @@ class Account:
 
     def said(self, message: SentMessage) -> None:
         """A viewer said something: remember it if it wishes a change."""
+        self.state.said(message)
         match = _COUNT.match(message.text)
         if match:
             name, sign, number = match.groups()
@@ -54,6 +59,7 @@ class Account:
 
     def replied(self, message: SentMessage) -> None:
         """The bot said something: apply the wish that it confirms, if it does."""
+        self.state.replied(message)
         told = _TOLD.match(message.text)
         if not told or message.reply_to not in self._wishes:
             return

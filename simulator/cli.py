@@ -2,8 +2,8 @@
 
 How it works. :func:`build_cli` makes a typer application around the scenarios and the function that simulates one, so that a
 test can give it others; :func:`main` is the entry point. What is wrong on purpose (:class:`~simulator.errors.SimulatorError`)
-is printed on standard error in plain words. Exit codes: 0 every promise was kept, 1 one was broken, 2 it could not be tried,
-130 Ctrl-C.
+is printed on standard error in plain words. Exit codes: 0 every promise was kept, 1 one was broken, 2 it could not be tried
+or was not measured, 130 Ctrl-C.
 
 Real time is read here and nowhere else in the simulator; the fakes get it as a number. The bot's tables are read from the
 bot's own schema files.
@@ -151,13 +151,13 @@ def build_cli(
             Path | None, typer.Option("--json", metavar="FILE", help="Also write the verdict as JSON.")
         ] = None,
     ) -> None:
-        """Watch the real bot answer in three channels while its database goes down and comes back.
+        """Watch the real bot answer while its database is down.
 
-        Fakes of Twitch and Supabase run in this process and `byte-bot run` in another. The database hangs after 2/9 of
+        People chat in three channels. Fakes of Twitch and Supabase run in this process and `byte-bot run` in another. The database hangs after 2/9 of
         the time (10 s of 45) and is back after 6/9 (30 s). Keys: b breaks it, h heals it, q quits.
 
-        At the end: was anybody answered later, and was anything lost? Exit code 0 if every promise was kept, 1 if not,
-        2 if the demo could not be played.
+        At the end: was anybody answered later, and was anything lost? Exit code 0 if every promise was kept, 1 if one
+        was broken, 2 if that was not measured (q before the outage, say) or the demo could not be played.
         """
         if json_file is not None and not json_file.absolute().parent.is_dir():
             _fail(f"there is no folder {str(json_file.parent)!r} to write {json_file.name!r} to")
@@ -170,7 +170,7 @@ def build_cli(
             _fail(str(error))
         _write(json_file, verdict.to_json())
         console.print(verdict_panel(verdict))
-        raise typer.Exit(Exit.OK if verdict.ok else Exit.BROKEN)
+        raise typer.Exit(Exit.OK if verdict.ok else Exit.BROKEN if verdict.broken else Exit.NOT_TRIED)
 
     @cli.command("serve")
     def serve_(
@@ -193,9 +193,9 @@ def build_cli(
             int | None, typer.Option(help="Decides ids and draws.", show_default="taken from the clock")
         ] = None,
     ) -> None:
-        """Serve the fakes on ports of this machine until Ctrl-C, for a bot in any language.
+        """Serve the fakes on this machine's ports, for your own bot.
 
-        When everything listens, one line of JSON says where: irc (host, port; no TLS), supabase (url, secret_key,
+        They stay until Ctrl-C; the bot may be written in any language. When everything listens, one line of JSON says where: irc (host, port; no TLS), supabase (url, secret_key,
         publishable_key), control (url), and twitch (login, token and channels for the bot).
 
         \b
@@ -249,10 +249,11 @@ def build_cli(
             LogLevel, typer.Option(help="Show the bot's log from this level on, on standard error.")
         ] = LogLevel.NONE,
     ) -> None:
-        """Simulate one night in virtual time, and say whether every promise was kept.
+        """Simulate one night and say whether every promise was kept.
 
-        The real bot runs on the fakes; an hour takes seconds. The same scenario and seed give the same night, to the
-        microsecond (the trace at the end is equal). Exit code 0 if every promise was kept, 1 if not.
+        The real bot runs on the fakes in virtual time; an hour takes seconds. The same scenario and seed give the same night, to the
+        microsecond (the trace at the end is equal). Exit code 0 if every promise was kept, 1 if not, 2 if the night
+        cannot be simulated: no scenario of this name, or twitch_packets with --network tcp.
         """
         if scenario not in scenarios:
             close = difflib.get_close_matches(scenario, scenarios, n=1)

@@ -9,6 +9,9 @@ Latencies are read in this process, whose loop also draws the screen and plays t
 moments in which no command waits for its answer; what is said while it is drawn is said, and timed, after it. Whatever
 else holds this process up within a measurement is measured too, and subtracted (`stalls.py`).
 
+An outage shorter than 15 s would end before the bot, as shipped, gives its first save up. So a short demo sets it to give up
+and to save sooner (`Plan.pace`), and says so.
+
 The bot is given the rate tier of a verified account, which the fake grants it: a reply that waits for Twitch's limits
 would blur the comparison. The audience stays below the limits of a channel, which hold for verified bots too.
 
@@ -104,10 +107,10 @@ def crowds(channels: Sequence[str], plan: Plan) -> list[Crowd]:
     return [*found, Raid(channels[-1], at_s=middle_s, viewers=30, duration_s=plan.seconds / 9)]
 
 
-def bot_variables(stage: Stage) -> dict[str, str]:
-    """The settings with which the bot finds the stage."""
+def bot_variables(stage: Stage, plan: Plan) -> dict[str, str]:
+    """The settings with which the bot finds the stage, and those that let it notice a short outage."""
     host, port = stage.irc_address
-    return {
+    found = {
         "TWITCH_LOGIN": stage.bot_login,
         "TWITCH_TOKEN": stage.bot_token,
         "TWITCH_CHANNEL_LOGINS": ",".join(stage.channels),
@@ -120,6 +123,10 @@ def bot_variables(stage: Stage) -> dict[str, str]:
         "LOG_FORMAT": "json",
         "STATUS_INTERVAL_S": str(STATUS_INTERVAL_S),
     }
+    if pace := plan.pace:
+        found["DATABASE_TIMEOUT_S"] = str(pace.database_timeout_s)
+        found["FLUSH_INTERVAL_S"] = str(pace.flush_interval_s)
+    return found
 
 
 class Demo:
@@ -148,6 +155,9 @@ class Demo:
         self._recovered_after_s: float | None = None
         self._status = BotStatus()
         self._status_at_s = float("-inf")
+        self._circuits: dict[
+            str, None
+        ] = {}  # every state that the bot reported, in the order of the first time
         self._rows_waiting_max = 0
         self._oldest_unsaved_max_s = 0.0
         self._changes_waiting = 0
@@ -190,7 +200,8 @@ class Demo:
             env_file.touch()
             command = (*self._options.bot_command, "--env-file", str(env_file))
             async with self._stage as stage:
-                bot_process = BotProcess(command, bot_variables(stage), directory, self._heard_of_bot)
+                variables = bot_variables(stage, self._plan)
+                bot_process = BotProcess(command, variables, directory, self._heard_of_bot)
                 try:
                     async with bot_process as bot:
                         drained = await self._guarded(bot)
@@ -312,7 +323,9 @@ class Demo:
             circuit=str(event.get("circuit", "-")),
             rows_waiting=int(event.get("rows_waiting", 0)),
             oldest_unsaved_s=float(event.get("oldest_unsaved_s", 0.0)),
+            saves_failed=int(event.get("counters", {}).get("saves_failed", 0)),
         )
+        self._circuits[status.circuit] = None
         self._status, self._status_at_s = status, self._now_s()
         self._rows_waiting_max = max(self._rows_waiting_max, status.rows_waiting)
         self._oldest_unsaved_max_s = max(self._oldest_unsaved_max_s, status.oldest_unsaved_s)
@@ -347,6 +360,8 @@ class Demo:
             "rows_waiting_max": self._rows_waiting_max,
             "oldest_unsaved_max_s": self._oldest_unsaved_max_s,
             "saves": self._stage.supabase.saves_total,
+            "saves_failed": self._status.saves_failed,
+            "circuits": list(self._circuits),
             "stalled_ms": round(self._stalls.stalled_s() * 1_000, 1),
         }
 

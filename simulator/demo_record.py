@@ -45,6 +45,17 @@ class Exchange:
     stalled_s: float = 0.0
 
     @property
+    def raw_ms(self) -> float | None:
+        """Milliseconds until the reply, as the clock says; None while there is none."""
+        return None if self.replied_s is None else (self.replied_s - self.asked_s) * 1_000
+
+    @property
+    def subtracted_ms(self) -> float:
+        """How many of `raw_ms` are not in `latency_ms`."""
+        raw_ms, latency_ms = self.raw_ms, self.latency_ms
+        return 0.0 if raw_ms is None or latency_ms is None else raw_ms - latency_ms
+
+    @property
     def latency_ms(self) -> float | None:
         """Milliseconds until the reply, less those in which this process was held up; None while there is none."""
         if self.replied_s is None:

@@ -24,6 +24,8 @@ from simulator.report import percentile
 BARS = "▁▂▃▄▅▆▇█"
 TREND_FULL_MS = 20.0  # the highest bar of the latency's trend, or the largest value if that is more
 NOW_S = 5.0  # what "now" means for latencies
+# As shipped the bot gives a request up after 5 s: in a shorter outage than this it would hardly notice that one fails.
+LONG_OUTAGE_S = 15.0
 HEADER_ROWS = 6
 FIGURES_ROWS = 8
 CHAT_COLOURS = (
@@ -54,6 +56,22 @@ class Plan:
         """It comes back: at 30 s of 45."""
         return self.seconds * 6 / 9
 
+    @property
+    def pace(self) -> Pace | None:
+        """How the bot is set in an outage that is too short for it as shipped; None if it is long enough."""
+        outage_s = self.heal_s - self.break_s
+        if outage_s >= LONG_OUTAGE_S:
+            return None
+        return Pace(round(min(1.0, outage_s / 3), 2), round(min(0.5, outage_s / 6), 2))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """After how long the bot gives a request to the database up, and how often it saves; in seconds."""
+
+    database_timeout_s: float
+    flush_interval_s: float
+
 
 @dataclass(frozen=True)
 class BotStatus:
@@ -62,6 +80,7 @@ class BotStatus:
     circuit: str = "-"
     rows_waiting: int = 0
     oldest_unsaved_s: float = 0.0
+    saves_failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +114,13 @@ def introduction(plan: Plan, channels: Sequence[str], has_keys: bool) -> str:
         f"  {plan_words(plan.seconds)}     the verdict: was anybody answered later, anything lost?",
         "",
     ]
+    if pace := plan.pace:
+        lines += [
+            "The outage is short, so the bot is set to notice it: it gives a request to the",
+            f"database up after {pace.database_timeout_s:g} s and saves every {pace.flush_interval_s:g} s. "
+            "A demo of 45 s runs it with its defaults.",
+            "",
+        ]
     if has_keys:
         lines.append("Keys: b breaks the database now, h heals it, q ends it and shows the verdict.")
     else:
@@ -320,16 +346,24 @@ def verdict_panel(verdict: Verdict) -> RenderableType:
         ", lost ",
         (str(verdict.lost), "bold red" if verdict.lost else "bold green"),
     )
-    caught_up = verdict.extra.get("recovered_after_s")
-    lines: list[RenderableType] = [table, Text(), changes]
+    caught_up, failed = verdict.extra.get("recovered_after_s"), verdict.extra.get("saves_failed")
+    subtracted = (
+        f"{verdict.subtracted_ms:.1f} ms of the judge's own delay subtracted from "
+        f"{verdict.subtracted_replies} of {sum(verdict.answers.values())} replies"
+    )
+    lines: list[RenderableType] = [table, Text(subtracted, style="dim"), Text(), changes]
+    if failed is not None:
+        lines.append(Text(f"saves that failed, as the bot counts them: {failed}"))
     if caught_up is not None:
         lines.append(Text(f"caught up {caught_up:.1f} s after the database was back"))
     lines.append(Text())
     if verdict.ok:
         lines.append(Text("Every promise was kept.", style="bold green"))
     lines += [Text(f"BROKEN: {words}", style="bold red") for words in verdict.broken]
+    lines += [Text(f"not measured: {words}", style="bold yellow") for words in verdict.not_measured]
     lines += [Text(f"  missing in the database: {words}", style="red") for words in verdict.missing[:10]]
-    return Panel(Group(*lines), title="verdict", border_style="green" if verdict.ok else "red", expand=False)
+    colour = "green" if verdict.ok else "red" if verdict.broken else "yellow"
+    return Panel(Group(*lines), title="verdict", border_style=colour, expand=False)
 
 
 class LiveView:

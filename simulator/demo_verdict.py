@@ -7,7 +7,11 @@ rows. The database was empty at the start, so a counter must hold exactly as man
 
 A later game replaces an earlier one: only the last must be found, the others count as stored with it.
 
-Broken promises are sentences, and `ok` means that there is none.
+Broken promises are sentences. So is what was not measured: a demo without an answer before the outage or during it, or
+without a confirmed change, proves nothing, however little went wrong. `ok` means that there is neither.
+
+Latencies are those of the record, less the judge's own stalls; how much that was, and the percentiles without it, stand
+beside them.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from simulator.report import percentile
 
 # How much slower the 99th percentile may be while the database is down, ms: the noise of one machine, not a second of waiting.
 P99_SLACK_MS = 10.0
+# Less than this was not subtracted: the difference of two readings of the clock.
+SUBTRACTED_MIN_MS = 0.001
 
 _COUNT = re.compile(r"!count (?P<name>\S+) \+1")
 _TOLD = re.compile(r"(?P<name>\S+): (?P<value>-?\d+)")
@@ -69,6 +75,11 @@ class Counter:
         """How much more the database holds than was ever asked for."""
         return max(0, self.stored - self.asked)
 
+    @property
+    def found(self) -> int:
+        """How many of the confirmed changes the stored number accounts for."""
+        return max(0, min(self.confirmed, self.stored))
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -81,7 +92,11 @@ class Wish:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came out; percentiles are None for a phase without answers."""
+    """What came out; percentiles are None for a phase without answers.
+
+    `stored` counts confirmed changes found in the rows. `subtracted_ms` of the judge's own stalls were taken from the
+    latencies of `subtracted_replies` replies; `raw_p99_ms` is what they were before.
+    """
 
     confirmed: int
     stored: int
@@ -91,17 +106,21 @@ class Verdict:
     drained: bool
     p50_ms: Mapping[Phase, float | None]
     p99_ms: Mapping[Phase, float | None]
+    raw_p99_ms: Mapping[Phase, float | None]
+    subtracted_ms: float
+    subtracted_replies: int
     answers: Mapping[Phase, int]
     confirmed_by_kind: Mapping[str, int]
     broken: tuple[str, ...]
+    not_measured: tuple[str, ...]
     counters: tuple[Counter, ...] = ()
     missing: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """True if no promise was broken."""
-        return not self.broken
+        """True if everything was measured and no promise was broken."""
+        return not self.broken and not self.not_measured
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain data; milliseconds with three digits."""
@@ -115,9 +134,13 @@ class Verdict:
             "drained": self.drained,
             "p50_ms": _rounded(self.p50_ms),
             "p99_ms": _rounded(self.p99_ms),
+            "raw_p99_ms": _rounded(self.raw_p99_ms),
+            "subtracted_ms": round(self.subtracted_ms, 3),
+            "subtracted_replies": self.subtracted_replies,
             "answers": dict(self.answers),
             "confirmed_by_kind": dict(self.confirmed_by_kind),
             "broken": list(self.broken),
+            "not_measured": list(self.not_measured),
             "missing": list(self.missing),
             "counters": [
                 {"channel": one.channel, "name": one.name, "told": one.told, "stored": one.stored}
@@ -143,7 +166,8 @@ def judge(
     """
     counters = tuple(_counters(exchanges, rows))
     wishes = list(_wishes(exchanges))
-    missing = tuple(_missing(wishes, rows))
+    found = _found(wishes, rows)
+    missing = tuple(_missing(wishes, found))
     by_kind = {COUNTER_KIND: sum(one.confirmed for one in counters)}
     for kind in KINDS:
         by_kind[kind.name] = sum(wish.kind is kind for wish in wishes)
@@ -152,23 +176,32 @@ def judge(
     doubled = sum(one.doubled for one in counters)
     judged = [exchange for exchange in exchanges if exchange.phase in PHASES]
     unanswered = sum(exchange.replied_s is None for exchange in judged)
-    latencies = {phase: _latencies(judged, phase) for phase in PHASES}
-    p99_ms = {phase: percentile(found, 99) if found else None for phase, found in latencies.items()}
+    timed = {phase: [one for one in judged if one.phase == phase and one.replied_s] for phase in PHASES}
+    latencies = {phase: [one.latency_ms or 0.0 for one in said] for phase, said in timed.items()}
+    answers = {phase: len(said) for phase, said in timed.items()}
+    p99_ms = _percentiles(latencies, 99)
+    subtracted = [one.subtracted_ms for one in judged if one.subtracted_ms >= SUBTRACTED_MIN_MS]
     return Verdict(
         confirmed=confirmed,
-        stored=max(0, confirmed - lost),
+        stored=sum(one.found for one in counters) + _stored_texts(wishes, found),
         lost=lost,
         doubled=doubled,
         unanswered=unanswered,
         drained=drained,
-        p50_ms={phase: percentile(found, 50) if found else None for phase, found in latencies.items()},
+        p50_ms=_percentiles(latencies, 50),
         p99_ms=p99_ms,
-        answers={phase: len(found) for phase, found in latencies.items()},
+        raw_p99_ms=_percentiles(
+            {phase: [one.raw_ms or 0.0 for one in said] for phase, said in timed.items()}, 99
+        ),
+        subtracted_ms=sum(subtracted),
+        subtracted_replies=len(subtracted),
+        answers=answers,
         confirmed_by_kind=by_kind,
         broken=(
             *_broken(lost, doubled, unanswered, drained, p99_ms),
             *((f"the bot ended with exit code {exit_code} instead of 0",) if exit_code else ()),
         ),
+        not_measured=tuple(_not_measured(answers, confirmed)),
         counters=counters,
         missing=missing,
         extra={**(extra or {}), "bot_exit_code": exit_code},
@@ -194,9 +227,17 @@ def _broken(
         )
 
 
-def _latencies(exchanges: Iterable[Exchange], phase: Phase) -> list[float]:
-    found = (exchange.latency_ms for exchange in exchanges if exchange.phase == phase)
-    return [latency_ms for latency_ms in found if latency_ms is not None]
+def _not_measured(answers: Mapping[Phase, int], confirmed: int) -> Iterator[str]:
+    if not answers["before"]:
+        yield "no command was answered before the database went down"
+    if not answers["during"]:
+        yield "no command was answered while the database was down"
+    if not confirmed:
+        yield "no change was confirmed to a viewer"
+
+
+def _percentiles(values: Mapping[Phase, Sequence[float]], percent: float) -> dict[Phase, float | None]:
+    return {phase: percentile(found, percent) if found else None for phase, found in values.items()}
 
 
 def _counters(
@@ -231,16 +272,34 @@ def _wishes(exchanges: Iterable[Exchange]) -> Iterator[Wish]:
                 yield Wish(exchange.channel, match["text"].strip(), kind)
 
 
-def _missing(wishes: Sequence[Wish], rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+def _found(wishes: Sequence[Wish], rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[bool]:
+    """For each wish, whether its text is in the rows of its channel."""
     texts = {
-        channel: frozenset(text for data in found for text in _texts(data)) for channel, found in rows.items()
+        channel: frozenset(text for data in held for text in _texts(data)) for channel, held in rows.items()
     }
-    last = {(wish.channel, wish.kind.name): wish for wish in wishes}
-    for wish in wishes:
-        if wish.kind.replaceable and last[wish.channel, wish.kind.name] is not wish:
-            continue
-        if wish.text not in texts.get(wish.channel, ()):
+    return [wish.text in texts.get(wish.channel, ()) for wish in wishes]
+
+
+def _last(wishes: Sequence[Wish]) -> dict[tuple[str, str], int]:
+    """The index of the last wish of each kind in each channel."""
+    return {(wish.channel, wish.kind.name): index for index, wish in enumerate(wishes)}
+
+
+def _missing(wishes: Sequence[Wish], found: Sequence[bool]) -> Iterator[str]:
+    last = _last(wishes)
+    for index, wish in enumerate(wishes):
+        replaced = wish.kind.replaceable and last[wish.channel, wish.kind.name] != index
+        if not found[index] and not replaced:
             yield f"{wish.channel}: {wish.text}"
+
+
+def _stored_texts(wishes: Sequence[Wish], found: Sequence[bool]) -> int:
+    """How many wishes are in the rows, themselves or, where a later one replaces them, by the last of their kind."""
+    last = _last(wishes)
+    return sum(
+        found[last[wish.channel, wish.kind.name]] if wish.kind.replaceable else found[index]
+        for index, wish in enumerate(wishes)
+    )
 
 
 def _stored_number(rows: Iterable[Mapping[str, Any]], name: str) -> int:

@@ -5,7 +5,7 @@ SimulatorError
 │   ├── DeadlockError          nothing can ever happen again, and the main task is not done
 │   └── RunawayError           a limit on virtual time or on loop iterations was reached
 ├── UnhandledError             a callback or a task nobody waits for failed
-├── NotSimulatedError          the program asked for something that virtual time cannot give (threads, sockets)
+├── NotSimulatedError          something was asked for that this kind of world cannot give (threads, sockets, cut packets)
 ├── ProcessError               a simulated process was started or killed in the wrong state
 └── TraceError                 a value that has no canonical form, or traces that cannot be compared
 """
@@ -34,7 +34,7 @@ class UnhandledError(SimulatorError):
 
 
 class NotSimulatedError(SimulatorError):
-    """The program used a thread, a socket or a resolver that this mode of the loop does not simulate."""
+    """A thread, a socket, a resolver or a fault was asked for that this mode of the loop, or this network, cannot give."""
 
 
 class ProcessError(SimulatorError):

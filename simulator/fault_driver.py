@@ -1,16 +1,21 @@
 """Carries out the faults that somebody must do: those of Twitch and of the bot's process, at their instants.
 
 Faults of the database need no driver: the fake's faces look at the board with every request.
+
+Over real sockets the kernel decides how bytes are cut. So `twitch_packets` is refused there (`check_simulated`) rather than
+left out in silence, which would make the night an easier one than its name says.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from simulator.errors import NotSimulatedError
 from simulator.faults import (
     Crash,
+    Fault,
     FaultBoard,
     Restart,
     TwitchDisconnect,
@@ -21,6 +26,15 @@ from simulator.faults import (
 )
 from simulator.network import Chunking
 from simulator.twitch.irc import IrcServer
+
+
+def check_simulated(faults: Iterable[Fault], network: str) -> None:
+    """Raise `NotSimulatedError` if one of these faults cannot act on this network (``memory`` or ``tcp``)."""
+    if network != "memory" and any(isinstance(fault, TwitchPackets) for fault in faults):
+        raise NotSimulatedError(
+            f"the fault {TwitchPackets.kind} needs the network 'memory': over real sockets (network {network!r}) "
+            "the kernel cuts the bytes as it likes"
+        )
 
 
 class Patient(Protocol):
@@ -51,7 +65,7 @@ class FaultDriver:
         board: which faults there are.
         irc: the fake Twitch they strike.
         patient: the bot's process.
-        chunk: splits and merges packets of chat from now on; None stops that.
+        chunk: splits and merges packets of chat from now on, or stops that for None; None: this network cannot.
     """
 
     def __init__(
@@ -59,7 +73,7 @@ class FaultDriver:
         board: FaultBoard,
         irc: IrcServer,
         patient: Patient,
-        chunk: Callable[[Chunking | None], object],
+        chunk: Callable[[Chunking | None], object] | None,
     ) -> None:
         self._board = board
         self._irc = irc
@@ -106,4 +120,7 @@ class FaultDriver:
         duplicates = [fault.probability for fault in acting if isinstance(fault, TwitchDuplicates)]
         self._irc.duplicate_probability = max(duplicates, default=0.0)
         packets = [fault for fault in acting if isinstance(fault, TwitchPackets)]
+        if self._chunk is None:
+            check_simulated(packets, "tcp")
+            return
         self._chunk(Chunking(packets[0].split_probability, packets[0].merge_probability) if packets else None)

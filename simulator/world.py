@@ -25,6 +25,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import httpx
@@ -38,14 +39,14 @@ from byte_bot.settings import Settings
 from simulator.account import Account
 from simulator.audience import perform, speaker, utterances
 from simulator.conversation import POLL_S, Conversation, StoryError
-from simulator.fault_driver import FaultDriver
+from simulator.fault_driver import FaultDriver, check_simulated
 from simulator.faults import Fault, FaultBoard
 from simulator.invariants import Invariant
 from simulator.invariants.present import absent_from
 from simulator.invariants.standard import standard_invariants
 from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
 from simulator.meter import Meter, MeteredTransport
-from simulator.network import Chunking, MemoryNetwork
+from simulator.network import MemoryNetwork
 from simulator.report import Line, Report, Violation
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
@@ -89,6 +90,7 @@ class World:
         keep_trace: bool = False,
         invariants: tuple[Invariant, ...] | None = None,
     ) -> None:
+        check_simulated(scenario.faults, network)
         self.scenario = scenario
         self.seed = seed
         self.loop = current_loop()
@@ -266,6 +268,7 @@ class World:
 
     def break_database(self, fault: Fault, name: str = "story") -> None:
         """Let a fault act from now until :meth:`heal`."""
+        check_simulated([fault], self.network_kind)
         self.trace.record("fault", name=name, fault=fault.kind)
         self.faults.set(name, fault)
 
@@ -327,11 +330,8 @@ class World:
         return self.chat.transcript
 
     def _fault_driver(self) -> FaultDriver:
-        def chunk(chunking: Chunking | None) -> None:
-            if self.network_kind == "memory":
-                self._memory.chunk(IRC_HOST, IRC_PORT, chunking)
-
-        return FaultDriver(self.faults, self.irc, self, chunk)
+        chunk = partial(self._memory.chunk, IRC_HOST, IRC_PORT)
+        return FaultDriver(self.faults, self.irc, self, chunk if self.network_kind == "memory" else None)
 
     async def _sample(self) -> None:
         while True:

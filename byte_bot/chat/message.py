@@ -70,9 +70,10 @@ class ChannelJoined(msgspec.Struct, frozen=True):
 
 
 class ChannelParted(msgspec.Struct, frozen=True):
-    """The bot left a channel, or Twitch put it out."""
+    """The bot left a channel: as it was asked to, or because Twitch put it out (``by_twitch``)."""
 
     channel: str
+    by_twitch: bool = False
 
 
 class JoinFailed(msgspec.Struct, frozen=True):
@@ -129,7 +130,7 @@ class ChatNotice(msgspec.Struct, frozen=True):
 
     ``kind`` is Twitch's ``msg-id`` (``raid``, ``sub``, ``resub``, ``subgift``, ``announcement``, …),
     ``system_text`` its ready-made sentence (may be empty), ``text`` what the person wrote with it (may be
-    empty).
+    empty). ``id`` and ``source_channel_id`` are as in :class:`ChatMessage`; ``id`` is empty if Twitch sent none.
     """
 
     channel: str
@@ -138,6 +139,8 @@ class ChatNotice(msgspec.Struct, frozen=True):
     login: str
     system_text: str
     text: str
+    id: str = ""
+    source_channel_id: str = ""
 
 
 ChatEvent: TypeAlias = (

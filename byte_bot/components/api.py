@@ -26,7 +26,9 @@
 **A handler is a transaction.** It runs under its channel's lock, one message after the other. What it changes in states
 and what it wants to say count only if it returns: then the changes are recorded and journaled, and the replies leave.
 If it raises, or takes longer than the deadline (250 ms), the changes are rolled back and nothing is said. Slow work
-(an HTTP call) goes through :meth:`Context.defer` and comes back as a transaction of its own.
+(an HTTP call) goes through :meth:`Context.defer` and comes back as a transaction of its own. Code that blocks instead of
+awaiting (``time.sleep``, ``requests``, a long computation) cannot be interrupted: until it returns it holds all channels,
+and only then it is found to be late and rolled back.
 
 Handlers must not read clocks or draw randomness themselves: ``ctx.now`` and ``ctx.random`` are injected, so that a
 simulation can replay them.

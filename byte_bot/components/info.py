@@ -12,6 +12,9 @@ from typing import Any
 from byte_bot.components.api import Command, Component, Context, Role, Texts, command
 from byte_bot.components.words import NAME_CHARS_MAX, cut, page
 
+#: Seconds from which on ``!status`` says how long chat has been going; chosen: before, the question itself began it.
+SESSION_SHOWN_S = 60.0
+
 
 class InfoCommands(Component):
     """See the module's docstring."""
@@ -26,6 +29,7 @@ class InfoCommands(Component):
             "database_paused": "Database: it refuses me, and somebody must look at my log. Nothing is lost; changes waiting: {rows}, for {age}.",
             "degraded": "My disk is too slow: a crash now could cost the last seconds.",
             "uptime": "Up for {uptime}.",
+            "session": "Chat has been going for {uptime}.",
             "latency": "99 of 100 answers within {p99} ms.",
             "commands": "Commands: {items}",
             "commands_more": "Commands: {items} … and {more} more",
@@ -48,6 +52,7 @@ class InfoCommands(Component):
             "database_paused": "Banco de dados: ele me recusa, alguém precisa olhar o meu log. Nada se perdeu; mudanças esperando: {rows}, há {age}.",
             "degraded": "Meu disco está lento demais: uma queda agora poderia custar os últimos segundos.",
             "uptime": "No ar há {uptime}.",
+            "session": "O chat está rolando há {uptime}.",
             "latency": "99 de 100 respostas em até {p99} ms.",
             "commands": "Comandos: {items}",
             "commands_more": "Comandos: {items} … e mais {more}",
@@ -77,6 +82,9 @@ class InfoCommands(Component):
             self._database(ctx, status),
             ctx.text(self.texts, "uptime", uptime=duration(status["uptime_s"])),
         ]
+        session_s = ctx.stream.uptime_s(ctx.now)
+        if session_s >= SESSION_SHOWN_S:
+            sentences.append(ctx.text(self.texts, "session", uptime=duration(session_s)))
         if p99 := status["reply_ms"]["p99"]:
             sentences.append(ctx.text(self.texts, "latency", p99=f"{p99:.0f}" if p99 >= 10 else f"{p99:.1f}"))
         if status["degraded"]:

@@ -6,6 +6,9 @@ components. A package that is installed beside the bot offers one by an entry po
     [project.entry-points."byte_bot.components"]
     deaths = "my_bot.deaths"
 
+When all are there, the state classes of their packages are checked, so that a wrong declaration or a key that two classes
+share stops the start, not the first viewer who uses it.
+
 Order: built-in, ``COMPONENTS`` as written there, entry points by name; a module that comes twice is loaded once. All
 are tried before the start is given up, so that every mistake is named at once.
 """
@@ -24,7 +27,8 @@ import structlog
 
 from byte_bot.components import builtin
 from byte_bot.components.api import ComponentHost
-from byte_bot.errors import ComponentError
+from byte_bot.errors import ComponentError, StateError
+from byte_bot.persistence.state import ChannelState, StateSpec, state_classes
 
 #: The entry-point group in which packages offer component modules.
 GROUP = "byte_bot.components"
@@ -59,7 +63,8 @@ async def load_components(
         The names of the modules loaded, without the built-in ones.
 
     Raises:
-        ComponentError: one line for each that cannot be loaded: the module, why, and the way out.
+        ComponentError: one line for each that cannot be loaded: the module, why, and the way out; and one for each state
+            class that is declared wrongly.
     """
     await builtin.setup(bot)
     if beside is not None and str(beside) not in sys.path:
@@ -73,9 +78,39 @@ async def load_components(
             failures.append(f"{name}: {why}; or {way_out}")
         else:
             _log.info("component_loaded", module=name)
+    failures += _state_failures([builtin.__name__, *wanted])
     if failures:
         raise ComponentError("\n".join(failures))
     return tuple(wanted)
+
+
+def _state_failures(modules: Iterable[str]) -> list[str]:
+    """What is wrong with the state classes of these modules' packages, one line for each."""
+    packages = frozenset(name.partition(":")[0].partition(".")[0] for name in modules)
+    owners: dict[tuple[str, str], str] = {}
+    failures: list[str] = []
+    for cls in state_classes():
+        if not _is_declared_in(cls, packages):
+            continue
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        try:
+            spec = StateSpec(cls)
+        except (NameError, StateError, TypeError) as error:
+            failures.append(f"{cls.__module__}: {error}")
+            continue
+        owner = owners.setdefault((spec.table, spec.key), name)
+        if owner != name:
+            failures.append(f"{name}: the key {spec.key!r} belongs to {owner} already; give it one of its own")
+    return failures
+
+
+def _is_declared_in(cls: type[ChannelState], packages: frozenset[str]) -> bool:
+    """True for a class that a module of these packages defines, except a base without a key that only others build on."""
+    if cls.__module__.partition(".")[0] not in packages:
+        return False
+    if vars(sys.modules.get(cls.__module__, None) or object).get(cls.__name__) is not cls:
+        return False  # defined within a function, or left over from a module that was thrown away
+    return bool(cls.__state_key__) or not cls.__subclasses__()
 
 
 async def _failure(bot: ComponentHost, name: str) -> str:

@@ -90,6 +90,11 @@ def parse_invocation(text: str, prefix: str) -> Invocation | None:
     return Invocation(name.lower(), arguments.strip())
 
 
+def without_mention(text: str) -> str:
+    """The text of a threaded reply without the ``@Name`` that Twitch puts in front of it: whom it answers."""
+    return text.partition(" ")[2].lstrip() if text.startswith("@") else text
+
+
 def cooldown_passed(cooldowns: dict[str, float], command: Command, now_s: float) -> bool:
     """True, and the cooldown starts, if the command may run again in this channel at loop time ``now_s``."""
     if command.cooldown_s <= 0:

@@ -17,7 +17,7 @@ threads go through :mod:`byte_bot.context.bridge`. Only :meth:`ChannelContext._t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import structlog
 
@@ -71,15 +71,31 @@ class ChannelContext:
         return self.state(ChannelConfig)
 
     def state(self, cls: type[StateT]) -> StateT:
-        """The channel's value of a state class, in RAM; what is changed in it is recorded at the next commit."""
+        """The channel's value of a state class, in RAM; what is changed in it is recorded at the next commit.
+
+        Raises:
+            StateError: a row of ``channels_config`` is asked for, which is found by the login, and nobody has told the
+                login yet. Handlers always know it.
+        """
         spec = self._manager.spec(cls)
-        owner = self.login if spec.table == CONFIG_TABLE else self.channel_id
+        owner = self._owner(spec)
         row = self._manager.layer.row(RowKey(spec.table, owner, spec.key))
         state = row.typed(spec, cls)
         if row.unreadable:
             self._manager.layer.report_unreadable(row)
         self._used[row] = None
         return state
+
+    def _owner(self, spec: StateSpec) -> str:
+        """By what the rows of that table are found: the login, or the channel id."""
+        if spec.table != CONFIG_TABLE:
+            return self.channel_id
+        if not self.login:
+            raise StateError(
+                f"channel {self.channel_id}: the login is not known yet, by which its configuration is found; "
+                "it is once the bot has joined the channel"
+            )
+        return self.login
 
     def use(self, row: Row) -> None:
         """Have the next stage look at ``row`` too."""
@@ -88,7 +104,7 @@ class ChannelContext:
     def mark_assigned(self, cls: type[ChannelState], assigned: tuple[str, str | None]) -> None:
         """An ``Add`` field was given an absolute value, which discards earlier adds."""
         spec = self._manager.spec(cls)
-        self._manager.layer.row(RowKey(spec.table, self.channel_id, spec.key)).assigned.append(assigned)
+        self._manager.layer.row(RowKey(spec.table, self._owner(spec), spec.key)).assigned.append(assigned)
 
     def next_key(self) -> int:
         """The next number of the channel's counter that tells apart keys made in the same millisecond."""
@@ -98,7 +114,7 @@ class ChannelContext:
     def begin(self) -> None:
         """Open a transaction: bases that arrive wait until :meth:`end`."""
         # Remembered, since the login may change before the end (a renamed channel).
-        self._open = (self.channel_id, self.login)
+        self._open = (self.channel_id, self.login) if self.login else (self.channel_id,)
         self._manager.layer.begin(*self._open)
 
     def end(self) -> None:
@@ -225,9 +241,14 @@ class ContextManager:
         return context
 
     def preload(self, channel_ids: Iterable[str]) -> None:
-        """Have these channels loaded before they are needed."""
+        """Have these channels loaded before they are needed; where the login is known, see :meth:`preload_named`."""
         for channel_id in channel_ids:
             self.obtain(channel_id)
+
+    def preload_named(self, channels: Mapping[str, str]) -> None:
+        """Have these channels (login to id) loaded before they are needed, their configuration at hand from now on."""
+        for login, channel_id in channels.items():
+            self.obtain(channel_id, login)
 
     def learn_channel_id(self, login: str, channel_id: str) -> None:
         """Write Twitch's id of a channel into its row of ``channels_config``, so that the next boot can preload by it.
@@ -270,7 +291,7 @@ class ContextManager:
     def _commit_touch(self, context: ChannelContext) -> None:
         for row in [
             *self.layer.rows_of(context.channel_id).values(),
-            *self.layer.rows_of(context.login).values(),
+            *(self.layer.rows_of(context.login).values() if context.login else ()),
         ]:
             context.use(row)
         try:

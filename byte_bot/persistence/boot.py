@@ -20,7 +20,7 @@ channel paused in the database is neither forgotten nor overwritten by defaults.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -72,7 +72,7 @@ class ChannelDirectory:
         store: the database, None without Supabase settings.
         roster: joins and parts.
         fixed_logins: ``TWITCH_CHANNEL_LOGINS``, joined in any case.
-        preload: called with the ids of channels about to be joined.
+        preload: called with logins and ids of channels about to be joined, as far as the ids are known.
         learn: called with login and id of a listed channel whose row does not have the id yet.
         boot_timeout_s, refresh_s: seconds.
     """
@@ -84,7 +84,7 @@ class ChannelDirectory:
         roster: Roster,
         *,
         fixed_logins: Iterable[str],
-        preload: Callable[[Iterable[str]], None],
+        preload: Callable[[Mapping[str, str]], None],
         learn: Callable[[str, str], None] = _forget,
         boot_timeout_s: float = BOOT_TIMEOUT_S,
         refresh_s: float = 60.0,
@@ -142,7 +142,7 @@ class ChannelDirectory:
         if login in self.wanted and self.wanted[login] != channel_id:
             self.wanted[login] = channel_id
             self._remember()
-        self._preload([channel_id])
+        self._preload({login: channel_id})
         self._learn(login, channel_id)
 
     def _fall_back(self, why: str) -> None:
@@ -196,7 +196,7 @@ class ChannelDirectory:
         self._join({login: wanted[login] for login in joined})
 
     def _join(self, channels: dict[str, str]) -> None:
-        self._preload([channel_id for channel_id in channels.values() if channel_id])
+        self._preload({login: channel_id for login, channel_id in channels.items() if channel_id})
         self._roster.join(channels)
 
     def _remember(self) -> None:

@@ -7,6 +7,8 @@
 * :meth:`Ledger.take` hands out one batch at a time. Until :meth:`Ledger.release` no second one can be taken: two
   saves in flight could arrive in the wrong order. In between, :meth:`Ledger.settle` and :meth:`Ledger.give_back` say
   what became of it, or of parts of it.
+* A batch that got no answer may have been too large for the time it had: the next one is half as large
+  (:meth:`Ledger.unanswered`), down to a single row, and every answer doubles it again (:meth:`Ledger.answered`).
 
 P5: rows are bounded by the channels' capped contents, the queues by ``history_max`` and ``events_max``.
 """
@@ -78,6 +80,7 @@ class Ledger:
         self._history_max = history_max
         self._events_max = events_max
         self._batch_rows_max = batch_rows_max
+        self._batch_limit = batch_rows_max
         self._taken = False
         self.history_dropped = 0
         self.events_dropped = 0
@@ -91,14 +94,18 @@ class Ledger:
         self._dirty_since_s.pop(key, None)
 
     def add_history(self, row: dict[str, Any]) -> None:
-        """Queue one row of ``channel_history``; at the bound the oldest is dropped and counted."""
+        """Queue one row of ``channel_history``; at the bound the oldest is dropped and counted. A bound of 0 keeps none."""
+        if not self._history_max:
+            return
         if len(self._history) >= self._history_max:
             self._history.popleft()
             self.history_dropped += 1
         self._history.append(row)
 
     def add_event(self, row: dict[str, Any]) -> None:
-        """Queue one row of ``bot_events``; at the bound the oldest is dropped and counted."""
+        """Queue one row of ``bot_events``; at the bound the oldest is dropped and counted. A bound of 0 keeps none."""
+        if not self._events_max:
+            return
         if len(self._events) >= self._events_max:
             self._events.popleft()
             self.events_dropped += 1
@@ -113,12 +120,12 @@ class Ledger:
         assert not self._taken, "a save is in flight: a second one could overtake it"
         rows: list[RowKey] = []
         for key in self._dirty_since_s:
-            if len(rows) >= self._batch_rows_max:
+            if len(rows) >= self._batch_limit:
                 break
             if sendable(key):
                 rows.append(key)
-        history = [self._history.popleft() for _ in range(min(len(self._history), self._batch_rows_max))]
-        events = [self._events.popleft() for _ in range(min(len(self._events), self._batch_rows_max))]
+        history = [self._history.popleft() for _ in range(min(len(self._history), self._batch_limit))]
+        events = [self._events.popleft() for _ in range(min(len(self._events), self._batch_limit))]
         batch = Batch(tuple(sorted(rows)), tuple(history), tuple(events))
         self._taken = bool(batch)
         return batch
@@ -142,6 +149,15 @@ class Ledger:
         while len(self._events) > self._events_max:
             self._events.popleft()
             self.events_dropped += 1
+
+    def unanswered(self, batch: Batch) -> None:
+        """The batch got no answer in time: let the next one be half as large."""
+        largest = max(len(batch.rows), len(batch.history), len(batch.events))
+        self._batch_limit = max(1, min(self._batch_limit, largest) // 2)
+
+    def answered(self) -> None:
+        """A batch was answered: let the next one be twice as large, up to the most there may be."""
+        self._batch_limit = min(self._batch_rows_max, self._batch_limit * 2)
 
     def release(self) -> None:
         """The save is over, one way or the other: the next batch may be taken."""

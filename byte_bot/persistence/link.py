@@ -42,6 +42,7 @@ class Link:
         self._rows_waiting = rows_waiting
         self._changed = asyncio.Event()
         self._announced_at_s = float("-inf")
+        self._announced = ""
         self.last_error = ""
 
     @property
@@ -108,13 +109,12 @@ class Link:
         self._telemetry.event("circuit", state=str(now), why=error[:300])
 
     def _announce_pause(self, now_s: float, error: DatabasePaused) -> None:
-        if now_s - self._announced_at_s < ANNOUNCE_S:
+        if now_s - self._announced_at_s < ANNOUNCE_S and error.advice == self._announced:
             return
-        self._announced_at_s = now_s
+        self._announced_at_s, self._announced = now_s, error.advice
         _log.error(
             "database_paused",
             what_to_do=error.advice,
             server_says=f"{error.code}: {error.words}",
             rows_waiting=self._rows_waiting(),
-            lost=0,
         )

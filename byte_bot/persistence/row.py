@@ -40,7 +40,7 @@ from byte_bot.persistence.operations import (
     is_older,
     rebase,
 )
-from byte_bot.persistence.state import ChannelState, StateSpec, StateT
+from byte_bot.persistence.state import ChannelState, StateSpec, StateT, stored_object
 
 CONFIG_TABLE = "channels_config"
 
@@ -129,6 +129,18 @@ class Row:
     def unused(self) -> bool:
         """True if no component has asked for the value yet, so that its class is not known."""
         return self._spec is None
+
+    def shown(self) -> dict[str, Any] | None:
+        """A copy of the value that components see now, as plain data; None if none has asked for it yet.
+
+        Nothing is recorded, cut or loaded: it is for whoever compares RAM with the database from outside.
+        """
+        if self._state is None or self._spec is None:
+            return None
+        return {
+            name: msgspec.json.decode(_encode(self._spec, name, getattr(self._state, name)))
+            for name in self._spec.rules
+        }
 
     def view(self, spec: StateSpec) -> ChannelState:
         """The typed value, in RAM; the same object as long as the row lives."""
@@ -281,7 +293,7 @@ class Row:
         if not authoritative and self.loaded and (serial < self.serial or is_older(base, self.base)):
             return False
         pending = [operation for operation in self.pending if not is_contained(operation, base)]
-        if self._spec is not None and not self._readable(base, pending):
+        if not self._readable(base, pending):
             return False
         self.base = base
         self.serial = serial
@@ -317,10 +329,12 @@ class Row:
             self._materialise()
 
     def _readable(self, base: Base, pending: Sequence[Operation]) -> bool:
-        """True if the row fits the class, and still does with the local operations on it."""
-        assert self._spec is not None
+        """True if the row fits the class, and still does with the local operations on it; an object if no class is known."""
         try:
-            self._spec.instance(rebase(self._spec.complete(base), base.tombstones, pending).data)
+            if self._spec is None:
+                stored_object(base)
+            else:
+                self._spec.instance(rebase(self._spec.complete(base), base.tombstones, pending).data)
         except StateError as error:
             self.unreadable = str(error)
             return False
@@ -347,7 +361,7 @@ class Row:
         if self._spec is not None:
             data = self._spec.complete(self.base)
         else:
-            data = msgspec.json.decode(self.base.data or b"{}", type=dict)
+            data = stored_object(self.base)
         value = rebase(data, self.base.tombstones, self.pending, now_s=now_s)
         return value.data, value.tombstones
 

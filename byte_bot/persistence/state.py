@@ -158,7 +158,7 @@ class StateSpec:
                 f"{self.cls.__qualname__}: the stored row has version {base.version}, this program knows "
                 f"{self.version}: update the component before it can use this channel's state"
             )
-        data = msgspec.json.decode(base.data, type=dict)
+        data = stored_object(base)
         if base.version < self.version:
             data = self._upgraded(data, base.version)
         data = {**msgspec.json.decode(msgspec.json.encode(self.defaults), type=dict), **data}
@@ -167,12 +167,18 @@ class StateSpec:
 
     def _upgraded(self, data: dict[str, Any], version: int) -> dict[str, Any]:
         try:
-            return self.cls.upgrade(data, version)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # What data of an unexpected shape does to an author's code; the row stays as it is until that is corrected.
+            upgraded: object = self.cls.upgrade(data, version)
+        except Exception as error:
+            # Supervisor of an author's code; the row stays as it is until that is corrected.
             raise StateError(
                 f"{self.cls.__qualname__}.upgrade cannot read a row of version {version}: {error!r}"
             ) from error
+        if not isinstance(upgraded, dict) or not all(isinstance(name, str) for name in upgraded):
+            raise StateError(
+                f"{self.cls.__qualname__}.upgrade must return the upgraded fields as a dict, not "
+                f"{type(upgraded).__name__}: is a `return` missing?"
+            )
+        return upgraded
 
     def check_field(self, name: str, value: Any) -> None:
         """Raise :class:`StateError` if the plain ``value`` does not fit the field's type."""
@@ -187,6 +193,14 @@ class StateSpec:
             return msgspec.convert(data, self.cls)
         except msgspec.ValidationError as error:
             raise StateError(f"{self.cls.__qualname__}: {error}") from None
+
+
+def stored_object(base: Base) -> dict[str, Any]:
+    """The fields of a stored row as they stand; raises :class:`StateError` if a human made something else of them."""
+    data = msgspec.json.decode(base.data or b"{}")
+    if not isinstance(data, dict):
+        raise StateError(f"the column data holds {type(data).__name__} where an object {{…}} belongs")
+    return data
 
 
 def assign(state: ChannelState, field: str, value: Any, key: str | None = None) -> tuple[str, str | None]:

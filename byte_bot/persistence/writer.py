@@ -13,7 +13,8 @@ Every ``flush_interval_s`` after the first change, or as soon as a full batch wa
   epoch is this very journal, a call of our own has arrived late, and a new epoch is taken;
 * ``unknown_epoch``: the database was restored from a backup; a new epoch is taken.
 
-No answer: the outcome is unknown. The same content is sent again (equal stamps are accepted by the server), so that
+No answer: the outcome is unknown, and the next batch is half as large, in case it was its size. The same content is
+sent again (equal stamps are accepted by the server), so that
 a base that is read meanwhile either contains all of it or nothing. If the request surely never arrived, and no earlier
 one with the same content may have, the next one carries the newest state instead.
 
@@ -40,6 +41,10 @@ from byte_bot.persistence.store import DatabaseStore, Refusal, SaveAnswer, SaveR
 
 if TYPE_CHECKING:
     from byte_bot.persistence.layer import PersistenceLayer
+
+#: One save carries no further row once its rows' data exceed this many bytes; chosen: a slow uplink (2 Mbit/s) needs
+#: four of the five seconds of a call's deadline for it.
+BATCH_BYTES_MAX = 1_000_000
 
 _log = structlog.get_logger(__name__)
 
@@ -119,6 +124,7 @@ class Writer:
                 self._unfreeze(sents)
             else:
                 self._doubt(sents)
+                self._layer.ledger.unanswered(batch)
             self._layer.ledger.give_back(batch)
             self._layer.telemetry.count("saves_failed")
             return
@@ -134,8 +140,17 @@ class Writer:
     def _freeze(self, batch: Batch) -> dict[RowKey, Sent]:
         now_s = int(self._layer.clock.unix())
         rows = [self._layer.row(key) for key in batch.rows]
-        # Half of a batch waits for the other half: a load may have settled or replaced its rows meanwhile.
-        return {row.key: row.freeze(self._layer.epoch, now_s) for row in rows if row.sendable}
+        sents: dict[RowKey, Sent] = {}
+        size = 0
+        for row in rows:
+            # Half of a batch waits for the other half: a load may have settled or replaced its rows meanwhile.
+            if not row.sendable:
+                continue
+            if size > BATCH_BYTES_MAX:
+                break  # the rest still stands in the ledger, and goes with the next batch
+            sents[row.key] = row.freeze(self._layer.epoch, now_s)
+            size += len(sents[row.key].base.data or b"")
+        return sents
 
     def _unfreeze(self, sents: Mapping[RowKey, Sent]) -> None:
         """The request surely was not executed: lower the boundaries, also in the journal."""
@@ -194,6 +209,7 @@ class Writer:
             layer.renew_epoch(answer.epoch)
             return
         layer.telemetry.count("saves")
+        layer.ledger.answered()
         refused = {refusal.key: refusal for refusal in answer.refused}
         serial = layer.next_serial()
         saved = [key for key in sents if key not in refused]

@@ -1,21 +1,31 @@
 """After the drain: what is in the database = what is in RAM = what viewers were told.
 
-* Every row of the database that the bot holds in RAM has the value that RAM has, and nothing in RAM waits. A row that a
-  human has edited since may differ: the bot learns of an edit of state when it saves the row next, or loads it.
-* What viewers were told: the world keeps its own account of the counters (``!count NAME +n``, ``-n``, ``=n``), applying
-  each change when the bot *confirmed* it in chat. At the end each counter in the database must have that value, so a
-  confirmed change that was lost shows, and so does one that was applied twice.
+* Every row of the database that the bot holds in RAM has the value that components see in RAM at that moment, not the
+  value that the bot believes it saved; and nothing in RAM waits. A row that a human has edited since may differ: the bot
+  learns of an edit of state when it saves the row next, or loads it. Fields of the stored row that RAM does not know
+  belong to a newer program, and are passed over; a field that is not stored has its default.
+* What viewers were told: the world keeps its own account (:mod:`simulator.account`) of each change that the bot
+  *confirmed* in chat. At the end each counter in the database must have the value that the confirmed changes make, and
+  games, moods, styles, scenes, notes, quotes and commands must be there as they were confirmed, or gone. So a confirmed
+  change that was lost shows, and so does one that was applied twice.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from byte_bot.persistence.operations import RowKey
+from byte_bot.persistence.row import Row
+
 if TYPE_CHECKING:
     from simulator.world import World
+
+#: Where the values of the StreamContext are stored, by the command that sets them.
+STREAM_FIELDS: Mapping[str, str] = {"game": "current_game", "vibe": "vibe", "style": "style_profile"}
 
 
 class Agreement:
@@ -32,7 +42,9 @@ class Agreement:
     def converged(self, world: World) -> None:
         """Compare database, RAM and what was confirmed."""
         self._compare_ram(world)
-        self._compare_told(world)
+        self._compare_counters(world)
+        self._compare_values(world)
+        self._compare_entries(world)
 
     def _compare_ram(self, world: World) -> None:
         app = world.app
@@ -41,19 +53,20 @@ class Agreement:
         for key, row in app.layer.rows.items():
             if row.pending:
                 world.violated(self.name, f"{'/'.join(key)} still waits with {len(row.pending)} operations")
-            if key.table == "channels_config" or row.base.data is None:
-                continue
-            stored = _stored(world, key.table, key.channel_id, key.key)
-            if stored is not None and stored["edit_no"] != row.base.edit_no:
+            if key.table == "channels_config" or row.unreadable:
+                continue  # what a human wrote there is theirs, also if it cannot be read
+            stored = _stored(world, key)
+            if stored is not None and stored["edit_no"] != (row.base.edit_no or 0):
                 continue  # edited by a human, who alone moves the number
             data = stored["data"] if stored is not None else None
-            known = msgspec.json.decode(row.base.data)
-            if data != known:
+            known = _believed(row)
+            spec = app.manager.find_spec(key)
+            if known is not None and _differs(data, known, spec.defaults if spec else {}):
                 world.violated(
                     self.name, f"{'/'.join(key)}: database {json.dumps(data)}, RAM {json.dumps(known)}"
                 )
 
-    def _compare_told(self, world: World) -> None:
+    def _compare_counters(self, world: World) -> None:
         for channel, counter in world.account.counters:
             possible = world.account.range_of(channel, counter)
             stored = world.counter(channel, counter)
@@ -64,9 +77,65 @@ class Agreement:
                     f"{possible[1]}, the database has {stored}",
                 )
 
+    def _compare_values(self, world: World) -> None:
+        for (channel, subject, name), possible in world.account.state.values().items():
+            stored = _stored_value(world, channel, subject, name)
+            if stored not in possible:
+                told = " or ".join(repr(text) for text in sorted(possible))
+                world.violated(
+                    self.name,
+                    f"{f'{subject} {name}'.strip()} in #{channel}: viewers were told {told}, the database has "
+                    f"{stored!r}",
+                )
 
-def _stored(world: World, table: str, channel_id: str, key: str) -> dict[str, Any] | None:
-    for row in world.supabase.rows(table):
-        if (row["channel_id"], row.get("key", "")) == (channel_id, key):
+    def _compare_entries(self, world: World) -> None:
+        for (channel, subject, text), (low, high) in world.account.state.entries().items():
+            stored = _stored_texts(world, channel, subject).count(text)
+            if not low <= stored <= high:
+                world.violated(
+                    self.name,
+                    f"{subject} {text!r} in #{channel}: viewers were told of {low} to {high}, the database has "
+                    f"{stored}",
+                )
+
+
+def _stored(world: World, key: RowKey) -> dict[str, Any] | None:
+    for row in world.supabase.rows(key.table):
+        if (row.get("channel_id"), row.get("key", "")) == (key.channel_id, key.key):
             return dict(row)
     return None
+
+
+def _believed(row: Row) -> dict[str, Any] | None:
+    """What RAM holds: what components see; of a row that none has asked for, what would be shown to them."""
+    shown = row.shown()
+    if shown is None and row.base.data is not None:
+        return msgspec.json.decode(row.base.data, type=dict)
+    return shown
+
+
+def _differs(data: Mapping[str, Any] | None, known: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    stored = {**defaults, **(data or {})}
+    return any(stored.get(name) != value for name, value in known.items())
+
+
+def _stored_value(world: World, channel: str, subject: str, name: str) -> str:
+    """What the database has of a value, "" if nothing."""
+    channel_id = world.channels[channel]
+    if subject == "cmd":
+        commands = (world.stored("component_state", channel_id, "custom_commands") or {}).get("commands", {})
+        return str(commands.get(name, {}).get("text", ""))
+    stream = world.stored("channel_state", channel_id) or {}
+    if subject == "scene":
+        return str(stream.get("observability", {}).get(name, ""))
+    return str(stream.get(STREAM_FIELDS[subject], ""))
+
+
+def _stored_texts(world: World, channel: str, subject: str) -> list[str]:
+    """The texts of the notes or quotes in the database."""
+    channel_id = world.channels[channel]
+    if subject == "note":
+        entries = (world.stored("channel_state", channel_id) or {}).get("notes", {})
+    else:
+        entries = (world.stored("component_state", channel_id, "quotes") or {}).get("quotes", {})
+    return [str(entry["text"]) for entry in entries.values()]

@@ -6,6 +6,7 @@ from simulator.invariants import Invariant
 from simulator.invariants.agreement import Agreement
 from simulator.invariants.answered_once import AnsweredOnce
 from simulator.invariants.bounded import Bounded
+from simulator.invariants.human_edits import HumanEdits
 from simulator.invariants.newest_wins import NewestWins
 from simulator.invariants.present import Present
 from simulator.invariants.single_save import SingleSave
@@ -16,6 +17,7 @@ def standard_invariants() -> tuple[Invariant, ...]:
     """A fresh set: they remember what they saw, so each world needs its own."""
     return (
         NewestWins(),
+        HumanEdits(),
         SingleWriter(),
         SingleSave(),
         Bounded(),

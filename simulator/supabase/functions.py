@@ -62,10 +62,11 @@ class _Refused(Exception):
 
 @dataclass(frozen=True)
 class _Sender:
-    """Who saves: under which epoch, and whether it may not put a row back (it may where a test says so)."""
+    """Who saves: under which epoch, and which rules hold for it (all, unless a test says otherwise)."""
 
     epoch: int
     row_guard: bool = True
+    edit_guard: bool = True
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def save(
     *,
     epoch_fence: bool = True,
     row_guard: bool = True,
+    edit_guard: bool = True,
 ) -> Json:
     """Saves rows, patches, history and events, and names each item that was not saved.
 
@@ -120,7 +122,7 @@ def save(
         arguments: ``p_epoch`` and the lists ``p_rows``, ``p_patches``, ``p_history``, ``p_events`` (absent or null:
             empty), decoded from JSON; their items are described at ``byte_bot_save`` in the bot's schema.
         now_iso: the fake's time, ISO 8601 in UTC.
-        epoch_fence, row_guard: False leaves this check of the real function out, to show what it is for.
+        epoch_fence, row_guard, edit_guard: False leaves this check of the real function out, to show what it is for.
 
     Returns:
         ``{"status": "ok", "epoch", "saved", "refused": [...]}``, or with nothing written ``{"status": "fenced",
@@ -145,7 +147,7 @@ def save(
     for item in _in_order_of_keys(arguments):
         connection.execute("savepoint byte_bot_item")
         try:
-            _SAVERS[item.part](connection, _Sender(epoch, row_guard), item, now_iso)
+            _SAVERS[item.part](connection, _Sender(epoch, row_guard, edit_guard), item, now_iso)
         except (_Refused, PgError, sqlite3.IntegrityError) as error:
             connection.execute("rollback to byte_bot_item")
             refused.append(_refusal(item, error))
@@ -302,12 +304,12 @@ def _is_there(stored: Json | None, sender: _Sender, value: object, revision: obj
     assert isinstance(value, Mapping)
     edit_no = pgtypes.from_json(BIGINT, value.get("edit_no"))
     if stored is None:
-        if edit_no is not None:
+        if edit_no is not None and sender.edit_guard:
             raise _Refused("edited", None)  # a human deleted what the sender knew
         return False
     if edit_no is None and stored["epoch"] == sender.epoch:
         edit_no = 0  # perhaps the sender's own insert, whose answer was lost
-    if edit_no is None or edit_no != stored["edit_no"]:
+    if sender.edit_guard and (edit_no is None or edit_no != stored["edit_no"]):
         raise _Refused("edited", stored)
     if sender.row_guard and (stored["epoch"], stored["revision"]) > (sender.epoch, revision):
         raise _Refused("stale", stored)

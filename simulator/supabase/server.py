@@ -100,6 +100,7 @@ class FakeSupabase:
         self._dropped_functions: dict[str, None] = {}
         self._bodies: dict[str, StandIn] = dict(FUNCTIONS)
         self._observers: list[Callable[[RequestRecord], None]] = []
+        self._save_observers: list[Callable[[Mapping[str, Any]], None]] = []
         self.engine = Engine(self.now_iso, self._unix_us, rng)
         if schema_dir is not None:
             self.apply_schema(schema_dir)
@@ -159,6 +160,15 @@ class FakeSupabase:
         """Call ``observer`` after every request; returns the function that ends it."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
+
+    def observe_saves(self, observer: Callable[[Mapping[str, Any]], None]) -> Callable[[], None]:
+        """Call ``observer`` with the arguments of every byte_bot_save, just before it is carried out.
+
+        What became of it is in the tables when the observers of `observe` are called for the same request; nothing
+        happens in between. Returns the function that ends it.
+        """
+        self._save_observers.append(observer)
+        return lambda: self._save_observers.remove(observer)
 
     def _settle_edits(self) -> None:
         # Edits planned on the fault board are carried out when somebody next looks: nobody can tell the difference.
@@ -245,6 +255,9 @@ class FakeSupabase:
             arguments = dict(parse_query(request.query, is_function=True).arguments)
         else:
             raise errors.rpc_method(request.method)
+        if name == "byte_bot_save":
+            for observer in tuple(self._save_observers):
+                observer(arguments)
         answer = rpc.call(self.engine, role, name, arguments, self.now_iso(), self._bodies)
         if name == "byte_bot_save":
             self._log_save(arguments, answer)

@@ -63,3 +63,26 @@ def test_a_typo_in_the_table_editor_is_not_overwritten(network: Network) -> None
         await world.until(world.drained)
 
     play(story, Scenario("typo", "a human's typo"), network=network)
+
+
+def test_a_cell_that_is_no_object_concerns_its_row_alone(network: Network) -> None:
+    """`[]` typed into one cell: that row waits for its human, all others load and are saved, and nothing is "down"."""
+
+    async def story(world: World) -> None:
+        for channel in world.scenario.channels:
+            world.store_counters(channel, deaths=5)
+        row = {"channel_id": world.channels["lobby"], "key": "counters"}
+        world.supabase.engine.connection.execute("pragma ignore_check_constraints = on")
+        world.supabase.human_update("component_state", row, {"data": []})
+        world.start_bot()
+        await world.joined("lobby", "arcade")
+        assert await world.ask("mod", "!count deaths +1", channel="arcade") == "deaths: 6"
+        assert await world.ask("mod", "!count deaths +1", channel="lobby") == "deaths: 1"
+        await world.until(lambda: world.counter("arcade", "deaths") == 6, 10)
+        assert world.app is not None
+        assert world.app.layer.link.circuit == "closed"
+        assert world.stored("component_state", world.channels["lobby"], "counters") == []
+        world.supabase.human_update("component_state", row, {"data": {"values": {"deaths": 10}}})
+        await world.until(lambda: world.counter("lobby", "deaths") == 11, 90)
+
+    play(story, Scenario("cell", "a cell that is no object", channels=("lobby", "arcade")), network=network)

@@ -9,10 +9,49 @@ from byte_bot.errors import ExitCode
 from simulator.scenario import Scenario
 from simulator.supabase.wire import Request
 from simulator.world import Network, World, play
+from tests.safeguards.variants import other_machine
 
 
 def test_the_newer_process_fences_the_older_one(network: Network) -> None:
-    """The first process finds a higher epoch at its next save, stops confirming and exits with a code of its own."""
+    """The first process finds a higher epoch at its next save, writes nothing, and exits with a code of its own.
+
+    Until that save nothing tells it that it has a rival, so one command is confirmed by both; none after it.
+    """
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await world.ask("mod", "!count deaths +10")
+        await world.until(world.drained)
+        async with other_machine(world):
+            twice = world.say("mod", "!count deaths +1")
+            await world.until(lambda: not world.bot_runs, 20)
+            assert world.exit_codes == [ExitCode.FENCED]
+            await world.until(lambda: world.counter("lobby", "deaths") == 11)
+            assert await world.ask("mod", "!count deaths +1") == "deaths: 12"
+            await world.until(lambda: world.counter("lobby", "deaths") == 12)
+            await asyncio.sleep(5)
+            assert [line.text for line in world.transcript] == [
+                "deaths: 10",
+                "deaths: 11",
+                "deaths: 11",
+                "deaths: 12",
+            ]
+            (counters,) = (row for row in world.supabase.rows("component_state") if row["key"] == "counters")
+            assert (counters["epoch"], counters["data"]["values"]) == (2, {"deaths": 12})
+            # The first process was turned away once, and did not try again.
+            turned_away = [(save.epoch, save.saved) for save in world.supabase.saves if save.status != "ok"]
+            assert turned_away == [(1, 0)]
+            world.judge()
+        assert [(found.invariant, twice in found.words) for found in world.violations] == [
+            ("answered_once", True)
+        ]
+
+    play(story, Scenario("second", "two instances"), network=network, strict=False)
+
+
+def test_what_the_older_one_confirmed_alone_waits_in_its_journal() -> None:
+    """Confirmed after the other has taken over and before it hears commands: not saved, and not forgotten either."""
 
     async def story(world: World) -> None:
         world.start_bot()
@@ -20,18 +59,24 @@ def test_the_newer_process_fences_the_older_one(network: Network) -> None:
         await world.ask("mod", "!count deaths +10")
         await world.until(world.drained)
         second = asyncio.create_task(world.start_second_bot(), name="second")
-        assert world.app is not None
-        app = world.app
         await world.until(lambda: world.supabase.rows("bot_writer")[0]["epoch"] == 2, 20)
-        world.say("mod", "!count deaths +1")
+        assert world.second is not None
+        assert world.second.transport.joined == (), "the second process must not hear the command"
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 11"
         await world.until(lambda: not world.bot_runs, 20)
         assert world.exit_codes == [ExitCode.FENCED]
-        assert app.layer.epoch == 1
-        second.cancel()
-        await asyncio.wait([second])
-        assert all(row["epoch"] in (1, 2) for row in world.supabase.rows("component_state"))
+        assert world.counter("lobby", "deaths") == 10
+        assert await world.ask("viewer", "!count deaths") == "deaths: 10"
+        world.second.stop()
+        assert await second is ExitCode.OK
+        world.start_bot()
+        await world.joined()
+        await world.converge()
+        assert world.counter("lobby", "deaths") == 11
+        assert await world.ask("viewer", "!count deaths") == "deaths: 11"
+        world.judge()
 
-    play(story, Scenario("second", "two instances"), network=network)
+    play(story, Scenario("journal", "two instances, one after the other"))
 
 
 def test_a_call_of_its_own_that_arrives_late_fences_nobody(network: Network) -> None:

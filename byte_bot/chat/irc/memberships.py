@@ -207,7 +207,7 @@ class Memberships:
                 return
             self._joined.pop(channel, None)
             self._retry_later(channel, known, now)
-        self._events.append(ChannelParted(channel))
+        self._events.append(ChannelParted(channel, by_twitch=expected == 0))
 
     def on_refusal(self, channel: str, reason: str, now: float) -> bool:
         """Twitch refused something in ``channel``; whether that was our JOIN."""

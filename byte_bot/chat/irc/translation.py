@@ -57,6 +57,12 @@ def read_privileged(tags: Mapping[str, str]) -> bool:
     return tags.get("mod") == "1" or not _PRIVILEGED_BADGES.isdisjoint(_badges(tags.get("badges", "")))
 
 
+def _source(tags: Mapping[str, str]) -> str:
+    """Where a line of a shared chat comes from, "" if from this room: Twitch marks every line of one, this room's too."""
+    source = tags.get("source-room-id", "")
+    return "" if source == tags["room-id"] else source
+
+
 def read_privmsg(line: IrcLine) -> ChatEvent | None:
     """Somebody said something; None if it was not said in a channel."""
     target, text = line.params
@@ -68,8 +74,6 @@ def read_privmsg(line: IrcLine) -> ChatEvent | None:
         raise ValueError("a PRIVMSG without ids cannot be told apart from its duplicates")
     text, is_action = parse_action(text)
     login = line.nick
-    # A shared chat marks every line with the room it was written in, this one included.
-    source = tags.get("source-room-id", "")
     return ChatMessage(
         id=message_id,
         channel_id=channel_id,
@@ -83,7 +87,7 @@ def read_privmsg(line: IrcLine) -> ChatEvent | None:
         is_action=is_action,
         sent_at=int(tags.get("tmi-sent-ts") or 0) / 1000,
         reply_parent_id=tags.get("reply-parent-msg-id", ""),
-        source_channel_id="" if source == channel_id else source,
+        source_channel_id=_source(tags),
     )
 
 
@@ -97,6 +101,8 @@ def read_usernotice(line: IrcLine) -> ChatEvent:
         login=tags.get("login", ""),
         system_text=tags.get("system-msg", ""),
         text=parse_action(line.params[1])[0] if len(line.params) > 1 else "",
+        id=tags.get("id", ""),
+        source_channel_id=_source(tags),
     )
 
 

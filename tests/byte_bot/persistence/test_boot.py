@@ -61,7 +61,7 @@ async def directory_on(
     async with process(fake, database=database) as rig:
         channels = Channels()
         directory = ChannelDirectory(
-            rig.layer, rig.store, channels, fixed_logins=fixed, preload=rig.manager.preload
+            rig.layer, rig.store, channels, fixed_logins=fixed, preload=rig.manager.preload_named
         )
         await directory.boot(known)
         service = asyncio.get_running_loop().create_task(directory.run())

@@ -91,7 +91,7 @@ class Scene:
             told,
             self.roster,
             fixed_logins=fixed,
-            preload=self.preloaded.extend,
+            preload=lambda channels: self.preloaded.extend(channels.values()),
             learn=lambda login, channel_id: self.learnt.append((login, channel_id)),
         )
 

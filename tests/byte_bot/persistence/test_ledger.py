@@ -174,3 +174,34 @@ def test_halves_make_the_whole_and_end_at_one(
         rest[:0] = [first, second]
     for part, items in enumerate((rows, history, events)):
         assert [item for batch in singles for item in batch[part]] == list(items)
+
+
+def test_a_bound_of_zero_keeps_nothing() -> None:
+    """Somebody who wants no chat lines stored sets the bound to 0; that must not be an error."""
+    ledger = Ledger(history_max=0, events_max=0)
+    ledger.add_history({"id": "1"})
+    ledger.add_event({"id": "1"})
+    assert not ledger.take(lambda key: True)
+    assert (ledger.history_dropped, ledger.events_dropped) == (0, 0)
+
+
+def test_batches_shrink_without_an_answer_and_grow_with_one() -> None:
+    """Half as large after every try without an answer, down to one row; twice as large after every answer."""
+    ledger = Ledger(batch_rows_max=8)
+    for number in range(8):
+        ledger.mark(RowKey("component_state", str(number), "x"), 0.0)
+
+    def taken() -> Batch:
+        batch = ledger.take(lambda key: True)
+        ledger.release()
+        return batch
+
+    sizes = []
+    for _ in range(5):
+        batch = taken()
+        sizes.append(len(batch.rows))
+        ledger.unanswered(batch)
+    assert sizes == [8, 4, 2, 1, 1]
+    for _ in range(5):
+        ledger.answered()
+    assert len(taken().rows) == 8

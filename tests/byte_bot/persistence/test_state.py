@@ -186,3 +186,25 @@ def test_imported_state_classes_can_be_found() -> None:
 def test_marks_print_as_they_are_written() -> None:
     """Errors about annotations show the author's own words."""
     assert (repr(Add), repr(Recent(3))) == ("Add", "Recent(3)")
+
+
+def test_a_forgotten_return_in_an_upgrade_is_a_state_error() -> None:
+    """An author's slip makes the row unreadable and says what is missing; it must not end the program."""
+
+    class Forgetful(ChannelState, key="test-forgetful", version=2):
+        last: str = ""
+
+        @classmethod
+        def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+            data["last"] = "x"
+            return None  # type: ignore[return-value]
+
+    with pytest.raises(StateError, match="is a `return` missing"):
+        StateSpec(Forgetful).complete(base({}, version=1))
+
+
+@pytest.mark.parametrize("cell", [b"[]", b'"x"', b"null", b"7"])
+def test_a_cell_that_holds_no_object_is_a_state_error(cell: bytes) -> None:
+    """What a human types into the table editor is JSON, and not always an object."""
+    with pytest.raises(StateError, match="where an object"):
+        StateSpec(Everything).complete(Base(cell, {}, 2, 1, 1, 0))

@@ -135,8 +135,7 @@ def test_rows_deleted_between_two_pages_are_no_matter_for_a_human() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"data": None},
-        {"data": []},
+        {"tombstones": {}, "epoch": None},
         {"version": "1"},
         {"revision": None},
         {"edit_no": True},

@@ -369,3 +369,30 @@ async def test_what_is_sent_is_what_the_schema_asks_for() -> None:
             }
         ]
     fake.close()
+
+
+class SlowForMany(Wrapped):
+    """A database that needs longer than the deadline for a save of more than five rows."""
+
+    async def save(self, request: SaveRequest) -> SaveAnswer:
+        """Time out before anything is executed, as a gateway does."""
+        if len(request.rows) > 5:
+            await asyncio.sleep(5)
+            raise DatabaseUnavailable("no answer within 5 s")
+        return await super().save(request)
+
+
+@in_virtual_time()
+async def test_a_batch_too_large_for_the_deadline_is_made_smaller() -> None:
+    """The same batch again would time out again: the next one is half as large, until it gets through."""
+    fake = fake_supabase()
+    async with process(fake, wrap=SlowForMany) as rig:
+        channels = [str(number) for number in range(60)]
+        rig.manager.preload(channels)
+        await asyncio.sleep(1)
+        for channel_id in channels:
+            rig.add(channel_id=channel_id)
+        await asyncio.sleep(120)
+        assert rig.layer.ledger.rows_waiting == 0
+        assert all(rig.stored_total(channel_id) == 1 for channel_id in channels)
+    fake.close()
