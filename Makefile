@@ -55,6 +55,7 @@ ifneq ($(CURRENT),yes)
 $(STAMP): FORCE
 endif
 
+# The constraints hold for the isolated build too: older pips take them from PIP_CONSTRAINT, newer ones from PIP_BUILD_CONSTRAINT.
 # pip's output goes to a log and one dot a package to the screen; the log's end is shown only when pip fails, which is told
 # by the missing .installed file because a pipe's exit status is that of its last command.
 $(STAMP): pyproject.toml constraints.txt
@@ -81,6 +82,7 @@ $(STAMP): pyproject.toml constraints.txt
 	fi; \
 	printf '%s' "Installing $$(grep -c == constraints.txt) packages (once; about a minute) "; \
 	rm -f .venv/.installed .venv/setup.log; \
+	export PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt; \
 	{ $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[sim,tests]' 2>&1 \
 	    && : > .venv/.installed; } | while IFS= read -r line; do \
 	        printf '%s\n' "$$line" >> .venv/setup.log; \

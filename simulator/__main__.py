@@ -9,7 +9,7 @@ try:
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] in ("simulator", "byte_bot"):
         raise
-    sys.exit(f"byte-sim needs {error.name}: pip install 'byte-bot-twitch[sim]'")
+    sys.exit(f"byte-sim needs {error.name}: in the clone, `make setup`, or pip install '.[sim]'")
 
 if __name__ == "__main__":
     main()

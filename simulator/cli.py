@@ -170,7 +170,7 @@ def build_cli(
             _fail(str(error))
         _write(json_file, verdict.to_json())
         console.print(verdict_panel(verdict))
-        raise typer.Exit(Exit.OK if verdict.ok else Exit.BROKEN if verdict.broken else Exit.NOT_TRIED)
+        raise typer.Exit(exit_code(verdict))
 
     @cli.command("serve")
     def serve_(
@@ -286,6 +286,13 @@ def build_cli(
             typer.echo(f"{name:<{width}}  {scenario.summary}")
 
     return cli
+
+
+def exit_code(verdict: Verdict) -> Exit:
+    """What a demo with this verdict returns to the shell."""
+    if verdict.broken:
+        return Exit.BROKEN
+    return Exit.OK if verdict.ok else Exit.NOT_TRIED
 
 
 async def _play(options: DemoOptions, console: Console, *, live: bool) -> Verdict:

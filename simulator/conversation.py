@@ -7,6 +7,8 @@ milliseconds. What the bot says without replying to a message (custom commands) 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from simulator.account import Account
 from simulator.errors import SimulatorError
@@ -23,6 +25,14 @@ class StoryError(SimulatorError):
     """What a story waited for did not happen."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A command, and by which connections the bot heard the channel when it was said (none: it was away)."""
+
+    message: SentMessage
+    heard_by: frozenset[int]
+
+
 class Conversation:
     """Everything said in a world; see the module's docstring.
 
@@ -32,17 +42,26 @@ class Conversation:
         account: keeps what viewers were told.
         bot_login: who the bot is.
         default_channel: where people speak who name no channel.
+        attendance: by which connections the bot hears a channel at this moment.
     """
 
     def __init__(
-        self, twitch: TwitchState, trace: Trace, account: Account, *, bot_login: str, default_channel: str
+        self,
+        twitch: TwitchState,
+        trace: Trace,
+        account: Account,
+        *,
+        bot_login: str,
+        default_channel: str,
+        attendance: Callable[[str], frozenset[int]],
     ) -> None:
         self._twitch = twitch
         self._trace = trace
         self._account = account
         self._bot_login = bot_login
         self._default_channel = default_channel
-        self._asked_at_s: dict[str, float] = {}
+        self._attendance = attendance
+        self._asked: dict[str, Asked] = {}
         self._answers: dict[str, list[SentMessage]] = {}
         self._said_plainly: dict[str, list[SentMessage]] = {}
         self.latencies_ms: list[float] = []
@@ -51,7 +70,20 @@ class Conversation:
     @property
     def unanswered(self) -> int:
         """How many commands have had no reply so far."""
-        return len(self._asked_at_s)
+        return len(self._asked)
+
+    @property
+    def unanswered_away(self) -> int:
+        """How many of those were said while the bot was not there."""
+        return sum(not asked.heard_by for asked in self._asked.values())
+
+    def asked(self, message_id: str) -> Asked | None:
+        """The command of this id, while nobody has replied to it."""
+        return self._asked.get(message_id)
+
+    def answer_to(self, message_id: str) -> SentMessage | None:
+        """The first reply to this message, if there is one."""
+        return next(iter(self._answers.get(message_id, ())), None)
 
     @property
     def transcript(self) -> tuple[Line, ...]:
@@ -93,16 +125,16 @@ class Conversation:
         )
         if message.login != self._bot_login:
             if message.text.startswith("!"):
-                self._asked_at_s[message.id] = message.at_s
+                self._asked[message.id] = Asked(message, self._attendance(message.channel))
             self._account.said(message)
             return
         if message.reply_to:
             self._answers.setdefault(message.reply_to, []).append(message)
         else:
             self._said_plainly.setdefault(message.channel, []).append(message)
-        asked_at_s = self._asked_at_s.pop(message.reply_to, None)
-        if asked_at_s is not None:
-            self.latencies_ms.append((message.at_s - asked_at_s) * 1000)
+        asked = self._asked.pop(message.reply_to, None)
+        if asked is not None:
+            self.latencies_ms.append((message.at_s - asked.message.at_s) * 1000)
         self._account.replied(message)
 
 

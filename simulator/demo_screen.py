@@ -117,7 +117,7 @@ def introduction(plan: Plan, channels: Sequence[str], has_keys: bool) -> str:
     if pace := plan.pace:
         lines += [
             "The outage is short, so the bot is set to notice it: it gives a request to the",
-            f"database up after {pace.database_timeout_s:g} s and saves every {pace.flush_interval_s:g} s. "
+            f"database up after {pace.database_timeout_s:g} s and saves every {pace.flush_interval_s:g} s.",
             "A demo of 45 s runs it with its defaults.",
             "",
         ]

@@ -176,7 +176,9 @@ def judge(
     doubled = sum(one.doubled for one in counters)
     judged = [exchange for exchange in exchanges if exchange.phase in PHASES]
     unanswered = sum(exchange.replied_s is None for exchange in judged)
-    timed = {phase: [one for one in judged if one.phase == phase and one.replied_s] for phase in PHASES}
+    timed = {
+        phase: [one for one in judged if one.phase == phase and one.replied_s is not None] for phase in PHASES
+    }
     latencies = {phase: [one.latency_ms or 0.0 for one in said] for phase, said in timed.items()}
     answers = {phase: len(said) for phase, said in timed.items()}
     p99_ms = _percentiles(latencies, 99)

@@ -47,6 +47,8 @@ class Report:
     unanswered: int
     recovered_after_s: float | None
     virtual_s: float
+    #: Of the unanswered, those said while the bot was not there to hear them.
+    unanswered_away: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     #: What the night was run with beside its seed, as options of ``byte-sim run``.
     options: tuple[str, ...] = ()
@@ -74,6 +76,7 @@ class Report:
             "trace_hash": self.trace_hash,
             "replies": len(self.transcript),
             "unanswered": self.unanswered,
+            "unanswered_away": self.unanswered_away,
             "p50_ms": round(percentile(self.latencies_ms, 50), 3),
             "p99_ms": round(percentile(self.latencies_ms, 99), 3),
             "max_ms": round(max(self.latencies_ms, default=0.0), 3),
@@ -89,9 +92,10 @@ class Report:
         recovered = (
             "-" if self.recovered_after_s is None else f"{self.recovered_after_s:.2f} s after the heal"
         )
+        away = f" ({self.unanswered_away} while the bot was away)" if self.unanswered_away else ""
         lines = [
             f"{self.scenario}  seed {self.seed}  {'ok' if self.ok else 'BROKEN'}",
-            f"  {data['replies']} replies in {self.virtual_s:.1f} virtual s, {self.unanswered} commands unanswered",
+            f"  {data['replies']} replies in {self.virtual_s:.1f} virtual s, {self.unanswered} commands unanswered{away}",
             f"  reply latency  p50 {data['p50_ms']:.2f} ms  p99 {data['p99_ms']:.2f} ms  max {data['max_ms']:.2f} ms",
             f"  recovered      {recovered}",
             f"  trace          {self.trace_hash}",

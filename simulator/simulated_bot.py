@@ -76,6 +76,8 @@ class SimulatedBot:
         self.incarnation = 0
         #: True from the request to stop until the next process has begun.
         self.restarting = False
+        #: True from the request to stop until the process has ended: it accepts nothing more.
+        self.stopping = False
         #: The running bot's parts, to look at; None while no bot runs.
         self.app: Application | None = None
         #: The parts of the bot started last by :meth:`run_second`.
@@ -105,8 +107,10 @@ class SimulatedBot:
         """SIGTERM: ask it to stop, wait until it has; its exit code."""
         if self.app is None or self._process is None:
             raise StoryError("there is no bot to stop")
+        self.stopping = True
         self.app.stop()
         await self._process.wait()
+        self.stopping = False
         return self.exit_codes[-1]
 
     async def restart(self) -> None:

@@ -7,6 +7,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from byte_bot.settings import Settings
+
 # No deadline: an example's wall time says more about the machine than about the code.  In CI the examples are fixed, so that
 # a change fails for what it changed; elsewhere they differ from run to run, and a failure prints how to repeat it.
 settings.register_profile(
@@ -18,11 +20,11 @@ settings.register_profile(
 )
 settings.load_profile("byte-bot")
 
-OURS = ("TWITCH_", "SUPABASE_", "BOT_", "COMPONENTS", "DEFAULT_")
+OURS = tuple(name.upper() for name in Settings.model_fields)
 
 
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes the bot's variables out of the environment: a developer's real token must reach no test."""
-    for name in [name for name in os.environ if name.upper().startswith(OURS)]:
+    for name in [name for name in os.environ if name.upper() in OURS]:
         monkeypatch.delenv(name)

@@ -100,7 +100,9 @@ def _state_failures(modules: Iterable[str]) -> list[str]:
             continue
         owner = owners.setdefault((spec.table, spec.key), name)
         if owner != name:
-            failures.append(f"{name}: the key {spec.key!r} belongs to {owner} already; give it one of its own")
+            failures.append(
+                f"{name}: the key {spec.key!r} belongs to {owner} already; give it one of its own"
+            )
     return failures
 
 

@@ -1,4 +1,4 @@
-"""P7: what a human did in the table editor is never overwritten by a bot that has not seen it.
+"""P4: what a human did in the table editor is never overwritten by a bot that has not seen it.
 
 Only humans move a row's ``edit_no``; a save names, for each row, the number that its sender knew (none: it knew no row).
 Just before a save is carried out the rows that it names are looked at, with all that humans have done to them so far, and

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from simulator.invariants import Invariant
 from simulator.invariants.agreement import Agreement
+from simulator.invariants.answered import Answered
 from simulator.invariants.answered_once import AnsweredOnce
 from simulator.invariants.bounded import Bounded
 from simulator.invariants.human_edits import HumanEdits
 from simulator.invariants.newest_wins import NewestWins
 from simulator.invariants.present import Present
+from simulator.invariants.recovers import Recovers
 from simulator.invariants.single_save import SingleSave
 from simulator.invariants.single_writer import SingleWriter
 
@@ -21,7 +23,9 @@ def standard_invariants() -> tuple[Invariant, ...]:
         SingleWriter(),
         SingleSave(),
         Bounded(),
+        Answered(),
         AnsweredOnce(),
         Agreement(),
         Present(),
+        Recovers(),
     )

@@ -95,6 +95,11 @@ class Connection:
         self.half_open = False
         self.close_reason = ""
 
+    @property
+    def sound(self) -> bool:
+        """True while bytes go both ways."""
+        return not (self._closing or self._gone or self.half_open)
+
     # -- what the session and the server's verbs call ---------------------------------------------------------------------------
 
     def send(self, data: bytes, *, extra_delay_s: float = 0.0) -> None:

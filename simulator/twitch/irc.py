@@ -110,6 +110,15 @@ class IrcServer:
         """Return the channels in which the account has a session, each once."""
         return tuple(self._seats.get(login.lower(), {}))
 
+    def attending(self, login: str, channel: str) -> tuple[int, ...]:
+        """Return the numbers of the account's connections that are in the channel and sound: neither ending nor half-open."""
+        room = self._rooms.get(channel.lower(), {})
+        return tuple(
+            number
+            for number, (connection, session) in self._connections.items()
+            if session.nick == login.lower() and id(session) in room and connection.sound
+        )
+
     def in_channel(self, channel: str) -> tuple[str, ...]:
         """Return the nicks of the sessions in the channel, in the order they came."""
         return tuple(

@@ -220,3 +220,74 @@ def test_components_are_looked_for_beside_the_bot(tmp_path: Path) -> None:
         assert await world.ask("viewer", "!wave") == "hello"
 
     play(story, replace(NIGHT, settings={"components": ("test_app_waves",)}), application=build)
+
+
+def test_a_fenced_bot_says_what_is_lost() -> None:
+    """Confirmed changes that it may not save any more are counted in a warning."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await world.ask("mod", "!count deaths +1")
+        await world.until(world.drained)
+        with capture_logs() as lines:
+            world.supabase.human_update("bot_writer", {"id": 1}, {"epoch": 7, "holder": "another bot"})
+            await world.ask("mod", "!count deaths +1")
+            await world.until(lambda: not world.bot_runs, 10)
+        (warning,) = [line for line in lines if line["event"] == "stopped_with_unsaved_rows"]
+        assert warning["rows_lost"] >= 1
+        assert "another bot" in warning["why"]
+
+    play(story, NIGHT, application=with_disk(Disk()), strict=False)
+
+
+def test_a_bot_in_no_channel_says_what_to_do() -> None:
+    """No enabled row and no logins in the settings: a warning, once."""
+
+    async def story(world: World) -> None:
+        world.supabase.human_update("channels_config", {"login": "lobby"}, {"enabled": False})
+        with capture_logs() as lines:
+            world.start_bot()
+            await asyncio.sleep(30)
+            await world.stop_bot()
+        (warning,) = [line for line in lines if line["event"] == "no_channels"]
+        assert "channels_config" in warning["what_to_do"]
+
+    play(story, replace(NIGHT, fixed=()), strict=False)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_stop_while_components_load_is_obeyed_at_once(tmp_path: Path, broken: bool) -> None:
+    """A setup that takes its time is given up and what was loaded is torn down; one that fails is still heard."""
+    name = f"test_app_sleepy_{broken}".lower()
+    (tmp_path / f"{name}.py").write_text(
+        "import asyncio\n"
+        "from byte_bot.components.api import ChannelState\n"
+        "async def setup(bot):\n"
+        f"    {'raise ValueError(1)' if broken else 'await asyncio.sleep(9)'}\n",
+        encoding="utf-8",
+    )
+
+    built: list[Application] = []
+
+    def build(settings: Settings, surroundings: Surroundings) -> Application:
+        built.append(Application(settings, replace(surroundings, components_folder=tmp_path)))
+        return built[-1]
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await asyncio.sleep(1)
+        if broken:
+            return
+        before_s = world.loop.time()
+        assert await world.stop_bot() == ExitCode.OK
+        assert world.loop.time() - before_s < 0.1
+        (application,) = built
+        assert application.bot.components == ()
+
+    scenario = replace(NIGHT, settings={"components": (name,)})
+    if broken:
+        with pytest.raises(Exception, match="ValueError: 1"):
+            play(story, scenario, application=build, strict=False)
+    else:
+        play(story, scenario, application=build, strict=False)

@@ -7,16 +7,19 @@ from typing import Annotated
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from byte_bot.bot import INBOX_MAX
-from byte_bot.chat.message import ChannelJoined, ChatNotice, Connected, MessageRefused
+from byte_bot.chat.message import ChannelJoined, ChannelParted, ChatNotice, Connected, MessageRefused
 from byte_bot.components.api import Add, ChannelState, Component, Context, command, listener
+from byte_bot.context.manager import ChannelContext, ContextManager
 from byte_bot.errors import ComponentError
 from byte_bot.persistence.breaker import Circuit
 from byte_bot.persistence.journal import SEEN_MESSAGES_MAX
 from byte_bot.persistence.operations import Base, RowKey
 from simulator.loop import in_virtual_time
-from tests.byte_bot.rig import BOT_LOGIN, CHANNELS, Database, room
+from tests.byte_bot.rig import BOT_LOGIN, CHANNELS, Database, Disk, room
+from tests.safeguards.variants import become
 
 
 class Visits(ChannelState, key="test_bot_visits"):
@@ -255,3 +258,75 @@ async def test_nobody_waits_for_a_database_that_is_known_to_be_down() -> None:
         place.hear("!visit")
         await asyncio.sleep(1)
         assert place.said_at == [(round(before, 3), "visit 1")]
+
+
+@in_virtual_time()
+async def test_an_announcement_delivered_twice_counts_once() -> None:
+    """As for messages, also after a restart, and left to the channel of a shared chat that it was made in."""
+
+    def raid(notice_id: str, source: str = "") -> ChatNotice:
+        return ChatNotice(
+            "lobby", CHANNELS["lobby"], "raid", "ana", "", "", id=notice_id, source_channel_id=source
+        )
+
+    disk = Disk()
+    async with room(Greeter(), disk=disk) as place:
+        for event in (raid("n1"), raid("n1"), raid("n2", CHANNELS["arcade"]), raid("", ""), raid("", "")):
+            place.bot.on_event(event)
+        await asyncio.sleep(1)
+        assert place.said == ["welcome 1", "welcome 2", "welcome 3"], (
+            "without an id nothing can be told apart"
+        )
+        assert place.count("messages_repeated") == 1
+    async with room(Greeter(), disk=disk) as place:
+        place.bot.on_event(raid("n1"))
+        await asyncio.sleep(1)
+        assert place.said == []
+
+
+class Greeter(Component):
+    """Welcomes raids."""
+
+    @listener("notice")
+    async def welcome(self, ctx: Context) -> None:
+        """Counts them."""
+        visits = ctx.state(Visits)
+        visits.total += 1
+        await ctx.send(f"welcome {visits.total}")
+
+
+class Interrupted(ContextManager):
+    """A manager whose first answer to everybody is a cancellation that nobody asked for."""
+
+    async def get(self, channel_id: str, login: str = "") -> ChannelContext:
+        """Raise for a channel without a context, which there is afterwards."""
+        if channel_id not in self.get_active_channels():
+            self.obtain(channel_id, login)
+            raise asyncio.CancelledError
+        return await super().get(channel_id, login)
+
+
+@in_virtual_time()
+async def test_a_cancellation_that_nobody_asked_for_costs_one_message() -> None:
+    """The channel hears the next one."""
+    async with room(Porter()) as place:
+        become(place.manager, Interrupted)
+        place.hear("!visit")
+        place.hear("!visit")
+        await asyncio.sleep(1)
+        place.hear("!visit")
+        await asyncio.sleep(1)
+        assert place.said == ["visit 1", "visit 2"]
+        assert place.count("messages_failed") == 1
+
+
+@in_virtual_time()
+async def test_being_put_out_of_a_channel_is_said_with_what_to_do() -> None:
+    """A channel that was left on purpose is none of that."""
+    async with room() as place:
+        with capture_logs() as lines:
+            place.bot.on_event(ChannelParted("lobby"))
+            place.bot.on_event(ChannelParted("arcade", by_twitch=True))
+        (warning,) = [line for line in lines if line["log_level"] == "warning"]
+        assert (warning["event"], warning["channel"]) == ("put_out_of_channel", "arcade")
+        assert "banned" in warning["what_to_do"]

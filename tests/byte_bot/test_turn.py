@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from byte_bot.chat.message import ChatNotice, Role
 from byte_bot.components.api import Add, ChannelState, Component, Context, UsageError, command, listener
 from byte_bot.context.stream_context import ChannelConfig, StreamContext
-from byte_bot.persistence.journal import STALL_S
+from byte_bot.persistence.journal import STALL_S, Recorded, Write
+from byte_bot.persistence.operations import Operation
 from simulator.loop import current_loop, in_virtual_time
 from tests.byte_bot.rig import CHANNELS, Database, Disk, room
 
@@ -76,6 +78,13 @@ class Acts(Component):
             return
 
     @command()
+    async def block(self, ctx: Context) -> None:
+        """Takes 0.3 s without awaiting anything, so that no timer can run."""
+        await ctx.reply(f"never: {self._add(ctx)}")
+        loop = current_loop()
+        loop._timers.advance(loop.time_us() + 300_000)
+
+    @command()
     async def cut_off(self, ctx: Context) -> None:
         """Waits for something that somebody cancels."""
         await ctx.reply(f"never: {self._add(ctx)}")
@@ -115,6 +124,7 @@ ROLLED_BACK = {
     "!fail": "handlers_failed",
     "!linger": "handlers_timed_out",
     "!stubborn": "handlers_timed_out",
+    "!block": "handlers_timed_out",
     "!cut_off": "handlers_failed",
     "!unstorable": "handlers_failed",
 }
@@ -307,3 +317,54 @@ async def test_a_full_disk_silences_nobody_and_loses_nothing_when_there_is_room_
         assert [sum(op.value for op in row.pending) for key, row in disk.read().rows.items() if key.key] == [
             2
         ]
+
+
+@in_virtual_time()
+async def test_a_command_in_a_threaded_reply_is_one() -> None:
+    """Twitch puts the name of whom it answers in front; without a thread the same line is no command."""
+    async with room(Acts()) as place:
+        place.hear("@Byte !add", reply_parent_id="an-answer")
+        place.hear("@Byte !add")
+        await asyncio.sleep(1)
+        assert place.said == ["total: 1"]
+
+
+class Recording(Disk):
+    """A disk that remembers every operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[Operation] = []
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        """Remember and commit."""
+        for write in writes:
+            if isinstance(write, Recorded):
+                self.operations += write.operations
+        await super().commit(writes)
+
+
+class Twice(Component):
+    """Starts slow work twice for one message."""
+
+    @command()
+    async def twice(self, ctx: Context) -> None:
+        """Both pieces come back under the message's id."""
+        for _ in range(2):
+            ctx.defer(asyncio.sleep(0.1), then=self.add)
+
+    async def add(self, ctx: Context, result: None) -> None:
+        """Adds one."""
+        ctx.state(Tally).total += 1
+
+
+@in_virtual_time()
+async def test_operations_of_one_message_have_ids_of_their_own() -> None:
+    """Also those of slow work that comes back twice."""
+    disk = Recording()
+    async with room(Twice(), disk=disk) as place:
+        place.hear("!twice")
+        await asyncio.sleep(5)
+        assert place.state(Tally).total == 2
+    ids = [operation.op_id for operation in disk.operations if operation.field == "total"]
+    assert len(ids) == len(set(ids)) == 2

@@ -13,7 +13,7 @@ from byte_bot.persistence.row import Row
 from simulator.faults import Hang
 from simulator.scenario import Scenario
 from simulator.world import StoryError, World, play
-from tests.safeguards.variants import application_with, become, other_machine
+from tests.safeguards.variants import application_with, become, broken, other_machine
 
 STORY = Scenario(
     "deleted_elsewhere", "a command is deleted while a machine that changed it is away", fixed=("lobby",)
@@ -84,5 +84,8 @@ def test_without_them_a_deleted_command_comes_back() -> None:
         await a_command_is_deleted_elsewhere(world)
         assert "hello" in commands(world)
         assert await world.ask("viewer", "!hello") == "Hello again!"
+        await world.until(world.drained)
+        world.judge()
+        assert broken(world) == ["agreement"]
 
     play(story, STORY, strict=False, application=application_with(lambda made: made.layer, ForgetfulLayer))

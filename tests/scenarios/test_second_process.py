@@ -43,9 +43,9 @@ def test_the_newer_process_fences_the_older_one(network: Network) -> None:
             turned_away = [(save.epoch, save.saved) for save in world.supabase.saves if save.status != "ok"]
             assert turned_away == [(1, 0)]
             world.judge()
-        assert [(found.invariant, twice in found.words) for found in world.violations] == [
-            ("answered_once", True)
-        ]
+        # `single_save` is for one process: saves of two may well be in flight at once.
+        found = [one for one in world.violations if one.invariant != "single_save"]
+        assert [(one.invariant, twice in one.words) for one in found] == [("answered_once", True)]
 
     play(story, Scenario("second", "two instances"), network=network, strict=False)
 
@@ -71,9 +71,9 @@ def test_what_the_older_one_confirmed_alone_waits_in_its_journal() -> None:
         assert await second is ExitCode.OK
         world.start_bot()
         await world.joined()
+        assert await world.ask("viewer", "!count deaths") == "deaths: 11"
         await world.converge()
         assert world.counter("lobby", "deaths") == 11
-        assert await world.ask("viewer", "!count deaths") == "deaths: 11"
         world.judge()
 
     play(story, Scenario("journal", "two instances, one after the other"))

@@ -83,3 +83,15 @@ def test_channels_have_counters_of_their_own() -> None:
         wish(account, f"!count deaths +{number}", channel, channel)
         confirm(account, f"deaths: {number}", channel, channel)
     assert account.counters == {("lobby", "deaths"): 1, ("arcade", "deaths"): 2}
+
+
+def test_what_is_no_number_is_followed_too() -> None:
+    """Games, notes, quotes and commands; they do not count as changes of counters."""
+    account = Account()
+    wish(account, "!game Celeste")
+    confirm(account, "Game: Celeste")
+    wish(account, "!quote add so close", "m2")
+    confirm(account, "Quote 1 is kept.", to="m2")
+    assert account.state.values() == {("lobby", "game", ""): {"Celeste"}}
+    assert account.state.entries() == {("lobby", "quote", "so close"): (1, 1)}
+    assert (account.confirmed, account.state.confirmed) == (0, 2)

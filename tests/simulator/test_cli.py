@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import socket
@@ -14,10 +15,13 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from simulator.cli import Exit, Simulate, build_cli
+from simulator.cli import Exit, Simulate, build_cli, exit_code
+from simulator.demo_verdict import judge
 from simulator.errors import DeadlockError
+from simulator.faults import TwitchPackets
 from simulator.report import Report, Violation
 from simulator.scenario import Scenario
+from simulator.world import simulate
 
 SCENARIOS = {
     "calm": Scenario("calm", "nothing happens"),
@@ -52,6 +56,13 @@ def test_help_names_the_first_steps() -> None:
         for words in ("byte-sim demo", "byte-sim list", "byte-sim run NAME", "byte-sim serve", "no account"):
             assert words in told, words
     assert call("--help").exit_code == 0
+
+
+def test_help_says_in_full_what_each_command_does() -> None:
+    """The summaries fit their lines."""
+    told = call("--help").output.split("Commands:")[1]
+    assert "..." not in told and "…" not in told
+    assert [line.strip()[-1] for line in told.strip().splitlines()] == ["."] * 4
 
 
 @pytest.mark.parametrize("command", ["demo", "serve", "run", "list"])
@@ -144,6 +155,34 @@ def test_run_says_when_a_world_got_stuck() -> None:
     result = call("run", "calm", simulate=stuck)
     assert result.exit_code == Exit.NOT_TRIED
     assert "byte-sim: calm with seed 1: nothing is scheduled" in result.output
+
+
+def test_run_refuses_a_night_that_its_network_cannot_play() -> None:
+    """Over real sockets nothing cuts chat bytes: one sentence and exit code 2, not an easier night that is called ok."""
+    night = Scenario("cut", "packets are cut", faults=(TwitchPackets(start_s=5),))
+    result = CliRunner().invoke(build_cli({"cut": night}, simulate), ["run", "cut", "--network", "tcp"])
+    assert result.exit_code == Exit.NOT_TRIED
+    assert result.output.startswith(
+        "byte-sim: cut with seed 1: the fault twitch_packets needs the network 'memory'"
+    )
+    assert len(result.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("broken", "not_measured", "code"),
+    [
+        ((), (), Exit.OK),
+        (("lost",), (), Exit.BROKEN),
+        ((), ("q",), Exit.NOT_TRIED),
+        (("lost",), ("q",), Exit.BROKEN),
+    ],
+)
+def test_the_demos_exit_code_is_that_of_its_verdict(
+    broken: tuple[str, ...], not_measured: tuple[str, ...], code: Exit
+) -> None:
+    """0 kept, 1 broken, 2 not measured; what is broken is so even where something else was not measured."""
+    verdict = dataclasses.replace(judge((), {}, drained=True), broken=broken, not_measured=not_measured)
+    assert exit_code(verdict) is code
 
 
 def test_a_demo_that_cannot_be_played_says_why(tmp_path: Path) -> None:

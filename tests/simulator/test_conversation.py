@@ -29,8 +29,14 @@ class Stage:
         self.twitch.on_message(self.heard.append)
         self.trace = Trace(loop.time, keep=True)
         self.account = Account()
+        self.seats = frozenset({1})
         self.chat = Conversation(
-            self.twitch, self.trace, self.account, bot_login="bot", default_channel="lobby"
+            self.twitch,
+            self.trace,
+            self.account,
+            bot_login="bot",
+            default_channel="lobby",
+            attendance=lambda channel: self.seats,
         )
 
     def reply(self, text: str, to: str = "", channel: str = "lobby") -> None:

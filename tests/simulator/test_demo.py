@@ -52,7 +52,10 @@ def test_the_shipped_bot_loses_nothing_in_a_short_demo(tmp_path: Path) -> None:
     verdict = json.loads(file.read_text(encoding="utf-8"))
     assert verdict["lost"] == verdict["doubled"] == verdict["unanswered"] == 0, result.output
     assert verdict["drained"] is True and verdict["bot_exit_code"] == 0
-    assert verdict["confirmed"] == verdict["stored"] > 0
+    assert verdict["confirmed"] == verdict["stored"] > 0 and verdict["not_measured"] == []
+    # The bot must have felt the outage, or nothing of this says anything about one.
+    assert verdict["saves_failed"] > 0, result.output
+    assert "so the bot is set to notice it" in result.output
     # The words of the bot's answers are read here: had they changed, a kind would never be confirmed.
     assert all(verdict["confirmed_by_kind"].values()), verdict["confirmed_by_kind"]
     assert set(verdict["p50_ms"]) == set(verdict["p99_ms"]) == {"before", "during", "after"}
@@ -92,6 +95,20 @@ async def test_a_bot_that_forgets_is_found_out() -> None:
     ]
 
 
+@pytest.mark.timeout(60)
+async def test_a_demo_that_is_quit_before_the_outage_measured_nothing() -> None:
+    """q in the first second: no promise was broken, none was put to the test either."""
+
+    def act(picture: Picture) -> None:
+        if picture.elapsed_s > 0.5 and not picture.stage.startswith("the bot saves"):
+            demo.pressed("q")
+
+    demo = Demo(options(*BOT_COMMAND), Spectator(act))
+    verdict = await demo.run()
+    assert verdict.broken == () and not verdict.ok
+    assert "no command was answered while the database was down" in verdict.not_measured
+
+
 @pytest.mark.timeout(30)
 async def test_a_bot_that_ends_by_itself_is_an_error_with_its_log() -> None:
     """The demo stops at once and shows the exit code and the end of the bot's log."""
@@ -117,10 +134,13 @@ async def test_keys_do_nothing_before_the_play() -> None:
 async def test_the_bot_gets_only_what_it_needs() -> None:
     """The variables name the stage's addresses and the tier that the fake grants the account."""
     async with Stage(BOT_SCHEMA, unix_start_s=START_UNIX_S) as stage:
-        variables = bot_variables(stage)
+        variables, long = (bot_variables(stage, Plan(seconds)) for seconds in (6.0, 45.0))
     assert variables["SUPABASE_URL"].startswith("http://127.0.0.1:")
     assert variables["TWITCH_CHANNEL_LOGINS"] == ",".join(DEFAULT_CHANNELS)
     assert variables["TWITCH_RATE_TIER"] == "verified" and variables["LOG_FORMAT"] == "json"
+    # A short outage must outlast a few of its requests; the full demo has the bot as shipped.
+    assert (variables["DATABASE_TIMEOUT_S"], variables["FLUSH_INTERVAL_S"]) == ("0.89", "0.44")
+    assert {"DATABASE_TIMEOUT_S", "FLUSH_INTERVAL_S"} & set(long) == set()
     assert BOT_COMMAND[1:] == ("-m", "byte_bot", "run")
 
 

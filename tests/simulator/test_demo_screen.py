@@ -8,7 +8,7 @@ import io
 import pytest
 from rich.console import Console, RenderableType
 
-from simulator.demo_record import ChatLine
+from simulator.demo_record import ChatLine, Exchange
 from simulator.demo_screen import (
     BotStatus,
     LiveView,
@@ -44,6 +44,10 @@ PICTURE = Picture(
     unanswered=1,
     has_keys=True,
 )
+
+
+COUNTED = Exchange("lobby", "mod_1", "!count deaths +1", 1.0, "before", "deaths: 1", 1.012, stalled_s=0.01)
+PINGED = Exchange("lobby", "mod_1", "!ping", 2.0, "during", "Pong!", 2.002)
 
 
 def drawn(what: RenderableType, *, width: int = 120, height: int = 36) -> list[str]:
@@ -109,6 +113,15 @@ def test_the_introduction_says_what_will_happen_and_what_keys_do() -> None:
     assert "Ctrl-C" in introduction(Plan(9.0), CHANNELS, has_keys=False)
 
 
+def test_the_introduction_says_when_the_bot_is_not_set_as_shipped() -> None:
+    """A short outage needs a bot that gives up sooner; one of 15 s and more does not."""
+    assert "up after 1 s and saves every 0.5 s" in introduction(Plan(15.0), CHANNELS, has_keys=False)
+    assert "up after 0.44 s and saves every 0.22 s" in introduction(Plan(3.0), CHANNELS, has_keys=False)
+    for seconds in (34.0, 45.0):
+        assert Plan(seconds).pace is None
+        assert "saves every" not in introduction(Plan(seconds), CHANNELS, has_keys=False)
+
+
 def test_the_trend_is_a_row_of_bars() -> None:
     """A second without answers is blank; the scale grows with the largest value."""
     assert trend([0.0, 1.0, 20.0]) == " ▁█"
@@ -144,8 +157,23 @@ def test_the_live_view_draws_on_the_console_and_leaves_it() -> None:
 
 def test_a_good_verdict_says_so() -> None:
     """Figures of the phases, changes, how long it took to catch up."""
-    text = "\n".join(drawn(verdict_panel(judge([], {}, drained=True, extra={"recovered_after_s": 3.96}))))
+    verdict = judge(
+        [COUNTED, PINGED],
+        {"lobby": [{"deaths": 1}]},
+        drained=True,
+        extra={"recovered_after_s": 3.96, "saves_failed": 4},
+    )
+    text = "\n".join(drawn(verdict_panel(verdict)))
     assert "Every promise was kept." in text and "caught up 4.0 s after" in text and "lost 0" in text
+    assert "10.0 ms of the judge's own delay subtracted from 1 of 2 replies" in text
+    assert "saves that failed, as the bot counts them: 4" in text and "not measured" not in text
+
+
+def test_a_demo_that_was_cut_short_has_no_good_verdict() -> None:
+    """Who quits before the outage reads what was not measured, and not that all is well."""
+    text = "\n".join(drawn(verdict_panel(judge([COUNTED], {"lobby": [{"deaths": 1}]}, drained=True))))
+    assert "not measured: no command was answered while the database was down" in text
+    assert "Every promise" not in text and "BROKEN" not in text
 
 
 def test_a_bad_verdict_names_every_broken_promise() -> None:

@@ -33,10 +33,14 @@ def verdict(exchanges: Sequence[Exchange], *rows: dict[str, Any], **options: Any
     return judge(exchanges, {"lobby": rows}, **{"drained": True, **options})
 
 
+#: With these a demo has measured something in both phases that are compared.
+PINGS = [exchange("!ping", "Pong!"), exchange("!ping", "Pong!", phase="during")]
+
+
 def test_everything_kept_is_ok() -> None:
     """All answered, all stored once, all saved in time."""
-    found = verdict(counts(3), counters(deaths=3))
-    assert found.ok and found.broken == ()
+    found = verdict([*PINGS, *counts(3)], counters(deaths=3))
+    assert found.ok and found.broken == found.not_measured == ()
     assert (found.confirmed, found.stored, found.lost, found.doubled) == (3, 3, 0, 0)
     assert found.to_json()["counters"] == [{"channel": "lobby", "name": "deaths", "told": 3, "stored": 3}]
 
@@ -74,8 +78,8 @@ def test_an_unanswered_change_may_be_stored_but_is_reported() -> None:
 @pytest.mark.parametrize("reply", ["deaths stays as it is.", "wins: 1", "You cannot do that", "deaths: many"])
 def test_an_answer_that_confirms_nothing(reply: str) -> None:
     """A refusal, or an answer about something else, is no confirmation."""
-    found = verdict([exchange("!count deaths +1", reply)])
-    assert (found.confirmed, found.lost, found.ok) == (0, 0, True)
+    found = verdict([*PINGS, exchange("!count deaths +1", reply)])
+    assert (found.confirmed, found.lost, found.broken) == (0, 0, ())
 
 
 def test_an_invisible_mark_does_not_hide_a_confirmation() -> None:
@@ -116,7 +120,8 @@ def test_only_the_last_game_must_be_there() -> None:
     """A game replaces the one before; a note does not."""
     games = [exchange(f"!game {name}", f"Game: {name}") for name in ("One", "Two")]
     assert verdict(games, {"current_game": "Two"}).stored == 2
-    assert verdict(games, {"current_game": "One"}).missing == ("lobby: Two",)
+    behind = verdict(games, {"current_game": "One"})
+    assert (behind.missing, behind.stored, behind.lost) == (("lobby: Two",), 0, 1)
     notes = [exchange(f"!note add {name}", "Note 1 is kept.") for name in ("One", "Two")]
     assert verdict(notes, {"text": "Two"}).missing == ("lobby: One",)
 
@@ -146,18 +151,67 @@ def test_slower_without_the_database_breaks_a_promise() -> None:
         asked = [
             exchange("!ping", "Pong!", ms=2.0),
             exchange("!ping", "Pong!", ms=2.0 + above_ms, phase="during"),
+            *counts(1),
         ]
-        assert verdict(asked).ok is kept
-    assert "p99 was 12.1 ms, more than 10 ms above the 2.0 ms before" in verdict(asked).broken[0]
+        assert verdict(asked, counters(deaths=1)).ok is kept
+    assert (
+        "p99 was 12.1 ms, more than 10 ms above the 2.0 ms before"
+        in verdict(asked, counters(deaths=1)).broken[0]
+    )
 
 
 def test_a_bot_that_does_not_finish_breaks_a_promise() -> None:
     """Rows that still wait at the end, or an exit code other than 0; an unknown one (Windows) is not held against it."""
     assert "did not save everything in time" in verdict([], drained=False).broken[0]
     assert verdict([], exit_code=4).broken == ("the bot ended with exit code 4 instead of 0",)
-    assert verdict([], exit_code=None).ok
+    assert verdict([], exit_code=None).broken == ()
 
 
 def test_further_facts_are_part_of_the_json() -> None:
     """What the caller knows besides stands in the same object."""
     assert verdict([], extra={"seed": 7}).to_json()["seed"] == 7
+
+
+BEFORE, DURING = "before the database went down", "while the database was down"
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "missing"),
+    [
+        ([], [BEFORE, DURING, "no change was confirmed"]),
+        (counts(2), [DURING]),
+        ([*PINGS[1:], exchange("!count deaths +1", "deaths: 2", phase="after")], [BEFORE]),
+        (PINGS, ["no change was confirmed"]),
+        ([*counts(2), exchange("!ping", phase="during")], [DURING]),
+    ],
+)
+def test_a_demo_that_measured_nothing_is_not_ok(exchanges: list[Exchange], missing: list[str]) -> None:
+    """Nothing was lost where nothing was said: that is no promise kept, and the verdict says what it did not see."""
+    found = verdict(exchanges, counters(deaths=2))
+    assert not found.ok and found.to_json()["ok"] is False
+    assert len(found.not_measured) == len(missing)
+    assert all(words in told for words, told in zip(missing, found.not_measured, strict=True))
+    assert found.to_json()["not_measured"] == list(found.not_measured)
+
+
+def test_stored_is_counted_in_the_rows() -> None:
+    """Each confirmed change that the rows account for, and no other: not what is there besides, or twice."""
+    asked = [*counts(3), *(exchange(wish, reply) for wish, reply, _ in TEXTS)]
+    rows = [row for _, _, row in TEXTS]
+    assert verdict(asked).stored == 0
+    assert verdict(asked, *rows).stored == 4
+    assert verdict(asked, *rows, counters(deaths=2)).stored == 6
+    assert verdict(asked, *rows, counters(deaths=9)).stored == 7
+    assert verdict([], *rows, counters(deaths=9)).stored == 0
+
+
+def test_the_judges_own_delay_is_told() -> None:
+    """How much was subtracted from how many replies, and the percentile without the subtraction."""
+    held_up = [exchange("!ping", "Pong!", ms=30.0), exchange("!ping", "Pong!", ms=5.0), *PINGS]
+    held_up[0].stalled_s, held_up[1].stalled_s = 0.025, 0.009
+    found = verdict(held_up)
+    assert (found.subtracted_ms, found.subtracted_replies) == (pytest.approx(30.0), 2)
+    assert found.p99_ms["before"] == pytest.approx(5.0)
+    written = found.to_json()
+    assert written["raw_p99_ms"] == {"before": 30.0, "during": 2.0, "after": None}
+    assert (written["subtracted_ms"], written["subtracted_replies"]) == (30.0, 2)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
+
+from simulator.errors import NotSimulatedError
 from simulator.fault_driver import FaultDriver
 from simulator.faults import (
     Crash,
@@ -19,9 +22,11 @@ from simulator.faults import (
 )
 from simulator.loop import START_UNIX_S, current_loop, run
 from simulator.network import Chunking
+from simulator.scenario import Scenario
 from simulator.twitch.irc import IrcServer
 from simulator.twitch.limits import TwitchLimits
 from simulator.twitch.state import TwitchState
+from simulator.world import World, play
 
 Log = list[tuple[float, str]]
 
@@ -65,6 +70,34 @@ class Twitch(IrcServer):
     def send_reconnect(self, grace_s: float = 0.0) -> None:
         """Note it."""
         self.log.append((current_loop().time(), f"reconnect {grace_s:g}"))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_packets_cannot_be_cut_over_sockets(late: bool) -> None:
+    """A world over sockets with such a fault is refused before its night, and when a story sets one; others may act."""
+
+    async def story(world: World) -> None:
+        assert late, "the world was not refused"
+        world.break_database(TwitchPackets())
+
+    planned: tuple[Fault, ...] = (TwitchDuplicates(), *(() if late else (TwitchPackets(start_s=5),)))
+    with pytest.raises(NotSimulatedError, match="twitch_packets needs the network 'memory'"):
+        play(story, Scenario("cut", "packets are cut", faults=planned), network="tcp")
+
+
+def test_a_driver_without_packets_refuses_them() -> None:
+    """A fault that reaches the board past the world's checks is not left out in silence either."""
+
+    async def body() -> None:
+        loop = current_loop()
+        twitch = Twitch(
+            TwitchState(loop.time, random.Random(1), START_UNIX_S), TwitchLimits(), random.Random(2)
+        )
+        board = FaultBoard(loop.time, random.Random(3), (TwitchPackets(start_s=5),))
+        await FaultDriver(board, twitch, Patient(print), None).run()
+
+    with pytest.raises(NotSimulatedError):
+        run(body())
 
 
 def driven(*faults: Fault, until_s: float = 60.0) -> Log:

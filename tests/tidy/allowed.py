@@ -30,6 +30,7 @@ IMPORT_DIRECTION: Allowances = {
         "simulator/simulated_bot.py",
         "byte_bot",
     ): "the real bot as a process of a world, with a disk of its own",
+    ("simulator/invariants/", "byte_bot"): "compare what the bot holds with what the fakes saw",
     ("simulator/cli.py", "byte_bot"): "starts worlds, and the shipped bot beside the fakes",
 }
 

@@ -12,6 +12,7 @@ from byte_bot.components.builtin import setup
 from byte_bot.components.info import InfoCommands, duration
 from byte_bot.components.pausing import PauseCommands
 from byte_bot.components.texts import Texts
+from byte_bot.context.stream_context import ChannelConfig
 from simulator.loop import in_virtual_time
 from tests.byte_bot.components.harness import chat_with
 
@@ -35,6 +36,22 @@ async def test_status_without_a_database() -> None:
             "No database is set up: what I know is gone when I restart. Up for 1 h 2 min."
         )
         assert await chat.viewer("!status") == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "Chat has been going for 1 h 2 min."), ("pt-br", "O chat está rolando há 1 h 2 min.")],
+)
+@in_virtual_time()
+async def test_status_says_how_long_chat_has_been_going(language: str, said: str) -> None:
+    """From the first line after a long silence on."""
+    async with chat_with(InfoCommands()) as chat:
+        chat.state(ChannelConfig).language = language
+        await chat.viewer("good evening")
+        await asyncio.sleep(1_800)
+        await chat.viewer("still here")
+        await asyncio.sleep(1_923)
+        assert said in await chat.viewer("!status")
 
 
 @pytest.mark.parametrize(

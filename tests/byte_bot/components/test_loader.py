@@ -140,3 +140,47 @@ def test_a_folder_of_modules_hides_nothing_installed(folder: Path) -> None:
 def test_entry_points_are_read_from_the_group() -> None:
     """The installed packages are asked for the documented group."""
     assert all(entry.group == "byte_bot.components" for entry in installed_entry_points())
+
+
+STATES = """
+from byte_bot.components.api import ChannelState
+
+class Keyless(ChannelState):
+    total: int = 0
+
+class First(ChannelState, key="lx_states"):
+    total: int = 0
+
+class Second(ChannelState, key="lx_states"):
+    total: int = 0
+
+class NoDefault(ChannelState, key="lx_no_default"):
+    total: int
+
+class Base(ChannelState):
+    total: int = 0
+
+class Built(Base, key="lx_built"):
+    more: int = 0
+
+async def setup(bot):
+    pass
+"""
+
+
+def test_wrong_state_classes_stop_the_start_and_are_all_named(folder: Path) -> None:
+    """No key, a key of another class, a field without a default; a shared base is none of these."""
+    write(folder, lx_states=STATES)
+
+    async def story() -> None:
+        async with chat_with() as chat:
+            with pytest.raises(ComponentError) as caught:
+                await load_components(chat.bot, ["lx_states"], offered=tuple, beside=folder)
+            assert len(str(caught.value).splitlines()) == 3
+            assert "lx_states: Keyless needs a key" in str(caught.value)
+            assert "NoDefault: every field needs a default" in str(caught.value)
+            assert "lx_states.Second: the key 'lx_states' belongs to lx_states.First already" in str(
+                caught.value
+            )
+
+    run(story())

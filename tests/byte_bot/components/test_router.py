@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byte_bot.components.api import Component, Context, command, listener
-from byte_bot.components.router import Invocation, Router, cooldown_passed, parse_invocation
+from byte_bot.components.router import Invocation, Router, cooldown_passed, parse_invocation, without_mention
 from byte_bot.errors import ComponentError
 
 
@@ -140,3 +140,17 @@ def test_no_cooldown_is_remembered_where_there_is_none() -> None:
     assert cooldown_passed(uses, known, 0.0)
     assert cooldown_passed(uses, known, 0.0)
     assert uses == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("@Byte !ping", "!ping"),
+        ("@byte   !ping now", "!ping now"),
+        ("!ping @byte", "!ping @byte"),
+        ("@byte", ""),
+    ],
+)
+def test_a_threaded_reply_begins_with_whom_it_answers(text: str, rest: str) -> None:
+    """One mention in front is Twitch's; everything else was typed."""
+    assert without_mention(text) == rest

@@ -216,3 +216,21 @@ def test_after_the_bot_has_stopped_it_says_so() -> None:
     loop.close()
     with pytest.raises(BridgeError, match="has stopped"):
         place.bridge.change("1001", add_one)
+
+
+async def test_the_configuration_of_a_channel_without_a_login_is_refused() -> None:
+    """Its row is found by the login: a change is refused, not confirmed and lost, and works once the login is known."""
+
+    def pause(context: ChannelContext) -> None:
+        context.config.paused = True
+
+    async with contexts() as place:
+        place.manager.preload(["1001"])
+        with pytest.raises(StateError, match="login is not known yet"):
+            await asyncio.to_thread(place.bridge.change, "1001", pause)
+        assert place.layer.rows_of("") == {}
+        place.manager.preload_named({"lobby": "1001"})
+        await asyncio.to_thread(place.bridge.change, "1001", pause)
+        assert place.context().config.paused
+        (row,) = place.layer.rows_of("lobby").values()
+        assert row.dirty

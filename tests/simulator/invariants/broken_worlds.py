@@ -6,9 +6,11 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from byte_bot.app import Application
 from simulator.invariants import Invariant
 from simulator.loop import run
 from simulator.scenario import Scenario
+from simulator.simulated_bot import ApplicationFactory
 from simulator.supabase.wire import Request
 from simulator.world import World
 
@@ -17,13 +19,16 @@ Words = list[str]
 
 
 def watched(
-    story: Callable[[World], Awaitable[None]], invariant: Invariant, scenario: Scenario | None = None
+    story: Callable[[World], Awaitable[None]],
+    invariant: Invariant,
+    scenario: Scenario | None = None,
+    application: ApplicationFactory = Application,
 ) -> Words:
     """Play a story in a world with this one invariant; what it reported, by itself and at the end."""
     chosen = scenario or Scenario("watched", "one invariant watches", channels=("lobby", "arcade"))
 
     async def body() -> World:
-        async with World(chosen, 0, invariants=(invariant,)).standing() as world:
+        async with World(chosen, 0, invariants=(invariant,), application=application).standing() as world:
             await story(world)
             world.judge()
             return world

@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import pytest
+
+from byte_bot.persistence.layer import PersistenceLayer
+from byte_bot.persistence.operations import Change, RowKey
+from byte_bot.persistence.row import Row
 from simulator.faults import Hang
 from simulator.invariants.agreement import Agreement
 from simulator.world import World
+from tests.safeguards.variants import application_with, become
 from tests.simulator.invariants.broken_worlds import overwrite, watched, working_bot
+
+#: What a :class:`LossyRow` loses.
+LOST_FIELDS = ("current_game", "vibe", "style_profile", "observability", "notes", "quotes", "commands")
+
+
+class LossyRow(Row):
+    """Shows every change in RAM, and records only those of counters and chat."""
+
+    __slots__ = ()
+
+    def _changes(self, encoded: Mapping[str, bytes]) -> list[Change]:
+        return [change for change in super()._changes(encoded) if change.field not in LOST_FIELDS]
+
+
+class LossyLayer(PersistenceLayer):
+    """Holds lossy rows."""
+
+    def row(self, key: RowKey) -> Row:
+        """The row, made lossy."""
+        row = super().row(key)
+        if not isinstance(row, LossyRow):
+            become(row, LossyRow)
+        return row
+
+
+LOSSY = application_with(lambda made: made.layer, LossyLayer)
 
 
 def test_a_working_bot_breaks_nothing() -> None:
@@ -70,3 +104,79 @@ def test_a_confirmed_change_that_was_lost_or_applied_twice_is_seen() -> None:
 
         (words,) = watched(story, Agreement())
         assert words.endswith(f"viewers were told changes that make 1 to 1, the database has {value}")
+
+
+@pytest.mark.parametrize(
+    ("said", "row", "told"),
+    [
+        (
+            "!game Celeste",
+            "channel_state",
+            "game in #lobby: viewers were told 'Celeste', the database has ''",
+        ),
+        ("!vibe calm", "channel_state", "vibe in #lobby: viewers were told 'calm', the database has ''"),
+        ("!style dry", "channel_state", "style in #lobby: viewers were told 'dry', the database has ''"),
+        (
+            "!scene movie Alien",
+            "channel_state",
+            "scene movie in #lobby: viewers were told 'Alien', the database has ''",
+        ),
+        (
+            "!note add tea",
+            "channel_state",
+            "note 'tea' in #lobby: viewers were told of 1 to 1, the database has 0",
+        ),
+        (
+            "!quote add ouch",
+            "component_state",
+            "quote 'ouch' in #lobby: viewers were told of 1 to 1, the database has 0",
+        ),
+        (
+            "!cmd add hug Hugs!",
+            "component_state",
+            "cmd hug in #lobby: viewers were told 'Hugs!', the database has ''",
+        ),
+    ],
+)
+def test_a_bot_that_does_not_record_what_it_confirms_is_seen(said: str, row: str, told: str) -> None:
+    """Its rows are saved without the change: RAM and the viewers know it, the database does not."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        await world.ask("mod", said)
+        await world.until(world.drained)
+
+    ram, words = watched(story, Agreement(), application=LOSSY)
+    assert ram.startswith(f"{row}/") and ": database " in ram
+    assert words == told
+    assert watched(story, Agreement()) == [], "the same night with the bot as it is"
+
+
+def test_a_lost_deletion_is_seen() -> None:
+    """What viewers were told is gone must not be stored any more."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        await world.ask("mod", "!quote add ouch")
+        await world.until(world.drained)
+        stored = world.stored("component_state", world.channels["lobby"], "quotes")
+        await world.ask("mod", "!quote del 1")
+        await world.until(world.drained)
+        world.crash_bot()
+        overwrite(world, "component_state", {"data": stored}, key="quotes")
+
+    assert watched(story, Agreement()) == [
+        "quote 'ouch' in #lobby: viewers were told of 0 to 0, the database has 1"
+    ]
+
+
+def test_fields_of_a_newer_program_are_no_disagreement() -> None:
+    """The bot keeps what it does not know, and RAM does not show it."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        channel_id = world.channels["lobby"]
+        data = {**world.stored("component_state", channel_id, "counters"), "newer": 1}
+        overwrite(world, "component_state", {"data": data}, key="counters")
+
+    assert watched(story, Agreement()) == []

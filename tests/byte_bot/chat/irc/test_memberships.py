@@ -146,7 +146,7 @@ def test_put_out_by_twitch_means_asking_again_later() -> None:
     rooms.on_roomstate("a", "1")
     rooms.take_events()
     rooms.on_part("a", 5.0)
-    assert rooms.take_events() == [ChannelParted("a")]
+    assert rooms.take_events() == [ChannelParted("a", by_twitch=True)]
     assert rooms.joined == ()
     assert rooms.next_joins(64.0) == []
     assert rooms.next_joins(65.0) == ["#a"]

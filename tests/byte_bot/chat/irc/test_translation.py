@@ -132,7 +132,17 @@ def test_a_raid() -> None:
         login="iamelisabete",
         system_text="430 raiders from iamelisabete have joined!",
         text="",
+        id="bb99dda7-3736-4583-9114-52aa11b23d17",
     )
+
+
+@pytest.mark.parametrize(("source", "told"), [("7", ""), ("8", "8")])
+def test_a_notice_of_a_shared_chat_names_its_room(source: str, told: str) -> None:
+    """Like a message of one: this room's own notices are marked too."""
+    line = f"@id=n1;msg-id=raid;room-id=7;source-room-id={source} :tmi.twitch.tv USERNOTICE #chan"
+    notice = translate(line)
+    assert isinstance(notice, ChatNotice)
+    assert (notice.id, notice.source_channel_id) == ("n1", told)
 
 
 def test_a_resub_with_a_text() -> None:

@@ -1,0 +1,179 @@
+"""P2: whoever asks is answered, whatever the database does.
+
+Watched are commands that every bot of ours answers to that speaker: ``!ping``, ``!count`` and ``!count NAME`` by anybody, and
+``!count NAME +1``, ``-1``, ``=1`` by moderators and broadcasters. The reply to that very message must reach Twitch within the way
+there and back and :data:`ANSWER_S`. Nothing else is an excuse than what the bot cannot help:
+
+* it was not in the channel on a sound connection, or lost the connection on which it heard the command: a fault of Twitch,
+  a crash, a restart. From its next JOIN on it has to answer again;
+* the channel sleeps: it is paused, disabled or has another prefix, in the database or by ``!pause``, until the bot is next
+  heard there (when it learns of a human's edit is another promise);
+* Twitch does not let it speak there: banned, refused, suspended, or in a chat mode that holds for it;
+* it has said almost as much as Twitch allows. Then a reply may wait for :data:`PATIENCE_S`, after which the bot may drop
+  it, if it counts it.
+
+Left out: a bot that leaves its channels for no reason; where it is at the end is :mod:`~simulator.invariants.present`'s business.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simulator.twitch.events import RoomModes, SentMessage
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+#: Longer than the 0.25 s for which the first message of an unknown channel waits for a load, and short for a viewer.
+ANSWER_S = 2.0
+#: After so many seconds a reply that Twitch's limits hold back is no answer any more.
+PATIENCE_S = 15.0
+#: Of what Twitch allows in its window, so much must have been said for a limit to be an excuse.
+NEARLY = 0.75
+
+_FOR_ALL = re.compile(r"^!(?:ping|count(?: [a-z0-9_-]{1,25})?)$")
+_FOR_MODERATORS = re.compile(r"^!count [a-z0-9_-]{1,25} [+=-][0-9]{1,9}$")
+_DROPS = ("replies_dropped_too_old", "replies_dropped_queue_full")
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A command to be answered: by which connections the bot heard it, and how many replies it had dropped by then."""
+
+    message: SentMessage
+    heard_by: frozenset[int]
+    drops: int
+
+
+class Answered:
+    """See the module's docstring."""
+
+    name = "answered"
+
+    def __init__(self) -> None:
+        self._watched: dict[str, _Watched] = {}
+        self._seen: dict[str, None] = {}
+        self._pauses: dict[str, None] = {}
+        #: The channels that sleep, and when each was last found asleep.
+        self._sleeping: dict[str, None] = {}
+        self._asleep_s: dict[str, float] = {}
+
+    def started(self, world: World) -> None:
+        """Listen to everything that is said."""
+
+        def heard(message: SentMessage) -> None:
+            if message.login == world.bot_login:
+                self._spoke(world, message)
+            else:
+                self._asked(world, message)
+
+        world.twitch.on_message(heard)
+
+    def sampled(self, world: World) -> None:
+        """Look at the commands whose time is over."""
+        for channel in world.channels:
+            self._look_asleep(world, channel)
+        now_s, broken = world.loop.time(), list[str]()
+        for watched in list(self._watched.values()):
+            if now_s > watched.message.at_s + limit_s(world):
+                verdict = self._judge(world, watched, now_s)
+                if verdict is not None:
+                    del self._watched[watched.message.id]
+                    broken += [verdict] if verdict else []
+        if broken:
+            more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+            world.violated(self.name, broken[0] + more)
+
+    def converged(self, world: World) -> None:
+        """Look a last time."""
+        self.sampled(world)
+
+    def _asked(self, world: World, message: SentMessage) -> None:
+        asked = world.chat.asked(message.id)
+        repeated = message.id in self._seen  # Twitch delivers some messages twice
+        self._seen[message.id] = None
+        if message.text.startswith("!pause"):
+            self._pauses[message.id] = None
+        if asked is None or repeated or not asked.heard_by or not must_be_answered(world, message):
+            return
+        self._look_asleep(world, message.channel)
+        self._watched[message.id] = _Watched(message, asked.heard_by, _drops(world))
+
+    def _spoke(self, world: World, message: SentMessage) -> None:
+        self._sleeping.pop(message.channel, None)
+        if message.reply_to in self._pauses:
+            self._sleeping[message.channel] = None
+        self._look_asleep(world, message.channel)
+
+    def _look_asleep(self, world: World, channel: str) -> None:
+        """Note whether the channel sleeps now."""
+        for row in world.supabase.rows("channels_config"):
+            prefix = row["prefix"] or world.scenario.settings.get("default_prefix", "!")
+            if row["login"] == channel and (row["paused"] or not row["enabled"] or prefix != "!"):
+                self._sleeping[channel] = None
+        if channel in self._sleeping:
+            self._asleep_s[channel] = world.loop.time()
+
+    def _judge(self, world: World, watched: _Watched, now_s: float) -> str | None:
+        """What is wrong with the answer, "" if nothing is; None: it may still come."""
+        message = watched.message
+        answer = world.chat.answer_to(message.id)
+        took_s = (now_s if answer is None else answer.at_s) - message.at_s
+        if took_s <= limit_s(world) or self._excused(world, watched):
+            return ""
+        if took_s <= limit_s(world) + PATIENCE_S and _near_a_limit(world, message.channel, now_s):
+            return None if answer is None else ""
+        if _near_a_limit(world, message.channel, message.at_s + PATIENCE_S) and _drops(world) > watched.drops:
+            return ""
+        what = "not answered within" if answer is None else "answered only after"
+        return (
+            f"{message.text!r} by {message.login} in #{message.channel} at {message.at_s:.3f} s was "
+            f"{what} {took_s:.1f} s"
+        )
+
+    def _excused(self, world: World, watched: _Watched) -> bool:
+        message = watched.message
+        room = world.twitch.channel(message.channel)
+        return (
+            not watched.heard_by <= world.attendance(message.channel)
+            or self._asleep_s.get(message.channel, -1.0) >= message.at_s
+            or room.suspended
+            or world.bot_login in room.bans
+            or world.bot_login in room.refusals
+            or (not room.privileged(world.bot_login) and room.modes != RoomModes())
+        )
+
+
+def limit_s(world: World) -> float:
+    """Within how many seconds a command must be answered."""
+    return ANSWER_S + 2 * world.scenario.latency_ms / 1000
+
+
+def must_be_answered(world: World, message: SentMessage) -> bool:
+    """True for a command that every bot of ours answers to this speaker."""
+    room = world.twitch.channel(message.channel)
+    if message.login == room.login or message.login in room.moderators:
+        return bool(_FOR_ALL.match(message.text) or _FOR_MODERATORS.match(message.text))
+    return bool(_FOR_ALL.match(message.text))
+
+
+def _near_a_limit(world: World, channel: str, until_s: float) -> bool:
+    """Whether Twitch's limits may hold a reply back: one a second where the bot is nobody, else by what it has said."""
+    if not world.twitch.channel(channel).privileged(world.bot_login):
+        return True
+    limits = world.irc.limits.limits
+    said = 0
+    for sent in reversed(world.twitch.transcript):
+        if sent.at_s < until_s - limits.message_window_s:
+            break
+        # A verified account has so much for each channel, another one for all its channels together.
+        counted = sent.channel == channel or not world.scenario.verified
+        said += sent.login == world.bot_login and counted
+    return said >= NEARLY * limits.messages_privileged_max
+
+
+def _drops(world: World) -> int:
+    counters = world.app.telemetry.counters if world.app is not None else {}
+    return sum(counters.get(name, 0) for name in _DROPS)

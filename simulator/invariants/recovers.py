@@ -1,0 +1,87 @@
+"""P6: after a heal the backlog is drained in time, and while all is well a change does not wait.
+
+* After the heal: everything is saved and the circuit closed within 10 s + (rows waiting) / 500 per second
+  (:func:`recovery`, which the world awaits where a night or a story heals).
+* While all is well: a change is in the database within a second more than the flush interval, 3 s as shipped. All is well
+  when for :data:`WELL_S` a bot has run, its circuit was closed and no fault of the database acted; each is looked at
+  every second.
+
+Rows that the database refuses for what is in them, or that the bot cannot read, wait for a human, and nothing is said about
+waiting while there is one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from byte_bot.persistence.breaker import Circuit
+from simulator.conversation import StoryError
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+#: The time to recover: so many seconds, and one more for so many rows.
+RECOVERY_S = 10.0
+RECOVERY_ROWS_PER_S = 500.0
+#: All must have been well for so long before a change that waits is held against the bot.
+WELL_S = 10.0
+#: The bot's flush interval where the scenario names none, and how much longer a change may wait.
+FLUSH_INTERVAL_S = 2.0
+SAVE_S = 1.0
+#: Two rhythms meet, the bot's and that of whoever looks.
+TOLERANCE_S = 0.5
+
+
+class Recovers:
+    """See the module's docstring."""
+
+    name = "recovers"
+
+    def __init__(self) -> None:
+        self._unwell_s = 0.0
+
+    def started(self, world: World) -> None:
+        """Nothing: it looks every second."""
+
+    def sampled(self, world: World) -> None:
+        """Look at the change that waits longest, if all is well."""
+        now_s = world.loop.time()
+        app = world.app
+        if app is None or app.layer.link.circuit is not Circuit.CLOSED or world.faults.database_now():
+            self._unwell_s = now_s
+        if app is None:
+            return
+        waiting = [row for row in app.layer.rows.values() if row.pending]
+        if any(row.unreadable or row.refused for row in waiting):
+            self._unwell_s = now_s
+        if now_s - self._unwell_s <= WELL_S:
+            return
+        interval_s = float(world.scenario.settings.get("flush_interval_s", FLUSH_INTERVAL_S))
+        limit_s = interval_s + SAVE_S
+        oldest_s = app.layer.ledger.oldest_unsaved_s(now_s)
+        if oldest_s > limit_s + TOLERANCE_S:
+            world.violated(
+                self.name,
+                f"all is well, and a change waits for {oldest_s:.1f} s, at most {limit_s:g} s allowed",
+            )
+
+    def converged(self, world: World) -> None:
+        """Nothing: the world has waited for :func:`recovery`."""
+
+
+async def recovery(world: World) -> float | None:
+    """Wait until the backlog is drained and the circuit closed; after how many seconds, or None: too late, a violation."""
+    backlog = world.app.layer.ledger.rows_waiting if world.app else 0
+    limit_s = RECOVERY_S + backlog / RECOVERY_ROWS_PER_S
+    started_s = world.loop.time()
+    try:
+        await world.until(world.drained, limit_s, "backlog drained and circuit closed")
+    except StoryError:
+        layer = world.app.layer if world.app else None
+        waiting = layer.ledger.rows_waiting if layer else 0
+        circuit = layer.link.circuit if layer else "no bot"
+        world.violated(
+            Recovers.name, f"{limit_s:.1f} s after the heal: {waiting} rows wait, circuit {circuit}"
+        )
+        return None
+    return world.loop.time() - started_s

@@ -1,0 +1,164 @@
+"""A bot that leaves somebody without an answer is seen, and one that could not hear is not blamed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from byte_bot.app import Application
+from byte_bot.bot import Bot
+from byte_bot.chat.message import ChatEvent
+from byte_bot.chat.outbox import Outbox, Reply
+from byte_bot.persistence.breaker import Circuit
+from simulator.audience import CommandStorm
+from simulator.faults import Crash, Fault, Hang, Restart, TwitchDisconnect, TwitchHalfOpen, TwitchReconnect
+from simulator.invariants.answered import Answered
+from simulator.scenario import Scenario
+from simulator.world import ApplicationFactory, World, simulate
+from tests.safeguards.variants import application_with, become, names
+from tests.simulator.invariants.broken_worlds import watched, working_bot
+
+OUTAGE = Scenario(
+    "outage",
+    "half a minute without a database",
+    duration_s=50,
+    crowds=(CommandStorm("lobby", 1.0, ("!ping", "!count deaths +1", "!count deaths")),),
+    faults=(Hang(start_s=10, duration_s=30),),
+)
+
+
+class FairWeatherBot(Bot):
+    """Deaf while the database is away."""
+
+    def on_event(self, event: ChatEvent) -> None:
+        """Take the event if all is well."""
+        if self._layer.link.circuit is Circuit.CLOSED:
+            super().on_event(event)
+
+
+class SlowOutbox(Outbox):
+    """Says everything five seconds late."""
+
+    def put(self, reply: Reply) -> bool:
+        """Take it later."""
+        asyncio.get_running_loop().call_later(5.0, super().put, reply)
+        return True
+
+
+class DeafBot(Bot):
+    """Hears nothing."""
+
+    def on_event(self, event: ChatEvent) -> None:
+        """Pass over it."""
+
+
+def broken(scenario: Scenario, application: ApplicationFactory = Application) -> list[str]:
+    """What breaks in the night."""
+    return names(item.invariant for item in simulate(scenario, 1, application=application).violations)
+
+
+def test_a_bot_that_goes_silent_in_an_outage_is_seen() -> None:
+    """Nothing it said was wrong and nothing was lost: it said nothing. As shipped it answers."""
+    assert broken(OUTAGE, application_with(lambda made: made.bot, FairWeatherBot)) == ["answered"]
+    assert broken(OUTAGE) == []
+
+
+def test_a_late_answer_is_seen() -> None:
+    """Five seconds are too many, while Twitch would let the bot speak."""
+    assert broken(OUTAGE, application_with(lambda made: made.outbox, SlowOutbox)) == ["answered"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        TwitchDisconnect(start_s=10.3),
+        TwitchReconnect(start_s=10.3, grace_s=5),
+        TwitchHalfOpen(start_s=10.3),
+        Crash(start_s=10.3, down_s=5),
+        Restart(start_s=10.3),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_a_bot_that_could_not_hear_is_not_blamed(fault: Fault) -> None:
+    """It was away, and it answers again once it is back."""
+    scenario = Scenario("away", "the bot is away", crowds=OUTAGE.crowds, faults=(fault,))
+    assert broken(scenario) == []
+
+
+def test_those_that_nobody_heard_are_counted() -> None:
+    """The report tells what was said to nobody from what was left without an answer."""
+    scenario = Scenario("away", "five seconds", crowds=OUTAGE.crowds, faults=(Crash(start_s=10, down_s=5),))
+    report = simulate(scenario, 1)
+    assert report.unanswered_away >= 5
+    assert report.unanswered - report.unanswered_away <= 1
+
+
+@pytest.mark.parametrize(
+    ("login", "text", "judged"),
+    [
+        ("viewer", "!ping", True),
+        ("viewer", "!count deaths", True),
+        ("viewer", "!count", True),
+        ("mod", "!count deaths +1", True),
+        ("lobby", "!count deaths =5", True),
+        ("viewer", "!count deaths +1", False),
+        ("viewer", "!nothing", False),
+        ("viewer", "ping", False),
+    ],
+)
+def test_only_what_must_be_answered_is_judged(login: str, text: str, judged: bool) -> None:
+    """A viewer must not change a counter, and what is no command has no answer."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        assert world.app is not None
+        become(world.app.bot, DeafBot)
+        world.say(login, text)
+        await asyncio.sleep(5)
+
+    words = watched(story, Answered())
+    assert [text in said for said in words] == [True] * judged
+
+
+def test_a_sleeping_channel_is_silent() -> None:
+    """Paused in chat or by a human, until the bot is heard again; then it is judged again."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        assert world.app is not None
+        await world.ask("mod", "!pause")
+        world.say("viewer", "!ping")
+        world.supabase.human_update("channels_config", {"login": "arcade"}, {"paused": True})
+        await asyncio.sleep(70)  # longer than the bot takes to learn of it
+        world.say("viewer", "!ping", channel="arcade")
+        await asyncio.sleep(5)
+        await world.ask("mod", "!resume")
+        await world.until(world.drained)
+        await world.ask("viewer", "!ping")  # heard again, and not paused in the database any more
+        assert not world.violations
+        become(world.app.bot, DeafBot)
+        world.say("viewer", "!ping")
+        await asyncio.sleep(5)
+
+    assert len(watched(story, Answered())) == 1
+
+
+def test_what_twitch_forbids_is_no_silence() -> None:
+    """A bot that is banned from a channel cannot speak there."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.twitch.ban("lobby", world.bot_login)
+        world.say("viewer", "!ping")
+        await asyncio.sleep(5)
+
+    assert watched(story, Answered()) == []
+
+
+def test_more_than_twitch_allows_may_stay_unanswered() -> None:
+    """Six commands a second are more than 100 in 30 s: what the bot drops and counts is excused, and what it says late."""
+    scenario = Scenario("flood", "too many", duration_s=60, crowds=(CommandStorm("lobby", 6, ("!ping",)),))
+    report = simulate(scenario, 1)
+    assert report.ok, report.to_text()
+    assert report.unanswered > 50
