@@ -21,7 +21,7 @@ from __future__ import annotations
 import enum
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ _WISHES = (_SETTING, _SCENE, _ENTRY, _CLEAR, _COMMAND)
 _CLEARING = ("-", "clear")
 
 # By subject and action: which reply says that it was done. Whatever else is replied says that it was not.
-_CONFIRMATIONS = {
+_CONFIRMATIONS: Mapping[tuple[str, str], re.Pattern[str]] = {
     ("game", "set"): re.compile(r"(Game|Jogo): "),
     ("vibe", "set"): re.compile(r"(Vibe|Clima): "),
     ("style", "set"): re.compile(r"(Style|Estilo): "),

@@ -327,6 +327,17 @@ class ContextManager:
         self.layer.telemetry.count("contexts_evicted", len(idle))
         return len(idle)
 
+    def _changed(self, row: Row) -> bool:
+        """True if the value differs from what was recorded; one that cannot be stored is put back, and counted."""
+        try:
+            return row.changed()
+        except StateError as error:
+            # Somebody changed it outside a transaction, hours ago perhaps: there is nobody to raise to.
+            row.rollback()
+            self.layer.telemetry.count("touches_refused")
+            _log.error("touch_refused", channel_id=row.key.channel_id, why=str(error))
+            return False
+
     def _evictable(self, context: ChannelContext) -> bool:
         rows = self.layer.rows_of(context.channel_id).values()
         return (
@@ -334,6 +345,6 @@ class ContextManager:
             and context.loaded.is_set()
             # A load on its way is older than the snapshot that the row would come back from.
             and not self.layer.is_loading(context.channel_id)
-            and not any(row.dirty or row.changed() for row in rows)
+            and not any(row.dirty or self._changed(row) for row in rows)
             and self.layer.journal.committed(context.gate)
         )

@@ -188,7 +188,7 @@ class Row:
         changed = {}
         for name, rule in self._spec.rules.items():
             value = getattr(self._state, name)
-            if rule.cap and len(value) > rule.cap:
+            if rule.cap and isinstance(value, list) and len(value) > rule.cap:
                 del value[: len(value) - rule.cap]
             encoded = _encode(self._spec, name, value)
             if encoded != self._encoded[name]:

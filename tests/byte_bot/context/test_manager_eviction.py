@@ -109,3 +109,18 @@ async def test_eviction_runs_every_minute() -> None:
         await asyncio.sleep(1)
         eviction.cancel()
         assert place.manager.get_active_channels() == ("2002",)
+
+
+@in_virtual_time()
+async def test_a_value_that_cannot_be_stored_does_not_end_the_eviction() -> None:
+    """Left there outside a transaction, it is put back and counted; the context leaves RAM like any other."""
+    async with contexts(database=Shelf()) as place:
+        context = place.context()
+        await asyncio.sleep(20)
+        stream = context.stream
+        stream.live_since = "long ago"  # type: ignore[assignment]  # a component's slip
+        stream.chat_lines = None  # type: ignore[assignment]  # another one
+        assert place.manager.evict_idle(1e9) in (0, 1)
+        assert stream.chat_lines == []
+        assert place.layer.telemetry.counters["touches_refused"] == 1
+        assert place.manager.evict_idle(1e9) + len(place.manager.get_active_channels()) <= 1
