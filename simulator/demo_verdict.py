@@ -28,6 +28,9 @@ from simulator.report import percentile
 P99_SLACK_MS = 10.0
 # Less than this was not subtracted: the difference of two readings of the clock.
 SUBTRACTED_MIN_MS = 0.001
+# With fewer than 100 answers the nearest-rank p99 is the slowest of them: one hiccup of the machine. So a single slow answer
+# is shown and not judged; a bot that waits for its database has dozens.
+SLOW_ANSWERS_MIN = 2
 
 _COUNT = re.compile(r"!count (?P<name>\S+) \+1")
 _TOLD = re.compile(r"(?P<name>\S+): (?P<value>-?\d+)")
@@ -200,7 +203,8 @@ def judge(
         answers=answers,
         confirmed_by_kind=by_kind,
         broken=(
-            *_broken(lost, doubled, unanswered, drained, p99_ms),
+            *_broken(lost, doubled, unanswered, drained),
+            *_slower(p99_ms, latencies["during"]),
             *((f"the bot ended with exit code {exit_code} instead of 0",) if exit_code else ()),
         ),
         not_measured=tuple(_not_measured(answers, confirmed)),
@@ -210,9 +214,7 @@ def judge(
     )
 
 
-def _broken(
-    lost: int, doubled: int, unanswered: int, drained: bool, p99_ms: Mapping[Phase, float | None]
-) -> Iterator[str]:
+def _broken(lost: int, doubled: int, unanswered: int, drained: bool) -> Iterator[str]:
     if lost:
         yield f"{lost} changes that viewers were told of are not in the database"
     if doubled:
@@ -221,8 +223,13 @@ def _broken(
         yield f"{unanswered} commands were never answered"
     if not drained:
         yield "the bot did not save everything in time after the database was back"
+
+
+def _slower(p99_ms: Mapping[Phase, float | None], during_ms: Sequence[float]) -> Iterator[str]:
     before, during = p99_ms["before"], p99_ms["during"]
-    if before is not None and during is not None and during > before + P99_SLACK_MS:
+    if before is None or during is None or during <= before + P99_SLACK_MS:
+        return
+    if sum(latency > before + P99_SLACK_MS for latency in during_ms) >= SLOW_ANSWERS_MIN:
         yield (
             f"without the database p99 was {during:.1f} ms, more than {P99_SLACK_MS:g} ms above "
             f"the {before:.1f} ms before"
