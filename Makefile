@@ -83,7 +83,7 @@ $(STAMP): pyproject.toml constraints.txt
 	printf '%s' "Installing $$(grep -c == constraints.txt) packages (once; about a minute) "; \
 	rm -f .venv/.installed .venv/setup.log; \
 	export PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt; \
-	{ $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[sim,tests]' 2>&1 \
+	{ $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[sim,bench,tests]' 2>&1 \
 	    && : > .venv/.installed; } | while IFS= read -r line; do \
 	        printf '%s\n' "$$line" >> .venv/setup.log; \
 	        case "$$line" in Collecting*) printf . ;; Installing\ collected*) printf ' unpacking' ;; esac; \

@@ -32,7 +32,7 @@ from byte_bot.bot import TEARDOWN_TIMEOUT_S, Bot
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.chat.irc.client import IrcTransport
 from byte_bot.chat.irc.connector import StreamConnector
-from byte_bot.chat.limiter import MessageLimiter
+from byte_bot.chat.limiter import MessageLimiter, rates_for
 from byte_bot.chat.message import ChatEvent, Connected
 from byte_bot.chat.outbox import Outbox, Reply
 from byte_bot.chat.transport import Connector
@@ -135,7 +135,13 @@ class Application:
         )
         self.outbox = Outbox(
             self.transport,
-            MessageLimiter(settings.twitch_rate_tier),
+            MessageLimiter(
+                rates=rates_for(
+                    settings.twitch_rate_tier,
+                    messages=settings.twitch_messages_per_30s,
+                    channel_messages=settings.twitch_channel_messages_per_30s,
+                )
+            ),
             loop.time,
             on_drop=lambda reason: self.telemetry.count(f"replies_dropped_{reason}"),
             on_sent=self._reply_sent,

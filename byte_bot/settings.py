@@ -118,6 +118,16 @@ class Settings(BaseSettings):
         description="verified only if Twitch has verified the bot: otherwise Twitch silences it",
         examples=["normal"],
     )
+    twitch_messages_per_30s: Count = Field(
+        default=0,
+        ge=0,
+        description="messages in 30 s that Twitch granted the account beyond its tier; 0 = the tier's",
+    )
+    twitch_channel_messages_per_30s: Count = Field(
+        default=0,
+        ge=0,
+        description="the same for one channel in which the bot is moderator, VIP or broadcaster; 0 = the tier's",
+    )
     twitch_irc_host: Text = Field(
         default="irc.chat.twitch.tv", description="the chat server", examples=["irc.chat.twitch.tv"]
     )

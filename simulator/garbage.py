@@ -10,21 +10,28 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterator
+from contextvars import ContextVar
+
+# Whether the running code is within a block.  The collector would tell by walking over every frozen object, which takes some
+# 10 ms each time that a loop is started, many times as long as what a small world does.
+_HELD: ContextVar[bool] = ContextVar("garbage_held", default=False)
 
 
 @contextlib.contextmanager
 def garbage_held() -> Iterator[None]:
     """Within this block nothing is collected but by `gc.collect()`, and only what was made within it; may be nested."""
-    enabled, frozen = gc.isenabled(), gc.get_freeze_count()
-    if frozen and not enabled:  # nested, or held by the caller for reasons of its own
+    if _HELD.get():  # nested
         yield
         return
+    enabled, frozen = gc.isenabled(), gc.get_freeze_count()
     gc.disable()
-    if not frozen:
+    if not frozen:  # or by the caller, for reasons of its own
         gc.freeze()
+    held = _HELD.set(True)
     try:
         yield
     finally:
+        _HELD.reset(held)
         if not frozen:
             gc.unfreeze()
         if enabled:

@@ -60,6 +60,22 @@ RATES: Mapping[Tier, Rates] = {
 }
 
 
+def rates_for(tier: Tier | str, *, messages: int = 0, channel_messages: int = 0) -> Rates:
+    """The tier's rates with what Twitch granted one account beyond them.
+
+    Args:
+        tier: ``normal`` or ``verified``.
+        messages: messages per window of the account, in any channel; 0 for the tier's.
+        channel_messages: messages per window of a channel in which the account is privileged; 0 for the tier's.
+    """
+    rates = RATES[Tier(tier)]
+    if messages:
+        rates = msgspec.structs.replace(rates, messages_unprivileged=messages, messages_privileged=messages)
+    if channel_messages:
+        rates = msgspec.structs.replace(rates, channel_privileged=channel_messages)
+    return rates
+
+
 class SlidingWindow:
     """At most ``count_max`` things in any ``window_s`` seconds, exactly.
 

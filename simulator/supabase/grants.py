@@ -24,6 +24,10 @@ class Grants:
     tables: Held = field(default_factory=dict)
     functions: Held = field(default_factory=dict)
 
+    def copy(self) -> Grants:
+        """Grants of their own with the same contents."""
+        return Grants(_copied(self.tables), _copied(self.functions))
+
     def allows(self, kind: str, name: str, role: str, privilege: str) -> bool:
         """Whether the role, or everybody, holds the privilege on the table or function."""
         held = (self.tables if kind == "table" else self.functions).get(name, {})
@@ -66,6 +70,10 @@ class Grants:
             yield self.functions, [name for name in _names(bare) if name in functions]
         else:
             yield self.tables, list(_names(words.removeprefix("table ")))
+
+
+def _copied(held: Held) -> Held:
+    return {name: {role: dict(one) for role, one in roles.items()} for name, roles in held.items()}
 
 
 def _split(words: str) -> tuple[str, ...]:

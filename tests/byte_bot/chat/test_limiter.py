@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byte_bot.chat.limiter import RATES, MessageLimiter, Rates, SlidingWindow, Tier
+from byte_bot.chat.limiter import RATES, MessageLimiter, Rates, SlidingWindow, Tier, rates_for
 from byte_bot.chat.utterance import CHARS_MAX
 
 EXACT = Rates(margin_s=0.0)
@@ -60,6 +60,15 @@ def test_verified_bots_get_their_numbers() -> None:
     # "The channel limits also apply."
     assert (rates.channel_unprivileged, rates.channel_privileged) == (20, 100)
     assert MessageLimiter("verified").rates is rates
+
+
+def test_what_twitch_granted_replaces_only_the_numbers_it_is_about() -> None:
+    """More messages for the account or for one channel leave every other limit of the tier as it was."""
+    rates = rates_for("verified", messages=90_000, channel_messages=5_000)
+    assert (rates.messages_privileged, rates.messages_unprivileged) == (90_000, 90_000)
+    assert rates.channel_privileged == 5_000
+    assert (rates.channel_unprivileged, rates.joins, rates.channel_spacing_s) == (20, 2_000, 1.0)
+    assert rates_for("normal") is RATES[Tier.NORMAL]
 
 
 def test_privileged_messages_count_among_the_twenty() -> None:

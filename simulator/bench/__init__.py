@@ -1,0 +1,1 @@
+"""Measuring a Twitch bot on real sockets: the load, the fakes, the figures, the report."""
