@@ -30,6 +30,7 @@ import sys
 import time
 from array import array
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -78,7 +79,8 @@ class StepResult(msgspec.Struct, frozen=True):
     """What a step gave. Latencies in ms over every message that was sent; infinity (JSON: null) where the reply is missing.
 
     ``sent_per_s`` and ``answered_per_s`` are what happened while speaking; ``driver_lag_p99_ms`` is how late messages were written,
-    ``driver_cpu`` the part of a core the driver used (0 to 1), ``cut_short`` why the step ended early.
+    ``driver_cpu`` the part of a core the driver used (0 to 1), ``driver_queued`` the part of the time in which it had to wait for its
+    core because others were on it (null where the system does not tell), ``cut_short`` why the step ended early.
     """
 
     rate: float
@@ -89,6 +91,7 @@ class StepResult(msgspec.Struct, frozen=True):
     max_ms: float | None
     driver_lag_p99_ms: float
     driver_cpu: float
+    driver_queued: float | None
     duplicates: int
     seconds: float
     cut_short: str = ""
@@ -141,7 +144,7 @@ class _Step:
                 self.answered += 1
         self.last_reply_s = now_s
 
-    def result(self, seconds: float, cpu: float, cut_short: str) -> StepResult:
+    def result(self, seconds: float, cpu: float, queued: float | None, cut_short: str) -> StepResult:
         """The figures."""
         latencies = sorted(self.latency_s[: self.sent])
         return StepResult(
@@ -153,6 +156,7 @@ class _Step:
             max_ms=_ms(latencies[-1] if latencies else math.inf),
             driver_lag_p99_ms=round(1e3 * percentile(sorted(self.lag_s[: self.sent]), 0.99), 3),
             driver_cpu=round(cpu, 3),
+            driver_queued=queued,
             duplicates=self.duplicates,
             seconds=round(seconds, 3),
             cut_short=cut_short,
@@ -162,6 +166,22 @@ class _Step:
 def percentile(ordered: list[float], part: float) -> float:
     """The smallest of ``ordered`` values that at least ``part`` (0 to 1) of them do not exceed; infinity for none."""
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)] if ordered else math.inf
+
+
+def queued_seconds(pid: int | str = "self") -> float | None:
+    """How long a process's main thread was ready to run while others had the core; None where the system does not tell.
+
+    Source: the second number of Linux's /proc/PID/schedstat, in ns.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def part_between(before: float | None, after: float | None, seconds: float) -> float | None:
+    """The difference of two readings as a part of the time between them; None if there is a reading missing."""
+    return None if before is None or after is None else round((after - before) / seconds, 3)
 
 
 def _ms(seconds: float) -> float | None:
@@ -213,18 +233,19 @@ class ChatServer:
         # What the interpreter made so far is not looked through again while time counts.
         gc.collect()
         gc.disable()
-        start_s, start_cpu_s = time.perf_counter(), time.process_time()
+        start_s, start_cpu_s, start_queued_s = time.perf_counter(), time.process_time(), queued_seconds()
         step = self.step = _Step(plan, self._serial, start_s)
         try:
             cut_short = await self._speak(step, pieces)
             seconds = time.perf_counter() - start_s
             cpu = (time.process_time() - start_cpu_s) / seconds
+            queued = part_between(start_queued_s, queued_seconds(), seconds)
             await self._drain(step)
         finally:
             self.step = None
             self._serial += step.total
             gc.enable()
-        return step.result(seconds, cpu, cut_short)
+        return step.result(seconds, cpu, queued, cut_short)
 
     async def _speak(self, step: _Step, templates: list[bytes]) -> str:
         """Write what is due until all is said; why that ended early, or nothing."""
@@ -245,7 +266,8 @@ class ChatServer:
                     ]
                 else:
                     lines = [
-                        templates[index % count] % (run, first + index, wall_ms) for index in range(begin, end)
+                        templates[index % count] % (run, first + index, wall_ms)
+                        for index in range(begin, end)
                     ]
                 step.sent = end
                 connection.write(b"".join(lines))

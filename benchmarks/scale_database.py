@@ -64,7 +64,11 @@ class Rows:
             "vibe": "cosy",
             "style_profile": "",
             "observability": {},
-            "last_event": {"kind": "raid", "text": f"{number % 90 + 3} raiders joined", "at": 1_789_999_000.5},
+            "last_event": {
+                "kind": "raid",
+                "text": f"{number % 90 + 3} raiders joined",
+                "at": 1_789_999_000.5,
+            },
             "notes": {},
             "chat_lines": self._chat,
             "last_reply": f"deaths: {number % 100}",

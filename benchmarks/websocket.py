@@ -39,7 +39,9 @@ def accept_upgrade(request: bytes) -> bytes:
     """
     key = _KEY.search(request)
     if key is None:
-        raise WebSocketError("an HTTP request without Sec-WebSocket-Key: this port speaks IRC and WebSocket only")
+        raise WebSocketError(
+            "an HTTP request without Sec-WebSocket-Key: this port speaks IRC and WebSocket only"
+        )
     digest = hashlib.sha1(key[1] + _GUID, usedforsecurity=False).digest()
     protocol = b"Sec-WebSocket-Protocol: irc\r\n" if _PROTOCOL.search(request) else b""
     return (

@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 :meth:`Bot.on_event` is called by the transport for everything that happens in chat. A chat line that was not handled
-before goes into its channel's inbox; a worker task takes the inbox in order and ends when it is empty, so a quiet
-channel costs no task. Channels do not wait for each other.
+before goes into its channel's inbox (:mod:`byte_bot.inbox`): messages of one channel are handled in order, channels do
+not wait for each other.
 
 One message, under the channel's lock:
 
@@ -12,8 +12,8 @@ One message, under the channel's lock:
 2. every listener, then the command if the line is one: each **a transaction**. It raises, or takes longer than the
    deadline: rolled back, nothing said. It returns: its changes become operations;
 3. all operations of the message make one journal record, together with the message's id;
-4. the replies leave through the *gate*: once the channel's changes so far are committed to the journal. The worker does
-   not wait for that; the next message is handled meanwhile.
+4. the replies leave through the *gate*: once the channel's changes so far are committed to the journal. Nobody waits for
+   that; the next message is handled meanwhile.
 
 Nothing here awaits the database, with one exception: a channel never seen before (not in RAM, not in the snapshot) is
 held once for at most ``load_hold_s``, and only while the database answers.
@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -49,14 +49,13 @@ from byte_bot.clock import Clock, iso_utc
 from byte_bot.components.api import Command, Component, Deferred, Handler
 from byte_bot.components.router import Router
 from byte_bot.context.manager import ChannelContext, ContextManager
+from byte_bot.inbox import Inboxes, Returned, Waiting, being_cancelled
 from byte_bot.persistence.boot import ChannelDirectory
 from byte_bot.persistence.breaker import Circuit
 from byte_bot.persistence.journal import SEEN_MESSAGES_MAX
 from byte_bot.telemetry import Telemetry
-from byte_bot.turn import BotOptions, Returned, Turn, Waiting, being_cancelled
+from byte_bot.turn import BotOptions, Turn
 
-#: Messages that may wait in one channel; chosen: 5 s of the busiest chats. Newer ones are dropped and counted.
-INBOX_MAX = 500
 #: Slow work under way at once, for all channels; more is refused and counted.
 DEFERRED_MAX = 100
 #: Seconds a piece of slow work may take.
@@ -100,14 +99,11 @@ class Bot:
         self._rng = rng
         self._telemetry = telemetry
         self._router = Router()
-        self._inboxes: dict[str, deque[Waiting]] = {}
+        self._inboxes = Inboxes(self._handle, telemetry.count)
         self._handled: OrderedDict[str, None] = OrderedDict()
         self._tasks: asyncio.TaskGroup | None = None
         self._deferred = 0
         self._turns = 0
-        self._accepting = True
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     # ── components ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -149,26 +145,18 @@ class Bot:
             self._is_new(message_id)
 
     async def run(self) -> None:
-        """Own the channels' workers, until cancelled."""
+        """Own the inboxes' workers and the slow work, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
-                for channel_id in self._inboxes:
-                    tasks.create_task(self._work(channel_id), name=f"inbox-{channel_id}")
-                await asyncio.get_running_loop().create_future()
+                await self._inboxes.run()
             finally:
                 # Inside the group: one that ends takes no more tasks.
                 self._tasks = None
 
     async def drain(self, timeout_s: float) -> int:
         """Accept nothing more and wait until every inbox is empty, at most ``timeout_s``; how many messages are left."""
-        self._accepting = False
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
-        except TimeoutError:
-            pass
-        return sum(len(inbox) for inbox in self._inboxes.values())
+        return await self._inboxes.drain(timeout_s)
 
     def status(self) -> Mapping[str, Any]:
         """The bot's health.
@@ -203,7 +191,7 @@ class Bot:
                 self._on_message(event)
             case ChatNotice():
                 if not _from_elsewhere(event) and self._is_first(event.id):
-                    self._enqueue(event.channel_id, event)
+                    self._inboxes.put(event.channel_id, event)
             case ChannelJoined(channel, channel_id):
                 self._telemetry.count("channels_joined")
                 # With its login, by which its configuration is found: a dashboard may ask before anybody speaks.
@@ -239,7 +227,7 @@ class Bot:
             return
         self._telemetry.count("messages_seen")
         if self._is_first(message.id):
-            self._enqueue(message.channel_id, message)
+            self._inboxes.put(message.channel_id, message)
 
     def _is_first(self, message_id: str) -> bool:
         """False, and counted, for a repetition; what has no id cannot be told apart and is always the first."""
@@ -257,48 +245,15 @@ class Bot:
             self._handled.popitem(last=False)
         return True
 
-    def _enqueue(self, channel_id: str, event: ChatMessage | ChatNotice | Returned) -> None:
-        if not self._accepting:
-            self._telemetry.count("dropped_shutting_down")
-            return
-        inbox = self._inboxes.get(channel_id)
-        if inbox is None:
-            inbox = self._inboxes[channel_id] = deque()
-            self._idle.clear()
-            if self._tasks is not None:
-                self._tasks.create_task(self._work(channel_id), name=f"inbox-{channel_id}")
-        elif len(inbox) >= INBOX_MAX:
-            self._telemetry.count("dropped_inbox_full")
-            return
-        inbox.append(Waiting(event, asyncio.get_running_loop().time()))
-
-    async def _work(self, channel_id: str) -> None:
-        """Handle one channel's inbox, in order, until it is empty."""
-        inbox = self._inboxes[channel_id]
-        try:
-            while inbox:
-                waiting = inbox[0]
-                try:
-                    await self._handle(channel_id, waiting)
-                except (Exception, asyncio.CancelledError) as error:
-                    if isinstance(error, asyncio.CancelledError) and being_cancelled():
-                        raise
-                    # Supervisor: a defect here costs one message, not the channel.
-                    _log.exception("message_failed", channel_id=channel_id)
-                    self._telemetry.count("messages_failed")
-                inbox.popleft()
-        finally:
-            # An inbox that stays behind without a worker would make the channel deaf.
-            del self._inboxes[channel_id]
-            if not self._inboxes:
-                self._idle.set()
-
     async def _handle(self, channel_id: str, waiting: Waiting) -> None:
         event = waiting.event
         login = event.message.channel if isinstance(event, Returned) else event.channel
-        context = await self._manager.get(channel_id, login)
+        context = self._manager.obtain(channel_id, login)
         if context.hold_first and self._layer.link.circuit is Circuit.CLOSED:
+            self.hand_over()
             await context.first_load(self._options.load_hold_s)
+        if context.lock.locked():
+            self.hand_over()
         async with context.lock:
             context.begin()
             try:
@@ -311,6 +266,10 @@ class Bot:
     def role_of(self, message: ChatMessage) -> Role:
         """The author's role; owners come from the settings."""
         return Role.OWNER if message.author_login in self._options.owners else message.role
+
+    def hand_over(self) -> None:
+        """The turn that is under way is about to wait; other channels must not."""
+        self._inboxes.hand_over()
 
     def next_turn(self) -> str:
         """A name of its own for a turn whose message's id does not tell it apart from others."""
@@ -343,7 +302,7 @@ class Bot:
         finally:
             self._deferred -= 1
         if handler is not None:
-            self._enqueue(message.channel_id, Returned(message, handler, result))
+            self._inboxes.put(message.channel_id, Returned(message, handler, result))
 
     @property
     def options(self) -> BotOptions:

@@ -8,8 +8,10 @@ handlers there are, and what comes before and after a turn, is the business of :
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import CoroutineType, coroutine
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -19,7 +21,8 @@ from byte_bot.chat.utterance import clean
 from byte_bot.components.api import Command, Context, Deferred, Handler, UsageError
 from byte_bot.components.router import Invocation, cooldown_passed, parse_invocation, without_mention
 from byte_bot.context.manager import ChannelContext
-from byte_bot.context.stream_context import CHAT_LINE_CHARS_MAX, ChatLine, LastEvent
+from byte_bot.context.stream_context import CHAT_LINE_CHARS_MAX, ChannelConfig, ChatLine, LastEvent
+from byte_bot.inbox import Returned, Waiting, being_cancelled
 
 if TYPE_CHECKING:
     from byte_bot.bot import Bot
@@ -42,21 +45,6 @@ class BotOptions:
     load_hold_s: float = 0.25
 
 
-class Returned(NamedTuple):
-    """Slow work came back: the method that takes it, its result or error, and the message that had asked for it."""
-
-    message: ChatMessage
-    handler: Handler
-    result: Any
-
-
-class Waiting(NamedTuple):
-    """An inbox entry: what happened, and the loop time (s) at which it arrived."""
-
-    event: ChatMessage | ChatNotice | Returned
-    at_s: float
-
-
 class Turn:
     """One entry of an inbox, from observation to replies; lives under the channel's lock."""
 
@@ -69,6 +57,8 @@ class Turn:
         self._replies: list[Reply] = []
         self._deferred: list[Deferred] = []
         self._steps = 0
+        #: What was observed and is not staged yet: it must survive the rollback of a handler.
+        self._observed: ChatMessage | ChatNotice | None = None
         self._message = _as_message(waiting.event)
         # Slow work comes back under the id of the message that asked for it, perhaps more than once.
         first = isinstance(waiting.event, ChatMessage)
@@ -76,7 +66,8 @@ class Turn:
 
     async def take(self) -> None:
         """Run every handler, then record and answer."""
-        config = self._context.config
+        config = self._context.peek(ChannelConfig)
+        self._language = config.language or self._bot.options.default_language
         prefix = config.prefix or self._bot.options.default_prefix
         invocation = None
         if isinstance(self._event, ChatMessage):
@@ -114,6 +105,7 @@ class Turn:
             await self._transaction(listener.handler, self._new_context(prefix, invocation))
 
     def _observe(self, event: ChatMessage | ChatNotice) -> None:
+        self._observed = event
         stream = self._context.stream
         if isinstance(event, ChatMessage):
             text = self._message.text[:CHAT_LINE_CHARS_MAX]
@@ -121,7 +113,6 @@ class Turn:
         else:
             text = _storable(event.system_text or event.text)[:CHAT_LINE_CHARS_MAX]
             stream.last_event = LastEvent(event.kind, text, round(self._now, 3))
-        self._stage()
 
     async def _run_command(self, command: Command, prefix: str, invocation: Invocation) -> None:
         bot, context = self._bot, self._new_context(prefix, invocation)
@@ -140,6 +131,7 @@ class Turn:
         except UsageError:
             bot.telemetry.count("commands_misused")
             await context.reply(context.usage)
+            self._remember_reply(context)
             self._keep(context)
             return
         bot.telemetry.count("commands_run")
@@ -165,13 +157,8 @@ class Turn:
         """Run one handler; keep what it did only if it returned in time."""
         bot = self._bot
         try:
-            async with asyncio.timeout(bot.options.handler_timeout_s) as deadline:
-                await handler(context, *arguments, **keywords)
-            limit_at_s = deadline.when()
-            assert limit_at_s is not None
-            if deadline.expired() or asyncio.get_running_loop().time() > limit_at_s:
-                # It swallowed its cancellation and returned all the same, or it blocked the loop, timers included.
-                raise TimeoutError
+            await self._in_time(handler(context, *arguments, **keywords))
+            self._remember_reply(context)
             self._stage()
         except TimeoutError:
             self._undo(context)
@@ -181,6 +168,8 @@ class Turn:
             self._undo(context)
             bot.telemetry.count("commands_misused")
             await context.reply(str(error) or context.usage)
+            self._remember_reply(context)
+            self._stage()
             self._keep(context)
         except asyncio.CancelledError:
             self._undo(context)
@@ -199,12 +188,44 @@ class Turn:
         self._bot.telemetry.count("handlers_failed")
         _log.exception("handler_failed", handler=_name(handler), channel=context.channel)
 
+    async def _in_time(self, handler: Awaitable[None]) -> None:
+        """Run a handler to its end; raises TimeoutError if that takes longer than the deadline.
+
+        Nearly every handler ends without having waited for anything. So it is started by hand, and only one that waits
+        gets a timer and lets the other channels go on.
+        """
+        loop = asyncio.get_running_loop()
+        limit_at_s = loop.time() + self._bot.options.handler_timeout_s
+        rest: Awaitable[None] | None = handler
+        if isinstance(handler, CoroutineType):
+            try:
+                rest = _started(handler, handler.send(None))
+            except StopIteration:
+                rest = None
+        if rest is not None:
+            self._bot.hand_over()
+            async with asyncio.timeout_at(limit_at_s) as deadline:
+                await rest
+            if deadline.expired():
+                # It swallowed its cancellation and returned all the same.
+                raise TimeoutError
+        if loop.time() > limit_at_s:
+            # It blocked the loop, timers included.
+            raise TimeoutError
+
     def _stage(self) -> None:
         self._steps += 1
-        self._context.stage(f"{self._op_id}:{self._steps}")
+        self._context.stage(f"{self._op_id}:{self._steps}", self._now)
+        self._observed = None
+
+    def _remember_reply(self, context: Context) -> None:
+        if context.replies:
+            self._context.stream.last_reply = clean(context.replies[-1][0])[:CHAT_LINE_CHARS_MAX]
 
     def _undo(self, context: Context) -> None:
         self._context.rollback()
+        if self._observed is not None:
+            self._observe(self._observed)
         context.replies.clear()
         for deferred in context.deferred:
             deferred.coroutine.close()
@@ -218,8 +239,8 @@ class Turn:
         self._deferred.extend(context.deferred)
 
     def _finish(self, *, record_history: bool) -> None:
-        if self._replies:
-            self._context.stream.last_reply = self._replies[-1].text[:CHAT_LINE_CHARS_MAX]
+        if self._context.in_use:
+            # Observed, and no handler since; or a command was misused.
             self._stage()
         handled = "" if isinstance(self._event, Returned) else self._event.id
         gate = self._context.seal(handled)
@@ -238,13 +259,29 @@ class Turn:
             message=self._message,
             event=self._message if isinstance(self._event, Returned) else self._event,
             role=bot.role_of(self._message),
-            language=self._context.config.language or bot.options.default_language,
+            language=self._language,
             prefix=prefix,
             now=self._now,
             rng=bot.rng,
             invoked_with=invocation.name if invocation else "",
             arguments=invocation.arguments if invocation else "",
         )
+
+
+@coroutine
+def _started(handler: CoroutineType[Any, Any, None], waits_for: object) -> Generator[object, Any, None]:
+    """Go on with a handler that was started by hand and waits for ``waits_for``; ``await`` would refuse it."""
+    while True:
+        thrown: BaseException | None = None
+        try:
+            yield waits_for
+        except BaseException as error:
+            # Whatever reaches this task (its cancellation, say) is for the handler.
+            thrown = error
+        try:
+            waits_for = handler.send(None) if thrown is None else handler.throw(thrown)
+        except StopIteration:
+            return
 
 
 def _as_message(event: ChatMessage | ChatNotice | Returned) -> ChatMessage:
@@ -270,12 +307,6 @@ def _as_message(event: ChatMessage | ChatNotice | Returned) -> ChatMessage:
 
 def _storable(text: str) -> str:
     return text.replace("\x00", "")
-
-
-def being_cancelled() -> bool:
-    """True if somebody cancels the running task; False if a CancelledError only came out of what it awaited."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 def _name(handler: Handler) -> str:

@@ -14,6 +14,8 @@ from simulator.account_state import StateAccount
 from simulator.twitch.events import SentMessage
 
 _COUNT = re.compile(r"^!count\s+(\S+)\s+([+=-])\s*(\d+)$", re.IGNORECASE)
+_REMOVAL = re.compile(r"^!count\s+(\S+)\s+del$", re.IGNORECASE)
+_REMOVED = re.compile(r".*\b(is gone|foi apagado) \(")
 _TOLD = re.compile(r"^(?:@\S+\s+)?(\S+): (-?\d+)[ \u034f]*$")
 
 
@@ -39,7 +41,7 @@ class Account:
         for wished_in, name, sign, number in self._wishes.values():
             if (wished_in, name) != (channel, counter):
                 continue
-            if sign == "=":
+            if sign in ("=", "del"):
                 return None
             low -= number if sign == "-" else 0
             high += number if sign == "+" else 0
@@ -56,15 +58,29 @@ class Account:
         if match:
             name, sign, number = match.groups()
             self._wishes[message.id] = (message.channel, name.lower(), sign, int(number))
+        removal = _REMOVAL.match(message.text)
+        if removal:
+            self._wishes[message.id] = (message.channel, removal[1].lower(), "del", 0)
 
     def replied(self, message: SentMessage) -> None:
         """The bot said something: apply the wish that it confirms, if it does."""
         self.state.replied(message)
-        told = _TOLD.match(message.text)
-        if not told or message.reply_to not in self._wishes:
+        wish = self._wishes.get(message.reply_to)
+        if wish is None:
             return
-        channel, name, sign, number = self._wishes.pop(message.reply_to)
+        channel, name, sign, number = wish
         key = (channel, name)
+        if sign == "del":
+            # Any other answer says that there was no such counter, or how it is written.
+            del self._wishes[message.reply_to]
+            if _REMOVED.match(message.text):
+                self.counters[key] = self.told[key] = 0
+                self.confirmed += 1
+            return
+        told = _TOLD.match(message.text)
+        if not told:
+            return
+        del self._wishes[message.reply_to]
         before = self.counters.get(key, 0)
         self.counters[key] = {"+": before + number, "-": before - number, "=": number}[sign]
         self.told[key] = int(told.group(2))

@@ -30,7 +30,8 @@ KEPT_VARIABLES = ("PATH", "PYTHONPATH", "SYSTEMROOT", "SYSTEMDRIVE", "TEMP", "TM
 class BotProcess:
     """See the module's docstring; times in seconds.
 
-    `variables` are the bot's settings as environment variables; `on_event` gets every JSON object that it logs.
+    `variables` are the bot's settings as environment variables; `on_event` gets every JSON object that it logs;
+    with `all_output` its standard output is read too, as part of the log.
     """
 
     def __init__(
@@ -39,8 +40,11 @@ class BotProcess:
         variables: Mapping[str, str],
         directory: Path,
         on_event: Callable[[Mapping[str, Any]], object],
+        *,
+        all_output: bool = False,
     ) -> None:
         self._command = tuple(command)
+        self._all_output = all_output
         self._environment = clean_environment(os.environ, variables)
         self._directory = directory
         self._on_event = on_event
@@ -53,8 +57,8 @@ class BotProcess:
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE if self._all_output else asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.STDOUT if self._all_output else asyncio.subprocess.PIPE,
             env=self._environment,
             cwd=self._directory,
             limit=LINE_BYTES_MAX,
@@ -66,6 +70,17 @@ class BotProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        assert self._process is not None, "enter the context first"
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self._process is not None and self._process.returncode is None
 
     @property
     def last_lines(self) -> tuple[str, ...]:
@@ -92,6 +107,13 @@ class BotProcess:
                 self._signal(self._process.kill)
         return await self.wait()
 
+    async def kill(self) -> int:
+        """End the process without a chance to clean up (SIGKILL); the exit code."""
+        assert self._process is not None, "enter the context first"
+        if self._process.returncode is None:
+            self._signal(self._process.kill)
+        return await self.wait()
+
     @staticmethod
     def _signal(send: Callable[[], None]) -> None:
         try:
@@ -100,9 +122,10 @@ class BotProcess:
             pass  # it ended in this very moment
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stderr is not None
+        log = process.stdout if self._all_output else process.stderr
+        assert log is not None
         try:
-            async for raw in process.stderr:
+            async for raw in log:
                 line = raw.decode("utf-8", "replace").rstrip()
                 self._lines.append(line)
                 event = _object(line)
@@ -113,7 +136,7 @@ class BotProcess:
                 f"(a line of its log is longer than {LINE_BYTES_MAX} bytes; the rest is not shown)"
             )
             # Read on and forget, or the bot would stop at a full pipe.
-            while await process.stderr.read(LINE_BYTES_MAX):
+            while await log.read(LINE_BYTES_MAX):
                 pass
 
 

@@ -1,9 +1,9 @@
-"""The command line, ``byte-sim``: demo, serve, run, list.
+"""The command line, ``byte-sim``: demo, serve, run, replay, list.
 
 How it works. :func:`build_cli` makes a typer application around the scenarios and the function that simulates one, so that a
 test can give it others; :func:`main` is the entry point. What is wrong on purpose (:class:`~simulator.errors.SimulatorError`)
 is printed on standard error in plain words. Exit codes: 0 every promise was kept, 1 one was broken, 2 it could not be tried
-or was not measured, 130 Ctrl-C.
+or was not measured, 3 runs that must be equal are not, 130 Ctrl-C.
 
 Real time is read here and nowhere else in the simulator; the fakes get it as a number. The bot's tables are read from the
 bot's own schema files.
@@ -16,10 +16,9 @@ import difflib
 import io
 import json
 import re
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
@@ -30,15 +29,19 @@ from byte_bot import __version__
 from byte_bot.clock import SystemClock
 from byte_bot.logs import configure_logging
 from byte_bot.persistence.schema import SCHEMA_DIR
+from simulator.bench.bench_cli import add_bench
+from simulator.cli_options import Exit, NetworkKind, Order
 from simulator.demo import BOT_COMMAND, SECONDS_MIN, Demo, DemoOptions
 from simulator.demo_screen import LiveView, LogView, Plan, introduction, verdict_panel
 from simulator.demo_verdict import Verdict
 from simulator.errors import SimulatorError
 from simulator.keyboard import keys
+from simulator.replay_cli import add_replay
 from simulator.report import Report
 from simulator.scenario import Scenario
 from simulator.scenarios import SCENARIOS
 from simulator.serve import DEFAULT_CHANNELS, Ports, Stage, serve
+from simulator.termination import cancelled_by_sigterm
 from simulator.world import simulate
 
 _T = TypeVar("_T")
@@ -51,7 +54,9 @@ First steps:
   byte-sim demo            watch Byte Bot answer while its database is down
   byte-sim list            the nights that can be simulated, in virtual time
   byte-sim run NAME        simulate one; the same seed gives the same night
+  byte-sim replay NAME     see what happened in it, event by event
   byte-sim serve           the fakes on this machine's ports, for your own bot
+  byte-sim bench           how fast your own bot answers, and what an outage does to it
 
 \b
 Nothing here talks to the real Twitch or to a real Supabase project, and no
@@ -60,29 +65,6 @@ account or key is needed.
 
 LOGIN: Final = re.compile(r"[a-z0-9_]{1,25}")
 LINES_PER_DEMO: Final = 9  # progress lines without a terminal: every 5 s of 45
-
-
-class Exit(IntEnum):
-    """What ``byte-sim`` returns to the shell."""
-
-    OK = 0
-    BROKEN = 1
-    NOT_TRIED = 2
-    INTERRUPTED = 130
-
-
-class NetworkKind(StrEnum):
-    """What lies between the bot and the fakes."""
-
-    MEMORY = "memory"
-    TCP = "tcp"
-
-
-class Order(StrEnum):
-    """Which of the tasks that are ready at one instant goes first."""
-
-    FIFO = "fifo"
-    RANDOM = "random"
 
 
 class LogLevel(StrEnum):
@@ -128,6 +110,13 @@ def build_cli(
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+
+    def find(name: str) -> Scenario:
+        if name not in scenarios:
+            close = difflib.get_close_matches(name, scenarios, n=1)
+            hint = f"did you mean {close[0]}?" if close else "`byte-sim list` shows them"
+            _fail(f"there is no scenario {name!r}; {hint}")
+        return scenarios[name]
 
     @cli.callback(invoke_without_command=True)
     def top(version: Version = False) -> None:
@@ -255,18 +244,13 @@ def build_cli(
         microsecond (the trace at the end is equal). Exit code 0 if every promise was kept, 1 if not, 2 if the night
         cannot be simulated: no scenario of this name, or twitch_packets with --network tcp.
         """
-        if scenario not in scenarios:
-            close = difflib.get_close_matches(scenario, scenarios, n=1)
-            hint = f"did you mean {close[0]}?" if close else "`byte-sim list` shows them"
-            _fail(f"there is no scenario {scenario!r}; {hint}")
+        chosen = find(scenario)
         # Without a word the bot logs everything it does in a simulated hour, between the lines of the report.
         set_log_level("critical" if log is LogLevel.NONE else log.value)
         broken = 0
         for number in range(seed, seed + seeds):
             try:
-                report = simulate_night(
-                    scenarios[scenario], number, network=network.value, ready_order=order.value
-                )
+                report = simulate_night(chosen, number, network=network.value, ready_order=order.value)
             except SimulatorError as error:
                 _fail(f"{scenario} with seed {number}: {error}")
             broken += not report.ok
@@ -277,6 +261,10 @@ def build_cli(
         if seeds > 1 and not as_json:
             typer.echo(f"{scenario}: {seeds} nights, seeds {seed} to {seed + seeds - 1}, {broken} broken")
         raise typer.Exit(Exit.BROKEN if broken else Exit.OK)
+
+    add_replay(cli, find, _fail, quiet_log=lambda: set_log_level("critical"))
+
+    add_bench(cli, SystemClock().unix)
 
     @cli.command("list")
     def list_() -> None:
@@ -310,21 +298,8 @@ async def _play(options: DemoOptions, console: Console, *, live: bool) -> Verdic
 def _run(main: Coroutine[Any, Any, _T], *, interrupted: Exit = Exit.INTERRUPTED) -> _T:
     """Run a coroutine in real time; Ctrl-C and SIGTERM cancel it, so that it cleans up, and end the program so."""
 
-    async def cancellable() -> _T:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None
-
-        def terminate(*_: object) -> None:
-            loop.call_soon_threadsafe(task.cancel)
-
-        before = signal.signal(signal.SIGTERM, terminate)
-        try:
-            return await main
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
     try:
-        return asyncio.run(cancellable())
+        return asyncio.run(cancelled_by_sigterm(main))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(interrupted) from None
 

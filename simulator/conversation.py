@@ -121,7 +121,12 @@ class Conversation:
 
     def _heard(self, message: SentMessage) -> None:
         self._trace.record(
-            "chat", channel=message.channel, login=message.login, text=message.text, id=message.id
+            "chat",
+            channel=message.channel,
+            login=message.login,
+            text=message.text,
+            id=message.id,
+            reply_to=message.reply_to,
         )
         if message.login != self._bot_login:
             if message.text.startswith("!"):

@@ -6,6 +6,7 @@ SimulatorError
 │   └── RunawayError           a limit on virtual time or on loop iterations was reached
 ├── UnhandledError             a callback or a task nobody waits for failed
 ├── NotSimulatedError          something was asked for that this kind of world cannot give (threads, sockets, cut packets)
+├── NotReplayableError         a clock, chance or a thread was reached that no seed governs: read the stack in the message
 ├── ProcessError               a simulated process was started or killed in the wrong state
 └── TraceError                 a value that has no canonical form, or traces that cannot be compared
 """
@@ -35,6 +36,10 @@ class UnhandledError(SimulatorError):
 
 class NotSimulatedError(SimulatorError):
     """A thread, a socket, a resolver or a fault was asked for that this mode of the loop, or this network, cannot give."""
+
+
+class NotReplayableError(SimulatorError):
+    """Code in a world reached for a wall clock, unseeded randomness or a thread; the message has the stack."""
 
 
 class ProcessError(SimulatorError):

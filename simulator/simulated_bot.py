@@ -3,11 +3,16 @@
 A process that is killed leaves nothing but its *disk*, the journal's store, which the next one gets (unless the scenario
 says that the disk is lost too). Every incarnation draws from its own branch of the seed tree: a restarted process must not
 repeat its ids.
+
+A disk may take its time (:class:`SlowStore`): as long as the slowest record of a commit, drawn for each record by itself.
+Left out: what bookkeeping costs on it (saves on their way, rows acknowledged): a real disk does that between two commits of
+records, or beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -15,12 +20,13 @@ import httpx
 from byte_bot.app import Application, Surroundings
 from byte_bot.chat.transport import Connector
 from byte_bot.errors import ExitCode
-from byte_bot.persistence.journal import JournalStore, MemoryJournalStore
+from byte_bot.persistence.journal import Handled, JournalStore, MemoryJournalStore, Recorded, Write
 from byte_bot.settings import Settings
 from simulator.conversation import StoryError
 from simulator.loop import Process, VirtualLoop
 from simulator.meter import Meter
 from simulator.rng import SeedTree
+from simulator.scenario import DiskLatency, Scenario
 from simulator.trace import Trace
 
 ApplicationFactory = Callable[[Settings, Surroundings], Application]
@@ -38,6 +44,34 @@ class LoopClock:
         return self._loop.unix_time()
 
 
+class SlowStore(MemoryJournalStore):
+    """A journal's store whose commits take time; what a crash interrupts was never written.
+
+    A record's latency is drawn from a stream of its own, named after what it records: it does not depend on which records
+    are committed together, nor in which order, nor on what the database does meanwhile.
+    """
+
+    def __init__(self, identity: str, latency: DiskLatency, seeds: SeedTree) -> None:
+        super().__init__(identity)
+        self._latency = latency
+        self._seeds = seeds
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        """Fold the writes into the image, once the slowest record is on the disk."""
+        await asyncio.sleep(max((self._latency_s(write) for write in writes), default=0.0))
+        await super().commit(writes)
+
+    def _latency_s(self, write: Write) -> float:
+        match write:
+            case Handled(message_id):
+                name = message_id
+            case Recorded(_, operations) if operations:
+                name = operations[0].op_id
+            case _:
+                return 0.0
+        return self._latency.draw_s(self._seeds.stream(name))
+
+
 class SimulatedBot:
     """See the module's docstring.
 
@@ -45,7 +79,7 @@ class SimulatedBot:
         loop, trace, seeds, meter: the world's.
         application: puts the bot together.
         settings, http_transport, connector: made anew for every incarnation.
-        disk_kept: whether the journal's store outlives the process.
+        scenario: says whether the journal's store outlives the process, and how long its commits take.
     """
 
     def __init__(
@@ -59,7 +93,7 @@ class SimulatedBot:
         settings: Callable[[], Settings],
         http_transport: Callable[[], httpx.AsyncBaseTransport],
         connector: Callable[[], Connector],
-        disk_kept: bool,
+        scenario: Scenario,
     ) -> None:
         self._loop = loop
         self._trace = trace
@@ -69,8 +103,9 @@ class SimulatedBot:
         self._settings = settings
         self._http_transport = http_transport
         self._connector = connector
-        self._disk_kept = disk_kept
-        self._disk: JournalStore = MemoryJournalStore()
+        self._disk_kept = scenario.disk == "kept"
+        self._disk_latency = scenario.disk_latency
+        self._disk = self._new_disk("memory")
         self._process: Process | None = None
         self.exit_codes: list[ExitCode] = []
         self.incarnation = 0
@@ -92,7 +127,7 @@ class SimulatedBot:
         """Start a process; returns at once."""
         self.incarnation += 1
         if not self._disk_kept:
-            self._disk = MemoryJournalStore(f"disk-{self.incarnation}")
+            self._disk = self._new_disk(f"disk-{self.incarnation}")
         self._trace.record("bot_started", incarnation=self.incarnation)
         self._process = self._loop.spawn(_NAME, self._main(self.incarnation, self._disk))
 
@@ -124,7 +159,7 @@ class SimulatedBot:
 
     async def run_second(self) -> ExitCode:
         """Run another bot with a disk of its own until it ends; its exit code."""
-        return await self._run(self._seeds.child("second"), MemoryJournalStore("second"), shown=False)
+        return await self._run(self._seeds.child("second"), self._new_disk("second"), shown=False)
 
     def tasks(self) -> list[Any]:
         """Its live tasks."""
@@ -135,6 +170,11 @@ class SimulatedBot:
         root = self._process.root if self._process is not None else None
         if root is not None and root.done() and not root.cancelled() and root.exception() is not None:
             raise StoryError(f"the bot died: {root.exception()!r}") from root.exception()
+
+    def _new_disk(self, identity: str) -> JournalStore:
+        if self._disk_latency is None:
+            return MemoryJournalStore(identity)
+        return SlowStore(identity, self._disk_latency, self._seeds.child(f"disk/{identity}"))
 
     async def _main(self, incarnation: int, disk: JournalStore) -> None:
         seeds = self._seeds.child(f"bot-{incarnation}")

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from asyncio import events
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
 from simulator.process import Process
+from simulator.rng import SeedTree
 
 _REPR_CHARS_MAX = 300
+_KEY_BYTES = 8
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
+
+
+class TaskCount:
+    """Counts tasks: all of them, and those of one coroutine function."""
+
+    def __init__(self) -> None:
+        self._made = 0
+        self._made_of: dict[str, int] = {}
+
+    def take(self, coroutine: Coroutine[Any, Any, Any]) -> tuple[int, str]:
+        """A new task's number, and what it is known by: its function, and how many tasks that has had."""
+        self._made += 1
+        name = getattr(coroutine, "__qualname__", type(coroutine).__qualname__)
+        nth = self._made_of[name] = self._made_of.get(name, 0) + 1
+        return self._made, f"{name}#{nth}"
 
 
 class VirtualTask(asyncio.Task[Any]):
@@ -23,11 +41,13 @@ class VirtualTask(asyncio.Task[Any]):
         coroutine: Coroutine[Any, Any, Any],
         *,
         number: int,
+        known_as: str,
         process: Process | None,
         **options: Any,
     ) -> None:
         # Before super(): asyncio puts the task into a set while it is being made.
         self.number = number
+        self.known_as = known_as
         self.process = process
         self.abandoned = False
         if options.get("name") is None:
@@ -46,8 +66,8 @@ def task_of(handle: asyncio.Handle) -> VirtualTask | None:
     return owner if isinstance(owner, VirtualTask) else None
 
 
-def permute_steps(batch: list[asyncio.Handle], shuffle: Callable[[list[asyncio.Handle]], None]) -> None:
-    """Shuffle the steps of tasks among their places; other callbacks stay, so that each transport's order holds.
+def permute_steps(batch: list[asyncio.Handle], arrange: Callable[[list[asyncio.Handle]], None]) -> None:
+    """Rearrange the steps of tasks among their places; other callbacks stay, so that each transport's order holds.
 
     A step that waits for a future stays behind the future's other callbacks, too: asyncio takes a socket out of the
     selector in one, and a task that goes on before it would have the socket reported as writable for ever.
@@ -63,9 +83,43 @@ def permute_steps(batch: list[asyncio.Handle], shuffle: Callable[[list[asyncio.H
     if len(places) < 2:
         return
     steps = [batch[place] for place in places]
-    shuffle(steps)
+    arrange(steps)
     for place, step in zip(places, steps, strict=True):
         batch[place] = step
+
+
+class StepOrder:
+    """Puts the steps of tasks into an order that follows from a seed, and for two tasks from nothing but themselves.
+
+    The key of a step is a hash of the seed, the instant, the task's function and number among its kind, and how many of
+    its steps came before at this instant. Not draws from one generator: there a task more, of the database say, would
+    move the draws of all that follow, and two worlds that differ in it alone would differ in everything.
+    """
+
+    def __init__(self, seeds: SeedTree, now_us: Callable[[], int]) -> None:
+        self._secret = seeds.integer("loop.ready_order").to_bytes(16, "big")
+        self._now_us = now_us
+        self._instant_us = -1
+        self._taken: dict[str, int] = {}
+
+    def permute(self, batch: list[asyncio.Handle]) -> None:
+        """Rearrange the steps of tasks in a batch, see :func:`permute_steps`."""
+        permute_steps(batch, self._arrange)
+
+    def _arrange(self, steps: list[asyncio.Handle]) -> None:
+        now_us = self._now_us()
+        if now_us != self._instant_us:
+            self._instant_us = now_us
+            self._taken.clear()
+        keys = {id(step): self._key(step) for step in steps}
+        steps.sort(key=lambda step: keys[id(step)])
+
+    def _key(self, step: asyncio.Handle) -> bytes:
+        task = task_of(step)
+        known_as = task.known_as if task is not None else ""
+        nth = self._taken[known_as] = self._taken.get(known_as, 0) + 1
+        text = f"{self._instant_us} {nth} {known_as}"
+        return hashlib.blake2b(text.encode(), key=self._secret, digest_size=_KEY_BYTES).digest()
 
 
 def _awaited(handle: asyncio.Handle) -> asyncio.Future[Any] | None:

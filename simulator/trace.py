@@ -11,7 +11,7 @@ Python's shortest form, which is the same on every machine, but not after anothe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -106,10 +106,14 @@ class Trace:
 
 def first_difference(left: Trace, right: Trace) -> Difference | None:
     """Return where two traces part, or None if they are equal; raises TraceError if either keeps no events."""
-    ours, theirs = left.lines, right.lines
+    return difference_of(left.lines, right.lines)
+
+
+def difference_of(ours: Sequence[str], theirs: Sequence[str]) -> Difference | None:
+    """Return where two lists of canonical events part, or None if they are equal."""
     for index, (a, b) in enumerate(zip_longest(ours, theirs)):
         if a != b:
-            return Difference(index, a, b, ours[max(0, index - _CONTEXT_EVENTS) : index])
+            return Difference(index, a, b, tuple(ours[max(0, index - _CONTEXT_EVENTS) : index]))
     return None
 
 

@@ -45,7 +45,7 @@ from simulator.process import (
     run_root,
 )
 from simulator.rng import SeedTree
-from simulator.tasks import VirtualTask, cancel_and_wait, describe, inline_job, permute_steps, task_of
+from simulator.tasks import StepOrder, TaskCount, VirtualTask, cancel_and_wait, describe, inline_job, task_of
 from simulator.timers import US_PER_S, Limits, Timers
 
 ReadyOrder = Literal["fifo", "random"]
@@ -91,10 +91,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._start_unix_s = start_unix_s
         self._limits = limits or Limits()
         self.ready_order: ReadyOrder = ready_order
-        self._shuffle = self.seeds.stream("loop.ready_order").shuffle if ready_order == "random" else None
+        self._step_order = StepOrder(self.seeds, self.time_us) if ready_order == "random" else None
         self._timers = Timers()
         self._instant_iterations = 0
-        self._task_numbers = 0
+        self._task_count = TaskCount()
         self._jobs = 0
         self.failures = Failures()
         self._processes: dict[str, Process] = {}
@@ -149,8 +149,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # A batch of its own, since a callback may kill a process and purge the queue. popleft and not list(): in hybrid
         # mode a job's thread may append at any moment.
         batch = [self._ready.popleft() for _ in range(len(self._ready))]
-        if self._shuffle is not None:
-            permute_steps(batch, self._shuffle)
+        if self._step_order is not None:
+            self._step_order.permute(batch)
         self._count_iteration(batch)
         done = 0
         try:
@@ -232,8 +232,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     ) -> VirtualTask:
         context = options.get("context")
         process = current_process() if context is None else process_in(context)
-        self._task_numbers += 1
-        task = VirtualTask(coroutine, number=self._task_numbers, process=process, loop=loop, **options)
+        number, known_as = self._task_count.take(coroutine)
+        task = VirtualTask(coroutine, number=number, known_as=known_as, process=process, loop=loop, **options)
         if process is not None and process.killed:
             self._graveyard.bury(task)
         return task

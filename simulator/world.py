@@ -38,6 +38,7 @@ from byte_bot.persistence.schema import SCHEMA_DIR
 from byte_bot.settings import Settings
 from simulator.account import Account
 from simulator.audience import perform, speaker, utterances
+from simulator.auditor import Auditor
 from simulator.conversation import POLL_S, Conversation, StoryError
 from simulator.fault_driver import FaultDriver, check_simulated
 from simulator.faults import Fault, FaultBoard
@@ -48,6 +49,7 @@ from simulator.invariants.standard import standard_invariants
 from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
 from simulator.meter import Meter, MeteredTransport
 from simulator.network import MemoryNetwork
+from simulator.recording import RecordedTransport, record_answers, record_plan, recorded_chat
 from simulator.report import Line, Report, Violation
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
@@ -124,7 +126,7 @@ class World:
             settings=self._settings,
             http_transport=self._http_transport,
             connector=self._connector,
-            disk_kept=scenario.disk == "kept",
+            scenario=scenario,
         )
         self.chat = Conversation(
             self.twitch,
@@ -149,14 +151,11 @@ class World:
     async def standing(self) -> AsyncIterator[World]:
         """The fakes stand and people are in their channels; the bot is not started yet."""
         self._populate()
-        self.supabase.observe(
-            lambda record: self.trace.record(
-                "http", method=record.method, path=record.path, status=record.status
-            )
-        )
+        record_plan(self.trace, self.scenario.faults)
+        record_answers(self.trace, self.supabase)
         for invariant in self.invariants:
             invariant.started(self)
-        async with asyncio.TaskGroup() as tasks, self._listening():
+        async with Auditor(), asyncio.TaskGroup() as tasks, self._listening():
             services = [
                 tasks.create_task(self._fault_driver().run(), name="faults"),
                 tasks.create_task(self._sample(), name="sampler"),
@@ -187,10 +186,10 @@ class World:
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
         if self.network_kind == "memory":
-            self._memory.listen(IRC_HOST, IRC_PORT, self.irc.handle)
+            self._memory.listen(IRC_HOST, IRC_PORT, recorded_chat(self.irc.handle, self.trace))
             yield
             return
-        server = await asyncio.start_server(self.irc.handle, "127.0.0.1", 0)
+        server = await asyncio.start_server(recorded_chat(self.irc.handle, self.trace), "127.0.0.1", 0)
         self._irc_port = server.sockets[0].getsockname()[1]
         try:
             async with SupabaseServer(self.supabase) as database:
@@ -219,10 +218,11 @@ class World:
         return self.bot.running
 
     def _http_transport(self) -> httpx.AsyncBaseTransport:
-        if self.network_kind == "memory":
-            return MeteredTransport(SupabaseTransport(self.supabase), self.meter)
-        # Plain http on loopback: reading the certificates of every authority (30 ms) would be for nothing.
-        return MeteredTransport(httpx.AsyncHTTPTransport(verify=False), self.meter)
+        inner: httpx.AsyncBaseTransport = SupabaseTransport(self.supabase)
+        if self.network_kind != "memory":
+            # Plain http: no certificates to read (30 ms). Idle connections would age by the machine's clock.
+            inner = httpx.AsyncHTTPTransport(verify=False, limits=httpx.Limits(keepalive_expiry=None))
+        return MeteredTransport(RecordedTransport(inner, self.trace), self.meter)
 
     def _connector(self) -> Connector:
         return self._memory if self.network_kind == "memory" else StreamConnector()
@@ -401,7 +401,7 @@ def simulate(
         async with World(scenario, seed, network=network, application=application).standing() as world:
             return await world.night()
 
-    return _run_alone(body(), seed, network, ready_order)
+    return run_alone(body(), seed, network, ready_order)
 
 
 def play(
@@ -435,10 +435,10 @@ def play(
             raise AssertionError("\n".join(str(violation) for violation in world.violations))
         return result
 
-    return _run_alone(body(), seed, network, ready_order)
+    return run_alone(body(), seed, network, ready_order)
 
 
-def _run_alone(body: Coroutine[Any, Any, T], seed: int, network: Network, ready_order: ReadyOrder) -> T:
+def run_alone(body: Coroutine[Any, Any, T], seed: int, network: Network, ready_order: ReadyOrder) -> T:
     """Run a world in its own loop; an error that is alone in its task group comes out alone."""
     try:
         return run(body, seed=seed, hybrid=network == "tcp", ready_order=ready_order)

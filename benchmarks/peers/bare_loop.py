@@ -14,7 +14,9 @@ import os
 async def main() -> None:
     """Log in, join, answer until the server closes."""
     reader, writer = await asyncio.open_connection(os.environ["CHAT_HOST"], int(os.environ["CHAT_PORT"]))
-    writer.write(b"CAP REQ :twitch.tv/commands twitch.tv/membership twitch.tv/tags\r\nPASS oauth:none\r\nNICK byte_test_bot\r\n")
+    writer.write(
+        b"CAP REQ :twitch.tv/commands twitch.tv/membership twitch.tv/tags\r\nPASS oauth:none\r\nNICK byte_test_bot\r\n"
+    )
     for channel in os.environ["CHAT_CHANNELS"].split(","):
         writer.write(b"JOIN #%b\r\n" % channel.encode())
     async for line in reader:

@@ -6,7 +6,7 @@ replies differ by invisible marks, and lets no more than some 500 equal ones per
 
 from __future__ import annotations
 
-from byte_bot.components.api import Component, Context, command
+from byte_bot.components.api import Component, ComponentHost, Context, command
 
 
 class Echo(Component):
@@ -16,3 +16,8 @@ class Echo(Component):
     async def echo(self, ctx: Context, number: str) -> None:
         """Says the number it was given."""
         await ctx.reply(f"pong {number}")
+
+
+async def setup(bot: ComponentHost) -> None:
+    """Byte Bot calls this at start."""
+    await bot.add_component(Echo())

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 import structlog
 
@@ -54,6 +55,8 @@ class ChannelContext:
         self._keys_made = 0
         self._open: tuple[str, ...] = ()
         self._used: dict[Row, None] = {}
+        #: The rows behind the state classes that were asked for; they live as long as the context.
+        self._known: dict[type[ChannelState], tuple[Row, ChannelState]] = {}
         self._staged: list[tuple[Row, list[Operation]]] = []
         self._gate = 0
 
@@ -77,14 +80,35 @@ class ChannelContext:
             StateError: a row of ``channels_config`` is asked for, which is found by the login, and nobody has told the
                 login yet. Handlers always know it.
         """
-        spec = self._manager.spec(cls)
-        owner = self._owner(spec)
-        row = self._manager.layer.row(RowKey(spec.table, owner, spec.key))
-        state = row.typed(spec, cls)
+        row, state = self._known.get(cls) or self._find(cls)
         if row.unreadable:
             self._manager.layer.report_unreadable(row)
         self._used[row] = None
-        return state
+        return cast(StateT, state)
+
+    def peek(self, cls: type[StateT]) -> StateT:
+        """:meth:`state` for whoever only reads: what is changed in it is not recorded."""
+        row, state = self._known.get(cls) or self._find(cls)
+        if row.unreadable:
+            self._manager.layer.report_unreadable(row)
+        return cast(StateT, state)
+
+    def _find(self, cls: type[StateT]) -> tuple[Row, StateT]:
+        spec = self._manager.spec(cls)
+        row = self._manager.layer.row(RowKey(spec.table, self._owner(spec), spec.key))
+        found = row, row.typed(spec, cls)
+        self._known[cls] = found
+        return found
+
+    def rename(self, login: str) -> None:
+        """Take over the channel's login, by which its configuration is found."""
+        self.login = login
+        self._known.clear()
+
+    @property
+    def in_use(self) -> bool:
+        """True if a value was asked for since the last stage, so that something may have changed."""
+        return bool(self._used)
 
     def _owner(self, spec: StateSpec) -> str:
         """By what the rows of that table are found: the login, or the channel id."""
@@ -121,14 +145,18 @@ class ChannelContext:
         """Close the transaction."""
         self._manager.layer.end(*self._open)
 
-    def stage(self, op_id: str) -> None:
+    def stage(self, op_id: str, now: float | None = None) -> None:
         """Turn what changed since the last stage into operations, to be recorded by :meth:`seal`.
+
+        Args:
+            op_id: what did it; Twitch's id of the message.
+            now: wall time in seconds, for the age of tombstones; asked of the clock if left out.
 
         Raises:
             StateError: a value cannot be stored; everything since the last stage was rolled back.
         """
         layer = self._manager.layer
-        at_s = int(layer.clock.unix())
+        at_s = int(layer.clock.unix() if now is None else now)
         try:
             for row in self._used:
                 row.prepare()
@@ -136,8 +164,10 @@ class ChannelContext:
             self.rollback()
             raise
         for row in self._used:
-            self._staged.append((row, row.commit(layer.epoch, op_id, at_s)))
-        self._used = {}
+            operations = row.commit(layer.epoch, op_id, at_s)
+            if operations:
+                self._staged.append((row, operations))
+        self._used.clear()
 
     def seal(self, message_id: str = "") -> int:
         """Journal everything staged as one record; the sequence number that replies of this channel must wait for."""
@@ -149,7 +179,7 @@ class ChannelContext:
         """Put every value back to what it was at the last stage."""
         for row in self._used:
             row.rollback()
-        self._used = {}
+        self._used.clear()
 
     @property
     def gate(self) -> int:
@@ -235,7 +265,7 @@ class ContextManager:
             context.hold_first = not self.layer.restore_snapshot(channel_id) and self.layer.has_database
             self.layer.request_load(channel_id)
         if login and login != context.login:
-            context.login = login
+            context.rename(login)
         if self._loop is not None:
             context.used_at_s = self._loop.time()
         return context

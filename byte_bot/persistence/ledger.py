@@ -7,6 +7,8 @@
 * :meth:`Ledger.take` hands out one batch at a time. Until :meth:`Ledger.release` no second one can be taken: two
   saves in flight could arrive in the wrong order. In between, :meth:`Ledger.settle` and :meth:`Ledger.give_back` say
   what became of it, or of parts of it.
+* A *horizon* (:meth:`Ledger.horizon`) is what waits at one moment. A flush that takes only up to it comes to an end,
+  however many changes arrive while it runs: these go together with the next one.
 * A batch that got no answer may have been too large for the time it had: the next one is half as large
   (:meth:`Ledger.unanswered`), down to a single row, and every answer doubles it again (:meth:`Ledger.answered`).
 
@@ -59,6 +61,14 @@ class Batch(NamedTuple):
         return len(self.rows) + len(self.history) + len(self.events)
 
 
+class Horizon(NamedTuple):
+    """What waited at one moment: the time (s), and how many history and event rows had been queued until then."""
+
+    at_s: float
+    history: int
+    events: int
+
+
 class Ledger:
     """See the module's docstring.
 
@@ -82,6 +92,8 @@ class Ledger:
         self._batch_rows_max = batch_rows_max
         self._batch_limit = batch_rows_max
         self._taken = False
+        self._history_added = 0
+        self._events_added = 0
         self.history_dropped = 0
         self.events_dropped = 0
 
@@ -97,6 +109,7 @@ class Ledger:
         """Queue one row of ``channel_history``; at the bound the oldest is dropped and counted. A bound of 0 keeps none."""
         if not self._history_max:
             return
+        self._history_added += 1
         if len(self._history) >= self._history_max:
             self._history.popleft()
             self.history_dropped += 1
@@ -106,27 +119,42 @@ class Ledger:
         """Queue one row of ``bot_events``; at the bound the oldest is dropped and counted. A bound of 0 keeps none."""
         if not self._events_max:
             return
+        self._events_added += 1
         if len(self._events) >= self._events_max:
             self._events.popleft()
             self.events_dropped += 1
         self._events.append(row)
 
-    def take(self, sendable: Callable[[RowKey], bool]) -> Batch:
+    def horizon(self, now_s: float) -> Horizon:
+        """What waits now, for :meth:`take`."""
+        return Horizon(now_s, self._history_added, self._events_added)
+
+    def take(self, sendable: Callable[[RowKey], bool], until: Horizon | None = None) -> Batch:
         """The next batch, longest-waiting rows first, sorted by key; empty if nothing can go.
 
         Args:
             sendable: says which rows may be sent (base loaded, not refused).
+            until: only what waited then; None takes everything.
         """
         assert not self._taken, "a save is in flight: a second one could overtake it"
         rows: list[RowKey] = []
-        for key in self._dirty_since_s:
-            if len(rows) >= self._batch_limit:
+        for key, since_s in self._dirty_since_s.items():
+            # Kept in the order of waiting: behind the first one that is too young all are.
+            if len(rows) >= self._batch_limit or (until is not None and since_s > until.at_s):
                 break
             if sendable(key):
                 rows.append(key)
-        history = [self._history.popleft() for _ in range(min(len(self._history), self._batch_limit))]
-        events = [self._events.popleft() for _ in range(min(len(self._events), self._batch_limit))]
-        batch = Batch(tuple(sorted(rows)), tuple(history), tuple(events))
+        history, events = len(self._history), len(self._events)
+        if until is not None:
+            # What a queue holds are the last of those added; the older ones of them waited then.
+            history -= min(history, self._history_added - until.history)
+            events -= min(events, self._events_added - until.events)
+        history, events = min(history, self._batch_limit), min(events, self._batch_limit)
+        batch = Batch(
+            tuple(sorted(rows)),
+            tuple(self._history.popleft() for _ in range(history)),
+            tuple(self._events.popleft() for _ in range(events)),
+        )
         self._taken = bool(batch)
         return batch
 

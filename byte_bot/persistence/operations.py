@@ -114,10 +114,11 @@ class Operation(msgspec.Struct, frozen=True, array_like=True):
     version: int = 1
 
 
-class Base(msgspec.Struct, frozen=True):
+class Base(msgspec.Struct, frozen=True, gc=False):
     """A row as the database last showed it.
 
-    ``data`` is the JSON of the stored object, None if there is no row. ``edit_no`` counts edits made by humans;
+    It holds plain data and nothing that could hold it, so the garbage collector need not look at it: there are some for
+    every channel. ``data`` is the JSON of the stored object, None if there is no row. ``edit_no`` counts edits made by humans;
     None if there is no row.
     """
 
@@ -135,6 +136,8 @@ class Base(msgspec.Struct, frozen=True):
 
 
 ABSENT = Base()
+#: Most rows have none: they share this one. A base's tombstones are never changed in place (see :func:`rebase`).
+NO_TOMBSTONES = ABSENT.tombstones
 
 
 class Rebased(NamedTuple):
@@ -230,7 +233,7 @@ def _purged(graves: Tombstones, now_s: int) -> Tombstones:
             young = {key: young[key] for key in sorted(newest)}
         if young:
             kept[field] = young
-    return kept
+    return kept or NO_TOMBSTONES
 
 
 def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp = NO_STAMP) -> None:

@@ -5,7 +5,8 @@ Life of a row::
     unloaded ──(base arrives)──▶ clean ──(commit)──▶ dirty ──(frozen for a save)──▶ sent ──(acknowledged)──▶ clean
         └──────(commit)──▶ dirty, unloaded: never sent until its base has arrived
 
-* :meth:`Row.commit` compares the value's encoding with the last one and turns the difference into operations.
+* :meth:`Row.commit` compares the value with what :mod:`byte_bot.persistence.shadow` remembers of it and turns the
+  difference into operations.
 * :meth:`Row.freeze` gives what a save sends. Until an answer says what became of it, the same revision and content
   are sent again, and operations up to it are not coalesced with newer ones: a base read meanwhile may or may not
   contain it, and must be able to say so (see :mod:`byte_bot.persistence.operations`).
@@ -40,6 +41,7 @@ from byte_bot.persistence.operations import (
     is_older,
     rebase,
 )
+from byte_bot.persistence.shadow import Delta, Shadow, encoded
 from byte_bot.persistence.state import ChannelState, StateSpec, StateT, stored_object
 
 CONFIG_TABLE = "channels_config"
@@ -57,8 +59,8 @@ class Row:
 
     __slots__ = (
         "_boundary_before",
-        "_encoded",
-        "_prepared",
+        "_deltas",
+        "_shadow",
         "_spec",
         "_state",
         "assigned",
@@ -96,8 +98,10 @@ class Row:
         self.assigned: list[tuple[str, str | None]] = []
         self._spec: StateSpec | None = None
         self._state: ChannelState | None = None
-        self._encoded: dict[str, bytes] = {}
-        self._prepared: dict[str, bytes] | None = None
+        #: The value at the last commit; None as long as there is no value.
+        self._shadow: Shadow | None = None
+        #: What :meth:`prepare` found, for the commit that follows.
+        self._deltas: dict[str, Delta] | None = None
 
     def __repr__(self) -> str:
         return f"<Row {'/'.join(self.key)} loaded={self.loaded} pending={len(self.pending)}>"
@@ -138,7 +142,7 @@ class Row:
         if self._state is None or self._spec is None:
             return None
         return {
-            name: msgspec.json.decode(_encode(self._spec, name, getattr(self._state, name)))
+            name: msgspec.json.decode(encoded(self._spec, name, getattr(self._state, name)))
             for name in self._spec.rules
         }
 
@@ -165,13 +169,15 @@ class Row:
         What :meth:`prepare` found is used if it was called just before: it says beforehand whether all rows of a
         transaction can be stored.
         """
-        if self._state is None or self._spec is None:
+        if self._state is None or self._spec is None or self._shadow is None:
             return []
-        encoded = self._prepared if self._prepared is not None else self._encode_changed()
-        self._prepared = None
-        changes = self._changes(encoded)
+        deltas = self._deltas if self._deltas is not None else self._found()
+        self._deltas = None
+        if not deltas:
+            return []
+        changes = self._changes(deltas)
         self.assigned = []
-        self._encoded.update(encoded)
+        self._shadow.keep(self._spec, self._state, deltas)
         if not changes:
             return []
         self.revision += 1
@@ -182,56 +188,46 @@ class Row:
             coalesce(self.pending, operation, boundary=self.boundary)
         return operations
 
-    def _encode_changed(self) -> dict[str, bytes]:
-        """The new encodings of the fields that differ from the last commit; cuts ``Recent`` lists to their cap."""
-        assert self._spec is not None
-        changed = {}
-        for name, rule in self._spec.rules.items():
-            value = getattr(self._state, name)
-            if rule.cap and isinstance(value, list) and len(value) > rule.cap:
-                del value[: len(value) - rule.cap]
-            encoded = _encode(self._spec, name, value)
-            if encoded != self._encoded[name]:
-                changed[name] = encoded
-        return changed
+    def _found(self) -> dict[str, Delta]:
+        """What differs from the last commit; cuts ``Recent`` lists to their cap."""
+        assert self._spec is not None and self._state is not None and self._shadow is not None
+        return self._shadow.deltas(self._spec, self._state, self.assigned)
 
-    def _changes(self, encoded: Mapping[str, bytes]) -> list[Change]:
-        """The differences in the fields of ``encoded`` and in those that were assigned; checks their types."""
+    def _changes(self, deltas: Mapping[str, Delta]) -> list[Change]:
+        """The differences as changes, in the order of the class's fields."""
         assert self._spec is not None
-        touched = {
-            **encoded,
-            **{name: self._encoded[name] for name, _ in self.assigned if name not in encoded},
-        }
-        if not touched:
-            return []
-        before = {name: msgspec.json.decode(self._encoded[name]) for name in touched}
-        after = {name: msgspec.json.decode(data) for name, data in touched.items()}
-        rules = {name: rule for name, rule in self._spec.rules.items() if name in touched}
+        rules = self._spec.rules
+        if len(deltas) > 1:
+            rules = {name: rule for name, rule in rules.items() if name in deltas}
+        else:
+            rules = {name: rules[name] for name in deltas}
+        before = {name: delta.before for name, delta in deltas.items()}
+        after = {name: delta.after for name, delta in deltas.items()}
         return diff(rules, before, after, self.assigned)
 
     def changed(self) -> bool:
-        """True if the value differs from the last commit, without recording anything."""
-        return self._state is not None and (bool(self.assigned) or bool(self._encode_changed()))
-
-    def prepare(self) -> None:
-        """Encode what changed, for the commit that follows at once.
+        """True if the value differs from the last commit, without recording anything.
 
         Raises:
             StateError: the value as it is now cannot be stored.
         """
-        if self._state is None or self._spec is None:
-            return
-        encoded = self._encode_changed()
-        for name, data in encoded.items():
-            self._spec.check_field(name, msgspec.json.decode(data))
-        self._prepared = encoded
+        return self._state is not None and (bool(self.assigned) or bool(self._found()))
+
+    def prepare(self) -> None:
+        """Find what changed, for the commit that follows at once.
+
+        Raises:
+            StateError: the value as it is now cannot be stored.
+        """
+        if self._state is not None:
+            self._deltas = self._found()
 
     def rollback(self) -> None:
         """Put the value back to what it was at the last commit, in the same object."""
         self.assigned = []
-        self._prepared = None
-        if self._state is not None and self._spec is not None:
-            self._fill({name: msgspec.json.decode(data) for name, data in self._encoded.items()})
+        self._deltas = None
+        if self._state is not None and self._spec is not None and self._shadow is not None:
+            self._shadow.restore(self._spec, self._state)
 
     def freeze(self, epoch: int, now_s: int) -> Sent:
         """What a save sends for this row; the same again until :meth:`acknowledged` or :meth:`accept` settle it."""
@@ -385,9 +381,7 @@ class Row:
             self._state = self._spec.instance(data)
         else:
             self._fill(data)
-        self._encoded = {
-            name: _encode(self._spec, name, getattr(self._state, name)) for name in self._spec.rules
-        }
+        self._shadow = Shadow(self._spec, self._state)
 
     def _fill(self, data: dict[str, Any]) -> None:
         assert self._spec is not None
@@ -425,10 +419,3 @@ class Row:
                 "edit_no": self.base.edit_no,
             }
         return Sent(base, payload)
-
-
-def _encode(spec: StateSpec, name: str, value: Any) -> bytes:
-    try:
-        return msgspec.json.encode(value, order="deterministic")
-    except (TypeError, ValueError, UnicodeEncodeError) as error:
-        raise StateError(f"{spec.cls.__qualname__}.{name} holds what cannot be stored: {error}") from None

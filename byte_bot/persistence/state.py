@@ -27,16 +27,29 @@ what a newer one wrote. A row whose ``version`` is newer than the class's is ref
 
 from __future__ import annotations
 
+import enum
 import typing
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import msgspec
+import msgspec.inspect
 
 from byte_bot.errors import StateError
 from byte_bot.persistence.operations import Base, FieldRule, Merge
 
 COMPONENT_TABLE = "component_state"
+
+#: Types whose values cannot change inside.
+_FLAT_TYPES = (
+    msgspec.inspect.NoneType,
+    msgspec.inspect.BoolType,
+    msgspec.inspect.IntType,
+    msgspec.inspect.FloatType,
+    msgspec.inspect.StrType,
+    msgspec.inspect.EnumType,
+    msgspec.inspect.LiteralType,
+)
 
 
 class _AddMark:
@@ -115,6 +128,15 @@ def state_classes(root: type[ChannelState] = ChannelState) -> Iterator[type[Chan
         yield from state_classes(cls)
 
 
+class Kept(enum.Enum):
+    """How :mod:`byte_bot.persistence.shadow` remembers a field, by what can change inside its values."""
+
+    FLAT = "flat"  #: nothing can
+    ITEMS = "items"  #: a list, but not its items
+    ENTRIES = "entries"  #: a dict by strings, but not its values
+    DEEP = "deep"  #: anything
+
+
 class StateSpec:
     """What the layer knows of a state class: its table and key, its fields' merge rules, its defaults.
 
@@ -140,6 +162,12 @@ class StateSpec:
                 f"{cls.__qualname__}: fields cannot be renamed; the row's keys are the field names"
             )
         self.rules = {name: _rule(cls, name, self.types[name]) for name in cls.__struct_fields__}
+        #: Name, how it is remembered, and the cap of a ``Recent``; in the order of declaration.
+        self.fields = tuple(
+            (name, _kept(msgspec.inspect.type_info(self.types[name])), rule.cap)
+            for name, rule in self.rules.items()
+        )
+        self.positions = {name: position for position, name in enumerate(self.rules)}
         try:
             self.defaults: dict[str, Any] = msgspec.to_builtins(cls())
         except TypeError as error:
@@ -187,6 +215,10 @@ class StateSpec:
         except msgspec.ValidationError as error:
             raise StateError(f"{self.cls.__qualname__}.{name}: {error}") from None
 
+    def field_from(self, name: str, value: Any) -> Any:
+        """One field's value from plain data that fits its type."""
+        return msgspec.convert(value, self.types[name])
+
     def instance(self, data: Mapping[str, Any]) -> ChannelState:
         """A value of the class from plain data; raises :class:`StateError` naming the field that does not fit."""
         try:
@@ -231,6 +263,41 @@ def _rule(cls: type[ChannelState], name: str, hint: Any) -> FieldRule:
         if mark is Add:
             return FieldRule(_add_rule(where, hint, origin))
     return FieldRule(Merge.MAPPING if origin is dict else Merge.NEWEST)
+
+
+def _kept(info: msgspec.inspect.Type) -> Kept:
+    if _is_flat(info):
+        return Kept.FLAT
+    if isinstance(info, msgspec.inspect.ListType) and _is_flat(info.item_type):
+        return Kept.ITEMS
+    if (
+        isinstance(info, msgspec.inspect.DictType)
+        and isinstance(info.key_type, msgspec.inspect.StrType)
+        and _is_flat(info.value_type)
+    ):
+        return Kept.ENTRIES
+    return Kept.DEEP
+
+
+def _is_flat(info: msgspec.inspect.Type, within: tuple[type, ...] = ()) -> bool:
+    """True if no value of the type can change inside; ``within`` are the structs around it."""
+    match info:
+        case msgspec.inspect.StructType():
+            frozen: bool = info.cls.__struct_config__.frozen
+            # A struct inside itself adds nothing that was not looked at.
+            return info.cls in within or (
+                frozen and all(_is_flat(field.type, (*within, info.cls)) for field in info.fields)
+            )
+        case msgspec.inspect.UnionType():
+            return all(_is_flat(member, within) for member in info.types)
+        case msgspec.inspect.TupleType():
+            return all(_is_flat(item, within) for item in info.item_types)
+        case msgspec.inspect.VarTupleType():
+            return _is_flat(info.item_type, within)
+        case msgspec.inspect.Metadata():
+            return _is_flat(info.type, within)
+        case _:
+            return isinstance(info, _FLAT_TYPES)
 
 
 def _add_rule(where: str, hint: Any, origin: Any) -> Merge:

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -218,6 +217,7 @@ def show(console: Console, rows: Sequence[Row], found: Sequence[Finding]) -> Non
     if console.is_terminal:
         for table in tables(rows, console.width):
             console.print(table)
+            console.print()
         for line in noise(rows):
             console.print(Text(line, style="dim"))
         for finding, under in zip(found, _headings(found), strict=True):
@@ -286,15 +286,15 @@ def title_of(load: str, group: Sequence[Row]) -> str:
 
 
 def _table(title: str, columns: Sequence[Column], group: Sequence[Row]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(
-            f"{column.head}\n{column.unit}", justify="left" if column.is_name else "right", no_wrap=True
+            f"{column.head}\n{column.unit}", justify="left" if column.is_name else "right", overflow="fold"
         )
     above = ""
     for row in group:
         if above and row.strategy != above:
-            table.add_section()
+            table.add_row()
         name = row.strategy if row.strategy != above else ""
         above = row.strategy
         table.add_row(Text(name), *(Text(column.cell(row)) for column in columns[1:]))

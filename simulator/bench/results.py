@@ -62,6 +62,7 @@ class Round(msgspec.Struct, kw_only=True):
     rss_start_mb: float
     rss_end_mb: float
     loop_lag_p99_ms: float | None = None  # delay of PONG; None: not one came
+    generator_late_p99_ms: float = 0.0  # how late the load itself was; it is in every latency
     lost: int | None = None  # increments told to viewers and not in the database after healing
     stale: int | None = None  # counters whose stored value is older than what viewers were told
     lost_after_kill: int | None = None  # the same with a SIGKILL at the end of the outage
@@ -87,6 +88,7 @@ class Row(msgspec.Struct, kw_only=True):
     requests_per_1000: float
     rss_growth_mb: float
     loop_lag_p99_ms: float | None = None
+    generator_late_p99_ms: float = 0.0
     lost: int | None = None
     stale: int | None = None
     lost_after_kill: int | None = None
@@ -140,12 +142,14 @@ def latencies_ms(round_: Round) -> list[float]:
 
 
 def rows_of(rounds: Iterable[Round]) -> list[Row]:
-    """One row for each strategy, condition and load, in the order of first appearance; rounds without samples are skipped."""
+    """One row for each strategy, condition and load, in the order of first appearance; one without samples is left out.
+
+    A round without samples adds only what was lost and stale (the kill does not wait for answers, so it measures none).
+    """
     groups: dict[tuple[str, str, int, float], list[Round]] = {}
     for one in rounds:
-        if one.samples:
-            groups.setdefault((one.strategy, one.condition, one.channels, one.rate), []).append(one)
-    rows = {key: _row(group) for key, group in groups.items()}
+        groups.setdefault((one.strategy, one.condition, one.channels, one.rate), []).append(one)
+    rows = {key: _row(group) for key, group in groups.items() if any(one.samples for one in group)}
     for row in rows.values():
         healthy = rows.get((row.strategy, HEALTHY, row.channels, row.rate))
         floor = rows.get((FLOOR, HEALTHY, row.channels, row.rate))
@@ -156,7 +160,8 @@ def rows_of(rounds: Iterable[Round]) -> list[Row]:
     return list(rows.values())
 
 
-def _row(rounds: Sequence[Round]) -> Row:
+def _row(all_rounds: Sequence[Round]) -> Row:
+    rounds = [one for one in all_rounds if one.samples]
     first = rounds[0]
     ordered = [latencies_ms(one) for one in rounds]
     each_p99 = [round(percentile(values, 99), 3) for values in ordered]
@@ -183,10 +188,11 @@ def _row(rounds: Sequence[Round]) -> Row:
         else 0.0,
         rss_growth_mb=round(max(one.rss_end_mb - one.rss_start_mb for one in rounds), 2),
         loop_lag_p99_ms=round(statistics.median(lags), 3) if lags else None,
-        lost=_sum(one.lost for one in rounds),
-        stale=_sum(one.stale for one in rounds),
-        lost_after_kill=_sum(one.lost_after_kill for one in rounds),
-        stale_after_kill=_sum(one.stale_after_kill for one in rounds),
+        generator_late_p99_ms=round(statistics.median(one.generator_late_p99_ms for one in rounds), 3),
+        lost=_sum(one.lost for one in all_rounds),
+        stale=_sum(one.stale for one in all_rounds),
+        lost_after_kill=_sum(one.lost_after_kill for one in all_rounds),
+        stale_after_kill=_sum(one.stale_after_kill for one in all_rounds),
         round_p99_ms=each_p99,
     )
 

@@ -67,6 +67,8 @@ class Engine:
         self._now_iso = now_iso
         self._unix_us = unix_us
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        # What `rows` said of a table, and after how many changes: invariants ask far more often than rows change.
+        self._shown: dict[str, tuple[int, Table, list[Row]]] = {}
 
         def new_uuid() -> str:
             return str(uuid.UUID(int=rng.getrandbits(128), version=4))
@@ -227,11 +229,18 @@ class Engine:
     def rows(self, name: str) -> list[Row]:
         """Every row of a table as JSON values, in the order of its primary key: what a human would see."""
         table = self.table(name)
-        order = quoted(table.primary_key) or "rowid"
-        return [
-            {column: pgtypes.to_json(table.columns[column].type, value) for column, value in row.items()}
-            for row in self._fetch(table, Sql(f"ORDER BY {order}"))
-        ]
+        version = self.connection.total_changes
+        kept = self._shown.get(name)
+        if kept is None or kept[0] != version or kept[1] is not table:
+            order = quoted(table.primary_key) or "rowid"
+            rows = [
+                {column: pgtypes.to_json(table.columns[column].type, value) for column, value in row.items()}
+                for row in self._fetch(table, Sql(f"ORDER BY {order}"))
+            ]
+            if self.connection.in_transaction:
+                return rows  # a ROLLBACK would not move the number of changes
+            kept = self._shown[name] = (version, table, rows)
+        return [dict(row) for row in kept[2]]
 
     # --- rows in SQLite
     # -----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ READ_BYTES = 65_536
 INCOMING_CHUNKS_MAX = 64  # reading stops until the session caught up: TCP pushes back on the client
 CLOSE_TIMEOUT_S = 1.0  # chosen: how long a closing transport may take before it is aborted
 PING_LINE = b"PING :tmi.twitch.tv\r\n"
+PROBES_MAX = 1_000  # chosen: a client that answers no PING costs no more memory than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Connection:
         self._pong_due_s = math.inf
         self._close_due_s = math.inf
         self._flushed_due_s = math.inf
+        # A PONG belongs to the oldest unanswered PING: clients answer in order, some without the text that would tell.
+        self._pings: deque[tuple[float, Callable[[float], None] | None]] = deque(maxlen=PROBES_MAX)
         self.half_open = False
         self.close_reason = ""
 
@@ -146,6 +150,20 @@ class Connection:
     def pong(self) -> None:
         """Note that the client answered a PING."""
         self._pong_due_s = math.inf
+        if self._pings:
+            sent_s, answered = self._pings.popleft()
+            if answered is not None:
+                answered(self._loop.time() - sent_s)
+
+    def probe(self, answered: Callable[[float], None]) -> None:
+        """Send a PING now, which no deadline watches; `answered` gets the seconds until its PONG, if one comes."""
+        self._ping(answered)
+
+    def _ping(self, answered: Callable[[float], None] | None) -> None:
+        if not self.sound:
+            return
+        self._pings.append((self._loop.time(), answered))
+        self.send(PING_LINE)
 
     def go_half_open(self) -> None:
         """Let bytes vanish in both directions without closing anything."""
@@ -250,7 +268,7 @@ class Connection:
             if now_s >= self._ping_due_s:
                 self._ping_due_s = now_s + self._timing.ping_interval_s
                 self._pong_due_s = min(self._pong_due_s, now_s + self._timing.pong_timeout_s)
-                self.send(PING_LINE)
+                self._ping(None)
             self._keeper.clear()
             next_s = min(
                 login_due_s, self._pong_due_s, self._close_due_s, self._flushed_due_s, self._ping_due_s

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
 
 from simulator.twitch import messages
 from simulator.twitch.connection import Connection, LinkLatency, Timing
@@ -129,6 +130,13 @@ class IrcServer:
         """Wait until no connection is left, for instance after `disconnect_all`."""
         await self._empty.wait()
 
+    def probe(self, answered: Callable[[float], None]) -> int:
+        """PING every connection that is logged in; `answered` gets the seconds until each PONG. Return how many were asked."""
+        chosen = [connection for connection, session in self._connections.values() if session.registered]
+        for connection in chosen:
+            connection.probe(answered)
+        return len(chosen)
+
     # -- faults ------------------------------------------------------------------------------------------------------------------------
 
     def disconnect_all(self, *, login: str = "", abort: bool = False) -> int:
@@ -236,12 +244,11 @@ class IrcServer:
 
     def _deliver_chat(self, said: ChatSaid) -> None:
         room = self._rooms.get(said.channel.login)
-        if not room:
-            return
+        listeners = [session for session in room.values() if session is not said.origin] if room else ()
+        if not listeners:
+            return  # before the line is written: of a bot's replies nobody else may be told
         line = messages.broadcast(said, self.state.emotes)
-        for session in tuple(room.values()):
-            if session is said.origin:
-                continue
+        for session in listeners:
             data = line.for_capabilities(session.capabilities)
             if data is not None:
                 self._send_chat(session.wire, data)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from byte_bot.bot import INBOX_MAX
+from byte_bot.inbox import INBOX_MAX
 from byte_bot.chat.message import ChannelJoined, ChannelParted, ChatNotice, Connected, MessageRefused
 from byte_bot.components.api import Add, ChannelState, Component, Context, command, listener
 from byte_bot.context.manager import ChannelContext, ContextManager
@@ -298,12 +298,13 @@ class Greeter(Component):
 class Interrupted(ContextManager):
     """A manager whose first answer to everybody is a cancellation that nobody asked for."""
 
-    async def get(self, channel_id: str, login: str = "") -> ChannelContext:
+    def obtain(self, channel_id: str, login: str = "") -> ChannelContext:
         """Raise for a channel without a context, which there is afterwards."""
-        if channel_id not in self.get_active_channels():
-            self.obtain(channel_id, login)
+        new = channel_id not in self.get_active_channels()
+        context = super().obtain(channel_id, login)
+        if new:
             raise asyncio.CancelledError
-        return await super().get(channel_id, login)
+        return context
 
 
 @in_virtual_time()

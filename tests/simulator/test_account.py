@@ -55,7 +55,30 @@ def test_after_an_unconfirmed_absolute_value_nothing_can_be_said() -> None:
     assert account.range_of("lobby", "deaths") is None
 
 
-@pytest.mark.parametrize("text", ["!ping", "!count deaths", "hello", "!count deaths del"])
+@pytest.mark.parametrize(
+    "reply",
+    ["The counter deaths is gone (it was at 10).", "@mod O contador deaths foi apagado (estava em 10)."],
+)
+def test_a_removed_counter_starts_anew(reply: str) -> None:
+    """In either language; until it is confirmed nothing can be said."""
+    account = Account()
+    account.open_with("lobby", "deaths", 10)
+    wish(account, "!count Deaths del")
+    assert account.range_of("lobby", "deaths") is None
+    confirm(account, reply)
+    assert account.range_of("lobby", "deaths") == (0, 0)
+
+
+def test_a_counter_that_was_not_there_is_not_removed() -> None:
+    """What the bot says instead settles the wish."""
+    account = Account()
+    account.open_with("lobby", "deaths", 10)
+    wish(account, "!count deaths del")
+    confirm(account, "There is no counter called deaths.")
+    assert account.range_of("lobby", "deaths") == (10, 10)
+
+
+@pytest.mark.parametrize("text", ["!ping", "!count deaths", "hello", "!count deaths delete"])
 def test_other_talk_is_no_wish(text: str) -> None:
     """Nothing but a change of a counter is followed."""
     account = Account()

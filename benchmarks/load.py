@@ -1,0 +1,172 @@
+"""The driver and the bot as child processes: starting them, waiting for them, and carrying out steps with both.
+
+How it works. :class:`Driver` starts ``python -m benchmarks.driver`` and talks to it in lines of JSON. :func:`running` starts a bot
+against it, waits until it is in every channel, and warms it up: a slow step is repeated until every message of it is answered,
+so that boot, first loads and just-in-time compilers are behind it when time counts. :class:`Arena` then measures steps and
+adds how much processor time the bot took for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import msgspec
+
+from benchmarks.contenders import ROOT, cpu_seconds, ended, furnish, on_core
+from benchmarks.driver import StepPlan, StepResult, part_between, queued_seconds
+from simulator.bot_process import BotProcess
+
+#: Seconds a bot has to log in and join; twitchio 2 pauses after its first joins.
+PRESENT_S: Final = 40.0
+WARM_UP_S: Final = 1.0
+WARM_UP_RATE: Final = 60.0
+WARM_UPS_MAX: Final = 15
+#: Seconds a bot has to say goodbye; Byte Bot flushes within 8.
+STOP_S: Final = 10.0
+
+
+class BotFailed(Exception):
+    """A bot could not be measured; the message says why, with the end of its log."""
+
+
+class Driver:
+    """The driver's process, while the context lasts."""
+
+    def __init__(self, channels: int, core: int | None) -> None:
+        self._channels = channels
+        self._core = core
+        self._process: asyncio.subprocess.Process | None = None
+        self.port = 0
+        self.channels: tuple[str, ...] = ()
+
+    async def __aenter__(self) -> Driver:
+        with on_core(self._core):
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "benchmarks.driver",
+                "--channels",
+                str(self._channels),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                cwd=ROOT,
+            )
+        hello = await self._hear()
+        self.port, self.channels = hello["port"], tuple(hello["channels"])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        await ended(self._process)
+
+    async def wait_for_bot(self, seconds: float) -> bool:
+        """Wait until a bot is in every channel; whether it is."""
+        return bool((await self._ask({"do": "wait", "seconds": seconds}))["present"])
+
+    async def step(self, plan: StepPlan) -> StepResult:
+        """Carry out one step."""
+        order = {"do": "step", **msgspec.to_builtins(plan)}
+        return msgspec.convert(await self._ask(order), StepResult)
+
+    async def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        assert self._process is not None and self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        await self._process.stdin.drain()
+        return await self._hear()
+
+    async def _hear(self) -> dict[str, Any]:
+        assert self._process is not None and self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            raise BotFailed("the driver ended by itself; its own words are above")
+        return dict(json.loads(line))
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """A step, the part of a core the bot used in it, and the part of the time in which it waited for its core because
+    others were on it (None: the system does not tell).
+    """
+
+    step: StepResult
+    bot_cpu: float | None
+    bot_queued: float | None
+
+
+class Arena:
+    """One bot and the driver, ready for steps. ``events`` are the JSON lines of the bot's log."""
+
+    def __init__(self, driver: Driver, bot: BotProcess, events: Sequence[Mapping[str, Any]]) -> None:
+        self._driver = driver
+        self._bot = bot
+        self.events = events
+        self.measured: list[Measured] = []
+
+    @property
+    def pid(self) -> int:
+        """The bot's process."""
+        return self._bot.pid
+
+    async def measure(self, plan: StepPlan) -> StepResult:
+        """One step, kept in ``measured``."""
+        loop = asyncio.get_running_loop()
+        cpu, queued, start_s = cpu_seconds(self.pid), queued_seconds(self.pid), loop.time()
+        step = await self._driver.step(plan)
+        seconds = loop.time() - start_s
+        bot_cpu = part_between(cpu, cpu_seconds(self.pid), seconds)
+        bot_queued = part_between(queued, queued_seconds(self.pid), seconds)
+        self.measured.append(Measured(step, bot_cpu, bot_queued))
+        return step
+
+    async def warm_up(self, text: str, matched_by: str) -> None:
+        """Speak slowly until everything is answered.
+
+        Raises:
+            BotFailed: it never was.
+        """
+        plan = StepPlan(WARM_UP_RATE, WARM_UP_S, text, matched_by)
+        step = None
+        for _ in range(WARM_UPS_MAX):
+            step = await self._driver.step(plan)
+            if step.answered == step.sent:
+                return
+        assert step is not None
+        raise BotFailed(
+            f"it answers {step.answered} of {step.sent} messages at {WARM_UP_RATE:g}/s; the end of its log:\n"
+            + "\n".join(self._bot.last_lines[-10:])
+        )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    driver: Driver, bot: str, command: Sequence[str], variables: Mapping[str, str], core: int | None
+) -> AsyncIterator[Arena]:
+    """A bot in every channel of the driver's chat while the context lasts.
+
+    Raises:
+        BotFailed: it did not come.
+    """
+    events: list[Mapping[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="byte-bench-") as folder:
+        furnish(bot, Path(folder))
+        with on_core(core):
+            process = BotProcess(command, variables, Path(folder), events.append)
+            await process.__aenter__()
+        try:
+            if not await driver.wait_for_bot(PRESENT_S):
+                raise BotFailed(
+                    f"{bot} did not join within {PRESENT_S:g} s; the end of its log:\n"
+                    + "\n".join(process.last_lines[-10:])
+                )
+            yield Arena(driver, process, events)
+        finally:
+            await process.stop(STOP_S)

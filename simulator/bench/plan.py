@@ -1,0 +1,84 @@
+"""What is measured in which order: loads, conditions of the database, and the plan of interleaved rounds. Pure.
+
+A `Load` is a rate spread evenly over channels, and how long it lasts. A `Condition` is a name and the fault that makes it. The
+conditions of one round are shuffled by the seed, afresh for each round: a machine that slows down for a minute, or a bot that
+slows down with age, then hits every condition alike in the long run instead of always the last one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from simulator.bench.results import HEALTHY, HEALTHY_AGAIN
+
+SAMPLES_MIN = 1_000  # of a round; with fewer, a p99 is the tenth-largest value of too few
+
+
+class Load(msgspec.Struct, frozen=True):
+    """`rate` messages per second, all channels together, for `seconds`; message i is due at i / rate."""
+
+    channels: int
+    rate: float
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """Short and without blanks, as `--loads` takes it."""
+        return f"{self.channels}x{self.rate:g}"
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"{self.channels} channel{'s' if self.channels > 1 else ''}, {self.rate:,g} messages/s"
+
+    def count(self) -> int:
+        """How many messages there are."""
+        return max(1, round(self.rate * self.seconds))
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """A state of the database: the fault that is set before the first sample and cleared after the last, or none."""
+
+    name: str
+    fault: Mapping[str, Any] | None = None  # as the control address takes it
+
+
+CONDITIONS: Sequence[Condition] = (
+    Condition(HEALTHY),
+    # The same again: what differs between these two is the noise of machine and method.
+    Condition(HEALTHY_AGAIN),
+    Condition("50 ms", {"kind": "latency", "ms": 50}),
+    Condition("500 ms", {"kind": "latency", "ms": 500}),
+    Condition("2 s", {"kind": "latency", "ms": 2_000}),
+    Condition("refused", {"kind": "refused"}),
+    Condition("hang", {"kind": "hang"}),
+    Condition("503", {"kind": "status_503"}),
+    Condition("429", {"kind": "too_many_requests"}),
+    Condition("drip", {"kind": "drip"}),
+    Condition("flapping", {"kind": "flapping"}),
+)
+
+
+class UnknownChoice(ValueError):
+    """A name on a command line that is none of those there are; the message lists them."""
+
+
+def chosen_conditions(names: Iterable[str] | None) -> tuple[Condition, ...]:
+    """The conditions of these names in the order of `CONDITIONS`, all for None. Raises `UnknownChoice`."""
+    known = {condition.name: condition for condition in CONDITIONS}
+    wanted = tuple(known) if names is None else tuple(names)
+    for name in wanted:
+        if name not in known:
+            raise UnknownChoice(f"there is no condition {name!r}; there are: {', '.join(known)}")
+    return tuple(condition for condition in CONDITIONS if condition.name in wanted)
+
+
+def shuffled(conditions: Sequence[Condition], rng: random.Random) -> tuple[Condition, ...]:
+    """The conditions of one round in an order of its own."""
+    order = list(conditions)
+    rng.shuffle(order)
+    return tuple(order)

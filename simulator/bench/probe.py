@@ -1,0 +1,108 @@
+"""What is seen of a bot's process from outside: memory, delay of its event loop, and the processor core it runs on.
+
+Memory is the resident set of the process and of its children, read from /proc. The delay of the event loop is that of PONG: a
+bot of any make has to answer Twitch's PING, does so with the loop that handles its chat, and needs to be told nothing. What it
+includes besides: one way through the socket and back, about a tenth of a millisecond here.
+
+Outside Linux there is no /proc and no choice of cores: memory is then 0 and pinning says that it did nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from simulator.bench.results import percentile
+from simulator.twitch.irc import IrcServer
+
+PING_EVERY_S = 0.1
+
+
+def process_tree(pid: int, proc: Path = Path("/proc")) -> list[int]:
+    """The process and all its descendants, parents first; without /proc only itself."""
+    found = [pid]
+    for parent in found:
+        for children in sorted((proc / str(parent) / "task").glob("*/children")):
+            try:
+                found += [int(word) for word in children.read_text(encoding="ascii").split()]
+            except OSError:
+                continue  # the thread has just ended
+    return found
+
+
+def rss_mb(pid: int, proc: Path = Path("/proc")) -> float:
+    """The resident memory of a process and its descendants, in MB of 2**20 bytes; 0 for one that is gone."""
+    total_kb = 0
+    for one in process_tree(pid, proc):
+        try:
+            status = (proc / str(one) / "status").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        for line in status.splitlines():
+            if line.startswith("VmRSS:"):
+                total_kb += int(line.split()[1])
+    return total_kb / 1_024
+
+
+class Cores:
+    """Which core belongs to the bot and which to the rest, if the machine has two and lets one choose."""
+
+    def __init__(self, *, enabled: bool = True) -> None:
+        available: list[int] = []
+        if enabled and hasattr(os, "sched_getaffinity"):
+            available = sorted(os.sched_getaffinity(0))
+        self.bot: Collection[int] = available[-1:] if len(available) > 1 else ()
+        self.rest: Collection[int] = available[:-1] if len(available) > 1 else ()
+
+    @property
+    def words(self) -> str:
+        """What was pinned, for the report."""
+        if not self.bot:
+            return "processes are not pinned to cores"
+        rest = ", ".join(str(core) for core in self.rest)
+        return f"the bot runs on core {next(iter(self.bot))}, everything else on core {rest}"
+
+    def keep_rest(self, pid: int = 0) -> None:
+        """Move a process (0: this one) to the cores that are not the bot's."""
+        _pin(pid, self.rest)
+
+    def keep_bot(self, pid: int) -> None:
+        """Move a process to the bot's core; threads and children it starts later follow it there."""
+        _pin(pid, self.bot)
+
+    @staticmethod
+    def release(pid: int = 0) -> None:
+        """Give a process every core back."""
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(pid, range(os.cpu_count() or 1))
+
+
+def _pin(pid: int, cores: Collection[int]) -> None:
+    if cores and hasattr(os, "sched_setaffinity"):
+        try:
+            os.sched_setaffinity(pid, cores)
+        except ProcessLookupError:
+            pass  # it has ended: whoever waits for it will notice
+
+
+class LagProbe:
+    """Sends PING every `PING_EVERY_S` while `run` is not cancelled, and keeps how long each PONG took, in milliseconds."""
+
+    def __init__(self, irc: IrcServer) -> None:
+        self._irc = irc
+        self._lags_ms: list[float] = []
+
+    async def run(self) -> None:
+        """Probe until cancelled."""
+        while True:
+            self._irc.probe(self._answered)
+            await asyncio.sleep(PING_EVERY_S)
+
+    def _answered(self, after_s: float) -> None:
+        self._lags_ms.append(after_s * 1_000)
+
+    def p99_ms(self) -> float | None:
+        """The 99th percentile of the answers that came, None if none did."""
+        return percentile(sorted(self._lags_ms), 99) if self._lags_ms else None

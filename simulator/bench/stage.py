@@ -1,0 +1,221 @@
+"""The fakes of a benchmark: Twitch in this process, Supabase in another, both on loopback ports.
+
+`TwitchStage` is the fake Twitch chat over TCP in the running loop, where the load is made and latency is measured, so that the
+moment a reply is accepted is read without a hop between processes. Its limits are loosened (`LOOSE`): 1,000 replies a second are
+far beyond what Twitch grants anybody, and a benchmark that stayed below would measure Twitch's limits, not the bot. Everything
+else is enforced as always.
+
+`SupabaseProcess` is `byte-sim serve` in a process of its own with its control address: executing a save must not hold up the
+clock that measures chat. Its own chat stays unused.
+
+Left out: TLS on either, which costs every bot the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from simulator.bot_process import clean_environment
+from simulator.errors import SimulatorError
+from simulator.rng import SeedTree
+from simulator.serve import BOT_LOGIN, BOT_TOKEN, HOST
+from simulator.twitch.events import SentMessage
+from simulator.twitch.irc import IrcServer
+from simulator.twitch.limits import TwitchLimits
+from simulator.twitch.state import TwitchState
+
+MODERATOR = "mod_1"  # who gives the commands
+START_S = 30.0  # how long the fake Supabase may take to listen, on a busy machine
+CONTROL_TIMEOUT_S = 10.0
+LOG_CHARS = 2_000  # of the end of its log, in an error
+FAULT_NAME = "bench"
+# Below normal by this much: a save that is being executed waits for the load generator, not the reverse.
+SUPABASE_NICENESS = 5
+UNLIMITED = 1_000_000_000
+LOOSE = TwitchLimits(
+    joins_verified_max=UNLIMITED,
+    messages_max=UNLIMITED,
+    messages_privileged_max=UNLIMITED,
+    messages_verified_max=UNLIMITED,
+)
+ROOT = Path(__file__).parents[2]
+
+
+class BenchError(SimulatorError):
+    """A bot or a fake did not do what measuring needs; the message says what and how it went."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a bot finds the fakes, and as whom; the url and the key are empty without a database."""
+
+    irc_host: str
+    irc_port: int
+    login: str
+    token: str  # with "oauth:"
+    channels: tuple[str, ...]
+    supabase_url: str = ""
+    supabase_key: str = ""
+
+
+class TwitchStage:
+    """The fake Twitch of one bot, listening while the context is entered; `heard` gets channel, text, reply_to of what it says."""
+
+    def __init__(
+        self, channels: int, heard: Callable[[str, str, str], object], *, unix_start_s: float, seed: int
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        start_s = loop.time()
+        seeds = SeedTree(seed)
+        self._heard = heard
+        self.channels = tuple(f"channel_{number}" for number in range(1, channels + 1))
+        self.state = TwitchState(lambda: loop.time() - start_s, seeds.stream("twitch"), unix_start_s)
+        self.irc = IrcServer(self.state, LOOSE, seeds.stream("irc"))
+        self.state.add_user(BOT_LOGIN, display_name="ByteTestBot", verified=True)
+        self.state.grant_token(BOT_TOKEN, BOT_LOGIN)
+        for channel in self.channels:
+            self.state.add_channel(channel, moderators=(MODERATOR, BOT_LOGIN))
+        self._stop_observing = self.state.on_message(self._observe)
+        self._port = 0
+
+    def _observe(self, message: SentMessage) -> None:
+        if message.from_client:
+            self._heard(message.channel, message.text, message.reply_to)
+
+    async def __aenter__(self) -> TwitchStage:
+        self._server = await asyncio.start_server(self.irc.handle, HOST, 0)
+        self._port = int(self._server.sockets[0].getsockname()[1])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_observing()
+        self._server.close()
+        self.irc.disconnect_all(abort=True)
+        await self.irc.wait_closed()
+        await self._server.wait_closed()
+
+    def addresses(self, supabase: SupabaseProcess | None) -> Addresses:
+        """What a bot has to know."""
+        url, key = ("", "") if supabase is None else (supabase.url, supabase.secret_key)
+        return Addresses(HOST, self._port, BOT_LOGIN, f"oauth:{BOT_TOKEN}", self.channels, url, key)
+
+    def all_joined(self) -> bool:
+        """Whether the bot is in every channel, on a sound connection."""
+        return all(self.irc.attending(BOT_LOGIN, channel) for channel in self.channels)
+
+    def say(self, channel: str, text: str) -> str:
+        """Let the moderator say something; returns the message's id."""
+        return self.state.say(channel, MODERATOR, text)
+
+    def channel_logins(self) -> Mapping[str, str]:
+        """The login of each channel by its id, as tables name channels."""
+        return {self.state.channels[login].id: login for login in self.channels}
+
+
+class SupabaseProcess:
+    """`byte-sim serve` as a child while the context is entered; `schema_dir` None: with Byte Bot's tables.
+
+    Entering raises `BenchError` when it does not listen within `START_S`; the verbs when it does not answer.
+    """
+
+    def __init__(self, schema_dir: Path | None, *, seed: int) -> None:
+        self._command: Sequence[str] = (sys.executable, "-m", "simulator", "serve", "--seed", str(seed))
+        if schema_dir is not None:
+            self._command = (*self._command, "--schema", str(schema_dir))
+        self._process: asyncio.subprocess.Process | None = None
+        self._resources = contextlib.AsyncExitStack()
+        self.url = ""
+        self.secret_key = ""
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        assert self._process is not None, "enter the context first"
+        return self._process.pid
+
+    async def __aenter__(self) -> SupabaseProcess:
+        # A file, not a pipe: nobody has to read it while latency is measured.
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process, below
+        self._resources.callback(self._log.close)
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=self._log,
+            env=clean_environment(os.environ, {"PYTHONPATH": str(ROOT)}),
+        )
+        self._resources.push_async_callback(self._end)
+        try:
+            address = await self._announced()
+            client = httpx.AsyncClient(base_url=address["control"]["url"], timeout=CONTROL_TIMEOUT_S)
+            self._control = await self._resources.enter_async_context(client)
+        except BaseException:
+            await self._resources.aclose()
+            raise
+        self.url, self.secret_key = address["supabase"]["url"], address["supabase"]["secret_key"]
+        return self
+
+    async def _announced(self) -> Any:
+        assert self._process is not None and self._process.stdout is not None
+        try:
+            async with asyncio.timeout(START_S):
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            raise BenchError(
+                f"the fake Supabase did not listen within {START_S:g} s: is the machine busy?"
+            ) from None
+        if not line:
+            self._log.seek(0)
+            words = self._log.read().decode("utf-8", "replace").strip()[-LOG_CHARS:]
+            raise BenchError(f"the fake Supabase ended at once ({' '.join(self._command)}):\n{words}")
+        return json.loads(line)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._resources.aclose()
+
+    async def _end(self) -> None:
+        assert self._process is not None
+        if self._process.returncode is None:
+            # Nothing of it is needed any more, so nothing of it has to be written down in order.
+            self._process.kill()
+        await self._process.wait()
+
+    async def set_fault(self, fault: Mapping[str, Any] | None) -> None:
+        """Set the one fault of the benchmark, or clear it."""
+        await self._call("PUT", "/faults", json={FAULT_NAME: None if fault is None else dict(fault)})
+
+    async def attempts(self) -> int:
+        """How many requests have reached it so far, those that a fault kept from the database included."""
+        state = await self._call("GET", "/state", params={"tail": 0})
+        return int(state["requests"]["attempts"])
+
+    async def rows(self, table: str) -> Sequence[Mapping[str, Any]]:
+        """All rows of a table."""
+        state = await self._call("GET", "/state", params={"tail": 0, "table": table})
+        rows: Sequence[Mapping[str, Any]] = state["rows"]
+        return rows
+
+    async def _call(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            response = await self._control.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise BenchError(f"the fake Supabase's control address does not answer: {error!r}") from error
+        if response.is_error:
+            raise BenchError(f"{method} {path} of the fake Supabase: {response.text}")
+        return response.json()

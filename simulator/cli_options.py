@@ -1,0 +1,30 @@
+"""What the commands of ``byte-sim`` share: exit codes and the values of common options."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class Exit(IntEnum):
+    """What ``byte-sim`` returns to the shell."""
+
+    OK = 0
+    BROKEN = 1
+    NOT_TRIED = 2
+    #: Runs that must be equal are not.
+    DIFFERENT = 3
+    INTERRUPTED = 130
+
+
+class NetworkKind(StrEnum):
+    """What lies between the bot and the fakes."""
+
+    MEMORY = "memory"
+    TCP = "tcp"
+
+
+class Order(StrEnum):
+    """Which of the tasks that are ready at one instant goes first."""
+
+    FIFO = "fifo"
+    RANDOM = "random"

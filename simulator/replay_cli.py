@@ -1,0 +1,175 @@
+"""``byte-sim replay``: one night again, event by event, or several times to see whether it is always the same night.
+
+How it works. `add_replay` registers the command on a typer application; what it prints comes from `replay.py`. Compared are
+runs of both kinds in turn: here, where objects lie at other addresses than before, and in a process of its own, whose
+strings hash differently.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+
+from simulator.cli_options import Exit, NetworkKind, Order
+from simulator.errors import SimulatorError
+from simulator.replay import (
+    Night,
+    Player,
+    Recording,
+    compare,
+    decoded,
+    explain,
+    read_recording,
+    record_elsewhere,
+    record_night,
+    timeline,
+    write_recording,
+)
+from simulator.scenario import Scenario
+
+RUNS_DEFAULT: Final = 3
+
+Fail = Callable[[str], NoReturn]
+#: Tells apart the runs of one comparison.
+Named = tuple[str, Recording]
+
+
+def add_replay(
+    cli: typer.Typer,
+    find_scenario: Callable[[str], Scenario],
+    fail: Fail,
+    *,
+    quiet_log: Callable[[], None] = lambda: None,
+    here: Player = record_night,
+    elsewhere: Callable[..., Recording] = record_elsewhere,
+) -> None:
+    """Register the command.
+
+    Args:
+        find_scenario: gives a scenario by name, or ends the program.
+        fail: prints why nothing could be played, and ends the program.
+        quiet_log: silences the bot's log.
+        here, elsewhere: play a night in this process, and in another.
+    """
+
+    @cli.command()
+    def replay(
+        scenario: Annotated[str, typer.Argument(help="A name from `byte-sim list`.", metavar="SCENARIO")],
+        seed: Annotated[int, typer.Option("--seed", help="Which of its nights.")] = 1,
+        compare_: Annotated[
+            bool, typer.Option("--compare", help="Play it several times; show the first event that differs.")
+        ] = False,
+        runs: Annotated[
+            int, typer.Option(min=2, help="How many times, with --compare: here and in other processes.")
+        ] = RUNS_DEFAULT,
+        against: Annotated[
+            Path | None, typer.Option(metavar="FILE", help="Compare it with a night that --trace wrote.")
+        ] = None,
+        trace: Annotated[
+            Path | None,
+            typer.Option(metavar="FILE", help="Write every event to a file instead of showing them."),
+        ] = None,
+        only: Annotated[
+            str, typer.Option(help="Show these kinds of events only: chat,http,irc_in …", metavar="KINDS")
+        ] = "",
+        network: Annotated[NetworkKind, typer.Option(help="As for `run`.")] = NetworkKind.MEMORY,
+        order: Annotated[Order, typer.Option(help="As for `run`.")] = Order.FIFO,
+        as_json: Annotated[
+            bool,
+            typer.Option("--json", help="JSON for a program to read: one object an event, or the verdict."),
+        ] = False,
+    ) -> None:
+        """Play one night again and show what happened, or show that it is the same every time.
+
+        Without options: every event with its virtual time (chat, answers, faults, the bot's process, broken promises). --only
+        chat,http chooses; the kinds irc_in, irc_out (raw lines), request and response are shown only so.
+
+        \b
+          byte-sim replay outage --seed 3 --only chat
+          byte-sim replay outage --seed 3 --compare
+          byte-sim replay outage --seed 3 --trace before.jsonl     (change the bot, then)
+          byte-sim replay outage --seed 3 --against before.jsonl
+
+        Exit code 0 if every promise was kept or, where runs are compared, all were equal; 1 if a promise was broken, 2
+        if the night cannot be played, 3 if two runs differ.
+        """
+        chosen = find_scenario(scenario)
+        night = Night(scenario, seed, network.value, order.value)
+        quiet_log()
+        try:
+            first = here(chosen, night)
+            if trace is not None:
+                write_recording(first, trace)
+            others: list[Named] = [] if against is None else [(against.name, read_recording(against))]
+            again = range(2, runs + 1) if compare_ else ()
+            if others or again:
+                more = (_again(number, here, elsewhere, chosen, night) for number in again)
+                raise typer.Exit(_compare(("run 1", first), chain(others, more), as_json=as_json))
+            if trace is None:
+                _show(first, tuple(filter(None, only.split(","))), as_json=as_json)
+            else:
+                typer.echo(f"{len(first.lines)} events written to {trace}, trace {first.trace_hash}")
+        except SimulatorError as error:
+            fail(f"{' '.join(night.arguments)}: {error}")
+        raise typer.Exit(Exit.OK if first.report is None or first.report.ok else Exit.BROKEN)
+
+
+def _again(
+    number: int, here: Player, elsewhere: Callable[..., Recording], scenario: Scenario, night: Night
+) -> Named:
+    if number % 2 == 0:
+        return f"run {number}, this process", here(scenario, night)
+    return f"run {number}, PYTHONHASHSEED={number}", elsewhere(scenario, night, hash_seed=number)
+
+
+def _compare(first: Named, others: Iterable[Named], *, as_json: bool) -> Exit:
+    """Compare the others with the first, up to the first that differs, and say how that came out."""
+    name, recording = first
+    runs = 1
+    night = recording.night
+    verdict: dict[str, Any] = {
+        "scenario": night.scenario,
+        "seed": night.seed,
+        "network": night.network,
+        "order": night.order,
+        "same": True,
+        "events": len(recording.lines),
+        "trace_hash": recording.trace_hash,
+    }
+    for other_name, other in others:
+        runs += 1
+        difference = compare(recording, other)
+        if difference is None:
+            continue
+        if as_json:
+            parted = {
+                "event": difference.index + 1,
+                "left": difference.left and json.loads(difference.left),
+                "right": difference.right and json.loads(difference.right),
+                "before": [json.loads(line) for line in difference.before],
+            }
+            other_trace = {"same": False, "other_trace_hash": other.trace_hash}
+            typer.echo(json.dumps({**verdict, **other_trace, "runs": runs, "difference": parted}))
+        else:
+            typer.echo(explain(difference, name, other_name))
+        return Exit.DIFFERENT
+    text = f"equal: {runs} runs, {len(recording.lines)} events, trace {recording.trace_hash}"
+    typer.echo(json.dumps({**verdict, "runs": runs}) if as_json else text)
+    return Exit.OK
+
+
+def _show(recording: Recording, only: tuple[str, ...], *, as_json: bool) -> None:
+    if not as_json:
+        for line in timeline(recording.lines, only):
+            typer.echo(line)
+        if recording.report is not None:
+            typer.echo(recording.report.to_text())
+        return
+    for at_us, kind, fields in map(decoded, recording.lines):
+        if not only or kind in only:
+            typer.echo(json.dumps({"at_us": at_us, "kind": kind, **fields}))

@@ -1,0 +1,294 @@
+"""What a pair of twin worlds does, drawn from a seed: channels, audience, faults of the database, order, disk.
+
+How it works. :func:`draw_plan` draws one thing after the other from the seed's own streams and returns a :class:`Plan`, a
+value. Its two scenarios differ in one thing: one has the faults of the database, the other none. What belongs to
+both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
+
+* *Audience*: 1 to 30 channels, most of a night's messages in some of them. A channel's rate is anything from 0.01 to 30
+  messages a second; how long it goes on follows from its share of the night's messages, which bounds what a pair
+  costs. One message in five is small talk, the others are commands of every built-in component (:data:`COMMANDS`), by people of all roles.
+* *Faults*: up to five of every kind of the database's family, whenever they like, over one another or not, certain or
+  with a probability. They begin at :data:`READY_S` at the earliest: by then every channel is loaded.
+* The last :data:`QUIET_S` seconds nobody speaks. So every reply has left, or was dropped for its age, before the heal.
+
+Left out, as the promise leaves it out: a human's edit, a second process, ``!status`` (it reports the database's health).
+Faults of the process are left out too: its twin would have to die at the same point of its program.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from simulator.audience import ROLES, Chatter, CommandStorm, Crowd, Raid, Role
+from simulator.faults import (
+    CommitThenDrop,
+    CutBody,
+    Drip,
+    Fault,
+    Flapping,
+    Hang,
+    Html520,
+    HtmlOk,
+    Latency,
+    MissingFunction,
+    MissingGrant,
+    ReadOnly,
+    Refused,
+    Reset,
+    SlowRecovery,
+    Status503,
+    TooManyRequests,
+    TwitchDisconnect,
+    TwitchDuplicates,
+    TwitchPackets,
+    TwitchReconnect,
+    Unauthorized,
+)
+from simulator.loop import ReadyOrder
+from simulator.rng import SeedTree
+from simulator.scenario import DiskLatency, Scenario
+
+#: When the audience begins to speak and the first fault may act, seconds: every channel is loaded, which the run checks.
+READY_S = 5.0
+#: For how long people speak; the longest passes a refresh of the configuration and a look for idle channels.
+SPEAKING_S = (10.0, 15.0, 20.0, 20.0, 30.0, 30.0, 30.0, 70.0)
+#: How long nobody speaks at the end: longer than the 15 s after which a reply that still waits is dropped.
+QUIET_S = 17.0
+CHANNELS_MAX = 30
+RATE_MIN_PER_S, RATE_MAX_PER_S = 0.01, 30.0
+#: Messages of a night, about: few enough for thousands of pairs, enough for full saves and Twitch's limits.
+MESSAGES_MIN, MESSAGES_MAX = 20, 160
+SMALL_TALK_SHARE = 0.2
+FAULTS_MAX = 5
+
+#: What people type, by the name of the built-in command; a custom command is one that ``!cmd`` has made.
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "ping": ("!ping",),
+    "help": ("!help", "!help count"),
+    "game": ("!game", "!game Game {n}", "!game -"),
+    "vibe": ("!vibe", "!vibe mood {n}"),
+    "style": ("!style", "!style style {n}"),
+    "scene": ("!scene", "!scene movie Film {n}", "!scene topic Topic {n}", "!scene movie -"),
+    "note": ("!note add note {n}", "!note list", "!note del 1", "!note clear"),
+    "count": ("!count deaths +1", "!count deaths", "!count wins -1", "!count wins =7", "!count wins del", "!count"),
+    "cmd": ("!cmd add c{n} {user} was here {count} times", "!cmd add hug hugs {args}", "!cmd list", "!cmd del hug"),
+    "quote": ("!quote add words {n}", "!quote", "!quote 1", "!quote del 1"),
+    "pause": ("!pause",),
+    "resume": ("!resume",),
+}  # fmt: skip
+CUSTOM_COMMANDS = ("!hug everybody", "!hug", "!c1", "!c2", "!c3")
+#: Often enough that a paused channel does not stay silent for the rest of the night.
+RESUMES = 4
+
+TABLES = (
+    "channels_config",
+    "channel_state",
+    "component_state",
+    "channel_history",
+    "bot_events",
+    "bot_writer",
+)
+FUNCTIONS = ("byte_bot_save", "byte_bot_take_epoch")
+#: The kinds without anything else to draw; any of them may also be what flaps.
+PLAIN: tuple[type[Fault], ...] = (
+    Refused, Hang, Reset, Status503, Html520, HtmlOk, CutBody, CommitThenDrop, Unauthorized, ReadOnly,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One pair of twins; ``scenario`` is that of the world whose database is perfect."""
+
+    seed: int
+    scenario: Scenario
+    faults: tuple[Fault, ...]
+    ready_order: ReadyOrder
+
+    @property
+    def faulty(self) -> Scenario:
+        """The same night with the faults of the database."""
+        return replace(self.scenario, faults=(*self.scenario.faults, *self.faults))
+
+    def summary(self) -> str:
+        """One line for people."""
+        scenario = self.scenario
+        disk = scenario.disk_latency
+        parts = (
+            f"{len(scenario.channels)} channel{'s' if len(scenario.channels) > 1 else ''}",
+            f"{scenario.duration_s:.0f} s",
+            f"ready tasks {self.ready_order}",
+            "disk at once" if disk is None else f"disk {disk.median_ms:.1f} ms",
+            str(scenario.settings["default_language"]),
+            f"faults: {', '.join(described(fault) for fault in (*self.faults, *scenario.faults))}",
+        )
+        return ", ".join(parts)
+
+
+def draw_plan(seed: int) -> Plan:
+    """The plan of a seed; the same seed, the same plan."""
+    seeds = SeedTree(seed).child("twin")
+    rng = seeds.stream("world")
+    speaking_s = rng.choice(SPEAKING_S)
+    channels = tuple(f"channel_{number}" for number in range(1, _spread(rng, 1, CHANNELS_MAX) + 1))
+    until_s = READY_S + speaking_s
+    scenario = Scenario(
+        "twin",
+        "one night, with and without faults of the database",
+        duration_s=until_s + QUIET_S,
+        channels=channels,
+        moderated=rng.random() < 0.8,
+        verified=rng.random() < 0.7,
+        crowds=_draw_crowds(seeds.stream("audience"), channels, until_s),
+        faults=_draw_twitch_faults(seeds.stream("twitch"), until_s),
+        settings={
+            "default_language": rng.choice(("en", "pt-br")),
+            "config_refresh_s": rng.choice((20.0, 60.0)),
+            "context_idle_s": rng.choice((10.0, 7_200.0)),
+        },
+        latency_ms=rng.choice((10.0, 35.0)),
+        disk_latency=_draw_disk(seeds.stream("disk")),
+    )
+    faults = _draw_faults(seeds.stream("faults"), scenario.duration_s)
+    return Plan(seed, scenario, faults, rng.choice(("fifo", "random")))
+
+
+def described(fault: Fault) -> str:
+    """A fault with its times, for people."""
+    kind = f"{fault.kind} of {fault.inner.kind}" if isinstance(fault, Flapping) else fault.kind
+    if fault.instant:
+        return f"{kind} at {fault.start_s:.3f} s"
+    end = "to the heal" if math.isinf(fault.duration_s) else f"to {fault.start_s + fault.duration_s:.3f} s"
+    chance = f" with probability {fault.probability:.2f}" if fault.probability < 1 else ""
+    return f"{kind} from {fault.start_s:.3f} s {end}{chance}"
+
+
+# --- audience
+# ---------------------------------------------------------------------------------------------------
+
+
+def _draw_crowds(rng: random.Random, channels: tuple[str, ...], until_s: float) -> tuple[Crowd, ...]:
+    messages = _spread(rng, MESSAGES_MIN, MESSAGES_MAX)
+    weights = [rng.expovariate(1.0) for _ in channels]
+    crowds: list[Crowd] = []
+    for channel, weight in zip(channels, weights, strict=True):
+        share = messages * weight / sum(weights)
+        rate_per_s = RATE_MIN_PER_S * (RATE_MAX_PER_S / RATE_MIN_PER_S) ** rng.random()
+        duration_s = min(share / rate_per_s, until_s - READY_S)
+        start_s = READY_S + rng.random() * (until_s - READY_S - duration_s)
+        crowds.append(Chatter(channel, rate_per_s * SMALL_TALK_SHARE, start_s, duration_s))
+        crowds.append(
+            CommandStorm(
+                channel,
+                rate_per_s * (1.0 - SMALL_TALK_SHARE),
+                _draw_commands(rng),
+                _draw_roles(rng),
+                start_s,
+                duration_s,
+                people=2,
+            )
+        )
+    if rng.random() < 0.1:
+        at_s = READY_S + rng.random() * (until_s - READY_S - 5.0)
+        crowds.append(Raid(rng.choice(channels), at_s, viewers=rng.randint(5, 40), duration_s=5.0))
+    return tuple(crowds)
+
+
+def _draw_commands(rng: random.Random) -> tuple[str, ...]:
+    """Some commands, or all: with few, rows are changed again and again; with all, handlers meet."""
+    names = list(COMMANDS)
+    chosen = names if rng.random() < 0.6 else sorted(rng.sample(names, rng.randint(1, 3)))
+    lines = [line for name in chosen for line in COMMANDS[name]]
+    lines += CUSTOM_COMMANDS if "cmd" in chosen else ()
+    lines += COMMANDS["resume"] * RESUMES if "pause" in chosen else ()
+    return tuple(lines)
+
+
+def _draw_roles(rng: random.Random) -> tuple[Role, ...]:
+    return rng.choice((ROLES, ("moderator",), ("moderator", "broadcaster", "viewer")))
+
+
+# --- faults, and the disk
+# ---------------------------------------------------------------------------------------
+
+
+def _draw_faults(rng: random.Random, duration_s: float) -> tuple[Fault, ...]:
+    return tuple(_draw_fault(rng, duration_s) for _ in range(rng.randint(1, FAULTS_MAX)))
+
+
+def _draw_fault(rng: random.Random, duration_s: float) -> Fault:
+    start_s = rng.uniform(READY_S, duration_s - 5.0)
+    lasts_s = min(rng.uniform(0.5, 30.0), duration_s - start_s)
+    fault = _draw_kind(rng)
+    if not isinstance(fault, SlowRecovery) and rng.random() < 0.1:
+        lasts_s = math.inf
+    probability = 1.0 if rng.random() < 0.5 else rng.uniform(0.1, 1.0)
+    return replace(
+        fault, start_s=_microseconds(start_s), duration_s=_microseconds(lasts_s), probability=probability
+    )
+
+
+def _draw_kind(rng: random.Random) -> Fault:
+    # Two in three are of the kinds that say only that the database is gone, in so many ways; the others have more to draw.
+    match rng.randrange(18):
+        case 0:
+            return Latency(ms=rng.uniform(1.0, 900.0), jitter_ms=rng.choice((0.0, 300.0)))
+        case 1:
+            return Latency(
+                ms=100.0, jitter_ms=200.0, distribution="lognormal", spike_ms=6_000.0, spike_probability=0.2
+            )
+        case 2:
+            return SlowRecovery(ms=rng.uniform(200.0, 8_000.0), duration_s=10.0)
+        case 3:
+            return Drip(bytes_per_s=rng.uniform(5.0, 500.0))
+        case 4:
+            return TooManyRequests(retry_after_s=rng.choice((0.5, 2.0, 5.0)))
+        case 5:
+            return MissingGrant(table=rng.choice(TABLES))
+        case 6:
+            return MissingFunction(name=rng.choice(FUNCTIONS))
+        case 7 | 8:
+            inner = rng.choice((*(kind() for kind in PLAIN), Latency(ms=700.0), Drip(), TooManyRequests()))
+            return Flapping(up_s=rng.uniform(0.2, 4.0), down_s=rng.uniform(0.2, 6.0), inner=inner)
+        case _:
+            return rng.choice(PLAIN)()
+
+
+def _draw_twitch_faults(rng: random.Random, until_s: float) -> tuple[Fault, ...]:
+    """None in four of five nights: whatever throws the bot out of chat leaves less to compare."""
+    if rng.random() < 0.8:
+        return ()
+    start_s = _microseconds(rng.uniform(READY_S, until_s))
+    return (
+        rng.choice(
+            (
+                TwitchDisconnect(start_s=start_s),
+                TwitchReconnect(start_s=start_s, grace_s=3.0),
+                TwitchDuplicates(start_s=start_s, duration_s=10.0, probability=0.3),
+                TwitchPackets(start_s=start_s, duration_s=20.0, split_probability=0.5, merge_probability=0.3),
+            )
+        ),
+    )
+
+
+def _draw_disk(rng: random.Random) -> DiskLatency | None:
+    match rng.randrange(4):
+        case 0 | 1:
+            return None
+        case 2:
+            return DiskLatency(median_ms=rng.uniform(0.05, 5.0))
+        case _:
+            return DiskLatency(
+                median_ms=rng.uniform(5.0, 80.0), spread=1.0, stall_probability=0.02, stall_ms=2_500.0
+            )
+
+
+def _spread(rng: random.Random, low: int, high: int) -> int:
+    """A whole number between the two, each order of magnitude as likely as the others."""
+    return min(high, int(low * ((high + 1) / low) ** rng.random()))
+
+
+def _microseconds(at_s: float) -> float:
+    return round(at_s, 6)

@@ -1,0 +1,210 @@
+"""What a value was at its last commit: every difference is found, and only differences are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from byte_bot.errors import StateError
+from byte_bot.persistence.operations import Change, diff
+from byte_bot.persistence.shadow import Delta, Shadow
+from byte_bot.persistence.state import Add, ChannelState, Kept, Recent, StateSpec
+
+CAP = 3
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A flat item."""
+
+    text: str
+    at: float = 0.0
+
+
+class Box(msgspec.Struct, frozen=True):
+    """Frozen outside only."""
+
+    content: list[int] = []
+
+
+class Node(msgspec.Struct, frozen=True):
+    """Holds its own kind."""
+
+    text: str
+    inner: Node | None = None
+
+
+class Everything(ChannelState, key="test-shadow"):
+    """One field of each kind."""
+
+    word: str = ""
+    total: Annotated[int, Add] = 0
+    ratio: float = 0.0
+    last: Line = Line("")
+    node: Node | None = None
+    lines: Annotated[list[Line], Recent(CAP)] = []
+    words: Annotated[list[str], Recent(CAP)] = []
+    plain: list[int] = []
+    counts: Annotated[dict[str, int], Add] = {}
+    notes: dict[str, Line] = {}
+    deep: dict[str, list[int]] = {}
+    boxes: list[Box] = []
+
+
+SPEC = StateSpec(Everything)
+
+_keys = st.sampled_from("abcd")
+_numbers = st.integers(-3, 3)
+_lines = st.builds(Line, st.sampled_from(["x", "y"]), st.sampled_from([0.0, 1.0]))
+_edits: st.SearchStrategy[tuple[str, Any]] = st.one_of(
+    st.tuples(st.just("word"), st.sampled_from(["", "a", "b"])),
+    st.tuples(st.just("total"), _numbers),
+    st.tuples(st.just("ratio"), st.sampled_from([0.0, 0.5, 2.0])),
+    st.tuples(st.just("last"), _lines),
+    st.tuples(st.just("append line"), _lines),
+    st.tuples(st.just("append word"), st.sampled_from(["a", "b"])),
+    st.tuples(st.just("lines"), st.lists(_lines, max_size=CAP)),
+    st.tuples(st.just("drop first line"), st.none()),
+    st.tuples(st.just("plain"), st.lists(_numbers, max_size=3)),
+    st.tuples(st.just("append number"), _numbers),
+    st.tuples(st.just("count"), st.tuples(_keys, _numbers)),
+    st.tuples(st.just("forget count"), _keys),
+    st.tuples(st.just("note"), st.tuples(_keys, _lines)),
+    st.tuples(st.just("forget note"), _keys),
+    st.tuples(st.just("notes"), st.dictionaries(_keys, _lines, max_size=3)),
+    st.tuples(st.just("deep"), st.tuples(_keys, _numbers)),
+    st.tuples(st.just("box"), _numbers),
+)
+
+
+def edit(state: Everything, what: str, value: Any) -> None:
+    """Change the state as a component would, mostly in place."""
+    match what:
+        case "append line":
+            state.lines.append(value)
+        case "append word":
+            state.words.append(value)
+        case "drop first line":
+            del state.lines[:1]
+        case "append number":
+            state.plain.append(value)
+        case "count":
+            state.counts[value[0]] = state.counts.get(value[0], 0) + value[1]
+        case "forget count":
+            state.counts.pop(value, None)
+        case "note":
+            state.notes[value[0]] = value[1]
+        case "forget note":
+            state.notes.pop(value, None)
+        case "deep":
+            state.deep.setdefault(value[0], []).append(value[1])
+        case "box":
+            (state.boxes[0].content if state.boxes else []).append(value)
+            state.boxes = state.boxes or [Box([value])]
+        case _:
+            setattr(state, what, value)
+
+
+def as_data(state: Everything) -> dict[str, Any]:
+    """The whole value as plain data, independent of the state."""
+    data: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(state, order="deterministic"))
+    return data
+
+
+def found(shadow: Shadow, state: Everything) -> tuple[dict[str, Delta], list[Change]]:
+    """What the shadow tells, and the changes it makes."""
+    deltas = shadow.deltas(SPEC, state)
+    rules = {name: rule for name, rule in SPEC.rules.items() if name in deltas}
+    before = {name: delta.before for name, delta in deltas.items()}
+    after = {name: delta.after for name, delta in deltas.items()}
+    return deltas, diff(rules, before, after)
+
+
+@given(st.lists(st.lists(_edits, max_size=5), max_size=6))
+def test_the_changes_are_those_of_comparing_everything(transactions: list[list[tuple[str, Any]]]) -> None:
+    """Commit by commit, the shadow's changes equal the difference of the complete values."""
+    state = Everything()
+    shadow = Shadow(SPEC, state)
+    for edits in transactions:
+        before = as_data(state)
+        for what, value in edits:
+            edit(state, what, value)
+        for name in ("lines", "words"):
+            del getattr(state, name)[:-CAP]
+        expected = diff(SPEC.rules, before, as_data(state))
+        deltas, changes = found(shadow, state)
+        assert changes == expected
+        shadow.keep(SPEC, state, deltas)
+        assert shadow.deltas(SPEC, state) == {}
+
+
+@given(st.lists(_edits, max_size=6), st.lists(_edits, max_size=6))
+def test_a_restored_value_is_that_of_the_last_commit(
+    kept: list[tuple[str, Any]], undone: list[tuple[str, Any]]
+) -> None:
+    """Whatever was done since is gone, and what is done to the restored value is seen again."""
+    state = Everything()
+    for what, value in kept:
+        edit(state, what, value)
+    shadow = Shadow(SPEC, state)
+    shadow.keep(SPEC, state, shadow.deltas(SPEC, state))
+    before = as_data(state)
+    for what, value in undone:
+        edit(state, what, value)
+    shadow.restore(SPEC, state)
+    assert as_data(state) == before
+    state.counts["new"] = 7
+    assert shadow.deltas(SPEC, state) == {"counts": Delta({}, {"new": 7})}
+
+
+def test_fields_are_remembered_by_what_can_change_inside() -> None:
+    """Frozen through and through is flat; a frozen struct around a list is not."""
+    kinds = {name: kept for name, kept, _ in SPEC.fields}
+    assert kinds["last"] is kinds["node"] is kinds["word"] is Kept.FLAT
+    assert kinds["lines"] is kinds["plain"] is Kept.ITEMS
+    assert kinds["counts"] is kinds["notes"] is Kept.ENTRIES
+    assert kinds["deep"] is kinds["boxes"] is Kept.DEEP
+
+
+def test_an_appended_line_is_told_alone() -> None:
+    """Of fifty remembered lines the forty-nine that did not change are neither encoded nor compared as data."""
+    state = Everything(lines=[Line("a"), Line("b"), Line("c")])
+    shadow = Shadow(SPEC, state)
+    state.lines.append(Line("d"))
+    assert shadow.deltas(SPEC, state) == {"lines": Delta([], [{"text": "d", "at": 0.0}])}
+    assert [line.text for line in state.lines] == ["b", "c", "d"]
+
+
+def test_an_assigned_key_is_told_even_if_its_value_is_the_same() -> None:
+    """An absolute value discards earlier adds, so it counts where nothing changed; a key dropped since does not."""
+    state = Everything(counts={"a": 1, "b": 2}, total=4)
+    shadow = Shadow(SPEC, state)
+    deltas = shadow.deltas(SPEC, state, [("counts", "a"), ("counts", "gone"), ("total", None)])
+    assert deltas == {"counts": Delta({"a": 1}, {"a": 1}), "total": Delta(4, 4)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("word", "\ud800"),
+        ("word", 5),
+        ("total", True),
+        ("ratio", float("nan")),
+        ("counts", {"a": True}),
+        ("counts", {"a": object()}),
+        ("lines", [Line("\ud800")]),
+        ("plain", ["no number"]),
+        ("deep", {"a": ["no number"]}),
+        ("notes", None),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(name: str, value: Any) -> None:
+    """No JSON, or not of the field's type: the error names the field."""
+    state = Everything(counts={"a": 1})
+    shadow = Shadow(SPEC, state)
+    setattr(state, name, value)
+    with pytest.raises(StateError, match=f"Everything.{name}"):
+        shadow.deltas(SPEC, state)

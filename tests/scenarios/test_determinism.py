@@ -1,0 +1,188 @@
+"""P7: one hundred runs of one seed are one run, wherever and beside whatever they run.
+
+The night is short and has much in it: three channels, two of them busy, both ways in which a database comes and goes, late
+answers, Twitch's disconnects and duplicates and cut packets, a crash and a restart. Its trace holds every line and request at its
+virtual microsecond. Forty of the runs are made here, half of them with the collector forced at odd moments; sixty in three
+processes with other hashes of strings, two of which have four busy processes beside them.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from simulator.audience import Chatter, CommandStorm
+from simulator.faults import (
+    CommitThenDrop,
+    Crash,
+    Flapping,
+    Latency,
+    Refused,
+    Reset,
+    Restart,
+    TwitchDisconnect,
+    TwitchDuplicates,
+    TwitchPackets,
+)
+from simulator.loop import ReadyOrder
+from simulator.replay import Night, compare, explain, record_night
+from simulator.scenario import Scenario
+from simulator.world import Network, simulate
+
+ROOT = Path(__file__).parents[2]
+ORDERS: tuple[ReadyOrder, ...] = ("fifo", "random")
+SEED = 7
+MIXED = (
+    "!count deaths +1",
+    "!game Game {n}",
+    "!note add {n}",
+    "!quote add quote {n}",
+    "!quote random",
+    "!ping",
+)
+CROWDED = Scenario(
+    "crowded",
+    "five seconds with everything in them",
+    duration_s=5,
+    channels=("lobby", "arcade", "attic"),
+    crowds=(Chatter("lobby", 2), CommandStorm("lobby", 2, MIXED), CommandStorm("arcade", 2, MIXED)),
+    faults=(
+        Flapping(up_s=0.7, down_s=0.4, inner=Refused(), duration_s=2),
+        Flapping(up_s=0.5, down_s=0.3, inner=Reset(), start_s=2, duration_s=2),
+        Latency(ms=150, jitter_ms=140, start_s=1),
+        CommitThenDrop(probability=0.3, start_s=1),
+        TwitchDuplicates(probability=0.3),
+        TwitchPackets(split_probability=0.5, merge_probability=0.3),
+        TwitchDisconnect(start_s=1.5),
+        Crash(start_s=2.5, down_s=0.3),
+        Restart(start_s=4),
+    ),
+)  # fmt: skip
+#: Plays the night as often as told in each order, and prints the hash of each run.
+PRINT_HASHES = """
+import sys
+import structlog
+from simulator.world import Network, simulate
+from tests.scenarios.test_determinism import CROWDED, ORDERS, SEED
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+for _ in range(int(sys.argv[1])):
+    for order in ORDERS:
+        print(order, simulate(CROWDED, SEED, ready_order=order).trace_hash)
+"""
+#: Busy for a few seconds at most, should nobody end it; not so important that others must wait.
+BURN = """
+import os, time
+os.nice(5)
+until = time.monotonic() + 20
+while time.monotonic() < until:
+    sum(range(1000))
+"""
+
+
+def hashes_here(runs: int) -> set[str]:
+    """The hashes of so many runs in each order, in this process."""
+    return {
+        f"{order} {simulate(CROWDED, SEED, ready_order=order).trace_hash}"
+        for _ in range(runs)
+        for order in ORDERS
+    }
+
+
+@contextmanager
+def collected_at_odd_moments(rng: random.Random) -> Iterator[None]:
+    """The collector runs before every so many calls of Python functions, now more, now fewer."""
+    left = 0
+
+    def called(_frame: object, event: str, _argument: object) -> None:
+        nonlocal left
+        if event != "call":
+            return
+        left -= 1
+        if left < 0:
+            left = rng.randrange(2_000, 20_000)
+            gc.collect(rng.randrange(3))
+
+    sys.setprofile(called)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+@contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    """So many processes that compute, beside whatever runs within."""
+    busy = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def hashes_elsewhere(hash_seed: str, runs: int) -> set[str]:
+    """The hashes of so many runs in each order, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT_HASHES, str(runs)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.split("\n")[:-1]
+    assert len(lines) == runs * len(ORDERS)
+    return set(lines)
+
+
+def test_a_hundred_runs_of_one_seed_are_one_run() -> None:
+    """One trace hash for each order of ready tasks: here, with collections, in other processes, on a busy machine."""
+    wanted = hashes_here(10)
+    assert len(wanted) == len(ORDERS)
+    with collected_at_odd_moments(random.Random(1)):
+        assert hashes_here(10) == wanted
+    assert hashes_elsewhere("0", 10) == wanted
+    with busy_processes(4):
+        assert hashes_elsewhere("1", 10) == wanted
+        assert hashes_elsewhere("random", 10) == wanted
+
+
+def test_the_night_has_something_to_differ_in() -> None:
+    """The night is no empty one: lines both ways, every fault struck, and all promises were kept."""
+    recording = record_night(CROWDED, Night("crowded", SEED))
+    assert recording.report is not None
+    assert recording.report.ok, recording.report.to_text()
+    kinds = {kind: sum(f'"{kind}"' in line for line in recording.lines) for kind in (
+        "chat", "irc_in", "irc_out", "request", "request_failed", "bot_started", "bot_crashed", "irc_closed",
+    )}  # fmt: skip
+    assert all(kinds.values()), kinds
+    assert kinds["bot_started"] == 3
+    assert compare(recording, record_night(CROWDED, Night("crowded", SEED))) is None
+
+
+@pytest.mark.parametrize("network", ["memory", "tcp"])
+def test_a_planted_address_is_found(network: Network) -> None:
+    """The alarm works: a component that says an address makes two runs differ, and the first differing event says it."""
+    planted = Scenario(
+        "planted",
+        "a component that says an address",
+        duration_s=5,
+        crowds=(CommandStorm("lobby", 1, ("!address",)),),
+        settings={"components": ("tests.simulator.planted",)},
+    )
+    night = Night("planted", SEED, network)
+    left, right = record_night(planted, night), record_night(planted, night)
+    difference = compare(left, right)
+    assert left.trace_hash != right.trace_hash and difference is not None
+    words = explain(difference, "first", "second")
+    assert words.count("it lies at") == 2
+    assert "!address" in words, "what led to it stands just before"
