@@ -32,8 +32,11 @@ setup: $(STAMP) ## make .venv with every pinned package (the other targets do th
 demo: $(STAMP) ## watch the bot answer while its database goes down and comes back (ARGS="--headless --seconds 20")
 	@$(BIN)/byte-sim demo $(ARGS)
 
-test: $(STAMP) ## all tests (ARGS="tests/simulator -x")
-	@$(BIN)/python -m pytest -q $(ARGS)
+# A worker for each core, at most four: each imports everything anew, and beyond that the longest single tests decide.
+# worksteal: a worker starts with one contiguous part, so that what its tests share is set up once, and an idle one takes over.
+# What ARGS says comes last and wins: -n0 runs everything in this one process, as a debugger and -s need it.
+test: $(STAMP) ## all tests (ARGS="tests/simulator -x"; with ARGS=-n0 in one process)
+	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 # Every step runs, so that one round shows all there is to do.
 check: $(STAMP) ## formatting, lint, types, house rules

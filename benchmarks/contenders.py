@@ -40,7 +40,7 @@ SERVE_S: Final = 30.0
 class Case(msgspec.Struct, frozen=True):
     """One line of the table.
 
-    ``says`` is what viewers type, ``matched_by`` as in :class:`~benchmarks.driver.StepPlan`, ``start`` the first rate tried
+    ``says`` is what viewers type, ``matched_by`` as in :class:`~benchmarks.step.StepPlan`, ``start`` the first rate tried
     (messages a second), ``note`` what a reader must know about it.
     """
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.contenders import ROOT, cpu_seconds, ended, furnish, on_core
-from benchmarks.driver import StepPlan, StepResult, part_between, queued_seconds
+from benchmarks.step import StepPlan, StepResult, part_between, queued_seconds
 from simulator.bot_process import BotProcess
 
 #: Seconds a bot has to log in and join; twitchio 2 pauses after its first joins.

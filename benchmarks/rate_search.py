@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.driver import StepResult
+from benchmarks.step import StepResult
 
 #: The limit of the issue: a reply later than this feels late, and more than 1 in 100 of them is a bot that is too slow.
 P99_MS_MAX: Final = 50.0

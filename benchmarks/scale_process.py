@@ -40,6 +40,7 @@ from byte_bot.app import Application, Surroundings
 from byte_bot.chat import limiter
 from byte_bot.clock import SystemClock
 from byte_bot.context.stream_context import StreamContext
+from byte_bot.garbage import frozen_survivors
 from byte_bot.persistence.journal import MemoryJournalStore
 from byte_bot.settings import Settings
 
@@ -153,7 +154,8 @@ class Twitch:
         )
         since = time.perf_counter()
         self._reader.feed_data(line)
-        return await answered - since
+        replied: float = await answered
+        return replied - since
 
 
 def _entered(channel: str) -> str:
@@ -251,15 +253,17 @@ class Measurement:
         """Every stage, in order; the figures."""
         before = rss_bytes()
         figures: dict[str, Any] = {"channels": self._channels, "rss_before_mb": before / 1e6}
+        collector = contextlib.nullcontext() if self._options.plain_gc else frozen_survivors()
         async with self._beating(), asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(self._app.run())
-            figures |= await self._boot(before)
-            figures |= await self._talk()
-            figures |= await self._sweeps()
-            if self._channels >= BURST_ROWS:
-                figures |= await self._burst()
-            self._app.stop()
-            await running
+            with collector:
+                running = tasks.create_task(self._app.run())
+                figures |= await self._boot(before)
+                figures |= await self._talk()
+                figures |= await self._sweeps()
+                if self._channels >= BURST_ROWS:
+                    figures |= await self._burst()
+                self._app.stop()
+                await running
         await self._http.aclose()
         return figures
 
@@ -316,7 +320,7 @@ class Measurement:
         numbers = list(range(min(self._channels, self._options.speakers)))
         self._rng.shuffle(numbers)
         first = [await self._twitch.ask(number) for number in numbers]
-        for _ in range(max(0, 2_000 - len(numbers))):  # a small size warms up as long as a large one does
+        for _ in range(self._options.messages - len(numbers)):  # a small size warms up as well as a large one
             await self._twitch.ask(self._rng.choice(numbers))
         await self._until("saving", lambda: not self._app.layer.ledger.rows_waiting)
         self._held("first")
@@ -342,14 +346,11 @@ class Measurement:
         assert self._app.layer.on_epoch is not None
         self._app.layer.on_epoch()  # what wakes the directory
         await self._until("the list", lambda: self._app.telemetry.counters["database_calls"] > calls)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.0 + self._channels / 50_000)  # the rows are taken over after the answer
         figures = self._held("refresh")
-        await self._sweep_idle()
+        await self._app.manager.sweep()
         await asyncio.sleep(0.01)
         return figures | self._held("eviction")
-
-    async def _sweep_idle(self) -> None:
-        self._app.manager.evict_idle(asyncio.get_running_loop().time())
 
     async def _burst(self) -> dict[str, float]:
         """Rows become dirty while the database is away; then it is back."""
@@ -389,6 +390,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--messages", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--plain-gc", action="store_true", help="collect garbage as Python does by itself")
     options = parser.parse_args()
     # What the bot says as shipped, debug lines left out; the caller throws it away.
     structlog.configure(

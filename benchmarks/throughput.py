@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import pstats
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,10 +28,11 @@ import msgspec
 from rich.console import Console
 
 from benchmarks.contenders import CASES, Case, command_of, cores, fake_supabase, variables_for
-from benchmarks.driver import CHANNELS, StepPlan, StepResult
+from benchmarks.driver import CHANNELS
 from benchmarks.load import Arena, BotFailed, Driver, running
 from benchmarks.peers.environments import Unavailable, prepare
 from benchmarks.rate_search import DRIVER_LIMIT, Found, highest_rate, limit_of
+from benchmarks.step import StepPlan, StepResult
 
 #: The issue's target: half of a loop without a router.
 TARGET_RATIO: Final = 0.5
@@ -101,19 +103,22 @@ async def measure_case(
 async def _search(case: Case, arena: Arena, options: Options, start: float, console: Console) -> Found:
     async def measure(rate: float) -> StepResult:
         step = await arena.measure(StepPlan(rate, options.step_s, case.says, case.matched_by))
-        p99 = "-" if step.p99_ms is None else f"{step.p99_ms:.1f} ms"
-        latest = arena.measured[-1]
-        console.print(
-            f"  {case.name} at {rate:,.0f}/s: {step.answered:,} of {step.sent:,} answered, p99 {p99}; bot "
-            f"{_part(latest.bot_cpu)} of its core, waited for it {_part(latest.bot_queued)}; driver {_part(step.driver_cpu)}, "
-            f"waited {_part(step.driver_queued)}, {step.driver_lag_p99_ms:.1f} ms late"
-            f"{f' ({step.cut_short})' if step.cut_short else ''}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        console.print(_words(case, arena, step), highlight=False, soft_wrap=True)
         return step
 
     return await highest_rate(measure, start, growth=options.growth, halvings=options.halvings)
+
+
+def _words(case: Case, arena: Arena, step: StepResult) -> str:
+    """The latest step in a line."""
+    latest = arena.measured[-1]
+    p99 = "-" if step.p99_ms is None else f"{step.p99_ms:.1f} ms"
+    return (
+        f"  {case.name} at {step.rate:,.0f}/s: {step.answered:,} of {step.sent:,} answered, p99 {p99}; bot "
+        f"{_part(latest.bot_cpu)} of its core, waited for it {_part(latest.bot_queued)}; driver {_part(step.driver_cpu)}, "
+        f"waited {_part(step.driver_queued)}, {step.driver_lag_p99_ms:.1f} ms late"
+        f"{f' ({step.cut_short})' if step.cut_short else ''}"
+    )
 
 
 def _part(part: float | None) -> str:
@@ -256,6 +261,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often everything is measured (default 3, quick 1)")
     parser.add_argument("--step-seconds", type=float, help="how long each rate is tried (default 4, quick 2)")
     parser.add_argument("--no-pin", action="store_true", help="let the system choose the cores")
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        metavar="FILE",
+        help="instead: run byte_bot (or the one case of --only) under cProfile, write FILE (for pstats), print the costliest",
+    )
+    parser.add_argument("--profile-rate", type=float, default=1_000.0, help="commands a second for --profile")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
     return parser.parse_args(arguments)
 
@@ -285,6 +297,36 @@ def options_from(parsed: argparse.Namespace) -> Options:
     )
 
 
+def names_writable(file: Path | None) -> bool:
+    """Whether a file can be made there, as far as its folder tells; None needs none."""
+    return file is None or file.absolute().parent.is_dir()
+
+
+async def profile(case: Case, file: Path, rate: float, options: Options, console: Console) -> None:
+    """Run one of our own bots under cProfile for three steps at ``rate``, so that it writes ``file`` at its end.
+
+    Raises:
+        BotFailed: the bot could not be measured.
+    """
+    if case.bot in PEERS_PREPARED:
+        raise BotFailed(f"--profile is for Python's own bots in this repository, not for {case.bot}")
+    program, *rest = command_of(case.bot)
+    command = (program, "-m", "cProfile", "-o", str(file), *rest)
+    places = cores() if options.pinned else None
+    bot_core, database_core = (places[0], places[2]) if places else (None, None)
+    async with contextlib.AsyncExitStack() as resources:
+        driver = await resources.enter_async_context(Driver(CHANNELS, places[1] if places else None))
+        supabase: Mapping[str, str] = {}
+        if case.bot == "byte_bot":
+            supabase = await resources.enter_async_context(fake_supabase(database_core))
+        variables = variables_for(case.bot, driver.port, driver.channels, supabase)
+        async with running(driver, case.bot, command, variables, bot_core) as arena:
+            await arena.warm_up(case.says, case.matched_by)
+            for _ in range(3):
+                step = await arena.measure(StepPlan(rate, options.step_s, case.says, case.matched_by))
+                console.print(_words(case, arena, step), highlight=False, soft_wrap=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 0 if the target is kept, 1 if not, 2 if it was not measured or could not be."""
     parsed = parse(arguments)
@@ -294,12 +336,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"throughput: {error}\n")
         return 2
-    if parsed.json is not None and not parsed.json.absolute().parent.is_dir():
+    if not names_writable(parsed.json):
         sys.stderr.write(
             f"throughput: there is no folder {str(parsed.json.parent)!r} to write the result to\n"
         )
         return 2
-    outcomes = asyncio.run(run(options, console))
+    if not names_writable(parsed.profile):
+        sys.stderr.write(
+            f"throughput: there is no folder {str(parsed.profile.parent)!r} to write the profile to\n"
+        )
+        return 2
+    try:
+        if parsed.profile is not None:
+            case = options.cases[0] if parsed.only else next(each for each in CASES if each.name == JUDGED[0])
+            # A profile of an earlier run must not pass for this one's.
+            parsed.profile.unlink(missing_ok=True)
+            asyncio.run(profile(case, parsed.profile.absolute(), parsed.profile_rate, options, console))
+            if not parsed.profile.exists():
+                raise BotFailed(
+                    f"{case.name} was killed before it wrote its profile: try a lower --profile-rate"
+                )
+            pstats.Stats(str(parsed.profile)).sort_stats("tottime").print_stats(30)
+            return 0
+        outcomes = asyncio.run(run(options, console))
+    except KeyboardInterrupt:
+        return 130
+    except BotFailed as error:
+        sys.stderr.write(f"throughput: {error}\n")
+        return 2
     rows = rows_of(options.cases, outcomes)
     show(rows, console)
     if parsed.json is not None:

@@ -41,8 +41,9 @@ from byte_bot.components.loader import installed_entry_points, load_components
 from byte_bot.context.bridge import ContextBridge
 from byte_bot.context.manager import ContextManager
 from byte_bot.errors import ByteBotError, ExitCode, Fenced
+from byte_bot.garbage import frozen_survivors
 from byte_bot.persistence.backoff import Backoff
-from byte_bot.persistence.boot import ChannelDirectory
+from byte_bot.persistence.boot import ChannelDirectory, shown
 from byte_bot.persistence.breaker import Breaker
 from byte_bot.persistence.journal import Journal, JournalStore, KnownChannel, MemoryJournalStore
 from byte_bot.persistence.layer import LayerParts, PersistenceLayer
@@ -229,7 +230,7 @@ class Application:
                     what_to_do="the bot is in no channel: add a row with the login to the table channels_config, or "
                     "set TWITCH_CHANNEL_LOGINS and start again",
                 )
-            _log.info("started", channels=list(self.directory.wanted), components=len(self.bot.components))
+            _log.info("started", channels=shown(self.directory.wanted), components=len(self.bot.components))
             self.telemetry.event("start")
             await self._stop.wait()
         if persistent:
@@ -369,7 +370,8 @@ async def _run_for_real(settings: Settings) -> ExitCode:
     try:
         application = Application(settings, surroundings)
         _on_signals(application.stop)
-        return await application.run()
+        with frozen_survivors():
+            return await application.run()
     finally:
         if http is not None:
             await http.aclose()

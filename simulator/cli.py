@@ -42,6 +42,7 @@ from simulator.scenario import Scenario
 from simulator.scenarios import SCENARIOS
 from simulator.serve import DEFAULT_CHANNELS, Ports, Stage, serve
 from simulator.termination import cancelled_by_sigterm
+from simulator.twin_cli import add_twin
 from simulator.world import simulate
 
 _T = TypeVar("_T")
@@ -55,6 +56,7 @@ First steps:
   byte-sim list            the nights that can be simulated, in virtual time
   byte-sim run NAME        simulate one; the same seed gives the same night
   byte-sim replay NAME     see what happened in it, event by event
+  byte-sim twin            one night with a broken and a perfect database
   byte-sim serve           the fakes on this machine's ports, for your own bot
   byte-sim bench           how fast your own bot answers, and what an outage does to it
 
@@ -265,6 +267,8 @@ def build_cli(
     add_replay(cli, find, _fail, quiet_log=lambda: set_log_level("critical"))
 
     add_bench(cli, SystemClock().unix)
+
+    add_twin(cli, SystemClock().unix, set_log_level=set_log_level)
 
     @cli.command("list")
     def list_() -> None:

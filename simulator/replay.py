@@ -177,7 +177,8 @@ Event = tuple[int, str, dict[str, Any]]
 
 def decoded(line: str) -> Event:
     """An event from its canonical form: microseconds, kind, fields."""
-    return msgspec.json.decode(line, type=Event)
+    event: Event = msgspec.json.decode(line, type=Event)
+    return event
 
 
 def readable(event: Event) -> str:

@@ -84,7 +84,7 @@ def add_replay(
             typer.Option("--json", help="JSON for a program to read: one object an event, or the verdict."),
         ] = False,
     ) -> None:
-        """Play one night again and show what happened, or show that it is the same every time.
+        """Play one night again: show what happened, or compare runs.
 
         Without options: every event with its virtual time (chat, answers, faults, the bot's process, broken promises). --only
         chat,http chooses; the kinds irc_in, irc_out (raw lines), request and response are shown only so.

@@ -54,7 +54,7 @@ from simulator.scenario import DiskLatency, Scenario
 #: When the audience begins to speak and the first fault may act, seconds: every channel is loaded, which the run checks.
 READY_S = 5.0
 #: For how long people speak; the longest passes a refresh of the configuration and a look for idle channels.
-SPEAKING_S = (10.0, 15.0, 20.0, 20.0, 30.0, 30.0, 30.0, 70.0)
+SPEAKING_S = (8.0, 12.0, 16.0, 20.0, 20.0, 25.0, 30.0, 70.0)
 #: How long nobody speaks at the end: longer than the 15 s after which a reply that still waits is dropped.
 QUIET_S = 17.0
 CHANNELS_MAX = 30

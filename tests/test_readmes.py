@@ -307,9 +307,13 @@ def options() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("command", "option"), list(options()))
 def test_every_option_is_documented(command: str, option: str) -> None:
     """Each option of each command stands in the section of that command."""
-    heading = {"demo": "The demo", "serve": "Serve: the fakes on real ports", "run": "Named scenarios"}[
-        command
-    ]
+    heading = {
+        "demo": "The demo",
+        "serve": "Serve: the fakes on real ports",
+        "run": "Named scenarios",
+        "replay": "Determinism",
+        "twin": "Twins",
+    }[command]
     assert any(re.search(rf"`{option}[ `]", row[0]) for row in rows_of(SIMULATOR_README, heading))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 Reply = Callable[[], None]
 Handler = Callable[[str, str, int, Reply], Awaitable[None]]  # channel, name, value, reply
@@ -56,6 +57,11 @@ class CountingBot:
         name = words[1]
         value = self._counters[channel, name] = self._counters.get((channel, name), 0) + 1
         await self._handler(channel, name, value, lambda: self._send(f"PRIVMSG #{channel} :{name}: {value}"))
+
+
+def counters(rows: Any) -> dict[tuple[str, str], int]:
+    """The counters of the table's rows, for the start."""
+    return {(one["channel"], one["name"]): one["value"] for one in rows}
 
 
 def row(channel: str, name: str, value: int) -> dict[str, str | int]:

@@ -13,7 +13,7 @@ import httpx
 from postgrest.exceptions import APIError
 from supabase import acreate_client
 
-from benchmarks.bots.counting_bot import TABLE, CountingBot, Reply, row
+from benchmarks.bots.counting_bot import TABLE, CountingBot, Reply, counters, row
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ async def main() -> None:
             _log.error("not saved: %r", error)
         reply()
 
-    await CountingBot(handle, {(one["channel"], one["name"]): one["value"] for one in stored}).run()
+    await CountingBot(handle, counters(stored)).run()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import httpx
 from postgrest.exceptions import APIError
 from supabase import acreate_client
 
-from benchmarks.bots.counting_bot import TABLE, CountingBot, Reply, row
+from benchmarks.bots.counting_bot import TABLE, CountingBot, Reply, counters, row
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ async def main() -> None:
         task.add_done_callback(saving.discard)
         reply()
 
-    await CountingBot(handle, {(one["channel"], one["name"]): one["value"] for one in stored}).run()
+    await CountingBot(handle, counters(stored)).run()
 
 
 if __name__ == "__main__":

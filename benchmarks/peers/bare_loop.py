@@ -22,8 +22,8 @@ async def main() -> None:
     async for line in reader:
         head, found, number = line.rpartition(b" :!echo ")
         if found:
-            channel = head.rpartition(b" PRIVMSG ")[2]
-            writer.write(b"PRIVMSG %b :pong %b" % (channel, number))
+            target = head.rpartition(b" PRIVMSG ")[2]
+            writer.write(b"PRIVMSG %b :pong %b" % (target, number))
             await writer.drain()
         elif line.startswith(b"PING"):
             writer.write(b"PONG" + line[4:])

@@ -6,7 +6,9 @@ and allows the next one when the N-th last is older than the window. Messages pa
 where a message to a channel in which the bot is moderator, VIP or broadcaster ("privileged") may use 100
 places and any other only 20 *of the same* places, and the channel's, which matters to verified bots, whose
 account has 7,500. An unprivileged channel also takes one message a second. Last, the same text within 30 s
-would be refused (``msg_duplicate``), so it is made distinct with invisible marks.
+would be refused there (``msg_duplicate``), so it is made distinct with invisible marks; moderators, VIPs and
+broadcasters may repeat themselves (recorded by pajbot/tmi-rate-limits). What was said while privileged is not
+remembered: after a demotion one repetition may be refused.
 
 Sources: dev.twitch.tv/docs/chat, "Rate limits" (the numbers; "the channel limits also apply" to verified
 bots); that the 20 and the 100 are counted together was said by Twitch's staff (discuss.dev.twitch.com, topic
@@ -146,21 +148,29 @@ class MessageLimiter:
             max(self.rates.messages_privileged, self.rates.messages_unprivileged),
             self.rates.message_window_s + self.rates.margin_s,
         )
+        #: Only of channels that got a message: of the quiet ones the standing is enough.
         self._channels: dict[str, _Channel] = {}
+        self._privileged: dict[str, None] = {}
 
     def _channel(self, channel: str) -> _Channel:
         found = self._channels.get(channel)
         if found is None:
             found = self._channels[channel] = _Channel(self.rates)
+            found.privileged = channel in self._privileged
         return found
 
     def privileged(self, channel: str) -> bool:
         """Whether the bot is known to be moderator, VIP or broadcaster of ``channel``; False until told."""
-        return self._channel(channel).privileged
+        return channel in self._privileged
 
     def set_privileged(self, channel: str, privileged: bool) -> None:
         """Tell what Twitch said about the bot's standing in ``channel``."""
-        self._channel(channel).privileged = privileged
+        if privileged:
+            self._privileged[channel] = None
+        else:
+            self._privileged.pop(channel, None)
+        if (found := self._channels.get(channel)) is not None:
+            found.privileged = privileged
 
     def account_ready_at(self, privileged: bool, now: float) -> float:
         """When the account may send one more message to a channel of that standing, ``now`` or later."""
@@ -177,8 +187,9 @@ class MessageLimiter:
         state, rates = self._channel(channel), self.rates
         limit = rates.channel_privileged if state.privileged else rates.channel_unprivileged
         ready = state.window.ready_at(now, limit)
-        if not state.privileged:
-            ready = max(ready, state.last_at + rates.channel_spacing_s + rates.margin_s)
+        if state.privileged:
+            return ready
+        ready = max(ready, state.last_at + rates.channel_spacing_s + rates.margin_s)
         if ready <= now and self._free_form(state, text, now) is None:
             # Too long for a mark: it must wait until its twin is forgotten.
             ready = state.recent[text] + rates.duplicate_window_s + rates.margin_s
@@ -189,7 +200,10 @@ class MessageLimiter:
 
         To be asked only when ``channel_ready_at`` said now.
         """
-        form = self._free_form(self._channel(channel), text, now)
+        state = self._channel(channel)
+        if state.privileged:
+            return text
+        form = self._free_form(state, text, now)
         assert form is not None, "asked for a form before channel_ready_at allowed it"
         return form
 
@@ -198,8 +212,9 @@ class MessageLimiter:
         state = self._channel(channel)
         state.window.take(now)
         state.last_at = now
-        state.recent.pop(form, None)
-        state.recent[form] = now
+        if not state.privileged:
+            state.recent.pop(form, None)
+            state.recent[form] = now
 
     def _free_form(self, state: _Channel, text: str, now: float) -> str | None:
         """The first form of ``text`` not sent in the duplicate window, or None if none fits a message."""

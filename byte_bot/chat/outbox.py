@@ -5,7 +5,7 @@ queue starts a task that ends when the queue is empty, so an idle channel costs 
 channel leave strictly in order. The task waits for what concerns its channel alone (the channel's pace, the
 connection) by itself; for the account's limit it takes a place in a line, first come first served: one line
 for channels where the bot is privileged, one for the others, since the account may be full for the second and
-not for the first. When nothing forbids it a reply leaves in the same instant in which it was put.
+not for the first. When nothing forbids it a reply leaves in the same instant in which it was put, without a task.
 
 A reply older than ``reply_age_max_s`` is dropped and counted: late answers to chat are noise, and an outage
 of the connection must not end in a burst of them. A message that *may* have been written is never sent twice.
@@ -122,11 +122,38 @@ class Outbox:
             self._on_drop(QUEUE_FULL)
             return False
         if queue is None:
+            if len(pieces) == 1 and self._post(reply, pieces[0]):
+                return True
             queue = self._queues[reply.channel] = deque()
             self._idle.clear()
             if self._group is not None:
                 self._group.create_task(self._work(reply.channel, queue))
         queue.extend((reply, piece) for piece in pieces)
+        return True
+
+    def _post(self, reply: Reply, text: str) -> bool:
+        """Send a message at once if nothing at all stands in its way; False: it has to wait for its turn."""
+        transport, limiter, channel = self._transport, self._limiter, reply.channel
+        if self._group is None or not transport.writable:
+            return False
+        now = self._now()
+        if (
+            now >= reply.received_at + self._reply_age_max_s
+            or limiter.channel_ready_at(channel, text, now) > now
+        ):
+            return False
+        if not self._account.take(limiter.privileged(channel)):
+            return False
+        form = limiter.form(channel, text, now)
+        try:
+            transport.post(channel, form, reply.reply_to)
+        except ByteBotError as error:
+            log.warning("a reply to #%s was refused: %s", channel, error)
+            limiter.take_channel(channel, form, now)
+            self._on_drop(REFUSED)
+            return True
+        limiter.take_channel(channel, form, now)
+        self._on_sent(reply, now)
         return True
 
     def observe(self, event: ChatEvent) -> None:

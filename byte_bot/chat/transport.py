@@ -36,6 +36,15 @@ class ChatTransport(Protocol):
         """Want to be in ``channels`` no longer."""
         ...
 
+    @property
+    def writable(self) -> bool:
+        """True if :meth:`post` would be taken now, without waiting for anything."""
+        ...
+
+    def post(self, channel: str, text: str, reply_to: str = "") -> None:
+        """:meth:`send` that does not wait; only while :attr:`writable`. A connection that breaks afterwards is not told."""
+        ...
+
     async def send(self, channel: str, text: str, reply_to: str = "") -> None:
         """Say ``text`` (one line, at most 500 code points) in ``channel``, as an answer to message
         ``reply_to`` if given.

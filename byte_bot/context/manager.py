@@ -20,17 +20,20 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+import msgspec
 import structlog
 
 from byte_bot.context.stream_context import ChannelConfig, StreamContext
 from byte_bot.errors import StateError
 from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import Operation, RowKey
+from byte_bot.persistence.operations import Base, Operation, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE, Row
 from byte_bot.persistence.state import ChannelState, StateSpec, StateT, state_classes
 
 #: Seconds between two looks for contexts to evict.
 EVICTION_PERIOD_S = 60.0
+#: Contexts that are looked at before the loop has its turn; chosen: a few milliseconds if all of them leave.
+EVICTION_AT_ONCE = 200
 
 _log = structlog.get_logger(__name__)
 
@@ -39,19 +42,40 @@ class ChannelContext:
     """One channel in RAM: its typed states, its lock, and the transaction on them.
 
     ``lock`` serialises everything that changes the channel: handlers, and calls from other threads.
+
+    Most channels are quiet, and there may be 100,000: what only a channel in use needs is made when it is needed.
     """
+
+    __slots__ = (
+        "_cooldowns",
+        "_gate",
+        "_keys_made",
+        "_known",
+        "_loaded_event",
+        "_lock",
+        "_manager",
+        "_open",
+        "_staged",
+        "_used",
+        "channel_id",
+        "hold_first",
+        "is_loaded",
+        "login",
+        "used_at_s",
+    )
 
     def __init__(self, manager: ContextManager, channel_id: str, login: str) -> None:
         self._manager = manager
         self.channel_id = channel_id
         self.login = login
-        self.lock = asyncio.Lock()
         self.used_at_s = 0.0
-        self.loaded = asyncio.Event()
+        #: True once the first load has been put into RAM; :attr:`loaded` can be waited for.
+        self.is_loaded = False
+        self._loaded_event: asyncio.Event | None = None
+        self._lock: asyncio.Lock | None = None
         #: True if the first load still has to be waited for by the chat path.
         self.hold_first = False
-        #: Loop times of the last use of a command, for cooldowns.
-        self.cooldowns: dict[str, float] = {}
+        self._cooldowns: dict[str, float] | None = None
         self._keys_made = 0
         self._open: tuple[str, ...] = ()
         self._used: dict[Row, None] = {}
@@ -62,6 +86,43 @@ class ChannelContext:
 
     def __repr__(self) -> str:
         return f"<ChannelContext {self.channel_id} {self.login!r}>"
+
+    @property
+    def lock(self) -> asyncio.Lock:
+        """Held by whoever changes the channel."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
+
+    @property
+    def loaded(self) -> asyncio.Event:
+        """Set once the first load has been put into RAM."""
+        if self._loaded_event is None:
+            self._loaded_event = asyncio.Event()
+            if self.is_loaded:
+                self._loaded_event.set()
+        return self._loaded_event
+
+    def mark_loaded(self) -> None:
+        """The first load has been put into RAM: whoever waits for it goes on."""
+        self.is_loaded = True
+        self.hold_first = False
+        if self._loaded_event is not None:
+            # Whoever waits holds it; nobody will wait again.
+            self._loaded_event.set()
+            self._loaded_event = None
+
+    @property
+    def cooldowns(self) -> dict[str, float]:
+        """Loop times of the last use of a command, for cooldowns."""
+        if self._cooldowns is None:
+            self._cooldowns = {}
+        return self._cooldowns
+
+    @property
+    def busy(self) -> bool:
+        """True while somebody holds the lock."""
+        return self._lock is not None and self._lock.locked()
 
     @property
     def stream(self) -> StreamContext:
@@ -231,7 +292,7 @@ class ContextManager:
         for context in early:
             self._record_touch(context)
         for channel_id, context in self._contexts.items():
-            if not context.loaded.is_set():
+            if not context.is_loaded:
                 self.layer.request_load(channel_id)
 
     @property
@@ -287,6 +348,8 @@ class ContextManager:
         """
         row = self.layer.row(RowKey(CONFIG_TABLE, login))
         if row.loaded and row.base.data is not None:
+            if row.unused and not row.dirty and _stored_channel_id(row.base) == channel_id:
+                return  # as nearly always: no typed value is made of it just to see that
             context = self.obtain(channel_id, login)
             self.layer.when_idle(login, lambda: self._write_channel_id(context))
 
@@ -335,24 +398,39 @@ class ContextManager:
     def _loaded(self, channel_id: str) -> None:
         context = self._contexts.get(channel_id)
         if context is not None:
-            context.loaded.set()
-            context.hold_first = False
+            context.mark_loaded()
 
     async def run_eviction(self) -> None:
         """Every minute, evict what has been idle for long and is clean; until cancelled."""
         while True:
             await asyncio.sleep(EVICTION_PERIOD_S)
-            self.evict_idle(asyncio.get_running_loop().time())
+            await self.sweep()
 
-    def evict_idle(self, now_s: float) -> int:
-        """Evict contexts idle since before ``now_s - context_idle_s``; how many left RAM."""
+    async def sweep(self) -> None:
+        """Evict what can be evicted now; the loop has its turn every :data:`EVICTION_AT_ONCE` contexts."""
+        now_s = asyncio.get_running_loop().time()
+        ids = tuple(self._contexts)
+        for first in range(0, len(ids), EVICTION_AT_ONCE):
+            if first:
+                await asyncio.sleep(0)
+            self.evict_idle(now_s, ids[first : first + EVICTION_AT_ONCE])
+
+    def evict_idle(self, now_s: float, channel_ids: Iterable[str] | None = None) -> int:
+        """Evict contexts idle since before ``now_s - context_idle_s``; how many left RAM.
+
+        Args:
+            now_s: loop time, seconds.
+            channel_ids: which to look at; all of them if left out.
+        """
+        looked_at = self._contexts if channel_ids is None else channel_ids
         idle = [
             context
-            for context in self._contexts.values()
+            for context in filter(None, map(self._contexts.get, looked_at))
             if now_s - context.used_at_s >= self._context_idle_s and self._evictable(context)
         ]
         for context in idle:
             self.layer.forget(list(self.layer.rows_of(context.channel_id)))
+            self.layer.keep_in_snapshot(context.channel_id)
             del self._contexts[context.channel_id]
         self.layer.telemetry.count("contexts_evicted", len(idle))
         return len(idle)
@@ -371,10 +449,22 @@ class ContextManager:
     def _evictable(self, context: ChannelContext) -> bool:
         rows = self.layer.rows_of(context.channel_id).values()
         return (
-            not context.lock.locked()
-            and context.loaded.is_set()
+            not context.busy
+            and context.is_loaded
             # A load on its way is older than the snapshot that the row would come back from.
             and not self.layer.is_loading(context.channel_id)
             and not any(row.dirty or self._changed(row) for row in rows)
             and self.layer.journal.committed(context.gate)
         )
+
+
+class _ChannelIdColumn(msgspec.Struct):
+    channel_id: str = ""
+
+
+def _stored_channel_id(base: Base) -> str:
+    """What the row of ``channels_config`` says; '' if it says nothing or cannot be read."""
+    try:
+        return msgspec.json.decode(base.data or b"{}", type=_ChannelIdColumn).channel_id
+    except msgspec.ValidationError:
+        return ""

@@ -20,8 +20,9 @@ channel paused in the database is neither forgotten nor overwritten by defaults.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -37,6 +38,12 @@ from byte_bot.persistence.store import DatabaseStore
 BOOT_TIMEOUT_S = 3.0
 #: Seconds between two tries while the list cannot be read; the link's breaker spaces the requests themselves.
 RETRY_S = 1.0
+#: Channels of a list that are worked on before the loop has its turn; chosen: about 2 ms.
+CHANNELS_AT_ONCE = 100
+#: Seconds in which ids that Twitch names are gathered before the list is journaled, all of it, once.
+REMEMBER_S = 1.0
+#: Logins in a line of the log; of more only the number is said.
+LOGINS_SHOWN_MAX = 100
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +58,14 @@ class Roster(Protocol):
     def part(self, channels: Iterable[str]) -> None:
         """Part these logins."""
         ...
+
+
+class _List(NamedTuple):
+    """A list of the database: its rows, the layer's counter when it was asked for, and the epoch."""
+
+    bases: dict[str, Base]
+    serial: int
+    epoch: int
 
 
 class _Columns(msgspec.Struct):
@@ -98,6 +113,9 @@ class ChannelDirectory:
         self._boot_timeout_s = boot_timeout_s
         self._refresh_s = refresh_s
         self._again = asyncio.Event()
+        self._remembering: asyncio.TimerHandle | None = None
+        #: Ids that Twitch named while a list was being reconciled.
+        self._named: dict[str, str] = {}
         #: Logins the bot wants to be in, with Twitch's id where it is known.
         self.wanted: dict[str, str] = {}
         #: True once a list of the database has been reconciled.
@@ -110,11 +128,15 @@ class ChannelDirectory:
         try:
             async with asyncio.timeout(self._boot_timeout_s):
                 await self._layer.ensure_epoch()
-                await self._refresh()
-            if not self.reconciled:
-                self._fall_back("the list was read under an epoch that was given up meanwhile")
+                listed = await self._read()
         except (DatabaseError, TimeoutError) as error:
-            self._fall_back(str(error) or f"no answer within {self._boot_timeout_s:g} s")
+            await self._fall_back(str(error) or f"no answer within {self._boot_timeout_s:g} s")
+            return
+        # Outside the deadline: it is the database's, and joining 100,000 channels takes its time.
+        if listed is not None:
+            await self._apply(listed)
+        if not self.reconciled:
+            await self._fall_back("the list was read under an epoch that was given up meanwhile")
 
     async def run(self) -> None:
         """Keep the list up to date until cancelled."""
@@ -131,7 +153,9 @@ class ChannelDirectory:
                 continue
             try:
                 await self._layer.ensure_epoch()
-                await self._refresh()
+                listed = await self._read()
+                if listed is not None:
+                    await self._apply(listed)
                 failed = False
             except DatabaseError as error:
                 failed = True
@@ -140,68 +164,123 @@ class ChannelDirectory:
     def name_channel(self, login: str, channel_id: str) -> None:
         """Twitch told the id of a channel on JOIN: remember it, and preload."""
         if login in self.wanted and self.wanted[login] != channel_id:
-            self.wanted[login] = channel_id
-            self._remember()
+            self.wanted[login] = self._named[login] = channel_id
+            if self._remembering is None:
+                # Not for each of 100,000 JOINs: what a crash loses of it Twitch says again.
+                loop = asyncio.get_running_loop()
+                self._remembering = loop.call_later(REMEMBER_S, self._remember)
         self._preload({login: channel_id})
         self._learn(login, channel_id)
 
-    def _fall_back(self, why: str) -> None:
+    async def _fall_back(self, why: str) -> None:
         self.wanted = {**self._ids, **{login: self._ids.get(login, "") for login in self._fixed}}
         _log.warning(
             "channels_without_database",
             why=why,
-            channels=list(self.wanted),
-            from_last_known=[login for login in self._ids if login not in self._fixed],
-            from_settings=list(self._fixed),
+            channels=shown(self.wanted),
+            from_last_known=shown([login for login in self._ids if login not in self._fixed]),
+            from_settings=shown(self._fixed),
         )
-        self._join(self.wanted)
+        await self._join(self.wanted)
 
-    async def _refresh(self) -> None:
+    async def _read(self) -> _List | None:
+        """Ask for the list; None if the epoch under which it was read was given up meanwhile."""
         assert self._store is not None
         self._again.clear()
         serial, epoch = self._layer.next_serial(), self._layer.epoch
         bases = await self._layer.link.call(self._store.list_channels)
         if epoch != self._layer.epoch:
             self._again.set()
-            return
-        self._reconcile(bases)
-        for login, base in bases.items():
-            self._layer.deliver(RowKey(CONFIG_TABLE, login), base, serial)
-        for login in self.wanted:
-            if login not in bases:
-                self._layer.deliver(RowKey(CONFIG_TABLE, login), ABSENT, serial)
-        for login, channel_id in self.wanted.items():
-            if channel_id and login in bases and _columns(bases[login]).channel_id != channel_id:
-                self._learn(login, channel_id)
+            return None
+        return _List(bases, serial, epoch)
 
-    def _reconcile(self, bases: dict[str, Base]) -> None:
-        listed = {login: _columns(base) for login, base in bases.items()}
-        wanted = {login: row.channel_id for login, row in listed.items() if row.enabled}
+    async def _apply(self, listed: _List) -> None:
+        """Reconcile, and take the rows over; the loop has its turn every :data:`CHANNELS_AT_ONCE` channels."""
+        bases, serial, epoch = listed
+        await self._reconcile(bases)
+        absent: list[str] = []
+        for number, login in enumerate(list(self.wanted), start=1):
+            if login not in bases:
+                absent.append(login)
+            await _pause(number)
+        for number, login in enumerate((*bases, *absent), start=1):
+            if epoch != self._layer.epoch:
+                self._again.set()  # the rest was read under an epoch that was given up meanwhile
+                return
+            # Taken out one by one: to free 100,000 rows at the end would hold the loop.
+            base = bases.pop(login, None)
+            self._layer.deliver(RowKey(CONFIG_TABLE, login), base or ABSENT, serial)
+            channel_id = self.wanted.get(login)
+            if channel_id and base is not None and _columns(base).channel_id != channel_id:
+                self._learn(login, channel_id)
+            await _pause(number)
+
+    async def _reconcile(self, bases: Mapping[str, Base]) -> None:
+        before, self._named = self.wanted, {}
+        wanted: dict[str, str] = {}
+        joined: list[str] = []
+        for number, (login, base) in enumerate(bases.items(), start=1):
+            row = _columns(base)
+            if row.enabled:
+                wanted[login] = row.channel_id
+                if login not in before:
+                    joined.append(login)
+            await _pause(number)
         for login in self._fixed:
-            wanted.setdefault(login, listed[login].channel_id if login in listed else "")
-        for login, channel_id in self.wanted.items():
-            if not listed and login not in wanted:
-                wanted[login] = channel_id  # an empty list parts nobody
-            if login in wanted and channel_id:
+            if login not in wanted:
+                wanted[login] = _columns(bases[login]).channel_id if login in bases else ""
+                if login not in before:
+                    joined.append(login)
+        parted: list[str] = []
+        renamed = False
+        for number, login in enumerate(list(before), start=1):
+            channel_id = before[login]
+            if not bases:
+                wanted.setdefault(login, channel_id)  # an empty list parts nobody
+            if login not in wanted:
+                parted.append(login)
+            elif channel_id:
                 wanted[login] = channel_id  # Twitch named it, or an earlier list
-        joined = [login for login in wanted if login not in self.wanted]
-        parted = [login for login in self.wanted if login not in wanted]
-        changed = wanted != self.wanted or not self.reconciled
-        self.wanted = wanted
-        if changed:
-            _log.info("channels_reconciled", channels=len(wanted), joined=joined, parted=parted)
+            else:
+                renamed = renamed or wanted[login] != ""
+            await _pause(number)
+        wanted.update({login: name for login, name in self._named.items() if login in wanted})
+        if joined or parted or renamed or not self.reconciled:
+            # Else the strings stay which everything else shares already.
+            self.wanted = wanted
+            _log.info("channels_reconciled", channels=len(wanted), joined=shown(joined), parted=shown(parted))
             self._remember()
         self.reconciled = True
         self._roster.part(parted)
-        self._join({login: wanted[login] for login in joined})
+        await self._join({login: wanted[login] for login in joined})
 
-    def _join(self, channels: dict[str, str]) -> None:
-        self._preload({login: channel_id for login, channel_id in channels.items() if channel_id})
-        self._roster.join(channels)
+    async def _join(self, channels: Mapping[str, str]) -> None:
+        logins = list(channels)
+        for first in range(0, len(logins), CHANNELS_AT_ONCE):
+            if first:
+                await asyncio.sleep(0)
+            some = logins[first : first + CHANNELS_AT_ONCE]
+            self._preload({login: channels[login] for login in some if channels[login]})
+            self._roster.join(some)
 
     def _remember(self) -> None:
+        if self._remembering is not None:
+            self._remembering.cancel()
+            self._remembering = None
         channels = [KnownChannel(login, channel_id) for login, channel_id in self.wanted.items()]
         self._layer.journal.append([KnownChannels(channels)])
+
+
+async def _pause(number: int) -> None:
+    if number % CHANNELS_AT_ONCE == 0:
+        await asyncio.sleep(0)
+
+
+def shown(logins: Collection[str]) -> list[str]:
+    """The logins for a line of the log: a line with 100,000 of them takes the loop's time, and nobody's who reads it."""
+    if len(logins) <= LOGINS_SHOWN_MAX:
+        return list(logins)
+    return [*islice(logins, LOGINS_SHOWN_MAX), f"… and {len(logins) - LOGINS_SHOWN_MAX} more"]
 
 
 def _columns(base: Base) -> _Columns:

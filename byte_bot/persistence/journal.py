@@ -116,7 +116,7 @@ class EpochTaken(msgspec.Struct, frozen=True, tag="epoch"):
 Write = Recorded | Handled | Sending | Settled | Rebased | KnownChannels | EpochTaken
 
 
-class RowImage(msgspec.Struct):
+class RowImage(msgspec.Struct, gc=False):
     """One row in a journal: last known base (None before one was seen), pending operations, boundary."""
 
     base: Base | None = None
@@ -129,7 +129,8 @@ class JournalImage:
 
     def __init__(self) -> None:
         self.rows: dict[RowKey, RowImage] = {}
-        self.keys_of: dict[str, dict[RowKey, None]] = {}
+        #: Tuples: nearly every channel has one to three rows.
+        self.keys_of: dict[str, tuple[RowKey, ...]] = {}
         self.channels: list[KnownChannel] = []
         self.epoch = 0
         self.handled: OrderedDict[str, None] = OrderedDict()
@@ -177,7 +178,7 @@ class JournalImage:
         row = self.rows.get(key)
         if row is None:
             row = self.rows[key] = RowImage()
-            self.keys_of.setdefault(key.channel_id, {})[key] = None
+            self.keys_of[key.channel_id] = (*self.keys_of.get(key.channel_id, ()), key)
         return row
 
 
@@ -226,7 +227,7 @@ class MemoryJournalStore:
         copy = JournalImage()
         for key, row in self._image.rows.items():
             copy.rows[key] = RowImage(row.base, list(row.pending), row.boundary)
-            copy.keys_of.setdefault(key.channel_id, {})[key] = None
+            copy.keys_of[key.channel_id] = (*copy.keys_of.get(key.channel_id, ()), key)
         copy.channels = list(self._image.channels)
         copy.epoch = self._image.epoch
         copy.handled = OrderedDict(self._image.handled)
@@ -234,7 +235,7 @@ class MemoryJournalStore:
 
     def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
         """The last known bases of one channel's rows."""
-        keys = self._image.keys_of.get(channel_id, {})
+        keys = self._image.keys_of.get(channel_id, ())
         return {key: base for key in keys if (base := self._image.rows[key].base) is not None}
 
 

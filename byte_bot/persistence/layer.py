@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 
@@ -33,6 +34,7 @@ from byte_bot.persistence.journal import (
     JournalStore,
     Rebased,
     Recorded,
+    Settled,
     Write,
 )
 from byte_bot.persistence.ledger import Ledger
@@ -45,8 +47,12 @@ from byte_bot.persistence.supabase_store import LOAD_IDS_MAX
 from byte_bot.persistence.writer import Writer
 from byte_bot.telemetry import Telemetry
 
+#: The table with one row for every channel: the StreamContext's.
+STATE_TABLE = "channel_state"
 #: Seconds after which a row that could not be read (a typo in the table editor) is read again.
 UNREADABLE_RETRY_S = 60.0
+#: Channels whose load is put into RAM before the loop has its turn; chosen: a few milliseconds.
+CHANNELS_AT_ONCE = 20
 
 _log = structlog.get_logger(__name__)
 
@@ -77,7 +83,8 @@ class PersistenceLayer:
         self.telemetry = parts.telemetry
         self.clock = parts.clock
         self.rows: dict[RowKey, Row] = {}
-        self._by_owner: dict[str, dict[RowKey, Row]] = {}
+        #: Tuples, since nearly every owner has one to three rows and there are two owners a channel.
+        self._by_owner: dict[str, tuple[Row, ...]] = {}
         self.epoch = 0
         #: Called after an epoch was taken: lists and refreshes made before it do not count.
         self.on_epoch: Callable[[], None] | None = None
@@ -119,12 +126,12 @@ class PersistenceLayer:
             if key.table != CONFIG_TABLE and key.channel_id in self._loaded:
                 # The channel's load has said it all: what did not come with it does not exist.
                 row.accept(ABSENT, self.epoch, self._loaded[key.channel_id])
-            self._by_owner.setdefault(key.channel_id, {})[key] = row
+            self._by_owner[key.channel_id] = (*self._by_owner.get(key.channel_id, ()), row)
         return row
 
     def rows_of(self, owner: str) -> dict[RowKey, Row]:
         """The rows in RAM of one channel id (or of one login, for ``channels_config``)."""
-        return self._by_owner.get(owner, {})
+        return {row.key: row for row in self._by_owner.get(owner, ())}
 
     def begin(self, *owners: str) -> None:
         """A transaction on the rows of these owners (channel id, login) is open: bases wait."""
@@ -205,7 +212,7 @@ class PersistenceLayer:
             self.writer.work_arrived()
         else:
             self.ledger.clear(key)
-        self.journal.append([Rebased(key, row.base, list(row.pending))])
+        self.journal.append([Rebased(row.key, row.base, list(row.pending))])
 
     def report_unreadable(self, row: Row) -> None:
         """Say what is wrong with a row that does not fit its class, once, and read it again in a while."""
@@ -242,7 +249,7 @@ class PersistenceLayer:
             await self._load_wanted.wait()
             self._load_wanted.clear()
             while self._to_load:
-                await self._load_some(store, list(self._to_load)[:LOAD_IDS_MAX])
+                await self._load_some(store, list(islice(self._to_load, LOAD_IDS_MAX)))
 
     async def _load_some(self, store: DatabaseStore, channel_ids: list[str]) -> None:
         try:
@@ -255,14 +262,16 @@ class PersistenceLayer:
         if epoch != self.epoch:
             return  # a new epoch was taken meanwhile: this load does not count, the next round asks again
         self.telemetry.count("channels_loaded", len(channel_ids))
-        for channel_id in channel_ids:
-            self._to_load.pop(channel_id, None)
         by_channel: dict[str, dict[RowKey, Base]] = {channel_id: {} for channel_id in channel_ids}
         for key, base in found.items():
             if key.channel_id in by_channel:
                 by_channel[key.channel_id][key] = base
-        for channel_id, bases in by_channel.items():
+        for number, (channel_id, bases) in enumerate(by_channel.items(), start=1):
+            # Not before: until its load is delivered a channel must not be evicted.
+            self._to_load.pop(channel_id, None)
             self._deliver_channel(channel_id, bases, epoch, serial)
+            if number % CHANNELS_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _deliver_channel(self, channel_id: str, bases: dict[RowKey, Base], epoch: int, serial: int) -> None:
         """One channel's load: what came, and "no row" for what did not."""
@@ -274,7 +283,7 @@ class PersistenceLayer:
             self._loaded[channel_id] = serial
             for key, base in bases.items():
                 self._accept(key, base, epoch, serial, False)
-            for key in [key for key in self._by_owner.get(channel_id, ()) if key not in bases]:
+            for key in [row.key for row in self._by_owner.get(channel_id, ()) if row.key not in bases]:
                 self._accept(key, ABSENT, epoch, serial, False)
             if self.on_loaded:
                 self.on_loaded(channel_id)
@@ -333,6 +342,14 @@ class PersistenceLayer:
             self.ledger.mark(key, now_s)
         return image
 
+    def keep_in_snapshot(self, channel_id: str) -> None:
+        """Have the snapshot know a loaded channel of which nothing is stored.
+
+        Else :meth:`restore_snapshot` takes it for one never seen, and its next message waits for the database.
+        """
+        if not self._parts.journal_store.snapshot(channel_id):
+            self.journal.append([Settled(RowKey(STATE_TABLE, channel_id), ABSENT)])
+
     def restore_snapshot(self, channel_id: str) -> bool:
         """Put the channel's last known rows into RAM, to be shown until the load arrives; True if there were any."""
         known = self._parts.journal_store.snapshot(channel_id)
@@ -353,11 +370,13 @@ class PersistenceLayer:
     def forget(self, keys: Iterable[RowKey]) -> None:
         """Drop clean rows from RAM (eviction)."""
         for key in keys:
-            assert not self.rows[key].dirty, f"a row with unsaved changes must stay in RAM: {key}"
+            row = self.rows[key]
+            assert not row.dirty, f"a row with unsaved changes must stay in RAM: {key}"
             del self.rows[key]
             self._complaints.pop(key, None)
             self._loaded.pop(key.channel_id, None)
-            owned = self._by_owner[key.channel_id]
-            del owned[key]
-            if not owned:
+            owned = tuple(other for other in self._by_owner[key.channel_id] if other is not row)
+            if owned:
+                self._by_owner[key.channel_id] = owned
+            else:
                 del self._by_owner[key.channel_id]

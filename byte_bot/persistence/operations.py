@@ -242,13 +242,13 @@ def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp =
     Operations with a stamp at or below ``boundary`` in the boundary's epoch are left alone: a save that contained
     them was sent, and a base may contain them.
     """
-    free = len(operations)
-    while free and not _is_frozen(operations[free - 1], boundary):
-        free -= 1
+    epoch, revision = boundary
     merged = newer
     position = len(operations) - 1
-    while position >= free:
+    while position >= 0:
         older = operations[position]
+        if older.stamp[0] == epoch and older.stamp[1] <= revision:
+            break  # frozen, and everything before it
         if older.field == merged.field and (merged.key is None or older.key in (None, merged.key)):
             combined = None if older.key is None and merged.key is not None else _absorb(older, merged)
             if combined is None:
@@ -265,10 +265,6 @@ def coalesced(operations: Iterable[Operation], *, boundary: Stamp = NO_STAMP) ->
     for operation in operations:
         coalesce(combined, operation, boundary=boundary)
     return combined
-
-
-def _is_frozen(operation: Operation, boundary: Stamp) -> bool:
-    return operation.stamp.epoch == boundary.epoch and operation.stamp.revision <= boundary.revision
 
 
 def _absorb(older: Operation, newer: Operation) -> Operation | None:

@@ -28,6 +28,7 @@ import msgspec
 from byte_bot.errors import StateError
 from byte_bot.persistence.operations import (
     ABSENT,
+    NO_STAMP,
     Base,
     Change,
     Operation,
@@ -58,12 +59,12 @@ class Row:
     """One row of one channel; belongs to the event loop, not thread-safe."""
 
     __slots__ = (
+        "_assigned",
         "_boundary_before",
         "_deltas",
         "_shadow",
         "_spec",
         "_state",
-        "assigned",
         "base",
         "boundary",
         "in_doubt",
@@ -86,8 +87,8 @@ class Row:
         self.revision = 0
         self.sent: Sent | None = None
         #: The stamp up to which operations were sent: whatever became of it, they are not coalesced with newer ones.
-        self.boundary = Stamp()
-        self._boundary_before = Stamp()
+        self.boundary = NO_STAMP
+        self._boundary_before = NO_STAMP
         #: True once a try to save :attr:`sent` ended without an answer: the database may have it, or get it yet.
         self.in_doubt = False
         #: The layer's counter at the last change of the base; a load that was asked earlier is ignored.
@@ -95,7 +96,7 @@ class Row:
         self.unreadable = ""
         #: The revision the server refused as invalid (a dead letter); a newer one retires it.
         self.refused = 0
-        self.assigned: list[tuple[str, str | None]] = []
+        self._assigned: list[tuple[str, str | None]] | None = None
         self._spec: StateSpec | None = None
         self._state: ChannelState | None = None
         #: The value at the last commit; None as long as there is no value.
@@ -105,6 +106,13 @@ class Row:
 
     def __repr__(self) -> str:
         return f"<Row {'/'.join(self.key)} loaded={self.loaded} pending={len(self.pending)}>"
+
+    @property
+    def assigned(self) -> list[tuple[str, str | None]]:
+        """The fields, and keys of mappings, that were given an absolute value since the last commit; to be added to."""
+        if self._assigned is None:
+            self._assigned = []
+        return self._assigned
 
     @property
     def dirty(self) -> bool:
@@ -176,7 +184,7 @@ class Row:
         if not deltas:
             return []
         changes = self._changes(deltas)
-        self.assigned = []
+        self._assigned = None
         self._shadow.keep(self._spec, self._state, deltas)
         if not changes:
             return []
@@ -191,7 +199,7 @@ class Row:
     def _found(self) -> dict[str, Delta]:
         """What differs from the last commit; cuts ``Recent`` lists to their cap."""
         assert self._spec is not None and self._state is not None and self._shadow is not None
-        return self._shadow.deltas(self._spec, self._state, self.assigned)
+        return self._shadow.deltas(self._spec, self._state, self._assigned or ())
 
     def _changes(self, deltas: Mapping[str, Delta]) -> list[Change]:
         """The differences as changes, in the order of the class's fields."""
@@ -203,7 +211,7 @@ class Row:
             rules = {name: rules[name] for name in deltas}
         before = {name: delta.before for name, delta in deltas.items()}
         after = {name: delta.after for name, delta in deltas.items()}
-        return diff(rules, before, after, self.assigned)
+        return diff(rules, before, after, self._assigned or ())
 
     def changed(self) -> bool:
         """True if the value differs from the last commit, without recording anything.
@@ -211,7 +219,7 @@ class Row:
         Raises:
             StateError: the value as it is now cannot be stored.
         """
-        return self._state is not None and (bool(self.assigned) or bool(self._found()))
+        return self._state is not None and (bool(self._assigned) or bool(self._found()))
 
     def prepare(self) -> None:
         """Find what changed, for the commit that follows at once.
@@ -224,7 +232,7 @@ class Row:
 
     def rollback(self) -> None:
         """Put the value back to what it was at the last commit, in the same object."""
-        self.assigned = []
+        self._assigned = None
         self._deltas = None
         if self._state is not None and self._spec is not None and self._shadow is not None:
             self._shadow.restore(self._spec, self._state)

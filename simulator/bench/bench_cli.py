@@ -246,7 +246,7 @@ def _progress(options: TargetOptions) -> Callable[[Progress], None]:
         )
         if sys.stderr.isatty():
             typer.echo(f"\r\x1b[K{line}", nl=False, err=True)
-        elif (step := (int(progress.at_s / every_s), progress.phase)) not in shown:
+        elif (step := (min(PROGRESS_LINES, int(progress.at_s / every_s)), progress.phase)) not in shown:
             shown.append(step)
             typer.echo(line, err=True)
 

@@ -2,8 +2,8 @@
 
 How it reads. Time runs to the right, in seconds; upwards, on a logarithmic scale, the latency of each reply. Every reply is
 a faint dot at the moment at which its message was due, and each bot has a line through the worst reply of each short stretch
-of time (`STRETCHES` over the whole width): with the few dozen messages of a stretch its worst reply is what a 99th percentile
-would be, and the line shows what a viewer may meet. Messages that nobody answered are crosses in a strip at the top, one
+of time (`STRETCHES_MAX` over the whole width, fewer where there are few messages): of the few dozen messages of a stretch the
+worst reply is what a 99th percentile would be, and the line shows what a viewer may meet. Messages that nobody answered are crosses in a strip at the top, one
 height for each bot, and the line has a gap where a stretch has no reply at all.
 
 The colours are those of Okabe and Ito, which people with any colour vision can tell apart; lines differ in width too. The
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 WIDTH_PX, HEIGHT_PX = 1_200, 600
 DPI = 100
-STRETCHES = 75
+STRETCHES_MAX, STRETCHES_MIN = 75, 12
+MESSAGES_PER_STRETCH = 8  # fewer, and the line jumps from dot to dot
 WHOLE_FROM_S = 5.0
+SHORTEST_S = 0.001  # an axis has a length, even for one message
 FEW_DECADES = 3.0  # over so few powers of ten the axis has ticks between them too
 DOTS_MAX = 3_000  # of each bot; more make the file large and the picture no clearer
 
@@ -87,18 +89,19 @@ def _figure(timelines: Sequence[Timeline], title: str, outage_words: str) -> Fig
     figure = _new_figure()
     axes = figure.add_subplot()
     low_ms, high_ms = _bounds_ms(timelines)
+    stretches = stretches_for(timelines)
     strip = _Strip(high_ms, len([line for line in timelines if _unanswered_s(line)]))
     last_s = max(at_s for line in timelines for at_s, _ in line.points)
     # Up to a whole second, so that the last tick has its number.
-    last_s = math.ceil(last_s) if last_s > WHOLE_FROM_S else last_s
+    last_s = math.ceil(last_s) if last_s > WHOLE_FROM_S else max(last_s, SHORTEST_S)
     _draw_outage(axes, timelines[0].outage, last_s, outage_words)
     for line, (colour, width) in zip(timelines, _styles(timelines), strict=True):
-        _draw_line(axes, line, colour, width, last_s)
+        _draw_line(axes, line, colour, width, last_s / stretches)
         unanswered_s = _unanswered_s(line)
         if unanswered_s:
             heights = [strip.next_height_ms()] * len(unanswered_s)
             axes.plot(unanswered_s, heights, "x", color=colour, markersize=6, markeredgewidth=1.4, zorder=5)
-    _draw_frame(axes, low_ms, strip, last_s)
+    _draw_frame(axes, low_ms, strip, last_s, last_s / stretches)
     if title:
         axes.set_title(title, loc="left", fontsize=15, fontweight="bold", pad=34)
     handles, labels = axes.get_legend_handles_labels()
@@ -157,47 +160,52 @@ def _draw_outage(axes: Axes, outage: tuple[float, float], last_s: float, words: 
     )  # fmt: skip
 
 
-def _draw_line(axes: Axes, line: Timeline, colour: str, width: float, last_s: float) -> None:
+def _draw_line(axes: Axes, line: Timeline, colour: str, width: float, stretch_s: float) -> None:
     dots = [(at_s, ms) for at_s, ms in line.points if ms is not None and ms > 0]
     kept = dots[:: math.ceil(len(dots) / DOTS_MAX) or 1]
     axes.scatter(
         [at_s for at_s, _ in kept], [ms for _, ms in kept],
         s=7, color=colour, alpha=0.25, linewidths=0, zorder=2,
     )  # fmt: skip
-    worst = worst_of_stretches(line.points, last_s)
+    worst = worst_of_stretches(line.points, stretch_s)
     axes.plot(
         [at_s for at_s, _ in worst], [ms for _, ms in worst],
         color=colour, linewidth=width, label=line.strategy, solid_joinstyle="round", zorder=4 if width > 2 else 3,
     )  # fmt: skip
 
 
+def stretches_for(timelines: Iterable[Timeline]) -> int:
+    """Into how many stretches of time the picture is divided: fewer where there are few messages."""
+    fewest = min(len(line.points) for line in timelines if line.points)
+    return max(STRETCHES_MIN, min(STRETCHES_MAX, fewest // MESSAGES_PER_STRETCH))
+
+
 def worst_of_stretches(
-    points: Sequence[tuple[float, float | None]], last_s: float, stretches: int = STRETCHES
+    points: Sequence[tuple[float, float | None]], stretch_s: float
 ) -> list[tuple[float, float]]:
-    """For each of so many equal stretches from 0 to `last_s` its middle and its slowest reply in ms; NaN: it has none.
+    """For each stretch of so many seconds its middle and its slowest reply in ms; NaN: it has none.
 
     A stretch in which no message was due is left out, so that the line goes on across it.
     """
-    length_s = last_s / stretches if last_s > 0 else 1.0
     found: dict[int, float] = {}
     for at_s, ms in points:
-        number = min(stretches - 1, max(0, int(at_s / length_s)))
+        number = max(0, int(at_s / stretch_s))
         known = found.get(number, math.nan)
         if ms is not None and ms > 0:
             found[number] = ms if math.isnan(known) else max(known, ms)
         else:
             found.setdefault(number, math.nan)
-    return [((number + 0.5) * length_s, found[number]) for number in sorted(found)]
+    return [((number + 0.5) * stretch_s, found[number]) for number in sorted(found)]
 
 
-def _draw_frame(axes: Axes, low_ms: float, strip: _Strip, last_s: float) -> None:
+def _draw_frame(axes: Axes, low_ms: float, strip: _Strip, last_s: float, stretch_s: float) -> None:
     axes.set_yscale("log")
     axes.set_ylim(low_ms, strip.top_ms)
     axes.set_xlim(0, last_s)
     axes.set_xlabel("time, s", fontsize=13)
     axes.set_ylabel("reply latency", fontsize=13)
     axes.text(
-        1.0, -0.085, f"dots: replies; line: the slowest within {last_s / STRETCHES:.2g} s", transform=axes.transAxes,
+        1.0, -0.085, f"dots: replies; line: the slowest within {stretch_s:.2g} s", transform=axes.transAxes,
         ha="right", va="top", fontsize=11, color="#555555",
     )  # fmt: skip
     decades = math.log10(strip.top_ms / low_ms)
@@ -211,7 +219,7 @@ def _draw_frame(axes: Axes, low_ms: float, strip: _Strip, last_s: float) -> None
     if strip.top_ms > strip.bottom_ms:
         axes.axhline(strip.bottom_ms, color="#999999", linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
         axes.text(
-            0.995, strip.bottom_ms * 1.05, "never answered", transform=axes.get_yaxis_transform(), ha="right",
+            0.995, strip.bottom_ms * 1.05, "not answered in time", transform=axes.get_yaxis_transform(), ha="right",
             va="bottom", fontsize=11, color="#555555", zorder=6,
         )  # fmt: skip
 

@@ -130,9 +130,13 @@ class TargetBench:
         self._family: list[int] = []  # the bot's process and its descendants, as last seen
         self._number = 0  # of a message, the warm-up's counted too: no two texts with {n} are equal
         self._sent = self._answered = 0
+        self._rss_mb = 0.0
+        self._open_loop = OpenLoop(self._say)
         self._strange: list[str] = []  # what it said that was no expected reply
         self._first_due: float | None = None
         self._begun = asyncio.Event()
+        self._idle = asyncio.Event()  # no message is open
+        self._probing: asyncio.Task[None] | None = None
         self._phases: list[_Phase] = []
         self._phase = STARTING
 
@@ -254,10 +258,13 @@ class TargetBench:
         channel = self._twitch.channels[number % len(self._twitch.channels)]
         message_id = self._twitch.say(channel, self._options.send.replace(NUMBER, str(self._number)))
         self._book.ask(message_id, channel, self._number, due)
+        self._idle.clear()
 
     def _heard(self, channel: str, text: str, reply_to: str) -> None:
         if self._book.heard(channel, text, reply_to, self._loop.time()):
             self._answered += 1
+            if not self._book.outstanding:
+                self._idle.set()
         else:
             self._strange = [*self._strange[1 - CHAT_LINES :], text]
 
@@ -273,11 +280,10 @@ class TargetBench:
 
     async def _play(self) -> tuple[float, int | str] | None:
         """Send the load and carry out the outage; if the bot died, when (seconds of the load) and with which exit code."""
-        options = self._options
         died: tuple[float, int | str] | None = None
         async with asyncio.TaskGroup() as tasks:
             load = tasks.create_task(self._load())
-            beside = [tasks.create_task(self._direct()), tasks.create_task(self._probe())]
+            directing = tasks.create_task(self._direct(tasks))
             while not load.done():
                 await asyncio.wait([load], timeout=PROGRESS_EVERY_S)
                 self._progress()
@@ -285,52 +291,50 @@ class TargetBench:
                     load.cancel()
                     died = self._now_s(), await self._exit_code()
                     break
-            for task in beside:
-                task.cancel()
+            directing.cancel()
+            self._stop_probing()
         await self._set_fault(None)
-        await self._begin_phase("", options.seconds)  # the last reading ends the last phase
+        await self._begin_phase("", self._options.seconds)  # its reading ends the last phase
         return died
 
     async def _load(self) -> None:
         options = self._options
-        await OpenLoop(self._say).run(Load(options.channels, options.rate, options.seconds))
+        await self._open_loop.run(Load(options.channels, options.rate, options.seconds))
         self._phase = ENDING
-        give_up_at = self._loop.time() + options.patience_s
-        while self._book.outstanding and self._loop.time() < give_up_at:
-            await asyncio.sleep(POLL_S)
+        try:
+            async with asyncio.timeout(options.patience_s):
+                await self._idle.wait()
+        except TimeoutError:
+            pass  # what is open then is a result
 
-    async def _direct(self) -> None:
-        """Break and heal the database at their moments."""
-        await self._begin_phase(HEALTHY, 0.0)
-        await self._begun.wait()
-        if self._options.outage is None:
-            return
-        break_s, heal_s = self._options.outage_bounds_s
-        await asyncio.sleep(break_s - self._now_s())
-        await self._set_fault(self._options.outage.fault)
-        await self._begin_phase(self._options.outage.name, break_s)
-        await asyncio.sleep(heal_s - self._now_s())
-        await self._set_fault(None)
-        await self._begin_phase(HEALED, heal_s)
+    async def _direct(self, tasks: asyncio.TaskGroup) -> None:
+        """Break and heal the database at their moments, and probe the bot's event loop for each phase by itself."""
+        options = self._options
+        break_s, heal_s = options.outage_bounds_s
+        plan: list[tuple[str, float, Mapping[str, object] | None]] = [(HEALTHY, 0.0, None)]
+        if options.outage is not None:
+            plan += [(options.outage.name, break_s, options.outage.fault), (HEALED, heal_s, None)]
+        for name, start_s, fault in plan:
+            if start_s:
+                await self._begun.wait()
+                await asyncio.sleep(start_s - self._now_s())
+                await self._set_fault(fault)
+            self._stop_probing()
+            lag = await self._begin_phase(name, start_s)
+            self._probing = tasks.create_task(lag.run())
 
-    async def _begin_phase(self, name: str, start_s: float) -> None:
+    def _stop_probing(self) -> None:
+        if self._probing is not None:
+            self._probing.cancel()
+
+    async def _begin_phase(self, name: str, start_s: float) -> LagProbe:
         requests = 0 if self._supabase is None else await self._supabase.attempts()
         lag = LagProbe(self._twitch.irc)
-        self._phases.append(_Phase(name, start_s, requests, rss_mb(self._bot.pid), lag))
+        if self._bot.running:  # or the memory that it had when it was seen last
+            self._rss_mb = rss_mb(self._bot.pid)
+        self._phases.append(_Phase(name, start_s, requests, self._rss_mb, lag))
         self._phase = name
-
-    async def _probe(self) -> None:
-        """Probe the bot's event loop, each phase with a probe of its own."""
-        while True:
-            await asyncio.sleep(POLL_S)
-            if not self._phases:
-                continue
-            phase = self._phases[-1]
-            async with asyncio.TaskGroup() as tasks:
-                probing = tasks.create_task(phase.lag.run())
-                while self._phases[-1] is phase:
-                    await asyncio.sleep(POLL_S)
-                probing.cancel()
+        return lag
 
     async def _set_fault(self, fault: Mapping[str, object] | None) -> None:
         if self._supabase is not None:
@@ -353,6 +357,7 @@ class TargetBench:
         rounds = [
             _round(
                 options,
+                self._open_loop.late_p99_ms(),
                 phase,
                 after,
                 [one for one in samples if phase.start_s <= one.intended_s < after.start_s],
@@ -368,7 +373,8 @@ class TargetBench:
         )
 
     def _remarks(self) -> list[str]:
-        found = []
+        late_ms = self._open_loop.late_p99_ms()
+        found = [f"the load itself was late by {figure(late_ms)} ms (p99), which is in every latency"]
         if self._supabase is not None and self._phases[-1].requests == 0:
             found.append(
                 "the bot never sent a request to the fake Supabase, so no outage could touch it: is its address "
@@ -387,7 +393,9 @@ def _sample(asked: Asked, first: float, patience_s: float) -> Sample:
     return Sample(asked.intended_at - first, (asked.replied_at - asked.intended_at) * 1_000)
 
 
-def _round(options: TargetOptions, phase: _Phase, after: _Phase, samples: list[Sample]) -> Round:
+def _round(
+    options: TargetOptions, late_ms: float, phase: _Phase, after: _Phase, samples: list[Sample]
+) -> Round:
     return Round(
         strategy=options.name,
         condition=phase.name,
@@ -400,6 +408,7 @@ def _round(options: TargetOptions, phase: _Phase, after: _Phase, samples: list[S
         rss_start_mb=phase.rss_mb,
         rss_end_mb=after.rss_mb,
         loop_lag_p99_ms=phase.lag.p99_ms(),
+        generator_late_p99_ms=late_ms,
     )
 
 

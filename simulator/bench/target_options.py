@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from simulator.bench.matching import Expectation
 from simulator.bench.plan import CONDITIONS, Condition
 from simulator.bench.stage import Addresses, BenchError
-from simulator.faults import KINDS, FaultError, fault_from_json
+from simulator.faults import FaultError, fault_from_json
 
 #: What a command and its variables may contain, and what stands there when the bot is started.
 PLACEHOLDERS: Mapping[str, str] = {
@@ -28,6 +28,8 @@ PLACEHOLDERS: Mapping[str, str] = {
     "supabase_key": "its secret key",
 }
 NUMBER = "{n}"  # in what is said and expected: the number of the message
+# Kinds of faults that need no further field and are no condition of the benchmark.
+MORE_OUTAGES = ("reset", "html_520", "html_ok", "cut_body", "commit_then_drop", "unauthorized", "read_only")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 # A name that is so like a placeholder is a misspelt one.
 _LIKENESS = 0.75
@@ -102,12 +104,8 @@ def outage_of(text: str) -> Condition | None:
 
 
 def outage_names() -> list[str]:
-    """Every outage that has a name, in the order of the benchmark and then of the kinds."""
-    named = [condition.name for condition in CONDITIONS if condition.fault is not None]
-    return [
-        *named,
-        *(kind for kind, made in KINDS.items() if made.family == "database" and kind not in named),
-    ]
+    """Every outage that is complete with its name, besides "none"."""
+    return [*(condition.name for condition in CONDITIONS if condition.fault is not None), *MORE_OUTAGES]
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

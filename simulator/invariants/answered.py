@@ -73,8 +73,7 @@ class Answered:
 
     def sampled(self, world: World) -> None:
         """Look at the commands whose time is over."""
-        for channel in world.channels:
-            self._look_asleep(world, channel)
+        self._look_asleep(world, *world.channels)
         now_s, broken = world.loop.time(), list[str]()
         for watched in list(self._watched.values()):
             if now_s > watched.message.at_s + limit_s(world):
@@ -107,14 +106,15 @@ class Answered:
             self._sleeping[message.channel] = None
         self._look_asleep(world, message.channel)
 
-    def _look_asleep(self, world: World, channel: str) -> None:
-        """Note whether the channel sleeps now."""
+    def _look_asleep(self, world: World, *channels: str) -> None:
+        """Note which of these channels sleep now."""
         for row in world.supabase.rows("channels_config"):
             prefix = row["prefix"] or world.scenario.settings.get("default_prefix", "!")
-            if row["login"] == channel and (row["paused"] or not row["enabled"] or prefix != "!"):
-                self._sleeping[channel] = None
-        if channel in self._sleeping:
-            self._asleep_s[channel] = world.loop.time()
+            if row["login"] in channels and (row["paused"] or not row["enabled"] or prefix != "!"):
+                self._sleeping[row["login"]] = None
+        for channel in channels:
+            if channel in self._sleeping:
+                self._asleep_s[channel] = world.loop.time()
 
     def _judge(self, world: World, watched: _Watched, now_s: float) -> str | None:
         """What is wrong with the answer, "" if nothing is; None: it may still come."""

@@ -27,6 +27,8 @@ class Failing(Component):
 class StubbornContext(ChannelContext):
     """Keeps what was changed, whatever became of the handler."""
 
+    __slots__ = ()
+
     def rollback(self) -> None:
         """Undo nothing."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +12,15 @@ from simulator.errors import NotReplayableError, SimulatorError
 from simulator.loop import run
 from simulator.scenario import Scenario
 from simulator.world import Network, World, play
-from tests.simulator.offender import HARMLESS, OFFENCES
+from tests.simulator.bad_components.offender import HARMLESS, OFFENCES
 
-ONE = Scenario("offender", "a component that reaches", settings={"components": ("tests.simulator.offender",)})
+ONE = Scenario("offender", "a component that reaches", settings={"components": ("offender",)})
+
+
+@pytest.fixture(autouse=True)
+def components_stand_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finds the component by a name of its own: as one of ``tests`` it would be judged with every test's state classes."""
+    monkeypatch.syspath_prepend(Path(__file__).parent / "bad_components")
 
 
 async def reach(world: World, *names: str) -> list[str]:

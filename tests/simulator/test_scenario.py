@@ -7,7 +7,8 @@ import dataclasses
 
 import pytest
 
-from simulator.scenario import Scenario
+from simulator.rng import SeedTree
+from simulator.scenario import DiskLatency, Scenario
 from simulator.world import World, play, simulate
 
 
@@ -53,3 +54,18 @@ def test_a_script_is_played_beside_the_crowds() -> None:
 
     report = simulate(Scenario("scripted", "a script", duration_s=5, script=script), seed=1)
     assert [(line.at_us // 1_000_000, line.text) for line in report.transcript] == [(20, "deaths: 1")]
+
+
+def test_a_disk_stalls_with_a_probability() -> None:
+    """Else its latency lies round the median."""
+    rng = SeedTree(1).stream("disk")
+    drawn = [DiskLatency(10.0, 0.5, stall_probability=0.1, stall_ms=2_000).draw_s(rng) for _ in range(1_000)]
+    assert 60 < drawn.count(2.0) < 140
+    assert sorted(drawn)[450] == pytest.approx(0.010, rel=0.1)
+
+
+@pytest.mark.parametrize("numbers", [(-1.0,), (1.0, float("nan")), (1.0, 0.5, 1.5), (float("inf"),)])
+def test_a_disk_with_senseless_numbers_is_refused(numbers: tuple[float, ...]) -> None:
+    """Where it is written down, not in the middle of a night."""
+    with pytest.raises(ValueError, match="must be finite and not negative"):
+        DiskLatency(*numbers)

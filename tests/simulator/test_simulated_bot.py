@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from byte_bot.errors import ExitCode
-from simulator.scenario import Scenario
-from simulator.simulated_bot import LoopClock
+from byte_bot.persistence.journal import EpochTaken, Handled
+from simulator.loop import current_loop, in_virtual_time
+from simulator.rng import SeedTree
+from simulator.scenario import DiskLatency, Scenario
+from simulator.simulated_bot import LoopClock, SlowStore
 from simulator.world import World, play
 
 
@@ -87,3 +90,47 @@ def test_the_bots_clock_is_the_worlds() -> None:
         assert clock.unix() - before == 5.0
 
     play(story)
+
+
+DISK = DiskLatency(median_ms=20.0)
+
+
+@in_virtual_time()
+async def test_a_slow_disk_takes_as_long_for_a_record_whatever_it_is_committed_with() -> None:
+    """The slowest record decides, bookkeeping takes no time, and order and company change no draw."""
+    first, second, bookkeeping = Handled("m1"), Handled("m2"), EpochTaken(1)
+
+    async def took(*groups: list[Handled | EpochTaken]) -> list[float]:
+        store = SlowStore("disk", DISK, SeedTree(1))
+        times = []
+        for group in groups:
+            began_s = current_loop().time()
+            await store.commit(group)
+            times.append(round(current_loop().time() - began_s, 6))
+        return times
+
+    alone = await took([first], [second], [bookkeeping])
+    assert alone[2] == 0.0 < min(alone[:2])
+    assert alone[0] != alone[1]
+    assert await took([second], [bookkeeping, first]) == [alone[1], alone[0]]
+    assert await took([first, second]) == [max(alone)]
+
+
+def test_a_reply_waits_for_a_slow_disk() -> None:
+    """And what a crash interrupts was never written."""
+
+    async def story(world: World) -> None:
+        world.bot.start()
+        await world.joined()
+        began_s = world.loop.time()
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
+        assert world.loop.time() - began_s >= 0.5
+        world.say("mod", "!count deaths +1")
+        await asyncio.sleep(0.2)
+        world.crash_bot()
+        world.start_bot()
+        await world.joined()
+        await world.until(world.drained)
+        assert world.counter("lobby", "deaths") == 1
+
+    play(story, Scenario("disk", "a slow disk", disk_latency=DiskLatency(median_ms=500.0, spread=0.0)))

@@ -6,7 +6,8 @@ import asyncio
 import random
 
 from simulator.loop import current_loop, run
-from simulator.tasks import describe, permute_steps, task_of
+from simulator.rng import SeedTree
+from simulator.tasks import StepOrder, describe, permute_steps, task_of
 
 
 def test_tasks_are_numbered_by_their_loop() -> None:
@@ -92,6 +93,51 @@ def test_a_step_never_overtakes_another_callback_of_the_future_it_waited_for() -
             assert callback < step
         await asyncio.gather(*tasks)
         assert order == ["tidied", "went on"]
+
+    run(body())
+
+
+def test_two_tasks_have_the_same_order_whoever_else_is_ready() -> None:
+    """What the database does beside chat must not decide which of two channels speaks first."""
+
+    async def body() -> None:
+        async def chat() -> None:
+            await asyncio.sleep(0)
+
+        async def database() -> None:
+            await asyncio.sleep(0)
+
+        loop = current_loop()
+        tasks = [asyncio.create_task(chat()) for _ in range(8)]
+        alone = list(loop._ready)
+        tasks += [asyncio.create_task(database()) for _ in range(8)]
+        among_others = list(loop._ready)
+        assert list(alone) == among_others[:8]
+        fifo = list(alone)
+        StepOrder(SeedTree(1), lambda: 5).permute(alone)
+        StepOrder(SeedTree(1), lambda: 5).permute(among_others)
+        assert alone != fifo
+        assert [handle for handle in among_others if handle in alone] == alone
+        await asyncio.gather(*tasks)
+
+    run(body())
+
+
+def test_the_order_differs_from_seed_to_seed_instant_to_instant_and_step_to_step() -> None:
+    """Else only one order of two tasks would ever be seen in a run."""
+
+    async def body() -> None:
+        loop = current_loop()
+        tasks = [asyncio.create_task(asyncio.sleep(0)) for _ in range(8)]
+        fifo = list(loop._ready)
+        orders = []
+        for seed, at_us in ((1, 5), (2, 5), (1, 6)):
+            order = StepOrder(SeedTree(seed), lambda at_us=at_us: at_us)  # type: ignore[misc]
+            for _ in range(2):
+                orders.append(list(fifo))
+                order.permute(orders[-1])
+        assert len({tuple(map(id, steps)) for steps in orders}) == 6
+        await asyncio.gather(*tasks)
 
     run(body())
 

@@ -30,6 +30,7 @@ IMPORT_DIRECTION: Allowances = {
         "simulator/simulated_bot.py",
         "byte_bot",
     ): "the real bot as a process of a world, with a disk of its own",
+    ("simulator/twin.py", "byte_bot"): "plays the shipped bot unless a test gives it another",
     ("simulator/invariants/", "byte_bot"): "compare what the bot holds with what the fakes saw",
     ("simulator/cli.py", "byte_bot"): "starts worlds, and the shipped bot beside the fakes",
 }
@@ -39,6 +40,52 @@ LATE_PROJECT_IMPORT: Allowances = {}
 CLOCK_OR_RANDOMNESS: Allowances = {
     ("byte_bot/clock.py", ""): "the one place that reads the machine's clock, behind a protocol",
     ("byte_bot/app.py", "os.urandom"): "the seed of the real bot's random.Random; a world gives its own",
+    (
+        "simulator/guards.py",
+        "random.__all__",
+    ): "guards what makes runs differ, and so has to name it; draws nothing",
+}
+
+THREAD: Allowances = {
+    (
+        "byte_bot/context/bridge.py",
+        "threading",
+    ): "other threads come to the bot here: knows its own thread, starts none",
+    ("simulator/auditor.py", "threading"): "tells the world's thread from a test runner's; starts none",
+    ("simulator/guards.py", "_thread"): "guards the start of threads; starts none",
+    ("simulator/virtual_loop.py", "threading"): "refuses calls from other threads; starts none",
+    (
+        "simulator/virtual_loop.py",
+        "VirtualLoop.run_in_executor",
+    ): "hybrid loops: time stands still while the job runs",
+    (
+        "simulator/twin_cli.py",
+        "multiprocessing",
+    ): "each process runs whole pairs of worlds; verdicts in order of the seeds",
+}
+
+ADDRESS_OR_HASH: Allowances = {
+    ("simulator/guards.py", ""): "finds the very objects in modules; a dictionary's key, never ordered by it",
+    (
+        "simulator/tasks.py",
+        "StepOrder._arrange",
+    ): "keys of a dictionary within one call, never ordered by them",
+    ("simulator/twitch/irc.py", ""): "keys of a room's sessions, which stand in the order they came",
+    ("simulator/virtual_loop.py", "VirtualLoop.live_tasks"): "sorted by the number of the task at once",
+}
+
+FILE_ORDER: Allowances = {}
+
+COLLECTOR: Allowances = {
+    ("byte_bot/garbage.py", "gc"): "the real process's collections; worlds do without",
+    ("simulator/garbage.py", "gc"): "the one place that decides when a world collects",
+    ("simulator/loop.py", "gc"): "collects once a world has ended",
+    ("simulator/process.py", "gc"): "lets the dead of a world go once it has ended",
+    ("simulator/virtual_loop.py", "gc"): "collects after fixed numbers of iterations",
+    ("simulator/guards.py", "gc"): "finds the dictionary of a class written in C",
+    ("simulator/demo.py", "gc"): "a real process, whose own stalls must not look like the bot's",
+    ("simulator/bench/load.py", "gc"): "a real process; the same",
+    ("simulator/replay.py", "record_elsewhere"): "gives another process other hashes on purpose, to compare",
 }
 
 UNIX_ONLY: Allowances = {

@@ -22,6 +22,7 @@ NOT_OURS = frozenset(
     {
         ".git",
         ".venv",
+        ".peers",
         "build",
         "dist",
         "__pycache__",

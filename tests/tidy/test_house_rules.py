@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.tidy import allowed, project, rules
+from tests.tidy import allowed, project, replayable, rules
 from tests.tidy.source import PACKAGES, ROOT, Finding, Module, modules, texts
 
 _T = TypeVar("_T")
@@ -96,6 +96,31 @@ def test_somebody_holds_every_task(sources: list[Module], tests: list[Module]) -
 def test_no_loop_over_a_bare_set(sources: list[Module]) -> None:
     """Nothing takes its order from a set's hashes."""
     verdict(each(rules.set_order, sources), {})
+
+
+def test_no_loop_over_a_named_set(sources: list[Module]) -> None:
+    """Nor from that of a set with a name, as `asyncio.wait` gives two."""
+    verdict(each(replayable.named_set_order, sources), {})
+
+
+def test_nobody_starts_a_thread(sources: list[Module]) -> None:
+    """The bot and the fakes are one thread; who has to know of others is named."""
+    verdict(each(replayable.thread, sources), allowed.THREAD)
+
+
+def test_nothing_depends_on_addresses_or_hashes(sources: list[Module]) -> None:
+    """id() and hash() are keys at most, and nothing takes its order from them."""
+    verdict(each(replayable.address_or_hash, sources), allowed.ADDRESS_OR_HASH)
+
+
+def test_folders_are_read_in_order(sources: list[Module]) -> None:
+    """What a folder lists is sorted at once: the file system promises no order."""
+    verdict(each(replayable.file_order, sources), allowed.FILE_ORDER)
+
+
+def test_one_place_decides_about_garbage(sources: list[Module]) -> None:
+    """Finalisers run when the collector does: a world's loop decides when, and nobody else."""
+    verdict(each(replayable.collector, sources), allowed.COLLECTOR)
 
 
 def test_files_stay_readable(sources: list[Module], tests: list[Module]) -> None:

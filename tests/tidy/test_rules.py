@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.tidy import project, rules
+from tests.tidy import project, replayable, rules
 from tests.tidy.source import Finding, Module
 
 # rule -> (texts that break it, texts that do not)
@@ -122,6 +122,64 @@ CASES: tuple[tuple[Callable[[Module], Iterator[Finding]], tuple[str, ...], tuple
             "x = list({1, 2})\n",
         ),
         ("def f(rows):\n    for row in sorted(set(rows)): print(row)\n", "def f(rows): return 1 in set(rows)\n"),
+    ),
+    (
+        replayable.thread,
+        (
+            "import threading\n",
+            "from multiprocessing import Process\n",
+            "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor()\n",
+            "import asyncio\nasync def f(): await asyncio.to_thread(g)\n",
+            "async def f(loop): await loop.run_in_executor(None, g)\n",
+        ),
+        (
+            "import concurrent.futures\ndef f(): return concurrent.futures.Future()\n",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import threading\n",
+        ),
+    ),
+    (
+        replayable.address_or_hash,
+        (
+            "def f(x): return id(x)\n",
+            "def f(x): return sorted(x, key=lambda y: hash(y))\n",
+            "import asyncio\ndef f(): return list(asyncio.all_tasks())\n",
+        ),
+        ("def f(x): return x.id()\n", "class A:\n    def __hash__(self): return 1\n"),
+    ),
+    (
+        replayable.file_order,
+        (
+            "import os\ndef f(): return os.listdir('.')\n",
+            "def f(path):\n    for file in path.glob('*.sql'): print(file)\n",
+            "import os\ndef f(): return [g for g in os.walk('.')]\n",
+            "def f(path): return list(path.iterdir())\n",
+        ),
+        (
+            "def f(path): return sorted(path.iterdir())\n",
+            "def f(path): return sorted(file.name for file in path.rglob('*'))\n",
+            "import ast\ndef f(tree): return ast.walk(tree)\n",
+        ),
+    ),
+    (
+        replayable.named_set_order,
+        (
+            "def f(rows):\n    seen = set(rows)\n    for row in seen: print(row)\n",
+            "def f(a, b):\n    left: set[str] = set(a) - b\n    return ', '.join(left)\n",
+            "NAMES = frozenset({'a', 'b'})\ndef f(): return [*NAMES]\n",
+            "def f(rows):\n    seen = {row.key for row in rows}\n    return next(iter(seen))\n",
+            "import asyncio\nasync def f(a):\n    done, left = await asyncio.wait(a)\n    return [d.result() for d in done]\n",
+        ),
+        (
+            "def f(rows):\n    seen = set(rows)\n    return [row for row in sorted(seen) if row in seen]\n",
+            "NAMES = frozenset({'a'})\ndef f(x): return x in {*NAMES, 'b'}\n",
+            "import asyncio\nasync def f(a):\n    done, _ = await asyncio.wait(a)\n    return not done\n",
+            "def f(rows):\n    rows = set(rows)\n    rows = sorted(rows)\n    for row in rows: print(row)\n",
+        ),
+    ),
+    (
+        replayable.collector,
+        ("import gc\n", "from gc import collect\n", "import os\nX = os.environ['PYTHONHASHSEED']\n"),
+        ("import weakref\n",),
     ),
     (rules.too_long, ("x = 1\n" * (rules.LINES_MAX + 1),), ("x = 1\n" * rules.LINES_MAX,)),
     (rules.module_docstring, ("x = 1\n",), ('"""What it is."""\nx = 1\n', "")),

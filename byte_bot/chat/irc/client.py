@@ -37,6 +37,10 @@ log = logging.getLogger(__name__)
 # than about 2 ms.
 _READ_BYTES = 65_536
 
+# More than this in the buffer, and the peer does not take what is written: from then on writes have a deadline.
+# Chosen: a few dozen of the longest messages.
+_UNSENT_BYTES_MAX = 65_536
+
 
 class IrcTransport:
     """Chat over Twitch's IRC; implements :class:`~byte_bot.chat.transport.ChatTransport`.
@@ -147,6 +151,25 @@ class IrcTransport:
             self._connection.session.part(names)
             self._connection.wake()
 
+    @property
+    def writable(self) -> bool:
+        """True while logged in and the connection takes bytes as fast as they come."""
+        connection = self._connection
+        return connection is not None and connection.session.ready and connection.keeps_up
+
+    def post(self, channel: str, text: str, reply_to: str = "") -> None:
+        """Say ``text`` in ``channel`` with the next write; all that is posted in one turn of the loop leaves together.
+
+        Raises:
+            NotConnected: nothing will be written.
+            IrcLineError: ``channel`` or ``reply_to`` cannot be one.
+        """
+        connection = self._connection
+        if connection is None:
+            raise NotConnected(f"cannot say anything in #{channel}: no connection to {self._host}")
+        connection.session.say(channel, text, reply_to)
+        connection.write_soon()
+
     async def send(self, channel: str, text: str, reply_to: str = "") -> None:
         """Say ``text`` in ``channel``; returns when the operating system, not Twitch, has taken it.
 
@@ -241,6 +264,7 @@ class _Connection:
         self._wake = asyncio.Event()
         self._sleeping_until: float | None = None
         self._write_failure = ""
+        self._write_handle: asyncio.Handle | None = None
 
     async def live(self) -> End:
         """Work until the session is over; why it is."""
@@ -256,6 +280,23 @@ class _Connection:
     def wake(self) -> None:
         """The session has a new deadline or something to write."""
         self._wake.set()
+
+    @property
+    def keeps_up(self) -> bool:
+        """True while what was written before is on its way; False: wait with :meth:`flush`."""
+        transport = self._writer.transport
+        return not transport.is_closing() and transport.get_write_buffer_size() < _UNSENT_BYTES_MAX
+
+    def write_soon(self) -> None:
+        """Write what the session has to say at the end of this turn of the loop."""
+        if self._write_handle is None:
+            self._write_handle = asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        self._write_handle = None
+        data = self.session.data_to_send()
+        if data and not self._writer.transport.is_closing():
+            self._writer.write(data)
 
     async def flush(self) -> bool:
         """Write what the session has to say, within the deadline; False if the connection broke.

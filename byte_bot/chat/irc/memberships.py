@@ -50,7 +50,9 @@ _JOIN_OVERHEAD = len("JOIN \r\n")
 
 def normalize_channel(name: str) -> str:
     """A channel's login as this package writes it: lower case, without ``#`` and surrounding spaces."""
-    return name.strip().removeprefix("#").lower()
+    login = name.strip().removeprefix("#").lower()
+    # The same object where it may be: each of 100,000 channels' logins is kept in several places.
+    return name if login == name else login
 
 
 def is_login(channel: str) -> bool:
@@ -68,9 +70,10 @@ class Membership(enum.Enum):
 
 
 class _Channel:
-    __slots__ = ("attempts", "deadline", "failure_said", "membership", "privileged")
+    __slots__ = ("attempts", "deadline", "failure_said", "login", "membership", "privileged")
 
-    def __init__(self) -> None:
+    def __init__(self, login: str) -> None:
+        self.login = login
         self.membership = Membership.QUEUED
         self.attempts = 0
         self.deadline = 0.0
@@ -121,7 +124,7 @@ class Memberships:
             if not is_login(channel):
                 self._events.append(JoinFailed(channel[:50], "not a Twitch login"))
                 continue
-            self._channels[channel] = _Channel()
+            self._channels[channel] = _Channel(channel)
             self._queue.append(channel)
 
     def unwant(self, channels: Iterable[str]) -> list[str]:
@@ -184,10 +187,10 @@ class Memberships:
             return  # with no attempts it answers a JOIN from before a PART
         known.membership = Membership.JOINED
         known.failure_said = False
-        self._joined[channel] = None
+        self._joined[known.login] = None
         # Twitch answers in order, so a PART without an echo by now never gets one.
         self._parting.pop(channel, None)
-        self._events.append(ChannelJoined(channel, channel_id))
+        self._events.append(ChannelJoined(known.login, channel_id))
 
     def on_userstate(self, channel: str, privileged: bool) -> None:
         """Twitch said what the bot is in ``channel``."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from itertools import pairwise
 
+from byte_bot.context.manager import EVICTION_AT_ONCE
 from simulator.loop import in_virtual_time
 from tests.byte_bot.context.contexts import TALLY, Shelf, Tally, contexts, stored
 from tests.byte_bot.rig import Disk
@@ -24,6 +27,17 @@ async def test_an_idle_clean_context_leaves_ram_and_comes_back_from_the_snapshot
         assert place.context().state(Tally).total == 7
         await asyncio.sleep(1)
         assert database.asked == [["1001"], ["1001"]]
+
+
+@in_virtual_time()
+async def test_a_channel_of_which_nothing_is_stored_comes_back_without_the_database() -> None:
+    """It was loaded once: its next message must not be held for a load, as that of a channel never seen is."""
+    async with contexts(database=Shelf()) as place:
+        place.context()
+        await asyncio.sleep(1)
+        assert place.manager.evict_idle(1e9) == 1
+        await asyncio.sleep(1)
+        assert place.context().hold_first is False
 
 
 @in_virtual_time()
@@ -122,3 +136,32 @@ async def test_a_value_that_cannot_be_stored_does_not_end_the_eviction() -> None
         assert place.manager.evict_idle(1e9) == 1
         assert stream.vibe == ""
         assert place.layer.telemetry.counters["touches_refused"] == 1
+
+
+@in_virtual_time()
+async def test_a_sweep_over_many_contexts_gives_the_loop_its_turn() -> None:
+    """Between two turns of the loop at most a piece of the contexts leaves."""
+    async with contexts(database=Shelf()) as place:
+        place.manager.preload(str(number) for number in range(2 * EVICTION_AT_ONCE + 1))
+        await asyncio.sleep(8000)
+        place.context("never-idle")
+        left = []
+        sweep = asyncio.get_running_loop().create_task(place.manager.sweep())
+        while not sweep.done():
+            left.append(len(place.manager.get_active_channels()))
+            await asyncio.sleep(0)
+        assert max(before - after for before, after in pairwise(left)) == EVICTION_AT_ONCE
+        assert place.manager.get_active_channels() == ("never-idle",)
+
+
+@in_virtual_time()
+async def test_a_quiet_context_holds_nothing_that_only_a_busy_one_needs() -> None:
+    """There may be 100,000 of them: locks, events and cooldowns are made when they are used."""
+    async with contexts(database=Shelf()) as place:
+        context = place.context()
+        await asyncio.sleep(1)
+        assert context.is_loaded
+        held = gc.get_referents(context)
+        assert not [one for one in held if isinstance(one, (asyncio.Lock, asyncio.Event))]
+        assert context.loaded.is_set()
+        assert not context.lock.locked()

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from byte_bot.context.stream_context import ChannelConfig
-from byte_bot.persistence.boot import ChannelDirectory
+from byte_bot.persistence.boot import REMEMBER_S, ChannelDirectory
 from byte_bot.persistence.journal import KnownChannel
 from simulator.faults import Hang, MissingFunction, Refused
 from simulator.loop import in_virtual_time
@@ -249,7 +249,7 @@ async def test_twitch_tells_the_id_of_a_channel() -> None:
         scene.directory.name_channel("anna", "1")
         scene.directory.name_channel("stranger", "9")
         assert scene.rig.manager.get_active_channels() == ("1", "9")
-        await asyncio.sleep(1)
+        await asyncio.sleep(REMEMBER_S + 0.1)
         assert scene.rig.journal_store.read().channels == [KnownChannel("anna", "1")]
     fake.close()
 

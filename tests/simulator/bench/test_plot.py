@@ -15,6 +15,7 @@ from simulator.bench.plot import (
     check_drawable,
     draw,
     duration_words,
+    stretches_for,
     worst_of_stretches,
 )
 from simulator.bench.results import Timeline
@@ -62,16 +63,24 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_the_line_goes_through_the_slowest_reply_of_each_stretch() -> None:
     """Two stretches of 5 s: the slowest of each, at the middle of each."""
-    points = [(0.0, 1.0), (4.0, 9.0), (5.0, 2.0), (10.0, 3.0)]
-    assert worst_of_stretches(points, 10.0, stretches=2) == [(2.5, 9.0), (7.5, 3.0)]
+    points = [(0.0, 1.0), (4.0, 9.0), (5.0, 2.0), (9.9, 3.0)]
+    assert worst_of_stretches(points, 5.0) == [(2.5, 9.0), (7.5, 3.0)]
 
 
 def test_the_line_has_a_gap_where_nothing_was_answered() -> None:
     """A stretch with unanswered messages only is NaN, one with an answer besides is that answer, an empty one is left out."""
     points = [(0.5, None), (1.5, None), (1.6, 4.0), (3.5, 2.0)]
-    (first, gap), second, third = worst_of_stretches(points, 4.0, stretches=4)
+    (first, gap), second, third = worst_of_stretches(points, 1.0)
     assert first == 0.5 and math.isnan(gap)
     assert (second, third) == ((1.5, 4.0), (3.5, 2.0))
+
+
+def test_few_messages_make_few_stretches() -> None:
+    """Eight messages a stretch, between 12 stretches and 75."""
+    counts = [
+        stretches_for([timeline("a", 1.0, 1.0, rate=rate, seconds=10.0)]) for rate in (1.0, 20.0, 1_000.0)
+    ]
+    assert counts == [12, 25, 75]
 
 
 def test_latencies_on_the_axis_have_their_unit() -> None:

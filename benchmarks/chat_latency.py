@@ -1,0 +1,258 @@
+"""How long a reply takes while the database is slow, broken or gone: promise P2, on real sockets.
+
+    python -m benchmarks chat_latency --quick
+    python -m benchmarks chat_latency --json latency.json --plot latency.png
+
+The bot as shipped (`byte-bot run`) runs in a process of its own; the fake Twitch, the load and the clock in this one; the fake
+Supabase in a third. The load is an open loop: latency counts from the moment a message was *due* until the fake Twitch has
+accepted the reply. `chat_plan.py` says what is measured in which order, `strategies.py` who is compared, `simulator/bench/`
+how it is measured, and README.md how to read it.
+
+The result is written to `--json` after every job, so a run that is broken off has lost nothing. Exit code: 0 P2 is kept in
+every condition measured, 1 it is broken, 2 it was not measured or a bot could not be run, 130 Ctrl-C.
+
+Left out: TLS, Twitch's own delay and its rate limits (the loads are far beyond them), other machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.chat_plan import (
+    BYTE_BOT,
+    HANG,
+    PICTURE_OUTAGE,
+    SOAK,
+    Choices,
+    Job,
+    chosen_loads,
+    chosen_strategies,
+    jobs,
+    quick,
+    total_seconds,
+)
+from benchmarks.strategies import SMALL_BOTS, strategy
+from simulator.bench import plot, report
+from simulator.bench.load import run_precisely
+from simulator.bench.measure import Bench, Patience
+from simulator.bench.plan import UnknownChoice, chosen_conditions
+from simulator.bench.probe import Cores
+from simulator.bench.results import Round, Row, Timeline, rows_of
+from simulator.bench.stage import BenchError
+
+RSS_GROWTH_MAX_MB = 10.0  # of Byte Bot, in the soak
+INTERRUPTED = 130
+# Small bots may be stuck for as long as their library waits (120 s): what they have not saved by then is counted as lost.
+SMALL_PATIENCE = Patience(quiet_s=3.0, drain_s=8.0)
+
+
+class Run:
+    """One run of the benchmark: jobs, what they measured, and progress on standard error."""
+
+    def __init__(self, choices: Choices, cores: Cores, json_file: Path | None) -> None:
+        self._choices = choices
+        self._cores = cores
+        self._json_file = json_file
+        self._planned = jobs(choices)
+        self._started_at = time.monotonic()
+        self.rounds: list[Round] = []
+        self.timelines: list[Timeline] = []
+        self.failures: list[str] = []
+
+    @property
+    def rows(self) -> list[Row]:
+        """What has been measured so far."""
+        order = {name: number for number, name in enumerate(self._choices.strategies)}
+        return sorted(rows_of(self.rounds), key=lambda row: (row.channels, row.rate, order[row.strategy]))
+
+    async def measure(self) -> None:
+        """Carry out every job; a bot that cannot be run costs its job, which is reported."""
+        self._cores.keep_rest()
+        _progress(f"{len(self._planned)} jobs, about {_minutes(total_seconds(self._planned))}")
+        for number, job in enumerate(self._planned):
+            try:
+                await self._carry_out(job)
+            except BenchError as error:
+                self.failures.append(f"{job.words}: {error}")
+                _progress(f"not measured: {self.failures[-1]}")
+            self._write_json()
+            self._tell(number)
+
+    async def _carry_out(self, job: Job) -> None:
+        patience = SMALL_PATIENCE if job.strategy in SMALL_BOTS else Patience()
+        bench = Bench(
+            strategy(job.strategy),
+            job.loads[0].channels,
+            unix_start_s=time.time(),
+            seed=self._choices.seed,
+            cores=self._cores,
+            patience=patience,
+        )
+        async with bench:
+            for condition, load in zip(job.conditions, job.loads, strict=True):
+                _progress(f"{job.words}, {condition.name} ...", passing=True)
+                if job.part == "picture":
+                    self.timelines.append(await bench.timeline(condition, load, PICTURE_OUTAGE))
+                    continue
+                kill = job.part == "kill" or load == SOAK
+                one = await bench.measure(condition, load, job.number, kill=kill)
+                if job.part == "kill":
+                    one.samples = []  # too few of them, and the last ones were not waited for
+                self.rounds.append(one)
+
+    def _tell(self, number: int) -> None:
+        """One line for a job that is done: what it found, and how long the rest will take."""
+        job = self._planned[number]
+        latest = [one for one in self.rounds[-len(job.conditions) :] if one.strategy == job.strategy]
+        rows = rows_of(latest) if job.part != "picture" else []
+        found = ", ".join(f"{row.condition} {report.figure(row.p99_ms)}" for row in rows)
+        passed_s, done_s = time.monotonic() - self._started_at, total_seconds(self._planned[: number + 1])
+        left_s = total_seconds(self._planned[number + 1 :]) * passed_s / done_s
+        words = f"[{number + 1}/{len(self._planned)}] {job.words}{': p99 ms ' + found if found else ''}"
+        _progress(f"{words}; {_minutes(left_s)} left")
+
+    def _write_json(self) -> None:
+        if self._json_file is not None:
+            text = json.dumps(report.rows_json(self.rows), indent=1)
+            # Renamed into place: a run that is killed while it writes leaves the former result.
+            draft = self._json_file.with_name(self._json_file.name + ".part")
+            draft.write_text(text + "\n", encoding="utf-8")
+            draft.replace(self._json_file)
+
+    def findings(self) -> list[report.Finding]:
+        """How the promises stand, the soak's memory included."""
+        rows = self.rows
+        found = report.findings(rows, (BYTE_BOT,))
+        for row in rows:
+            if (row.strategy, row.condition, row.rate) == (BYTE_BOT, HANG, SOAK.rate):
+                words = (
+                    f"resident memory grew by {report.figure(row.rss_growth_mb)} MB in a hang of {SOAK.seconds:g} s "
+                    f"at {SOAK.rate:g}/s (limit {RSS_GROWTH_MAX_MB:g} MB)"
+                )
+                found.append(report.Finding("P5", row.rss_growth_mb <= RSS_GROWTH_MAX_MB, words))
+        return found
+
+
+def _progress(words: str, *, passing: bool = False) -> None:
+    """Say something on standard error; `passing`: in a line that the next one replaces, and only on a terminal."""
+    terminal = sys.stderr.isatty()
+    if passing and not terminal:
+        return
+    start, end = ("\r\x1b[K", "" if passing else "\n") if terminal else ("", "\n")
+    sys.stderr.write(start + words + end)
+    sys.stderr.flush()
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(
+        prog="python -m benchmarks chat_latency",
+        description="Reply latency under every state of the database, of Byte Bot and of bots as people write them.",
+    )
+    found.add_argument(
+        "--quick", action="store_true", help="three minutes; shows that it works, judges nothing finally"
+    )
+    found.add_argument("--loads", metavar="A,B", help="1x50, 20x100, 20x1000 (channels x messages a second)")
+    found.add_argument(
+        "--conditions", metavar="A,B", help="such as healthy,500 ms,hang (default: all eleven)"
+    )
+    found.add_argument(
+        "--strategies", metavar="A,B", help="such as floor,byte_bot,inline (default: all five)"
+    )
+    found.add_argument("--rounds", type=int, help="interleaved rounds (default 9; P2 asks for 9 or more)")
+    found.add_argument(
+        "--only-rounds", action="store_true", help="leave out small bots, kill, soak and picture"
+    )
+    found.add_argument(
+        "--seed", type=int, default=1, help="decides the order and everything random (default 1)"
+    )
+    found.add_argument("--no-pin", action="store_true", help="let the system choose the cores")
+    found.add_argument("--json", type=Path, metavar="FILE", help="also write the rows, after every job")
+    found.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw latency over an outage")
+    return found
+
+
+def choices_of(parsed: argparse.Namespace) -> Choices:
+    """What the options ask for; raises `UnknownChoice`."""
+
+    def words(given: str | None) -> list[str] | None:
+        return None if given is None else [word.strip() for word in given.split(",") if word.strip()]
+
+    found = Choices(
+        loads=chosen_loads(words(parsed.loads)),
+        conditions=chosen_conditions(words(parsed.conditions)),
+        strategies=chosen_strategies(words(parsed.strategies)),
+        seed=parsed.seed,
+    )
+    if parsed.only_rounds:
+        found.parts = ("rounds",)
+    if parsed.plot is None:
+        found.parts = tuple(part for part in found.parts if part != "picture")
+    if parsed.quick:
+        found = quick(found)
+    if parsed.rounds is not None:
+        if parsed.rounds < 1:
+            raise UnknownChoice(f"--rounds is {parsed.rounds}; it must be at least 1")
+        found.rounds = parsed.rounds
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the tables and what became of the promises; returns the exit code."""
+    command = parser()
+    parsed = command.parse_args(arguments)
+    try:
+        choices = choices_of(parsed)
+        if parsed.plot is not None:
+            plot.check_drawable()
+    except (UnknownChoice, plot.PlotError) as error:
+        command.error(str(error))
+    cores = Cores(enabled=not parsed.no_pin)
+    run, console = Run(choices, cores, parsed.json), Console()
+    interrupted = False
+    try:
+        run_precisely(run.measure())
+    except KeyboardInterrupt:
+        interrupted = True
+        _progress("broken off; what was measured:")
+    finally:
+        cores.release()
+    found = run.findings()
+    report.show(console, run.rows, found)
+    for line in _remarks(choices, cores, run):
+        console.print(line, soft_wrap=True, highlight=False)
+    if parsed.plot is not None and run.timelines:
+        plot.draw(run.timelines, parsed.plot, outage_words="database hangs")
+    if interrupted:
+        return INTERRUPTED
+    # Worst first: a broken promise is more than one that could not be measured.
+    status = report.status(found)
+    return status if status == report.BROKEN or not run.failures else report.UNMEASURED
+
+
+def _remarks(choices: Choices, cores: Cores, run: Run) -> list[str]:
+    """How the figures came about, and what is missing in them."""
+    late = max((row.generator_late_p99_ms for row in run.rows), default=0.0)
+    found = [
+        "",
+        f"Python {platform.python_version()}, {cores.words}; seed {choices.seed}; Twitch's rate limits are lifted.",
+        f"The load itself was late by {report.figure(late)} ms at most (p99 of the worst row); it is in every latency.",
+    ]
+    found += [f"Not measured: {words}" for words in run.failures]
+    if choices.quick or choices.rounds < 9:
+        found.append(
+            f"{choices.rounds} round{'s' if choices.rounds > 1 else ''}: P2 asks for 9, so this judges nothing finally."
+        )
+    return found

@@ -1,0 +1,223 @@
+"""Which parts `chat_latency` measures, in which order, and about how long each takes. Pure.
+
+A `Job` is one bot started once: its conditions run one after the other against the same process. Parts:
+
+- *rounds*: floor and Byte Bot, every load, as often as `rounds` says. Within a round the order of loads, strategies and
+  conditions is drawn from the seed, so that nothing always comes after the same thing.
+- *small bots*: every condition at one load, each with a fresh process: a small bot that is stuck in one condition would
+  carry it into the next.
+- *kill*: a SIGKILL at the end of a short load, healthy and hanging.
+- *soak*: a minute of a hanging database at 200/s, then a SIGKILL.
+- *picture*: an outage in mid-stream, one job for each line of the picture.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from benchmarks.strategies import SMALL_BOTS
+from simulator.bench.plan import CONDITIONS, Condition, Load, UnknownChoice, shuffled
+from simulator.bench.results import FLOOR, HEALTHY
+
+BYTE_BOT = "byte_bot"
+STRATEGIES = (FLOOR, BYTE_BOT, *SMALL_BOTS)
+HANG = "hang"
+
+# At least 1,000 samples each (DESIGN, P2).
+LOADS = (Load(1, 50, 20), Load(20, 100, 10), Load(20, 1_000, 3))
+SMALL_LOAD = LOADS[1]
+KILL_LOAD = Load(20, 100, 3)
+SOAK_WARM, SOAK = Load(20, 200, 10), Load(20, 200, 60)
+PICTURE_LOAD, PICTURE_OUTAGE = Load(20, 100, 24), (8.0, 16.0)
+
+# The quick run: enough to see that everything works and that nothing is badly wrong.
+QUICK_LOADS = (Load(20, 100, 3), Load(20, 1_000, 2))
+QUICK_CONDITIONS = (HEALTHY, "healthy again", "500 ms", "refused", HANG, "flapping")
+QUICK_SMALL_CONDITIONS = (HEALTHY, HANG)
+QUICK_SMALL_LOAD = Load(20, 100, 2)
+
+# Seconds, as seen on two shared cores; only for the estimate.
+START_S, SETTLE_HEALTHY_S, SETTLE_S, SETTLE_SMALL_S = 3.0, 2.0, 4.5, 7.0
+
+Part = Literal["rounds", "small bots", "kill", "soak", "picture"]
+
+
+class Choices(msgspec.Struct, kw_only=True):
+    """What the command line asked for."""
+
+    quick: bool = False
+    loads: tuple[Load, ...] = LOADS
+    conditions: tuple[Condition, ...] = tuple(CONDITIONS)
+    strategies: tuple[str, ...] = STRATEGIES
+    rounds: int = 9
+    small_rounds: int = 1
+    seed: int = 1
+    parts: tuple[Part, ...] = ("rounds", "small bots", "kill", "soak", "picture")
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One bot started once, and what it goes through."""
+
+    part: Part
+    strategy: str
+    conditions: tuple[Condition, ...]
+    loads: tuple[Load, ...]  # one for each condition
+    number: int = 0  # of the round
+
+    @property
+    def words(self) -> str:
+        """For a progress line."""
+        load = self.loads[-1].words
+        which = f"round {self.number + 1}" if self.part == "rounds" else self.part
+        return f"{which}, {self.strategy}, {load}"
+
+    def seconds(self) -> float:
+        """About how long it takes."""
+        small = self.strategy in SMALL_BOTS
+        settling = 0.0
+        for condition in self.conditions:
+            if self.strategy != FLOOR:
+                slow = SETTLE_SMALL_S if small else SETTLE_S
+                settling += SETTLE_HEALTHY_S if condition.fault is None else slow
+        return START_S + settling + sum(1 + load.seconds for load in self.loads)
+
+
+def quick(choices: Choices) -> Choices:
+    """The quick run of the same choices: one round, fewer conditions and loads where the command line named none."""
+    changed = msgspec.structs.replace(choices, quick=True, rounds=1, small_rounds=1)
+    if changed.loads == LOADS:
+        changed.loads = QUICK_LOADS
+    if changed.conditions == tuple(CONDITIONS):
+        changed.conditions = tuple(one for one in CONDITIONS if one.name in QUICK_CONDITIONS)
+    changed.parts = tuple(part for part in changed.parts if part != "soak")
+    return changed
+
+
+def jobs(choices: Choices) -> list[Job]:
+    """Everything that the choices ask for, in order; the same seed, the same order."""
+    rng = random.Random(choices.seed)
+    found: list[Job] = []
+    if "rounds" in choices.parts:
+        for number in range(choices.rounds):
+            found += _round(choices, number, rng)
+            if "small bots" in choices.parts and number < choices.small_rounds:
+                found += _small_bots(choices, number, rng)
+    elif "small bots" in choices.parts:
+        for number in range(choices.small_rounds):
+            found += _small_bots(choices, number, rng)
+    measured = [name for name in choices.strategies if name != FLOOR]
+    if "kill" in choices.parts:
+        found += _kills(choices, measured)
+    if "soak" in choices.parts:
+        found += _soak(choices)
+    if "picture" in choices.parts:
+        hang = _condition(HANG)
+        found += [
+            Job(part="picture", strategy=name, conditions=(hang,), loads=(PICTURE_LOAD,)) for name in measured
+        ]
+    return found
+
+
+def _condition(name: str) -> Condition:
+    return next(condition for condition in CONDITIONS if condition.name == name)
+
+
+def _round(choices: Choices, number: int, rng: random.Random) -> list[Job]:
+    """Floor and Byte Bot under every load, in an order of their own; the floor has no database to break."""
+    found = []
+    for strategy in (FLOOR, BYTE_BOT):
+        if strategy not in choices.strategies:
+            continue
+        for load in choices.loads:
+            conditions = shuffled(choices.conditions, rng) if strategy != FLOOR else (_condition(HEALTHY),)
+            found.append(_job("rounds", strategy, conditions, load, number))
+    rng.shuffle(found)
+    return found
+
+
+def _small_bots(choices: Choices, number: int, rng: random.Random) -> list[Job]:
+    """Each small bot under each condition, alone in a process of its own."""
+    wanted = [condition for condition in choices.conditions if condition.name != "healthy again"]
+    load = SMALL_LOAD
+    if choices.quick:
+        wanted = [condition for condition in wanted if condition.name in QUICK_SMALL_CONDITIONS]
+        load = QUICK_SMALL_LOAD
+    found = [
+        _job("small bots", strategy, (condition,), load, number)
+        for strategy in SMALL_BOTS
+        if strategy in choices.strategies
+        for condition in wanted
+    ]
+    rng.shuffle(found)
+    return found
+
+
+def _kills(choices: Choices, strategies: Iterable[str]) -> list[Job]:
+    names = {condition.name for condition in choices.conditions}
+    conditions = tuple(_condition(name) for name in (HEALTHY, HANG) if name in names)
+    if choices.quick:
+        strategies = [name for name in strategies if name == BYTE_BOT]
+    # Each with a process of its own: what one kill lost must not be in the next one's figures.
+    return [
+        _job("kill", strategy, (condition,), KILL_LOAD, 0)
+        for strategy in strategies
+        for condition in conditions
+    ]
+
+
+def _soak(choices: Choices) -> list[Job]:
+    """A healthy stretch first: buffers that grow with the rate alone (windows of 30 s and the like) are not the hang's."""
+    healthy, hang = _condition(HEALTHY), _condition(HANG)
+    found = []
+    if FLOOR in choices.strategies:
+        found.append(_job("soak", FLOOR, (healthy,), SOAK_WARM, 0))
+    if BYTE_BOT in choices.strategies:
+        found.append(
+            Job(
+                part="soak",
+                strategy=BYTE_BOT,
+                conditions=(healthy, hang),
+                loads=(msgspec.structs.replace(SOAK_WARM, seconds=30), SOAK),
+            )
+        )
+    return found
+
+
+def _job(part: Part, strategy: str, conditions: Sequence[Condition], load: Load, number: int) -> Job:
+    return Job(
+        part=part,
+        strategy=strategy,
+        conditions=tuple(conditions),
+        loads=(load,) * len(conditions),
+        number=number,
+    )
+
+
+def chosen_loads(names: Iterable[str] | None) -> tuple[Load, ...]:
+    """The loads of names such as "20x100" (channels x messages a second); all for None. Raises `UnknownChoice`."""
+    if names is None:
+        return LOADS
+    known = {load.name: load for load in LOADS}
+    wanted = tuple(names)
+    for name in wanted:
+        if name not in known:
+            raise UnknownChoice(f"there is no load {name!r}; there are: {', '.join(known)}")
+    return tuple(load for load in LOADS if load.name in wanted)
+
+
+def chosen_strategies(names: Iterable[str] | None) -> tuple[str, ...]:
+    """The strategies of these names in the order of the tables, all for None. Raises `UnknownChoice`."""
+    wanted = STRATEGIES if names is None else tuple(names)
+    for name in wanted:
+        if name not in STRATEGIES:
+            raise UnknownChoice(f"there is no strategy {name!r}; there are: {', '.join(STRATEGIES)}")
+    return tuple(name for name in STRATEGIES if name in wanted)
+
+
+def total_seconds(planned: Iterable[Job]) -> float:
+    """About how long these jobs take together."""
+    return sum(job.seconds() for job in planned)

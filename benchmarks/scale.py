@@ -1,0 +1,185 @@
+"""Does the bot cost as much a message with 100,000 channels as with one, and what does a quiet channel cost?
+
+How it works. Every size runs in a process of its own (:mod:`benchmarks.scale_process` says what is measured there and
+on which parts), one after the other. The figures are set beside the targets:
+
+* a quiet channel (a row of configuration, one of stream state with ten remembered lines, one of counters; joined, and
+  nobody has said anything) takes at most 4 KB of resident memory, measured at the largest size;
+* the median message at the largest size takes at most 1.3 times as long as with one channel;
+* saving 10,000 dirty rows, and the minute's sweeps, never hold the loop over 20 ms, garbage collection included.
+
+Stalls are judged by the CPU time of the loop's thread, since a busy neighbour is not the bot's doing; wall time stands
+beside.
+
+Left out: Twitch's own pace (100,000 JOINs take a verified bot 8 minutes and more) and the database's time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SIZES = (1, 100, 10_000, 100_000)
+CHANNEL_BYTES_MAX = 4_096
+P50_RATIO_MAX = 1.3
+STALL_MS_MAX = 20.0
+#: Below this many channels memory is the program's, not theirs.
+CHANNELS_FOR_MEMORY_MIN = 1_000
+#: Exit codes: every target met, one missed, a size that could not be measured.
+MET, MISSED, FAILED = 0, 1, 2
+
+Figures = Mapping[str, Any]
+
+
+class Verdict(NamedTuple):
+    """One target: what it is about, the figure, the bound, in ``unit``."""
+
+    name: str
+    value: float
+    bound: float
+    unit: str
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure is within the bound."""
+        return self.value <= self.bound
+
+
+def channel_bytes(figures: Figures) -> float | None:
+    """Resident memory a quiet channel, bytes; None for a size that is too small to tell."""
+    channels: int = figures["channels"]
+    if channels < CHANNELS_FOR_MEMORY_MIN:
+        return None
+    return float(figures["rss_grown_mb"]) * 1e6 / channels
+
+
+def verdicts(sizes: Sequence[Figures]) -> Iterator[Verdict]:
+    """The targets as far as the measured sizes can tell; sizes in ascending order."""
+    smallest, largest = sizes[0], sizes[-1]
+    cost = channel_bytes(largest)
+    if cost is not None:
+        yield Verdict(f"a quiet channel at {largest['channels']:,}", cost, CHANNEL_BYTES_MAX, "bytes")
+    if largest is not smallest:
+        name = f"p50 at {largest['channels']:,} over p50 at {smallest['channels']:,}"
+        yield Verdict(name, largest["p50_us"] / smallest["p50_us"], P50_RATIO_MAX, "x")
+    for figures in sizes:
+        for stage, what in (
+            ("burst", "saving 10,000 rows"),
+            ("refresh", "refresh"),
+            ("eviction", "eviction"),
+        ):
+            if f"{stage}_stall_cpu_ms" in figures:
+                name = f"loop held by {what} at {figures['channels']:,}"
+                yield Verdict(name, figures[f"{stage}_stall_cpu_ms"], STALL_MS_MAX, "ms")
+
+
+_COLUMNS = ("channels", "boot s", "requests", "B/channel", "p50 us", "p99 us", "first us", "save 500 ms")
+
+
+def table(sizes: Sequence[Figures]) -> Iterator[str]:
+    """The figures, one line a size."""
+    yield "".join(f"{title:>13}" for title in _COLUMNS)
+    for figures in sizes:
+        cost = channel_bytes(figures)
+        cells: tuple[str, ...] = (
+            f"{figures['channels']:,}",
+            f"{figures['boot_s']:.1f}",
+            f"{figures['boot_requests']:,}",
+            "-" if cost is None else f"{cost:,.0f}",
+            f"{figures['p50_us']:.0f}",
+            f"{figures['p99_us']:.0f}",
+            f"{figures['first_p50_us']:.0f}",
+            f"{figures['save_500_cpu_ms']:.0f}" if "save_500_cpu_ms" in figures else "-",
+        )
+        yield "".join(f"{cell:>13}" for cell in cells)
+    yield ""
+    yield f"{'loop held, ms CPU (wall; garbage collector)':<46}" + "".join(
+        f"{s['channels']:>24,}" for s in sizes
+    )
+    for stage in ("boot", "talk", "refresh", "eviction", "burst"):
+        cells = tuple(
+            f"{figures[f'{stage}_stall_cpu_ms']:.1f} ({figures[f'{stage}_stall_ms']:.1f}; {figures[f'{stage}_gc_ms']:.1f})"
+            if f"{stage}_stall_ms" in figures
+            else "-"
+            for figures in sizes
+        )
+        yield f"  {stage:<44}" + "".join(f"{cell:>24}" for cell in cells)
+
+
+def lines(found: Sequence[Verdict]) -> Iterator[str]:
+    """One line a target, ticked or crossed."""
+    for verdict in found:
+        mark = "✓" if verdict.met else "✗"
+        yield f"{mark} {verdict.name}: {verdict.value:,.1f} {verdict.unit} (at most {verdict.bound:,g})"
+
+
+def measure(channels: int, options: argparse.Namespace) -> dict[str, Any]:
+    """One size in a process of its own; raises CalledProcessError if that fails."""
+    command = [sys.executable, "-m", "benchmarks.scale_process", "--channels", str(channels)]
+    command += [
+        "--lines",
+        str(options.lines),
+        "--seed",
+        str(options.seed),
+        "--messages",
+        str(options.messages),
+    ]
+    if options.quick:
+        command += ["--speakers", "1000", "--rounds", "3"]
+    if options.plain_gc:
+        command.append("--plain-gc")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure every size, print the tables and the targets; :data:`MET`, :data:`MISSED` or :data:`FAILED`."""
+    options = _parser().parse_args(arguments)
+    sizes: list[dict[str, Any]] = []
+    for number, channels in enumerate(sorted(options.sizes), start=1):
+        sys.stderr.write(f"{number} of {len(options.sizes)}: {channels:,} channels ...\n")
+        try:
+            sizes.append(measure(channels, options))
+        except subprocess.CalledProcessError as error:
+            sys.stderr.write(
+                f"{channels:,} channels could not be measured; its last words:\n{error.stderr[-2000:]}\n"
+            )
+            return FAILED
+    found = list(verdicts(sizes))
+    if options.json is not None:
+        report = {"sizes": sizes, "targets": [{**verdict._asdict(), "met": verdict.met} for verdict in found]}
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write("\n".join([*table(sizes), "", *lines(found)]) + "\n")
+    return MET if all(verdict.met for verdict in found) else MISSED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks scale", description=__doc__.split("\n")[0])
+    parser.add_argument("--sizes", type=_channels, nargs="+", default=list(SIZES), help="numbers of channels")
+    parser.add_argument(
+        "--lines", type=int, default=10, help="remembered lines of chat in every channel's state"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="1,000 channels speak instead of all, and 3 rounds instead of 5"
+    )
+    parser.add_argument("--messages", type=int, default=2_000, help="messages a round")
+    parser.add_argument("--plain-gc", action="store_true", help="collect garbage as Python does by itself")
+    parser.add_argument("--seed", type=int, default=1, help="of which channels speak in which order")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    return parser
+
+
+def _channels(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 900_000:
+        raise argparse.ArgumentTypeError(f"a number of channels is 1 to 900000, not {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""Twin worlds: one night with faults of the database, the same night with a perfect one; the bot must not tell them apart (P1).
+
+How it works. :func:`run_twins` plays both scenarios of a :class:`~simulator.twin_plan.Plan` with one seed: everything random comes
+from named streams, so the two worlds differ in nothing but what the database does. Compared is what the bot said: text, channel,
+order, and the virtual microsecond at which Twitch had it. :class:`Outcome` is a plain value, which travels between processes;
+its text shows the first line that differs, one world above the other, with every fault of the plan and whether it acted then.
+
+A night ends as every night of a world does: all is healed, the bot must catch up, the invariants judge. So a twin that says the
+right things and loses a row fails too. The promise holds for channels in RAM before the first fault; whether they are is
+looked at (:func:`ready`), and a plan where they are not was not tried.
+
+What it leaves out: what the bot thinks, and where a difference comes from (the events around it: the faulty night's trace).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Any, Final
+
+from byte_bot.app import Application
+from simulator.errors import SimulatorError
+from simulator.faults import Fault, FaultBoard
+from simulator.report import Line, Report, Violation
+from simulator.scenario import Scenario
+from simulator.simulated_bot import ApplicationFactory
+from simulator.twin_plan import READY_S, Plan, described, draw_plan
+from simulator.world import World, simulate
+
+#: Lines that both said before they parted, shown with a difference.
+CONTEXT_LINES: Final = 3
+US_PER_S: Final = 1_000_000
+FAULTY, PERFECT = "with faults", "perfect"
+
+
+class NotReadyError(SimulatorError):
+    """A channel was not in RAM when the first fault could begin: nothing is promised about such a night."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first line in which two transcripts differ (None: that world said nothing more), and those just before it."""
+
+    number: int
+    faulty: Line | None
+    perfect: Line | None
+    before: tuple[Line, ...]
+
+    @property
+    def from_us(self) -> int:
+        """The instant of the earlier of the two, in virtual microseconds: until then the worlds were one."""
+        return min(line.at_us for line in (self.faulty, self.perfect) if line is not None)
+
+    @property
+    def to_us(self) -> int:
+        """The instant of the later of the two, in virtual microseconds."""
+        return max(line.at_us for line in (self.faulty, self.perfect) if line is not None)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of one seed; `broken` says which promise was not kept, or that a world failed, and in which world."""
+
+    plan: Plan
+    lines: int = 0
+    difference: Difference | None = None
+    broken: tuple[str, ...] = ()
+    #: Why nothing could be compared, "" if it could.
+    not_tried: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True if the bot said the same things at the same instants and every promise was kept."""
+        return not (self.difference or self.broken or self.not_tried)
+
+    @property
+    def replay(self) -> str:
+        """The command that plays this pair again."""
+        return f"byte-sim twin --seed {self.plan.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome as plain data; times in virtual microseconds."""
+        return {
+            "seed": self.plan.seed,
+            "ok": self.ok,
+            "lines": self.lines,
+            "plan": self.plan.summary(),
+            "difference": _difference_json(self.plan, self.difference) if self.difference else None,
+            "broken": list(self.broken),
+            "not_tried": self.not_tried or None,
+            "replay": self.replay,
+        }
+
+    def to_text(self) -> str:
+        """The outcome as lines for a terminal."""
+        state = (
+            "same"
+            if self.ok
+            else "NOT TRIED"
+            if self.not_tried
+            else "DIFFERENT"
+            if self.difference
+            else "BROKEN"
+        )
+        shown = [f"seed {self.plan.seed}  {state}  {self.lines} lines, {self.plan.summary()}"]
+        if self.not_tried:
+            shown.append(f"  not tried  {self.not_tried}")
+        if self.difference is not None:
+            shown += explained(self.plan, self.difference)
+        shown += [f"  BROKEN     {words}" for words in self.broken]
+        if not self.ok:
+            shown.append(f"  again      {self.replay}")
+        return "\n".join(shown)
+
+
+def run_twins(plan: Plan, application: ApplicationFactory = Application) -> Outcome:
+    """Play both worlds of a plan and compare them.
+
+    Args:
+        application: builds the bot; a test that switches a safeguard off passes its own.
+    """
+    try:
+        perfect = _night(plan.scenario, plan, application)
+    except NotReadyError as error:
+        return Outcome(plan, not_tried=str(error))
+    except (SimulatorError, AssertionError, BaseExceptionGroup) as error:
+        return Outcome(plan, broken=(f"{PERFECT}: {_in_words(error)}",))
+    try:
+        faulty = _night(plan.faulty, plan, application)
+    except (SimulatorError, AssertionError, BaseExceptionGroup) as error:
+        return Outcome(plan, len(perfect.transcript), broken=(f"{FAULTY}: {_in_words(error)}",))
+    return Outcome(
+        plan,
+        len(perfect.transcript),
+        first_difference(faulty.transcript, perfect.transcript),
+        (*_broken(FAULTY, faulty.violations), *_broken(PERFECT, perfect.violations)),
+    )
+
+
+def run_seed(seed: int) -> Outcome:
+    """Draw a seed's plan and run it: what a process of its own is asked for."""
+    return run_twins(draw_plan(seed))
+
+
+def first_difference(faulty: Sequence[Line], perfect: Sequence[Line]) -> Difference | None:
+    """Where two transcripts part, or None if they are equal; lines are numbered from 1."""
+    for index, (ours, theirs) in enumerate(zip_longest(faulty, perfect)):
+        if ours != theirs:
+            before = tuple(perfect[max(0, index - CONTEXT_LINES) : index])
+            return Difference(index + 1, ours, theirs, before)
+    return None
+
+
+def explained(plan: Plan, difference: Difference) -> list[str]:
+    """A difference as lines for people: what both said before, what each said then, and what every fault did meanwhile."""
+    width = len(FAULTY)
+    shown = [f"  line {difference.number} of what the bot said differs:"]
+    shown += [f"    {'both':<{width}}  {_readable(line)}" for line in difference.before]
+    shown += [
+        f"    {name:<{width}}  {_readable(line)}"
+        for name, line in ((FAULTY, difference.faulty), (PERFECT, difference.perfect))
+    ]
+    shown.append("  faults then:")
+    shown += [f"    {state:<{width}}  {described(fault)}" for fault, state in faults_then(plan, difference)]
+    return shown
+
+
+def faults_then(plan: Plan, difference: Difference) -> list[tuple[Fault, str]]:
+    """Every fault of the plan and whether it acted between the two instants of a difference, those that did first."""
+    from_s, to_s = difference.from_us / US_PER_S, difference.to_us / US_PER_S
+    states = [(fault, _state(fault, from_s, to_s)) for fault in plan.faults]
+    return sorted(states, key=lambda item: _STATES.index(item[1]))
+
+
+_STATES: Final = ("ACTING", "pausing", "over", "to come")
+
+
+def _state(fault: Fault, from_s: float, to_s: float) -> str:
+    if fault.start_s > to_s:
+        return "to come"
+    if fault.start_s + fault.duration_s <= from_s:
+        return "over"
+    # Flapping comes and goes: looked at at both instants and at every change in between.
+    now_s = max(from_s, fault.start_s)
+    board = FaultBoard(lambda: now_s, random.Random(0), (replace(fault, probability=1.0),))
+    while not board.database_now():
+        next_s = board.next_change_s()
+        if next_s is None or next_s > to_s:
+            return "pausing"
+        now_s = next_s
+    return "ACTING"
+
+
+async def ready(world: World) -> None:
+    """Wait until people begin to speak; raises `NotReadyError` if a channel is not loaded by then."""
+    await asyncio.sleep(READY_S - world.loop.time())
+    assert world.app is not None, "the bot has ended before anybody spoke"
+    manager = world.app.manager
+    here = frozenset(manager.get_active_channels())
+    missing = [
+        login
+        for login, channel_id in world.channels.items()
+        if channel_id not in here or not manager.obtain(channel_id, login).is_loaded
+    ]
+    if missing:
+        raise NotReadyError(
+            f"{READY_S:g} s after the start these channels are not in RAM: {', '.join(missing)}"
+        )
+
+
+def _night(scenario: Scenario, plan: Plan, application: ApplicationFactory) -> Report:
+    scripted = replace(scenario, script=ready)
+    return simulate(scripted, plan.seed, ready_order=plan.ready_order, application=application)
+
+
+def _broken(world: str, violations: Iterable[Violation]) -> tuple[str, ...]:
+    return tuple(f"{world}: {violation}" for violation in violations)
+
+
+def _in_words(error: BaseException) -> str:
+    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    return f"{type(error).__name__}: {error}{notes}"
+
+
+def _readable(line: Line | None) -> str:
+    if line is None:
+        return "(said nothing more)"
+    return f"{line.at_us / US_PER_S:12.6f} s  #{line.channel}  {line.text}"
+
+
+def _difference_json(plan: Plan, difference: Difference) -> dict[str, Any]:
+    return {
+        "line": difference.number,
+        "faulty": _line_json(difference.faulty),
+        "perfect": _line_json(difference.perfect),
+        "faults": [
+            {"fault": described(fault), "state": state.lower()}
+            for fault, state in faults_then(plan, difference)
+        ],
+    }
+
+
+def _line_json(line: Line | None) -> dict[str, Any] | None:
+    if line is None:
+        return None
+    return {"at_us": line.at_us, "channel": line.channel, "text": line.text}

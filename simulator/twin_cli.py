@@ -1,0 +1,130 @@
+"""``byte-sim twin``: the same night with a broken and with a perfect database, for one seed or for many.
+
+How it works. Each seed is a pair of its own (`twin.py`), so with ``--jobs`` other processes compare some of them; their
+outcomes are taken in the order of the seeds and do not depend on how many processes there are. What differs is printed at
+once, in full for the first few; how far it is goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final
+
+import typer
+
+from simulator.cli_options import Exit
+from simulator.twin import Outcome, run_seed
+
+#: So many bad pairs are shown in full; of the others the command that shows them.
+SHOWN_MAX: Final = 5
+#: Seconds between two lines of progress, on a terminal and elsewhere.
+PROGRESS_TERMINAL_S, PROGRESS_LINE_S = 0.5, 10.0
+
+Compare = Callable[[int], Outcome]
+
+
+def add_twin(
+    cli: typer.Typer,
+    unix_s: Callable[[], float],
+    *,
+    set_log_level: Callable[[str], None],
+    compare: Compare = run_seed,
+) -> None:
+    """Register the command.
+
+    Args:
+        unix_s: real time, in seconds, for the progress.
+        set_log_level: sets up logging, here and in the other processes, for which both functions must be importable.
+        compare: judges the pair of a seed.
+    """
+
+    @cli.command()
+    def twin(
+        seed: Annotated[int, typer.Option("--seed", help="Decides everything about the pair of nights.")] = 1,
+        seeds: Annotated[
+            int, typer.Option(min=1, help="How many pairs: this seed and those that follow it.")
+        ] = 1,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="Print one JSON object a pair for a program to read.")
+        ] = False,
+        jobs: Annotated[int, typer.Option(min=1, max=256, help="How many processes share the work.")] = 1,
+    ) -> None:
+        """Play a night twice, its database broken and perfect, and compare.
+
+        A seed draws channels, audience, disk and faults of the database. Compared is every line the bot said: its text, its place and its virtual
+        microsecond. The first difference is shown side by side, with the faults of that moment. Exit code 0 if there is
+        none, 1 if there is one or another promise was broken, 2 if a pair could not be played.
+        """
+        progress = _Progress(seeds, unix_s)
+        bad = untried = lines = 0
+        with _outcomes(range(seed, seed + seeds), jobs, compare, set_log_level) as outcomes:
+            for outcome in outcomes:
+                untried += bool(outcome.not_tried)
+                bad += not outcome.ok and not outcome.not_tried
+                lines += outcome.lines
+                _show(outcome, bad + untried, alone=seeds == 1, as_json=as_json)
+                progress.step(bad)
+        progress.end()
+        if seeds > 1 and not as_json:
+            last = f", {untried} not tried" if untried else ""
+            typer.echo(
+                f"{seeds} pairs, seeds {seed} to {seed + seeds - 1}, {lines} lines compared: {bad} bad{last}"
+            )
+        raise typer.Exit(Exit.BROKEN if bad else Exit.NOT_TRIED if untried else Exit.OK)
+
+
+def _show(outcome: Outcome, bad: int, *, alone: bool, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(outcome.to_json()))
+    elif alone or (not outcome.ok and bad <= SHOWN_MAX):
+        typer.echo(outcome.to_text())
+    elif not outcome.ok:
+        typer.echo(f"seed {outcome.plan.seed}  bad too: {outcome.replay}")
+
+
+@contextmanager
+def _outcomes(
+    seeds: range, jobs: int, compare: Compare, set_log_level: Callable[[str], None]
+) -> Iterator[Iterator[Outcome]]:
+    """The outcomes of the seeds, in their order."""
+    if min(jobs, len(seeds)) == 1:
+        set_log_level("critical")
+        yield map(compare, seeds)
+        return
+    # Spawned and not forked: a process that starts anew is the same on every platform.
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(min(jobs, len(seeds)), initializer=set_log_level, initargs=("critical",)) as pool:
+        yield pool.imap(compare, seeds)
+
+
+class _Progress:
+    """How many pairs are done, how fast, and how long it will take, on standard error."""
+
+    def __init__(self, total: int, unix_s: Callable[[], float]) -> None:
+        self._total = total
+        self._unix_s = unix_s
+        self._terminal = sys.stderr.isatty()
+        self._began_s = self._shown_s = unix_s()
+        self._done = 0
+
+    def step(self, bad: int) -> None:
+        """One more is done."""
+        self._done += 1
+        now_s = self._unix_s()
+        pause_s = PROGRESS_TERMINAL_S if self._terminal else PROGRESS_LINE_S
+        if self._total == 1 or now_s - self._shown_s < pause_s:
+            return
+        self._shown_s = now_s
+        rate = self._done / max(now_s - self._began_s, 1e-9)
+        left_s = (self._total - self._done) / rate
+        line = f"{self._done} of {self._total} pairs, {bad} bad, {rate:.1f}/s, {left_s:.0f} s left"
+        typer.echo(f"\r{line:<70}" if self._terminal else line, err=True, nl=not self._terminal)
+
+    def end(self) -> None:
+        """Leave the line on which progress was shown."""
+        if self._terminal and self._shown_s > self._began_s:
+            typer.echo("", err=True)

@@ -1,0 +1,101 @@
+"""The scale benchmark: what it judges, what it prints, and that a small size can be measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import scale
+
+STAGES = ("boot", "talk", "refresh", "eviction", "burst")
+
+
+def figures(channels: int, **changes: float) -> dict[str, Any]:
+    """What one size measures, all targets met."""
+    held = {f"{stage}_{kind}_ms": 1.0 for stage in STAGES for kind in ("stall", "stall_cpu", "gc")}
+    return {
+        "channels": channels,
+        "boot_s": 1.0,
+        "boot_requests": 7,
+        "rss_grown_mb": channels * 4_000 / 1e6,
+        "p50_us": 100.0,
+        "p99_us": 200.0,
+        "first_p50_us": 150.0,
+        "save_500_cpu_ms": 40.0,
+        **held,
+        **changes,
+    }
+
+
+def missed(*sizes: dict[str, Any]) -> list[str]:
+    """The names of the targets that are missed."""
+    return [verdict.name for verdict in scale.verdicts(sizes) if not verdict.met]
+
+
+def test_sizes_within_every_bound_meet_the_targets() -> None:
+    """Exactly at a bound is within it."""
+    assert (
+        missed(figures(1), figures(100_000, p50_us=130.0, burst_stall_cpu_ms=20.0, rss_grown_mb=409.6)) == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"rss_grown_mb": 410.0}, "a quiet channel at 100,000"),
+        ({"p50_us": 131.0}, "p50 at 100,000 over p50 at 1"),
+        ({"burst_stall_cpu_ms": 20.1}, "loop held by saving 10,000 rows at 100,000"),
+        ({"refresh_stall_cpu_ms": 20.1}, "loop held by refresh at 100,000"),
+        ({"eviction_stall_cpu_ms": 20.1}, "loop held by eviction at 100,000"),
+    ],
+)
+def test_each_target_can_be_missed(changes: dict[str, float], name: str) -> None:
+    """A figure over its bound is found, and only that one."""
+    assert missed(figures(1), figures(100_000, **changes)) == [name]
+
+
+def test_memory_is_not_judged_where_the_program_outweighs_the_channels() -> None:
+    """A hundred channels' memory says nothing about a channel."""
+    assert scale.channel_bytes(figures(100)) is None
+    assert missed(figures(1), figures(100, rss_grown_mb=50.0)) == []
+
+
+def test_the_table_has_a_line_for_every_size_and_stage() -> None:
+    """What was not measured at a size is a dash."""
+    small = {name: value for name, value in figures(1).items() if not name.startswith(("burst", "save"))}
+    table = "\n".join(scale.table([small, figures(100_000)]))
+    assert all(stage in table for stage in STAGES)
+    assert "100,000" in table
+    assert " - " in table
+    assert next(scale.lines(list(scale.verdicts([figures(1), figures(1_000)])))).startswith(
+        "✓ a quiet channel"
+    )
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "many", "900001"])
+def test_a_number_of_channels_that_cannot_be_is_refused(
+    size: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the bounds."""
+    with pytest.raises(SystemExit):
+        scale.main(["--sizes", size])
+    assert "1 to 900000" in capsys.readouterr().err
+
+
+def test_a_small_size_is_measured_from_boot_to_reply(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole bot boots, answers and stops in a process of its own; the figures are in the file."""
+    report = tmp_path / "scale.json"
+    assert scale.main(["--sizes", "3", "--messages", "5", "--quick", "--json", str(report)]) in (
+        scale.MET,
+        scale.MISSED,
+    )
+    (size,) = json.loads(report.read_text(encoding="utf-8"))["sizes"]
+    assert size["channels"] == 3
+    assert size["boot_requests"] >= 4  # the epoch, the list with its end, two tables
+    assert 0 < size["p50_us"] <= size["p99_us"]
+    assert "eviction" in capsys.readouterr().out

@@ -1,0 +1,138 @@
+"""The command byte-sim replay: a timeline, a comparison over processes and with a file, and its exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from click.testing import Result
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from simulator.audience import CommandStorm
+from simulator.cli import build_cli
+from simulator.replay import Night, Player, Recording, record_elsewhere, record_night
+from simulator.replay_cli import add_replay
+from simulator.report import Violation
+from simulator.scenario import Scenario
+from simulator.scenarios import SCENARIOS
+from simulator.world import simulate
+
+SHORT = Scenario("short", "two seconds", duration_s=2, crowds=(CommandStorm("lobby", 1, ("!ping",)),))
+
+
+def fail(words: str) -> typer.Exit:
+    """Print and leave, as byte-sim does."""
+    typer.echo(words, err=True)
+    raise typer.Exit(2)
+
+
+def call(*arguments: str, here: Player = record_night, elsewhere: Player | None = None) -> Result:
+    """Run the command with these arguments; the other processes are played here, unless a test gives its own."""
+    app = typer.Typer()
+
+    @app.callback()
+    def top() -> None:
+        """Makes the one command a command with a name."""
+
+    def other(scenario: Scenario, night: Night, *, hash_seed: int) -> Recording:
+        assert hash_seed > 0
+        return (elsewhere or here)(scenario, night)
+
+    add_replay(app, lambda _name: SHORT, fail, here=here, elsewhere=other)  # type: ignore[arg-type]
+    with capture_logs():  # byte-sim sets the log up; here it would stand between the lines
+        return CliRunner().invoke(app, ["replay", "short", *arguments])
+
+
+def renamed(scenario: Scenario, night: Night) -> Recording:
+    """A run in which the bot says something else."""
+    recording = record_night(scenario, night)
+    lines = tuple(line.replace("Pong", "Peng") for line in recording.lines)
+    return dataclasses.replace(recording, lines=lines, trace_hash="other")
+
+
+def test_a_night_is_shown_event_by_event() -> None:
+    """The timeline, then the report; --only chooses kinds."""
+    result = call("--seed", "5")
+    assert result.exit_code == 0
+    assert "bot_started      incarnation=1" in result.output and "short  seed 5  ok" in result.output
+    chat = call("--only", "chat").output
+    assert "byte_bot: Pong" in chat and "bot_started" not in chat
+    assert call("--only", "rain").exit_code == 2
+
+
+def test_json_is_an_object_an_event() -> None:
+    """A program reads time, kind and fields."""
+    events = [json.loads(line) for line in call("--json", "--only", "bot_started").output.splitlines()]
+    assert events == [{"at_us": 0, "kind": "bot_started", "incarnation": 1}]
+
+
+def test_a_broken_promise_is_an_exit_code() -> None:
+    """As for `byte-sim run`: 1."""
+
+    def broken(scenario: Scenario, night: Night) -> Recording:
+        recording = record_night(scenario, night)
+        assert recording.report is not None
+        report = dataclasses.replace(recording.report, violations=(Violation("present", 1.0, "away"),))
+        return dataclasses.replace(recording, report=report)
+
+    result = call(here=broken)
+    assert result.exit_code == 1 and "present at 1.000000 s: away" in result.output
+
+
+def test_equal_runs_are_equal() -> None:
+    """Exit code 0, with the number of runs and the hash."""
+    result = call("--compare", "--runs", "4")
+    assert result.exit_code == 0 and result.output.startswith("equal: 4 runs, ")
+    verdict = json.loads(call("--compare", "--json").output)
+    assert (verdict["same"], verdict["runs"], verdict["trace_hash"]) == (
+        True,
+        3,
+        simulate(SHORT, 1).trace_hash,
+    )
+
+
+def test_a_difference_is_shown_and_has_its_exit_code() -> None:
+    """The first event that differs, which process it was in, and 3."""
+    result = call("--compare", elsewhere=renamed)
+    assert result.exit_code == 3
+    assert " differs:" in result.output and "run 3, PYTHONHASHSEED=3" in result.output
+    assert "#lobby :Pong!" in result.output and "#lobby :Peng!" in result.output
+    verdict = json.loads(call("--compare", "--json", elsewhere=renamed).output)
+    assert not verdict["same"] and verdict["other_trace_hash"] == "other"
+    assert len(verdict["difference"]["before"]) == 5
+    assert verdict["difference"]["left"][1] == verdict["difference"]["right"][1] == "irc_in"
+
+
+def test_a_night_is_compared_with_a_file(tmp_path: Path) -> None:
+    """What one commit wrote, another is held against."""
+    file = tmp_path / "before.jsonl"
+    written = call("--trace", str(file))
+    assert written.exit_code == 0 and f"events written to {file}" in written.output
+    assert call("--against", str(file)).output.startswith("equal: 2 runs")
+    assert call("--against", str(file), here=renamed).exit_code == 3
+    assert "before.jsonl" in call("--against", str(file), here=renamed).output
+    refused = call("--against", str(file), "--seed", "9")
+    assert refused.exit_code == 2 and "these are two nights" in refused.output
+    assert call("--against", str(tmp_path / "none")).exit_code == 2
+
+
+def test_a_named_night_is_equal_in_another_process() -> None:
+    """With other hashes of strings, in a process that byte-sim starts."""
+    night = Night("dead_socket", 1)
+    other = record_elsewhere(SCENARIOS["dead_socket"], night, hash_seed=5)
+    assert other.trace_hash == simulate(SCENARIOS["dead_socket"], 1).trace_hash
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nowhere",), ("quiet", "--network", "pigeon"), ("quiet", "--runs", "1")]
+)
+def test_mistakes_are_explained(arguments: tuple[str, ...]) -> None:
+    """An unknown name, network or number of runs: exit code 2, and a word about it."""
+    result = CliRunner().invoke(build_cli(SCENARIOS, simulate), ["replay", *arguments])
+    assert result.exit_code == 2 and result.output
+    assert "Traceback" not in result.output and sys.executable not in result.output

@@ -1,0 +1,115 @@
+"""The command `byte-sim twin`: what it prints, its exit codes, its progress, and that processes change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from simulator.cli import build_cli
+from simulator.report import Line
+from simulator.scenario import Scenario
+from simulator.scenarios import SCENARIOS
+from simulator.twin import Outcome, first_difference
+from simulator.twin_cli import SHOWN_MAX, Compare, add_twin
+from simulator.twin_plan import Plan
+from simulator.world import simulate
+
+DIFFERENCE = first_difference((), (Line(1_500_000, "lobby", "Pong!"),))
+NIGHT = Scenario("night", "a night", settings={"default_language": "en"})
+
+
+def outcome(seed: int) -> Outcome:
+    """Even seeds are fine."""
+    return Outcome(Plan(seed, NIGHT, (), "fifo"), 10, None if seed % 2 == 0 else DIFFERENCE)
+
+
+def no_log(level: str) -> None:
+    """Logging as it is."""
+
+
+def call(*arguments: str, compare: Compare = outcome, step_s: float = 0.0) -> Result:
+    """Run `twin` with these arguments; each look at the clock finds it `step_s` later."""
+
+    def clock() -> Iterator[float]:
+        now_s = 0.0
+        while True:
+            now_s += step_s
+            yield now_s
+
+    cli = typer.Typer(pretty_exceptions_enable=False)
+    cli.callback()(lambda: None)
+    ticks = clock()
+    add_twin(cli, lambda: next(ticks), set_log_level=no_log, compare=compare)
+    return CliRunner().invoke(cli, ["twin", *arguments])
+
+
+def test_one_pair_without_a_difference() -> None:
+    """Is shown, and everything is well."""
+    result = call("--seed", "2")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("seed 2  same  10 lines")
+    assert result.stderr == ""
+
+
+def test_a_difference_is_an_exit_code_and_a_command_that_replays_it() -> None:
+    """Among many only what is bad is shown."""
+    result = call("--seed", "2", "--seeds", "3")
+    assert result.exit_code == 1
+    assert "1.500000 s  #lobby  Pong!" in result.stdout
+    assert "again      byte-sim twin --seed 3" in result.stdout
+    assert "seed 2  same" not in result.stdout
+    assert result.stdout.splitlines()[-1] == "3 pairs, seeds 2 to 4, 30 lines compared: 1 bad"
+
+
+def test_of_very_many_differences_the_later_are_only_named() -> None:
+    """The screen is not flooded."""
+    result = call("--seeds", "20")
+    assert result.stdout.count("again      byte-sim twin") == SHOWN_MAX
+    assert "seed 19  bad too: byte-sim twin --seed 19" in result.stdout
+
+
+def test_a_pair_that_cannot_be_played_is_not_tried() -> None:
+    """Another exit code than that of a difference, which counts for more."""
+
+    def untried(seed: int) -> Outcome:
+        return outcome(seed) if seed != 2 else Outcome(Plan(2, NIGHT, (), "fifo"), not_tried="not loaded")
+
+    result = call("--seed", "2", compare=untried)
+    assert result.exit_code == 2
+    assert "not tried  not loaded" in result.stdout
+    both = call("--seed", "2", "--seeds", "2", compare=untried)
+    assert both.exit_code == 1
+    assert both.stdout.splitlines()[-1] == "2 pairs, seeds 2 to 3, 10 lines compared: 1 bad, 1 not tried"
+
+
+@pytest.mark.parametrize("arguments", [("--seeds", "0"), ("--jobs", "0")])
+def test_senseless_numbers_are_refused(arguments: tuple[str, ...]) -> None:
+    """Before anything is played."""
+    assert call(*arguments).exit_code == 2
+
+
+def test_progress_has_a_rate_and_an_estimate() -> None:
+    """On standard error, where no program that reads the output is disturbed."""
+    result = call("--seeds", "10", "--json", step_s=4.0)
+    assert result.stderr.splitlines()[0] == "3 of 10 pairs, 2 bad, 0.2/s, 28 s left"
+    assert [json.loads(line)["seed"] for line in result.stdout.splitlines()] == list(range(1, 11))
+
+
+def test_other_processes_come_to_the_same_outcomes() -> None:
+    """In the same order; and the real command is wired."""
+
+    def outcomes(jobs: str) -> list[str]:
+        cli = build_cli(SCENARIOS, simulate, set_log_level=no_log)
+        result = CliRunner().invoke(cli, ["twin", "--seed", "11", "--seeds", "2", "--json", "--jobs", jobs])
+        assert result.exit_code == 0
+        # The bot logs in between, where it runs in this process.
+        return [line for line in result.stdout.splitlines() if line.startswith("{")]
+
+    alone = outcomes("1")
+    assert alone == outcomes("2")
+    assert [json.loads(line)["seed"] for line in alone] == [11, 12]

@@ -1,0 +1,173 @@
+"""A plan is a function of its seed, keeps within its bounds, and three hundred of them cover everything they should."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+
+import pytest
+
+from byte_bot.components import builtin
+from byte_bot.components.api import Component
+from byte_bot.components.router import Router
+from simulator.audience import ROLES, Chatter, CommandStorm, Raid
+from simulator.faults import KINDS, Fault, Flapping, Hang, HumanEdit, SlowRecovery, TwitchDisconnect
+from simulator.loop import run
+from simulator.rng import SeedTree
+from simulator.scenario import Scenario
+from simulator.supabase.functions import FUNCTIONS as SQL_FUNCTIONS
+from simulator.twin_plan import (
+    CHANNELS_MAX,
+    COMMANDS,
+    CUSTOM_COMMANDS,
+    FUNCTIONS,
+    QUIET_S,
+    READY_S,
+    TABLES,
+    Plan,
+    described,
+    draw_plan,
+)
+from simulator.world import World, play
+
+SEEDS = range(1, 301)
+
+
+@cache
+def plans() -> tuple[Plan, ...]:
+    """The plans of `make test`."""
+    return tuple(draw_plan(seed) for seed in SEEDS)
+
+
+def storms() -> list[CommandStorm]:
+    """Everybody who types commands in them."""
+    return [crowd for plan in plans() for crowd in plan.scenario.crowds if isinstance(crowd, CommandStorm)]
+
+
+def kinds(faults: Iterable[Fault]) -> set[str]:
+    """What kinds there are."""
+    return {fault.kind for fault in faults}
+
+
+class Collector:
+    """Takes components as the bot does."""
+
+    def __init__(self) -> None:
+        self.router = Router()
+
+    async def add_component(self, component: Component) -> None:
+        """Register it."""
+        self.router.add(component)
+
+
+def test_the_audience_knows_every_built_in_command() -> None:
+    """A new one has to be added to `COMMANDS`; `!status` is left out, since it reports the database's health."""
+    collector = Collector()
+    run(builtin.setup(collector))
+    assert {command.name for command in collector.router.commands} - {"status"} == set(COMMANDS)
+    for name, lines in COMMANDS.items():
+        for line in lines:
+            command = collector.router.find(line[1:].split()[0])
+            assert command is not None
+            assert command.name == name
+
+
+def test_the_faults_know_every_table_and_function() -> None:
+    """A new one has to be added to what can be missing."""
+
+    async def story(world: World) -> tuple[list[str], list[str]]:
+        return sorted(world.supabase.engine.schema.tables), sorted(SQL_FUNCTIONS)
+
+    assert play(story, Scenario("schema", "its names")) == (sorted(TABLES), sorted(FUNCTIONS))
+
+
+def test_every_command_is_typed_by_people_of_every_role() -> None:
+    """Custom commands too."""
+    wanted = {*itertools.chain.from_iterable(COMMANDS.values()), *CUSTOM_COMMANDS}
+    assert {(line, role) for storm in storms() for line in storm.commands for role in storm.roles} == set(
+        itertools.product(wanted, ROLES)
+    )
+
+
+def test_every_kind_of_database_fault_acts_alone_and_flapping() -> None:
+    """A human's edit is no part of the promise; what recovers slowly cannot flap."""
+    faults = [fault for plan in plans() for fault in plan.faults]
+    database = {kind for kind, fault in KINDS.items() if fault.family == "database"} - {HumanEdit.kind}
+    assert kinds(faults) == database
+    inner = kinds(fault.inner for fault in faults if isinstance(fault, Flapping))
+    assert inner == database - {Flapping.kind, SlowRecovery.kind, "missing_grant", "missing_function"}
+    assert {fault.probability < 1 for fault in faults} == {True, False}
+    assert {math.isinf(fault.duration_s) for fault in faults} == {True, False}
+    assert {getattr(fault, "table", "") for fault in faults} >= set(TABLES)
+    assert {getattr(fault, "name", "") for fault in faults} >= set(FUNCTIONS)
+
+
+def test_faults_overlap_and_follow_each_other() -> None:
+    """Both happen often."""
+
+    def overlap(plan: Plan) -> bool:
+        pairs = itertools.combinations(sorted(plan.faults, key=lambda fault: fault.start_s), 2)
+        return any(second.start_s < first.start_s + first.duration_s for first, second in pairs)
+
+    counted = Counter(overlap(plan) for plan in plans())
+    assert min(counted[True], counted[False]) > 50
+
+
+def test_audiences_are_quiet_and_loud() -> None:
+    """From a message in minutes to tens a second, one channel to thirty, some with a raid."""
+    rates = [storm.rate_per_s for storm in storms()]
+    assert min(rates) < 0.01
+    assert max(rates) > 20
+    sizes = {len(plan.scenario.channels) for plan in plans()}
+    assert {1, 2, 3, 5, 10, CHANNELS_MAX} <= sizes
+    everybody = {type(crowd) for plan in plans() for crowd in plan.scenario.crowds}
+    assert everybody == {Chatter, CommandStorm, Raid}
+
+
+def test_everything_else_comes_in_every_combination_of_two() -> None:
+    """Orders, disks, languages, standing, latency of the network, idle channels."""
+    scenarios = [(plan.ready_order, plan.scenario) for plan in plans()]
+    assert {
+        (order, None if it.disk_latency is None else it.disk_latency.stall_ms > 0) for order, it in scenarios
+    } == set(itertools.product(("fifo", "random"), (None, False, True)))
+    assert len({(it.moderated, it.verified, it.latency_ms) for _, it in scenarios}) == 8
+    assert len({tuple(it.settings.values()) for _, it in scenarios}) == 8
+    twitch = kinds(fault for _, it in scenarios for fault in it.faults)
+    assert twitch == {"twitch_disconnect", "twitch_reconnect", "twitch_duplicates", "twitch_packets"}
+
+
+@pytest.mark.parametrize("plan", plans()[:50], ids=lambda plan: str(plan.seed))
+def test_a_plan_keeps_within_its_bounds(plan: Plan) -> None:
+    """Nothing happens before all is loaded, nobody speaks at the end, and only the database's faults differ."""
+    scenario = plan.scenario
+    assert all(fault.start_s >= READY_S for fault in plan.faulty.faults)
+    assert all(fault.family == "twitch" for fault in scenario.faults)
+    assert set(plan.faulty.faults) == {*scenario.faults, *plan.faults}
+    for crowd in scenario.crowds:
+        rng = SeedTree(1).stream("bounds")
+        spoken = [line.at_s for line in itertools.islice(crowd.lines(rng), 2_000)]
+        assert len(spoken) < 500
+        assert all(READY_S <= at_s < scenario.duration_s - QUIET_S for at_s in spoken)
+
+
+def test_the_same_seed_is_the_same_plan() -> None:
+    """Another one is not."""
+    assert draw_plan(7) == plans()[6]
+    assert draw_plan(7).summary() != draw_plan(8).summary()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Hang(start_s=5, duration_s=2), "hang from 5.000 s to 7.000 s"),
+        (Hang(start_s=5, probability=0.25), "hang from 5.000 s to the heal with probability 0.25"),
+        (Flapping(inner=Hang(), duration_s=1), "flapping of hang from 0.000 s to 1.000 s"),
+        (TwitchDisconnect(start_s=1.5), "twitch_disconnect at 1.500 s"),
+    ],
+)
+def test_faults_are_described(fault: Fault, words: str) -> None:
+    """With their times, their chance, and what flaps."""
+    assert described(fault) == words
