@@ -29,13 +29,13 @@ from rich.console import Console
 from benchmarks.chat_plan import (
     BYTE_BOT,
     HANG,
-    PICTURE_OUTAGE,
     SOAK,
     Choices,
     Job,
     chosen_loads,
     chosen_strategies,
     jobs,
+    outage_of,
     quick,
     total_seconds,
 )
@@ -43,7 +43,7 @@ from benchmarks.strategies import SMALL_BOTS, strategy
 from simulator.bench import plot, report
 from simulator.bench.load import run_precisely
 from simulator.bench.measure import Bench, Patience
-from simulator.bench.plan import UnknownChoice, chosen_conditions
+from simulator.bench.plan import CONDITIONS, UnknownChoice, chosen_conditions
 from simulator.bench.probe import Cores
 from simulator.bench.results import Round, Row, Timeline, rows_of
 from simulator.bench.stage import BenchError
@@ -61,7 +61,7 @@ class Run:
         self._choices = choices
         self._cores = cores
         self._json_file = json_file
-        self._planned = jobs(choices)
+        self._planned: Sequence[Job] = jobs(choices)
         self._started_at = time.monotonic()
         self.rounds: list[Round] = []
         self.timelines: list[Timeline] = []
@@ -70,8 +70,17 @@ class Run:
     @property
     def rows(self) -> list[Row]:
         """What has been measured so far."""
-        order = {name: number for number, name in enumerate(self._choices.strategies)}
-        return sorted(rows_of(self.rounds), key=lambda row: (row.channels, row.rate, order[row.strategy]))
+        strategies = {name: number for number, name in enumerate(self._choices.strategies)}
+        conditions = {condition.name: number for number, condition in enumerate(CONDITIONS)}
+        # Not in the order of measuring, which is shuffled.
+        return sorted(
+            rows_of(self.rounds),
+            key=lambda row: (row.channels, row.rate, strategies[row.strategy], conditions[row.condition]),
+        )
+
+    def plan(self, planned: Sequence[Job]) -> None:
+        """Measure these jobs instead of all that the choices ask for."""
+        self._planned = planned
 
     async def measure(self) -> None:
         """Carry out every job; a bot that cannot be run costs its job, which is reported."""
@@ -100,7 +109,7 @@ class Run:
             for condition, load in zip(job.conditions, job.loads, strict=True):
                 _progress(f"{job.words}, {condition.name} ...", passing=True)
                 if job.part == "picture":
-                    self.timelines.append(await bench.timeline(condition, load, PICTURE_OUTAGE))
+                    self.timelines.append(await bench.timeline(condition, load, outage_of(load)))
                     continue
                 kill = job.part == "kill" or load == SOAK
                 one = await bench.measure(condition, load, job.number, kill=kill)
@@ -250,7 +259,8 @@ def _remarks(choices: Choices, cores: Cores, run: Run) -> list[str]:
         f"Python {platform.python_version()}, {cores.words}; seed {choices.seed}; Twitch's rate limits are lifted.",
         f"The load itself was late by {report.figure(late)} ms at most (p99 of the worst row); it is in every latency.",
     ]
-    found += [f"Not measured: {words}" for words in run.failures]
+    # Their first lines: the whole was said when it happened.
+    found += [f"Not measured: {words.splitlines()[0]}" for words in run.failures]
     if choices.quick or choices.rounds < 9:
         found.append(
             f"{choices.rounds} round{'s' if choices.rounds > 1 else ''}: P2 asks for 9, so this judges nothing finally."

@@ -32,16 +32,17 @@ LOADS = (Load(1, 50, 20), Load(20, 100, 10), Load(20, 1_000, 3))
 SMALL_LOAD = LOADS[1]
 KILL_LOAD = Load(20, 100, 3)
 SOAK_WARM, SOAK = Load(20, 200, 10), Load(20, 200, 60)
-PICTURE_LOAD, PICTURE_OUTAGE = Load(20, 100, 24), (8.0, 16.0)
+PICTURE_LOAD = Load(20, 100, 24)
 
 # The quick run: enough to see that everything works and that nothing is badly wrong.
 QUICK_LOADS = (Load(20, 100, 3), Load(20, 1_000, 2))
 QUICK_CONDITIONS = (HEALTHY, "healthy again", "500 ms", "refused", HANG, "flapping")
 QUICK_SMALL_CONDITIONS = (HEALTHY, HANG)
 QUICK_SMALL_LOAD = Load(20, 100, 2)
+QUICK_PICTURE_LOAD, QUICK_PICTURE = Load(20, 100, 9), (BYTE_BOT, "inline")
 
 # Seconds, as seen on two shared cores; only for the estimate.
-START_S, SETTLE_HEALTHY_S, SETTLE_S, SETTLE_SMALL_S = 3.0, 2.0, 4.5, 7.0
+START_S, SETTLE_HEALTHY_S, SETTLE_S, SETTLE_SMALL_S = 3.0, 1.0, 2.5, 6.0
 
 Part = Literal["rounds", "small bots", "kill", "soak", "picture"]
 
@@ -115,9 +116,11 @@ def jobs(choices: Choices) -> list[Job]:
     if "soak" in choices.parts:
         found += _soak(choices)
     if "picture" in choices.parts:
-        hang = _condition(HANG)
+        load = QUICK_PICTURE_LOAD if choices.quick else PICTURE_LOAD
         found += [
-            Job(part="picture", strategy=name, conditions=(hang,), loads=(PICTURE_LOAD,)) for name in measured
+            _job("picture", name, (_condition(HANG),), load, 0)
+            for name in measured
+            if not choices.quick or name in QUICK_PICTURE
         ]
     return found
 
@@ -216,6 +219,11 @@ def chosen_strategies(names: Iterable[str] | None) -> tuple[str, ...]:
         if name not in STRATEGIES:
             raise UnknownChoice(f"there is no strategy {name!r}; there are: {', '.join(STRATEGIES)}")
     return tuple(name for name in STRATEGIES if name in wanted)
+
+
+def outage_of(load: Load) -> tuple[float, float]:
+    """The outage of a picture: the middle third of the load, in seconds from its start."""
+    return load.seconds / 3, load.seconds * 2 / 3
 
 
 def total_seconds(planned: Iterable[Job]) -> float:

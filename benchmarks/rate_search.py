@@ -23,6 +23,7 @@ P99_MS_MAX: Final = 50.0
 DRIVER_LAG_MS_MAX: Final = 10.0
 DRIVER_CPU_MAX: Final = 0.95
 DRIVER_LIMIT: Final = "the driver"
+MACHINE_LIMIT: Final = "the machine"
 #: From here on a bot's core counts as full.
 CPU_FULL: Final = 0.9
 #: Other programs on the bot's or the driver's core for so much of the time: the machine is what was measured.
@@ -69,7 +70,7 @@ def limit_of(failed: StepResult | None, bot_cpu: float | None, bot_queued: float
         return DRIVER_LIMIT
     queued = max(bot_queued or 0.0, failed.driver_queued or 0.0)
     if queued >= QUEUED_MAX:
-        return f"the machine (busy {queued:.0%})"
+        return f"{MACHINE_LIMIT} (busy {queued:.0%})"
     if failed.driver_lag_p99_ms > DRIVER_LAG_MS_MAX:
         return DRIVER_LIMIT
     return "unknown" if bot_cpu is None else f"pauses (CPU {bot_cpu:.0%})"

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from byte_bot.persistence.schema import SCHEMA_DIR
 from simulator.bench.matching import Expectation
 from simulator.bench.measure import Storage, Target, Values
 from simulator.bench.stage import Addresses
@@ -80,7 +81,7 @@ def strategies() -> tuple[Target, ...]:
     """All of them, in the order of the tables."""
     expectation = Expectation(REPLY)
     byte_bot = (sys.executable, "-m", "byte_bot", "run")
-    stored = Storage("component_state", byte_bot_counters)
+    stored = Storage("component_state", byte_bot_counters, schema_dir=SCHEMA_DIR)
     saved_small = Storage("bot_counters", small_bot_counters, schema_dir=ROOT / "benchmarks" / "bots")
     return (
         Target("floor", byte_bot, byte_bot_variables, MESSAGES, expectation, uses_database=False),

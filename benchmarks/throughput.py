@@ -31,7 +31,7 @@ from benchmarks.contenders import CASES, Case, command_of, cores, fake_supabase,
 from benchmarks.driver import CHANNELS
 from benchmarks.load import Arena, BotFailed, Driver, running
 from benchmarks.peers.environments import Unavailable, prepare
-from benchmarks.rate_search import DRIVER_LIMIT, Found, highest_rate, limit_of
+from benchmarks.rate_search import DRIVER_LIMIT, MACHINE_LIMIT, Found, highest_rate, limit_of
 from benchmarks.step import StepPlan, StepResult
 
 #: The issue's target: half of a loop without a router.
@@ -214,12 +214,19 @@ def verdicts(rows: Sequence[Row]) -> list[tuple[bool | None, str]]:
         if row.ratio is None or reference is None:
             found.append((None, f"{row.strategy}: not measured against {REFERENCE}"))
             continue
+        if busy := [each.strategy for each in (row, reference) if each.limit.startswith(MACHINE_LIMIT)]:
+            words = (
+                f"{row.strategy}: not judged, other programs had the cores while {' and '.join(busy)} ran "
+                f"({row.ratio:.3f} of {REFERENCE})"
+            )
+            found.append((None, words))
+            continue
         caution = (
             f" (at most: {REFERENCE} stopped at the driver's limit)"
             if reference.limit == DRIVER_LIMIT
             else ""
         )
-        words = f"{row.strategy}: {row.ratio:.2f} of {REFERENCE}{caution}, target {TARGET_RATIO:g}"
+        words = f"{row.strategy}: {row.ratio:.3f} of {REFERENCE}{caution}, target {TARGET_RATIO:g}"
         found.append((row.ratio >= TARGET_RATIO, words))
     return found
 

@@ -48,7 +48,8 @@ from byte_bot.chat.outbox import Outbox, Reply
 from byte_bot.clock import Clock, iso_utc
 from byte_bot.components.api import Command, Component, Deferred, Handler
 from byte_bot.components.router import Router
-from byte_bot.context.manager import ChannelContext, ContextManager
+from byte_bot.context.channel import ChannelContext
+from byte_bot.context.manager import ContextManager
 from byte_bot.inbox import Inboxes, Returned, Waiting, being_cancelled
 from byte_bot.persistence.boot import ChannelDirectory
 from byte_bot.persistence.breaker import Circuit

@@ -20,7 +20,7 @@ from byte_bot.chat.outbox import Reply
 from byte_bot.chat.utterance import clean
 from byte_bot.components.api import Command, Context, Deferred, Handler, UsageError
 from byte_bot.components.router import Invocation, cooldown_passed, parse_invocation, without_mention
-from byte_bot.context.manager import ChannelContext
+from byte_bot.context.channel import ChannelContext
 from byte_bot.context.stream_context import CHAT_LINE_CHARS_MAX, ChannelConfig, ChatLine, LastEvent
 from byte_bot.inbox import Returned, Waiting, being_cancelled
 

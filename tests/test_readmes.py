@@ -310,6 +310,7 @@ def test_every_option_is_documented(command: str, option: str) -> None:
     heading = {
         "demo": "The demo",
         "serve": "Serve: the fakes on real ports",
+        "bench": "Measure your own bot",
         "run": "Named scenarios",
         "replay": "Determinism",
         "twin": "Twins",

@@ -45,7 +45,7 @@ from typing import Any, Protocol, TypeVar
 from byte_bot.chat.message import ChatEvent, ChatMessage, Role
 from byte_bot.components.parameters import UsageError, fill, parameters_of
 from byte_bot.components.texts import Texts
-from byte_bot.context.manager import ChannelContext
+from byte_bot.context.channel import ChannelContext
 from byte_bot.context.stream_context import ChannelConfig, StreamContext
 from byte_bot.errors import ComponentError
 from byte_bot.persistence.state import Add, ChannelState, Recent, StateT, assign

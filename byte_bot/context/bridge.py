@@ -25,7 +25,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from byte_bot.context.manager import ChannelContext, ContextManager
+from byte_bot.context.channel import ChannelContext
+from byte_bot.context.manager import ContextManager
 from byte_bot.errors import BridgeError
 
 T = TypeVar("T")

@@ -18,17 +18,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import cast
 
-import msgspec
 import structlog
 
-from byte_bot.context.stream_context import ChannelConfig, StreamContext
+from byte_bot.context.channel import ChannelContext
 from byte_bot.errors import StateError
 from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import Base, Operation, RowKey
+from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.row import CONFIG_TABLE, Row
-from byte_bot.persistence.state import ChannelState, StateSpec, StateT, state_classes
+from byte_bot.persistence.state import ChannelState, StateSpec, state_classes
 
 #: Seconds between two looks for contexts to evict.
 EVICTION_PERIOD_S = 60.0
@@ -36,235 +34,6 @@ EVICTION_PERIOD_S = 60.0
 EVICTION_AT_ONCE = 200
 
 _log = structlog.get_logger(__name__)
-
-
-class ChannelContext:
-    """One channel in RAM: its typed states, its lock, and the transaction on them.
-
-    ``lock`` serialises everything that changes the channel: handlers, and calls from other threads.
-
-    Most channels are quiet, and there may be 100,000: what only a channel in use needs is made when it is needed.
-    """
-
-    __slots__ = (
-        "_cooldowns",
-        "_gate",
-        "_keys_made",
-        "_known",
-        "_loaded_event",
-        "_lock",
-        "_manager",
-        "_open",
-        "_staged",
-        "_used",
-        "channel_id",
-        "hold_first",
-        "is_loaded",
-        "login",
-        "used_at_s",
-    )
-
-    def __init__(self, manager: ContextManager, channel_id: str, login: str) -> None:
-        self._manager = manager
-        self.channel_id = channel_id
-        self.login = login
-        self.used_at_s = 0.0
-        #: True once the first load has been put into RAM; :attr:`loaded` can be waited for.
-        self.is_loaded = False
-        self._loaded_event: asyncio.Event | None = None
-        self._lock: asyncio.Lock | None = None
-        #: True if the first load still has to be waited for by the chat path.
-        self.hold_first = False
-        self._cooldowns: dict[str, float] | None = None
-        self._keys_made = 0
-        self._open: tuple[str, ...] = ()
-        self._used: dict[Row, None] = {}
-        #: The rows behind the state classes that were asked for; they live as long as the context.
-        self._known: dict[type[ChannelState], tuple[Row, ChannelState]] = {}
-        self._staged: list[tuple[Row, list[Operation]]] = []
-        self._gate = 0
-
-    def __repr__(self) -> str:
-        return f"<ChannelContext {self.channel_id} {self.login!r}>"
-
-    @property
-    def lock(self) -> asyncio.Lock:
-        """Held by whoever changes the channel."""
-        if self._lock is None:
-            self._lock = asyncio.Lock()
-        return self._lock
-
-    @property
-    def loaded(self) -> asyncio.Event:
-        """Set once the first load has been put into RAM."""
-        if self._loaded_event is None:
-            self._loaded_event = asyncio.Event()
-            if self.is_loaded:
-                self._loaded_event.set()
-        return self._loaded_event
-
-    def mark_loaded(self) -> None:
-        """The first load has been put into RAM: whoever waits for it goes on."""
-        self.is_loaded = True
-        self.hold_first = False
-        if self._loaded_event is not None:
-            # Whoever waits holds it; nobody will wait again.
-            self._loaded_event.set()
-            self._loaded_event = None
-
-    @property
-    def cooldowns(self) -> dict[str, float]:
-        """Loop times of the last use of a command, for cooldowns."""
-        if self._cooldowns is None:
-            self._cooldowns = {}
-        return self._cooldowns
-
-    @property
-    def busy(self) -> bool:
-        """True while somebody holds the lock."""
-        return self._lock is not None and self._lock.locked()
-
-    @property
-    def stream(self) -> StreamContext:
-        """What is known about the stream."""
-        return self.state(StreamContext)
-
-    @property
-    def config(self) -> ChannelConfig:
-        """The channel's row of ``channels_config``."""
-        return self.state(ChannelConfig)
-
-    def state(self, cls: type[StateT]) -> StateT:
-        """The channel's value of a state class, in RAM; what is changed in it is recorded at the next commit.
-
-        Raises:
-            StateError: a row of ``channels_config`` is asked for, which is found by the login, and nobody has told the
-                login yet. Handlers always know it.
-        """
-        row, state = self._known.get(cls) or self._find(cls)
-        if row.unreadable:
-            self._manager.layer.report_unreadable(row)
-        self._used[row] = None
-        return cast(StateT, state)
-
-    def peek(self, cls: type[StateT]) -> StateT:
-        """:meth:`state` for whoever only reads: what is changed in it is not recorded."""
-        row, state = self._known.get(cls) or self._find(cls)
-        if row.unreadable:
-            self._manager.layer.report_unreadable(row)
-        return cast(StateT, state)
-
-    def _find(self, cls: type[StateT]) -> tuple[Row, StateT]:
-        spec = self._manager.spec(cls)
-        row = self._manager.layer.row(RowKey(spec.table, self._owner(spec), spec.key))
-        found = row, row.typed(spec, cls)
-        self._known[cls] = found
-        return found
-
-    def rename(self, login: str) -> None:
-        """Take over the channel's login, by which its configuration is found."""
-        self.login = login
-        self._known.clear()
-
-    @property
-    def in_use(self) -> bool:
-        """True if a value was asked for since the last stage, so that something may have changed."""
-        return bool(self._used)
-
-    def _owner(self, spec: StateSpec) -> str:
-        """By what the rows of that table are found: the login, or the channel id."""
-        if spec.table != CONFIG_TABLE:
-            return self.channel_id
-        if not self.login:
-            raise StateError(
-                f"channel {self.channel_id}: the login is not known yet, by which its configuration is found; "
-                "it is once the bot has joined the channel"
-            )
-        return self.login
-
-    def use(self, row: Row) -> None:
-        """Have the next stage look at ``row`` too."""
-        self._used[row] = None
-
-    def mark_assigned(self, cls: type[ChannelState], assigned: tuple[str, str | None]) -> None:
-        """An ``Add`` field was given an absolute value, which discards earlier adds."""
-        spec = self._manager.spec(cls)
-        self._manager.layer.row(RowKey(spec.table, self._owner(spec), spec.key)).assigned.append(assigned)
-
-    def next_key(self) -> int:
-        """The next number of the channel's counter that tells apart keys made in the same millisecond."""
-        self._keys_made += 1
-        return self._keys_made
-
-    def begin(self) -> None:
-        """Open a transaction: bases that arrive wait until :meth:`end`."""
-        # Remembered, since the login may change before the end (a renamed channel).
-        self._open = (self.channel_id, self.login) if self.login else (self.channel_id,)
-        self._manager.layer.begin(*self._open)
-
-    def end(self) -> None:
-        """Close the transaction."""
-        self._manager.layer.end(*self._open)
-
-    def stage(self, op_id: str, now: float | None = None) -> None:
-        """Turn what changed since the last stage into operations, to be recorded by :meth:`seal`.
-
-        Args:
-            op_id: what did it; Twitch's id of the message.
-            now: wall time in seconds, for the age of tombstones; asked of the clock if left out.
-
-        Raises:
-            StateError: a value cannot be stored; everything since the last stage was rolled back.
-        """
-        layer = self._manager.layer
-        at_s = int(layer.clock.unix() if now is None else now)
-        try:
-            for row in self._used:
-                row.prepare()
-        except StateError:
-            self.rollback()
-            raise
-        for row in self._used:
-            operations = row.commit(layer.epoch, op_id, at_s)
-            if operations:
-                self._staged.append((row, operations))
-        self._used.clear()
-
-    def seal(self, message_id: str = "") -> int:
-        """Journal everything staged as one record; the sequence number that replies of this channel must wait for."""
-        staged, self._staged = self._staged, []
-        self._gate = self._manager.layer.record(staged, message_id) or self._gate
-        return self._gate
-
-    def rollback(self) -> None:
-        """Put every value back to what it was at the last stage."""
-        for row in self._used:
-            row.rollback()
-        self._used.clear()
-
-    @property
-    def gate(self) -> int:
-        """The journal's sequence number of the channel's last change."""
-        return self._gate
-
-    async def first_load(self, hold_s: float) -> None:
-        """Wait once for the first load of a channel never seen before, at most ``hold_s`` seconds."""
-        if not self.hold_first:
-            return
-        self.hold_first = False
-        try:
-            async with asyncio.timeout(hold_s):
-                await self.loaded.wait()
-        except TimeoutError:
-            return
-
-    def _touch(self) -> None:
-        """Record what was changed in the context's states outside a transaction, and have it saved.
-
-        Works from any thread. On the main loop: at once, or after the open transaction. From another thread: the main
-        loop does it. Before the main loop is bound: when it is.
-        """
-        self._manager.touch(self)
 
 
 class ContextManager:
@@ -348,7 +117,7 @@ class ContextManager:
         """
         row = self.layer.row(RowKey(CONFIG_TABLE, login))
         if row.loaded and row.base.data is not None:
-            if row.unused and not row.dirty and _stored_channel_id(row.base) == channel_id:
+            if row.unused and not row.dirty and stored_channel_id(row.base) == channel_id:
                 return  # as nearly always: no typed value is made of it just to see that
             context = self.obtain(channel_id, login)
             self.layer.when_idle(login, lambda: self._write_channel_id(context))
@@ -456,15 +225,3 @@ class ContextManager:
             and not any(row.dirty or self._changed(row) for row in rows)
             and self.layer.journal.committed(context.gate)
         )
-
-
-class _ChannelIdColumn(msgspec.Struct):
-    channel_id: str = ""
-
-
-def _stored_channel_id(base: Base) -> str:
-    """What the row of ``channels_config`` says; '' if it says nothing or cannot be read."""
-    try:
-        return msgspec.json.decode(base.data or b"{}", type=_ChannelIdColumn).channel_id
-    except msgspec.ValidationError:
-        return ""

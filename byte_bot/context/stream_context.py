@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from byte_bot.persistence.operations import Base
 from byte_bot.persistence.row import CONFIG_TABLE
 from byte_bot.persistence.state import ChannelState, Recent
 
@@ -87,3 +88,15 @@ class ChannelConfig(ChannelState, key="", table=CONFIG_TABLE):
     paused: bool = False
     language: str = ""
     prefix: str = ""
+
+
+class _ChannelIdColumn(msgspec.Struct):
+    channel_id: str = ""
+
+
+def stored_channel_id(base: Base) -> str:
+    """The id in a row of ``channels_config``; '' if there is none or the row cannot be read."""
+    try:
+        return msgspec.json.decode(base.data or b"{}", type=_ChannelIdColumn).channel_id
+    except msgspec.ValidationError:
+        return ""

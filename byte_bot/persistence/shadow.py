@@ -156,7 +156,8 @@ def _delta(spec: StateSpec, name: str, kept: Kept, before: Any, value: Any) -> D
         old, new = msgspec.json.decode(before), msgspec.json.decode(data)
         spec.check_field(name, new)
     else:
-        old, new = _plain(before), _checked(spec, name, value)
+        old = _plain(dict(before) if kept is Kept.ENTRIES else before)
+        new = _checked(spec, name, value)
     return None if old == new else Delta(old, new)
 
 

@@ -39,6 +39,7 @@ from simulator.errors import SimulatorError
 from simulator.termination import cancelled_by_sigterm
 
 PROGRESS_LINES: Final = 6  # without a terminal: every 5 s of 30
+WARM_MAX_S: Final = 10.0  # for the first answer, once it is there
 RATE_MAX: Final = 2_000.0  # what the fakes' side of one core keeps up with
 VARIABLE: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)", re.DOTALL)
 # Starts a program written in the file that follows, so that file is the bot's name.
@@ -147,6 +148,7 @@ def add_bench(cli: typer.Typer, unix_time: Callable[[], float]) -> None:
                 schema_dir=schema,
                 patience_s=patience,
                 wait_s=wait,
+                warm_s=min(wait, WARM_MAX_S),
                 directory=Path.cwd(),
             )
             _check_files(json_file, plot_file)

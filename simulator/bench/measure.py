@@ -140,7 +140,9 @@ class Bench:
         if self._target.uses_database:
             storage = self._target.storage
             schema_dir = storage.schema_dir if storage is not None else None
-            self._supabase = await enter(SupabaseProcess(schema_dir, seed=self._seed))
+            self._supabase = await enter(
+                SupabaseProcess(schema_dir, seed=self._seed, unix_start_s=self._unix_start_s)
+            )
             self._cores.keep_rest(self._supabase.pid)
             if hasattr(os, "setpriority"):
                 os.setpriority(os.PRIO_PROCESS, self._supabase.pid, SUPABASE_NICENESS)

@@ -31,6 +31,7 @@ from simulator.bench.results import (
     FLAT_RATIO,
     FLAT_SLACK_MS,
     FLOOR_SLACK_MS,
+    HEALTHY,
     HEALTHY_AGAIN,
     Judgement,
     Row,
@@ -137,7 +138,8 @@ def findings(rows: Sequence[Row], claims: Sequence[str]) -> list[Finding]:
         ("after a SIGKILL in the outage", [(row.lost_after_kill, row.stale_after_kill) for row in claimed]),
     )
     found += [_lost(when, pairs) for when, pairs in counts]
-    busy = [row for row in claimed if row.rate >= REQUESTS_RATE]
+    # Healthy: what a broken database is asked again and again for depends on how long it is broken, not on the messages.
+    busy = [row for row in claimed if row.rate >= REQUESTS_RATE and row.condition in (HEALTHY, HEALTHY_AGAIN)]
     if busy:
         most = max(busy, key=lambda row: row.requests_per_1000)
         words = (

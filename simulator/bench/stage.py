@@ -5,8 +5,8 @@ moment a reply is accepted is read without a hop between processes. Its limits a
 far beyond what Twitch grants anybody, and a benchmark that stayed below would measure Twitch's limits, not the bot. Everything
 else is enforced as always.
 
-`SupabaseProcess` is `byte-sim serve` in a process of its own with its control address: executing a save must not hold up the
-clock that measures chat. Its own chat stays unused.
+`SupabaseProcess` is the fake Supabase in a process of its own with its control address: executing a save must not hold up the
+clock that measures chat. A fake chat comes with it and stays unused.
 
 Left out: TLS on either, which costs every bot the same.
 """
@@ -29,6 +29,7 @@ import httpx
 
 from simulator.bot_process import clean_environment
 from simulator.errors import SimulatorError
+from simulator.loop import START_UNIX_S
 from simulator.rng import SeedTree
 from simulator.serve import BOT_LOGIN, BOT_TOKEN, HOST
 from simulator.twitch.events import SentMessage
@@ -127,15 +128,19 @@ class TwitchStage:
 
 
 class SupabaseProcess:
-    """`byte-sim serve` as a child while the context is entered; `schema_dir` None: with Byte Bot's tables.
+    """A fake Supabase as a child while the context is entered.
+
+    `schema_dir` None: `byte-sim serve` with Byte Bot's tables; otherwise `supabase_server`, which starts in a third of the time.
+    `unix_start_s` is the wall time that it starts at (`byte-sim serve` reads the clock).
 
     Entering raises `BenchError` when it does not listen within `START_S`; the verbs when it does not answer.
     """
 
-    def __init__(self, schema_dir: Path | None, *, seed: int) -> None:
+    def __init__(self, schema_dir: Path | None, *, seed: int, unix_start_s: float = START_UNIX_S) -> None:
         self._command: Sequence[str] = (sys.executable, "-m", "simulator", "serve", "--seed", str(seed))
         if schema_dir is not None:
-            self._command = (*self._command, "--schema", str(schema_dir))
+            slim = (sys.executable, "-m", "simulator.bench.supabase_server")
+            self._command = (*slim, str(schema_dir), str(seed), str(unix_start_s))
         self._process: asyncio.subprocess.Process | None = None
         self._resources = contextlib.AsyncExitStack()
         self.url = ""

@@ -37,8 +37,8 @@ from simulator.serve import BOT_LOGIN
 
 HEALED = "healed"
 STARTING, ENDING = "starting", "waiting for answers"
-WARM_S = 10.0  # how long the first answer in each channel may take
 POLL_S = 0.02
+TOLERANCE_S = 1e-6  # of floating point: a message due at the very moment of a phase belongs to it
 PROGRESS_EVERY_S = 0.5
 STOP_S = 5.0  # between SIGTERM and SIGKILL: its measurement is over
 OUTPUT_LINES = 12
@@ -71,7 +71,8 @@ class TargetOptions:
     uses_database: bool = True
     schema_dir: Path | None = None
     patience_s: float = 5.0
-    wait_s: float = 30.0
+    wait_s: float = 30.0  # for the bot to be in its channels
+    warm_s: float = 10.0  # for its first answer in each
     seed: int = 1
     directory: Path = field(default_factory=Path)
 
@@ -235,7 +236,7 @@ class TargetBench:
             f"It said {said}, which is not what --expect asks for." if said else "It said nothing in chat."
         )
         return NoAnswer(
-            f"the bot is in its channels and did not answer {self._options.send!r} within {WARM_S:g} s. {heard} "
+            f"the bot is in its channels and did not answer {self._options.send!r} within {self._options.warm_s:g} s. {heard} "
             f"{self._output()}"
         )
 
@@ -272,7 +273,7 @@ class TargetBench:
         """Ask once in each channel: what a bot does only the first time is in no sample."""
         for number in range(self._options.channels):
             self._say(number, self._loop.time())
-            await self._wait(lambda: not self._book.outstanding, WARM_S, self._not_answered)
+            await self._wait(lambda: not self._book.outstanding, self._options.warm_s, self._not_answered)
         self._book = TargetReplies(self._options.expectation)
         self._sent = self._answered = 0
         self._first_due = None
@@ -281,7 +282,10 @@ class TargetBench:
     async def _play(self) -> tuple[float, int | str] | None:
         """Send the load and carry out the outage; if the bot died, when (seconds of the load) and with which exit code."""
         died: tuple[float, int | str] | None = None
+        # Before the first message, which would wait for these readings.
+        lag = await self._begin_phase(HEALTHY, 0.0)
         async with asyncio.TaskGroup() as tasks:
+            self._probing = tasks.create_task(lag.run())
             load = tasks.create_task(self._load())
             directing = tasks.create_task(self._direct(tasks))
             while not load.done():
@@ -311,14 +315,15 @@ class TargetBench:
         """Break and heal the database at their moments, and probe the bot's event loop for each phase by itself."""
         options = self._options
         break_s, heal_s = options.outage_bounds_s
-        plan: list[tuple[str, float, Mapping[str, object] | None]] = [(HEALTHY, 0.0, None)]
-        if options.outage is not None:
-            plan += [(options.outage.name, break_s, options.outage.fault), (HEALED, heal_s, None)]
-        for name, start_s, fault in plan:
-            if start_s:
-                await self._begun.wait()
-                await asyncio.sleep(start_s - self._now_s())
-                await self._set_fault(fault)
+        if options.outage is None:
+            return
+        await self._begun.wait()
+        for name, start_s, fault in (
+            (options.outage.name, break_s, options.outage.fault),
+            (HEALED, heal_s, None),
+        ):
+            await asyncio.sleep(start_s - self._now_s())
+            await self._set_fault(fault)
             self._stop_probing()
             lag = await self._begin_phase(name, start_s)
             self._probing = tasks.create_task(lag.run())
@@ -360,7 +365,7 @@ class TargetBench:
                 self._open_loop.late_p99_ms(),
                 phase,
                 after,
-                [one for one in samples if phase.start_s <= one.intended_s < after.start_s],
+                [one for one in samples if phase.start_s <= one.intended_s + TOLERANCE_S < after.start_s],
             )
             for phase, after in zip(self._phases, self._phases[1:], strict=False)
         ]

@@ -18,6 +18,7 @@ import json
 import random
 import sqlite3
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,7 +74,9 @@ class Engine:
         def new_uuid() -> str:
             return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
-        sqlite_functions.register(self.connection, now_iso, new_uuid)
+        # SQLite holds functions where the collector cannot look: one that leads back here would keep a whole world.
+        engine = weakref.proxy(self)
+        sqlite_functions.register(self.connection, lambda: str(engine._now_iso()), new_uuid)
 
     def apply(self, schema: Schema) -> None:
         """Create the schema's tables that are not there yet, and run its seeds: what pasting the files does."""

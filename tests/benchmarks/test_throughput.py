@@ -38,6 +38,12 @@ def test_a_ratio_to_a_loop_that_waited_for_the_driver_says_so() -> None:
     assert "at most" not in judged(20_000)[1]
 
 
+def test_a_busy_machine_is_no_verdict() -> None:
+    """Rates that other programs held down neither keep the target nor break it."""
+    assert judged(20_000, "the machine (busy 40%)")[0] is None
+    assert judged(100, "the machine (busy 40%)")[0] is None
+
+
 def test_the_median_round_counts() -> None:
     """One lucky and one unlucky round change nothing."""
     case = BY_NAME["byte_bot"]

@@ -76,6 +76,15 @@ class WrittenDown:
     def part(self, channels: Iterable[str]) -> None:
         """Nothing to leave."""
 
+    @property
+    def writable(self) -> bool:
+        """False: everything goes through :meth:`send`."""
+        return False
+
+    def post(self, channel: str, text: str, reply_to: str = "") -> None:
+        """Never asked for."""
+        raise AssertionError("post is for a writable transport")
+
     async def send(self, channel: str, text: str, reply_to: str = "") -> None:
         """Write the message down."""
         self.sent.append(Sent(current_loop().time(), channel, text.rstrip(" \u034f"), reply_to))

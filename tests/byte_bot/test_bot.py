@@ -9,11 +9,12 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from byte_bot.inbox import INBOX_MAX
 from byte_bot.chat.message import ChannelJoined, ChannelParted, ChatNotice, Connected, MessageRefused
 from byte_bot.components.api import Add, ChannelState, Component, Context, command, listener
-from byte_bot.context.manager import ChannelContext, ContextManager
+from byte_bot.context.channel import ChannelContext
+from byte_bot.context.manager import ContextManager
 from byte_bot.errors import ComponentError
+from byte_bot.inbox import INBOX_MAX
 from byte_bot.persistence.breaker import Circuit
 from byte_bot.persistence.journal import SEEN_MESSAGES_MAX
 from byte_bot.persistence.operations import Base, RowKey

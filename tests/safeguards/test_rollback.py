@@ -5,7 +5,8 @@ from __future__ import annotations
 from byte_bot.app import Application, Surroundings
 from byte_bot.components.api import Component, Context, command
 from byte_bot.components.counters import Counters
-from byte_bot.context.manager import ChannelContext, ContextManager
+from byte_bot.context.channel import ChannelContext
+from byte_bot.context.manager import ContextManager
 from byte_bot.settings import Settings
 from simulator.scenario import Scenario
 from simulator.world import World, play

@@ -21,7 +21,7 @@ from byte_bot.app import Application, Surroundings
 from byte_bot.chat.irc.connector import StreamConnector
 from byte_bot.clock import SystemClock
 from byte_bot.components.counters import Counters
-from byte_bot.context.manager import ChannelContext
+from byte_bot.context.channel import ChannelContext
 from byte_bot.errors import BridgeError, ExitCode
 from byte_bot.persistence.journal import MemoryJournalStore
 from byte_bot.persistence.schema import SCHEMA_DIR

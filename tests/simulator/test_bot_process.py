@@ -101,3 +101,17 @@ def test_the_environment_keeps_only_what_programs_need() -> None:
     ours = {"PATH": "here", "SUPABASE_KEY": "secret", "HOME": "home"}
     environment = clean_environment(ours, {"TWITCH_LOGIN": "bot"})
     assert environment == {"PATH": "here", "PYTHONUTF8": "1", "TWITCH_LOGIN": "bot"}
+
+
+@unix_only
+async def test_a_killed_bot_has_no_chance_to_clean_up(tmp_path: Path) -> None:
+    """SIGKILL, whatever it does on SIGTERM; killing it again changes nothing."""
+    log = Log()
+    program = STAY + say('{"event": "up"}') + "time.sleep(60)"
+    async with bot(program, tmp_path, log) as process:
+        await log.events.get()
+        assert process.running
+        assert process.pid > 0
+        assert await process.kill() == -signal.SIGKILL
+        assert not process.running
+        assert await process.kill() == -signal.SIGKILL

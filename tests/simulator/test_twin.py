@@ -9,7 +9,7 @@ import pytest
 
 from byte_bot.bot import Bot
 from byte_bot.chat.outbox import Reply
-from byte_bot.context.manager import ChannelContext
+from byte_bot.context.channel import ChannelContext
 from simulator.audience import CommandStorm
 from simulator.faults import Fault, Flapping, Hang, Refused
 from simulator.report import Line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,14 @@ def test_a_crash_keeps_what_the_disk_keeps(disk: str, expected: str) -> None:
 
     answer = play(story, Scenario("disk", "a disk", disk=disk, fixed=("lobby",)))
     assert answer == (expected or "There is no counter called deaths.")
+
+
+def test_nothing_of_a_world_is_left_behind() -> None:
+    """Thousands follow each other in one process: all of a world is collected with it, its database too."""
+
+    async def story(world: World) -> weakref.ref[World]:
+        world.start_bot()
+        await world.joined()
+        return weakref.ref(world)
+
+    assert play(story)() is None

@@ -74,6 +74,15 @@ class FakeTransport:
     def part(self, channels: Iterable[str]) -> None:
         """Nothing to leave."""
 
+    @property
+    def writable(self) -> bool:
+        """False: everything goes through :meth:`send`."""
+        return False
+
+    def post(self, channel: str, text: str, reply_to: str = "") -> None:
+        """Never asked for."""
+        raise AssertionError("post is for a writable transport")
+
     async def send(self, channel: str, text: str, reply_to: str = "") -> None:
         """Keep the message."""
         self.sent.append(Sent(channel, text, reply_to))

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from byte_bot.context.bridge import ContextBridge
-from byte_bot.context.manager import ChannelContext, ContextManager
+from byte_bot.context.channel import ChannelContext
+from byte_bot.context.manager import ContextManager
 from byte_bot.persistence.backoff import Backoff
 from byte_bot.persistence.breaker import Breaker
 from byte_bot.persistence.journal import Journal, JournalStore, MemoryJournalStore

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from byte_bot.context.manager import ChannelContext
+from byte_bot.context.channel import ChannelContext
 from byte_bot.errors import BridgeError, StateError
 from byte_bot.persistence.journal import MemoryJournalStore, Write
 from byte_bot.persistence.operations import Kind

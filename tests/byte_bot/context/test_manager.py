@@ -7,7 +7,7 @@ from typing import Annotated
 
 import pytest
 
-from byte_bot.context.manager import ChannelContext
+from byte_bot.context.channel import ChannelContext
 from byte_bot.errors import StateError
 from byte_bot.persistence.journal import MemoryJournalStore, Settled
 from byte_bot.persistence.operations import Kind, RowKey

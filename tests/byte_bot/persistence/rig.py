@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import httpx
 
-from byte_bot.context.manager import ChannelContext, ContextManager
+from byte_bot.context.channel import ChannelContext
+from byte_bot.context.manager import ContextManager
 from byte_bot.persistence.backoff import Backoff
 from byte_bot.persistence.breaker import Breaker
 from byte_bot.persistence.journal import Journal, JournalStore, MemoryJournalStore

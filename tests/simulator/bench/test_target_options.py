@@ -20,7 +20,13 @@ from simulator.bench.target_options import (
 )
 
 ADDRESSES = Addresses(
-    "127.0.0.1", 1234, "bot", "oauth:abc", ("one", "two"), supabase_url="http://127.0.0.1:5", supabase_key="key"
+    "127.0.0.1",
+    1234,
+    "bot",
+    "oauth:abc",
+    ("one", "two"),
+    supabase_url="http://127.0.0.1:5",
+    supabase_key="key",
 )
 
 
@@ -75,10 +81,15 @@ def test_an_outage_may_be_json_or_none() -> None:
     """A fault with fields of its own is called by its kind."""
     assert outage_of("none") is None
     condition = outage_of('{"kind": "latency", "ms": 300}')
-    assert condition is not None and (condition.name, condition.fault) == ("latency", {"kind": "latency", "ms": 300})
+    assert condition is not None and (condition.name, condition.fault) == (
+        "latency",
+        {"kind": "latency", "ms": 300},
+    )
 
 
-@pytest.mark.parametrize("text", ["earthquake", '{"kind": "hang"', '{"kind": "latency", "ms": -1}', "twitch_disconnect"])
+@pytest.mark.parametrize(
+    "text", ["earthquake", '{"kind": "hang"', '{"kind": "latency", "ms": -1}', "twitch_disconnect"]
+)
 def test_an_outage_that_cannot_be_is_refused(text: str) -> None:
     """An unknown one, broken JSON, a value out of range, a fault of something else."""
     with pytest.raises(BadTarget, match="--outage"):

@@ -21,7 +21,8 @@ def asked(count: int, expect: str = "pong") -> TargetReplies:
 def latencies(book: TargetReplies) -> list[float | None]:
     """Seconds from each message to its reply, None: it has none."""
     return [
-        None if one.replied_at is None else round(one.replied_at - one.intended_at, 6) for one in book.settle()
+        None if one.replied_at is None else round(one.replied_at - one.intended_at, 6)
+        for one in book.settle()
     ]
 
 
@@ -85,9 +86,7 @@ def test_other_texts_and_other_channels_answer_nothing() -> None:
 def test_as_many_messages_are_answered_as_there_were_replies(delays: list[tuple[float, bool]]) -> None:
     """Whatever was left out and however late: no reply precedes its message, none is wasted, and order is kept."""
     messages = [Asked(float(number), True) for number in range(len(delays))]
-    replies = sorted(
-        number + delay for number, (delay, is_answered) in enumerate(delays) if is_answered
-    )
+    replies = sorted(number + delay for number, (delay, is_answered) in enumerate(delays) if is_answered)
     match_latest(messages, replies)
     matched = [one for one in messages if one.replied_at is not None]
     assert len(matched) == len(replies)

@@ -1,0 +1,135 @@
+"""The latency benchmark end to end, with real processes, for a few seconds: does it measure, store, judge?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.chat_latency import Run, choices_of, main, parser
+from benchmarks.chat_plan import STRATEGIES, Choices, Job
+from benchmarks.strategies import strategy
+from simulator.bench.measure import Bench, Patience
+from simulator.bench.plan import CONDITIONS, Condition, Load
+from simulator.bench.probe import Cores
+from simulator.bench.report import BROKEN, UNMEASURED, status
+from simulator.bench.results import FLOOR, Round, Sample
+from simulator.loop import START_UNIX_S
+
+HANG = Condition("hang", {"kind": "hang"})
+SHORT = Patience(reply_s=2.0, lead_s=0.2, quiet_s=12.0)
+
+
+def choices(*options: str) -> Choices:
+    """What a command line asks for."""
+    return choices_of(parser().parse_args(options))
+
+
+async def test_byte_bot_is_measured_with_a_database_that_hangs() -> None:
+    """Every message is answered, requests, memory and loop are read, and nothing is lost once the database is back."""
+    async with Bench(strategy("byte_bot"), 1, unix_start_s=START_UNIX_S, patience=SHORT) as bench:
+        one = await bench.measure(HANG, Load(1, 50, 1.0))
+    assert len(one.samples) == 50
+    assert all(sample.latency_ms is not None and sample.latency_ms > 0 for sample in one.samples)
+    assert (one.lost, one.stale, one.messages) == (0, 0, 60)
+    assert one.requests >= 1
+    assert one.rss_start_mb > 20
+    assert one.loop_lag_p99_ms is not None and one.loop_lag_p99_ms < 1_000
+
+
+async def test_a_bot_that_waits_for_its_database_is_measured_as_waiting() -> None:
+    """The benchmark can fail: with 500 ms of database latency `inline` takes at least as long, and queues."""
+    slow = Condition("500 ms", {"kind": "latency", "ms": 500})
+    async with Bench(strategy("inline"), 1, unix_start_s=START_UNIX_S, patience=SHORT) as bench:
+        one = await bench.measure(slow, Load(1, 4, 1.0))
+    waited = [sample.latency_ms for sample in one.samples if sample.latency_ms is not None]
+    assert waited and min(waited) >= 500
+    assert max(waited) >= 1_000
+    assert one.requests == one.messages
+
+
+def test_options_are_choices() -> None:
+    """Names in one word with commas, parts by what was asked for."""
+    found = choices("--loads", "20x100", "--conditions", "hang, healthy", "--rounds", "2", "--seed", "9")
+    assert [load.name for load in found.loads] == ["20x100"]
+    assert [one.name for one in found.conditions] == ["healthy", "hang"]
+    assert (found.rounds, found.seed, found.strategies, found.quick) == (2, 9, STRATEGIES, False)
+    assert "picture" not in found.parts and "soak" in found.parts
+    assert "picture" in choices("--plot", "file.png").parts
+    assert choices("--only-rounds").parts == ("rounds",)
+    assert (choices("--quick").rounds, choices("--quick", "--rounds", "3").rounds) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--conditions", "slow"), "there is no condition 'slow'"),
+        (("--strategies", "mine"), "there is no strategy 'mine'"),
+        (("--rounds", "0"), "at least 1"),
+    ],
+)
+def test_a_misspelt_option_is_refused_before_anything_is_measured(
+    options: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the exit code of a usage error."""
+    with pytest.raises(SystemExit) as ended:
+        main(options)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def made_up(strategy_name: str, condition: str, p99_ms: float) -> Round:
+    """A round in which every answer took as long."""
+    return Round(
+        strategy=strategy_name,
+        condition=condition,
+        channels=20,
+        rate=200.0,
+        samples=[Sample(0.0, p99_ms)] * 10,
+        requests=0,
+        messages=10,
+        rss_start_mb=50.0,
+        rss_end_mb=61.0,
+    )
+
+
+def test_a_slow_condition_breaks_p2_and_memory_breaks_p5() -> None:
+    """The verdicts can fail; rows come in the order of the tables."""
+    run = Run(choices(), Cores(enabled=False), None)
+    run.rounds = [
+        made_up("byte_bot", "hang", 40.0),
+        made_up("byte_bot", "healthy", 1.0),
+        made_up(FLOOR, "healthy", 1.0),
+    ]
+    assert [(row.strategy, row.condition) for row in run.rows] == [
+        (FLOOR, "healthy"), ("byte_bot", "healthy"), ("byte_bot", "hang")
+    ]  # fmt: skip
+    found = run.findings()
+    assert status(found) == BROKEN
+    assert [one.ok for one in found if one.promise == "P5"] == [False]
+    run.rounds = []
+    assert status(run.findings()) == UNMEASURED
+
+
+async def test_a_bot_that_cannot_be_run_costs_its_job_and_the_rest_is_stored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The result is written after every job, and the failure is told at once and kept for the end."""
+    file = tmp_path / "rows.json"
+    run = Run(choices("--only-rounds", "--strategies", "floor", "--rounds", "1"), Cores(enabled=False), file)
+    load = Load(1, 50, 0.2)
+    healthy = (CONDITIONS[0],)
+    unknown = Condition("impossible", {"kind": "no such fault"})
+    run.plan(
+        [
+            Job(part="rounds", strategy="inline", conditions=(unknown,), loads=(load,)),
+            Job(part="rounds", strategy=FLOOR, conditions=healthy, loads=(load,)),
+        ]
+    )
+    await run.measure()
+    assert len(run.failures) == 1
+    assert "no such fault" in run.failures[0]
+    (row,) = json.loads(file.read_text())
+    assert (row["strategy"], row["condition"], row["samples"], row["rounds"]) == (FLOOR, "healthy", 10, 1)
+    assert "[2/2] round 1, floor, 1 channel, 50 messages/s: p99 ms healthy" in capsys.readouterr().err

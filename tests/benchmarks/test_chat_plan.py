@@ -1,0 +1,90 @@
+"""What the latency benchmark measures, in which order and for how long."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from benchmarks.chat_plan import (
+    BYTE_BOT,
+    LOADS,
+    SOAK,
+    Choices,
+    chosen_loads,
+    chosen_strategies,
+    jobs,
+    outage_of,
+    quick,
+    total_seconds,
+)
+from benchmarks.strategies import SMALL_BOTS
+from simulator.bench.plan import CONDITIONS, SAMPLES_MIN, Load, UnknownChoice
+from simulator.bench.results import FLOOR
+
+
+def test_the_full_run_is_what_p2_asks_for() -> None:
+    """Nine rounds of at least 1,000 samples, every condition, every load, and the floor beside."""
+    planned = jobs(Choices())
+    rounds = [job for job in planned if job.part == "rounds"]
+    for load in LOADS:
+        assert load.count() >= SAMPLES_MIN
+        bot = [job for job in rounds if job.strategy == BYTE_BOT and job.loads[0] == load]
+        assert [job.number for job in bot] == list(range(9))
+        for job in bot:
+            assert sorted(one.name for one in job.conditions) == sorted(one.name for one in CONDITIONS)
+            assert len(job.loads) == len(job.conditions)
+        assert len([job for job in rounds if job.strategy == FLOOR and job.loads[0] == load]) == 9
+    assert {job.strategy for job in planned if job.part == "small bots"} == set(SMALL_BOTS)
+    assert [job.loads[-1] for job in planned if job.part == "soak"][-1] == SOAK
+
+
+def test_rounds_are_interleaved() -> None:
+    """A round is complete before the next begins, and no two rounds have one order."""
+    planned = [job for job in jobs(Choices()) if job.part == "rounds"]
+    numbers = [job.number for job in planned]
+    assert numbers == sorted(numbers)
+    bot = [job for job in planned if job.strategy == BYTE_BOT]
+    assert len({tuple(one.name for one in job.conditions) for job in bot}) == len(bot)
+
+
+def test_the_seed_decides_the_order() -> None:
+    """The same again, or another."""
+    assert jobs(Choices(seed=4)) == jobs(Choices(seed=4))
+    assert jobs(Choices(seed=4)) != jobs(Choices(seed=5))
+
+
+def test_a_small_bot_gets_a_new_process_for_each_condition() -> None:
+    """One that is stuck must not carry that into the next."""
+    small = [job for job in jobs(Choices()) if job.part == "small bots"]
+    assert {len(job.conditions) for job in small} == {1}
+    assert len(small) == len(SMALL_BOTS) * (len(CONDITIONS) - 1)
+
+
+def test_only_what_is_asked_for_is_measured() -> None:
+    """Strategies and parts that were not chosen do not appear."""
+    planned = jobs(Choices(strategies=(FLOOR, "inline"), parts=("rounds", "small bots", "kill"), rounds=1))
+    assert {job.strategy for job in planned} == {FLOOR, "inline"}
+    assert {job.part for job in planned} == {"rounds", "small bots", "kill"}
+
+
+def test_the_quick_run_takes_about_three_minutes() -> None:
+    """Without the picture; and keeps what the command line named."""
+    found = quick(msgspec.structs.replace(Choices(), parts=("rounds", "small bots", "kill", "soak")))
+    assert 100 <= total_seconds(jobs(found)) <= 200
+    named = quick(Choices(loads=(LOADS[2],), conditions=CONDITIONS[:1]))
+    assert (named.loads, named.conditions) == ((LOADS[2],), tuple(CONDITIONS[:1]))
+
+
+def test_names_on_the_command_line_are_checked() -> None:
+    """A misspelt one is refused with those there are; the order is that of the tables."""
+    assert [load.name for load in chosen_loads(["20x1000", "1x50"])] == ["1x50", "20x1000"]
+    assert chosen_strategies(["inline", FLOOR]) == (FLOOR, "inline")
+    with pytest.raises(UnknownChoice, match="'2x2'; there are: 1x50, 20x100, 20x1000"):
+        chosen_loads(["2x2"])
+    with pytest.raises(UnknownChoice, match="there are: floor, byte_bot"):
+        chosen_strategies(["mine"])
+
+
+def test_the_outage_of_the_picture_is_its_middle_third() -> None:
+    """Healthy before, and time to recover after."""
+    assert outage_of(Load(1, 1, 24)) == (8, 16)

@@ -1,0 +1,97 @@
+"""Measuring bots of the tests' own: what is slow shows as slow, what is not answered as unanswered, what is lost as lost."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulator.bench.matching import Expectation
+from simulator.bench.measure import Bench, Patience, Target, count_of, shortfall, total_of
+from simulator.bench.plan import CONDITIONS, Load
+from simulator.bench.results import latencies_ms
+from simulator.bench.stage import Addresses, BenchError
+from simulator.loop import START_UNIX_S
+
+BOT = Path(__file__).with_name("count_bot.py")
+HEALTHY = CONDITIONS[0]
+PATIENCE = Patience(reply_s=0.5, lead_s=0.1, quiet_s=0.2, quiet_after_kill_s=0.2)
+
+
+def variables(addresses: Addresses) -> dict[str, str]:
+    """What the bot of the tests has to know."""
+    return {
+        "HOST": addresses.irc_host,
+        "PORT": str(addresses.irc_port),
+        "TOKEN": addresses.token,
+        "CHANNELS": ",".join(addresses.channels),
+    }
+
+
+def bench(delay_s: float = 0.0, leaves_out: int = 0, command: tuple[str, ...] = ()) -> Bench:
+    """A bot that is slow or forgetful, in two channels."""
+    target = Target(
+        "counting",
+        command or (sys.executable, str(BOT), str(delay_s), str(leaves_out)),
+        variables,
+        (("!count wins +1", "wins"), ("!count deaths +1", "deaths")),
+        Expectation(r"(?P<key>\w+): (?P<value>\d+)"),
+        uses_database=False,
+    )
+    return Bench(target, 2, unix_start_s=START_UNIX_S, patience=PATIENCE)
+
+
+async def test_a_bot_that_takes_its_time_is_measured_as_slow() -> None:
+    """Each reply takes 30 ms and one message is due every 20 ms: latency grows with every message, in an open loop."""
+    async with bench(delay_s=0.03) as running:
+        one = await running.measure(HEALTHY, Load(2, 50, 0.3))
+    latencies = [sample.latency_ms for sample in one.samples if sample.latency_ms is not None]
+    assert len(latencies) == len(one.samples) == 15
+    assert min(latencies) >= 30
+    # 19 messages with those of the lead: the last one waits for 18 others that took 10 ms longer than their interval.
+    assert latencies[-1] >= 19 * 30 - 18 * 20
+    assert one.loop_lag_p99_ms is not None
+    assert (one.messages, one.requests, one.lost, one.stale) == (20, 0, None, None)
+
+
+async def test_what_a_bot_leaves_out_is_unanswered_and_counts_as_the_whole_patience() -> None:
+    """It answers the four questions of the warm-up, and leaves out the fifth message, the tenth and so on."""
+    async with bench(leaves_out=5) as running:
+        one = await running.measure(HEALTHY, Load(2, 100, 0.2))
+    assert sum(sample.latency_ms is None for sample in one.samples) >= 3
+    assert latencies_ms(one)[-1] == 500
+
+
+async def test_a_killed_bot_is_started_again() -> None:
+    """And measured on: the next round finds a process that answers."""
+    async with bench() as running:
+        killed = await running.measure(HEALTHY, Load(2, 50, 0.1), kill=True)
+        after = await running.measure(HEALTHY, Load(2, 50, 0.1))
+    assert killed.messages == 10
+    assert all(sample.latency_ms is not None for sample in after.samples)
+
+
+async def test_the_picture_has_every_message_of_the_load() -> None:
+    """In the order they were due."""
+    async with bench() as running:
+        line = await running.timeline(HEALTHY, Load(2, 50, 0.2), (0.05, 0.1))
+    assert [at_s for at_s, _ in line.points] == pytest.approx([number / 50 for number in range(10)])
+    assert line.outage == (0.05, 0.1)
+
+
+async def test_a_bot_that_ends_is_an_error_with_its_last_words() -> None:
+    """Not a row with no answers."""
+    program = "import sys; print('no such token', file=sys.stderr); sys.exit(3)"
+    with pytest.raises(BenchError, match=r"ended before it could join its channels[\s\S]*no such token"):
+        async with bench(command=(sys.executable, "-c", program)):
+            pass
+
+
+def test_what_is_missing_is_what_viewers_were_told_and_the_database_does_not_have() -> None:
+    """A value that is there and larger is not missing; a counter that is not there lacks all of it."""
+    confirmed = {("a", "wins"): 7, ("a", "deaths"): 3, ("b", "wins"): 2}
+    missing = shortfall(confirmed, {("a", "wins"): 5, ("a", "deaths"): 4})
+    assert missing == {("a", "wins"): 2, ("b", "wins"): 2}
+    assert (total_of(missing), count_of(missing)) == (4, 2)
+    assert (total_of(None), count_of(None)) == (None, None)

@@ -1,0 +1,63 @@
+"""Memory, cores and the delay of PONG, as seen from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from simulator.bench.probe import Cores, LagProbe, process_tree, rss_mb
+from simulator.bench.stage import TwitchStage
+from simulator.loop import START_UNIX_S, in_virtual_time
+from tests.simulator.twitch.rig import Client
+
+
+def proc(folder: Path, pid: int, kb: int, *children: int) -> None:
+    """A process as /proc shows it."""
+    (folder / str(pid) / "task" / str(pid)).mkdir(parents=True)
+    (folder / str(pid) / "status").write_text(f"Name:\tbot\nVmRSS:\t{kb} kB\n")
+    (folder / str(pid) / "task" / str(pid) / "children").write_text(" ".join(map(str, children)))
+
+
+def test_memory_is_that_of_the_process_and_its_descendants(tmp_path: Path) -> None:
+    """A bot in a shell, or with workers, is measured whole; one that is gone has none."""
+    proc(tmp_path, 10, 1_024, 11, 12)
+    proc(tmp_path, 11, 2_048, 13)
+    proc(tmp_path, 12, 512)
+    (tmp_path / "unrelated").mkdir()
+    assert process_tree(10, tmp_path) == [10, 11, 12, 13]
+    assert rss_mb(10, tmp_path) == 3.5
+    assert rss_mb(99, tmp_path) == 0
+
+
+def test_cores_are_left_alone_when_switched_off() -> None:
+    """And the report says so."""
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    cores = Cores(enabled=False)
+    cores.keep_rest()
+    cores.keep_bot(os.getpid())
+    assert cores.words == "processes are not pinned to cores"
+    assert before is None or os.sched_getaffinity(0) == before
+
+
+@in_virtual_time(hybrid=True)
+async def test_the_lag_is_how_long_a_pong_takes() -> None:
+    """A client that answers after 30 ms has a lag of 30 ms, one that never answers has none."""
+    async with TwitchStage(1, lambda *_: None, unix_start_s=START_UNIX_S, seed=1) as stage:
+        addresses = stage.addresses(None)
+        client = Client(*await asyncio.open_connection(addresses.irc_host, addresses.irc_port))
+        client.send(f"PASS {addresses.token}", f"NICK {addresses.login}")
+        await client.until("001")
+        probe = LagProbe(stage.irc)
+        async with asyncio.TaskGroup() as tasks:
+            probing = tasks.create_task(probe.run())
+            await client.until("PING")
+            assert probe.p99_ms() is None
+            await asyncio.sleep(0.03)
+            client.send("PONG :tmi.twitch.tv")
+            await asyncio.sleep(0.01)
+            probing.cancel()
+        lag_ms = probe.p99_ms()
+        assert lag_ms is not None
+        assert 30 <= lag_ms < 40
+        await client.close()
