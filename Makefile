@@ -8,7 +8,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test check format clean FORCE
+.PHONY: help setup demo test bench check format clean FORCE
 
 # Choose an interpreter with `make setup PYTHON=python3.13`; otherwise the first of these that is new enough and has venv.
 PYTHON ?=

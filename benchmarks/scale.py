@@ -115,7 +115,7 @@ def lines(found: Sequence[Verdict]) -> Iterator[str]:
     """One line a target, ticked or crossed."""
     for verdict in found:
         mark = "✓" if verdict.met else "✗"
-        yield f"{mark} {verdict.name}: {verdict.value:,.1f} {verdict.unit} (at most {verdict.bound:,g})"
+        yield f"{mark} {verdict.name}: {verdict.value:,.2f} {verdict.unit} (at most {verdict.bound:,g})"
 
 
 def measure(channels: int, options: argparse.Namespace) -> dict[str, Any]:

@@ -92,11 +92,12 @@ class Collections:
 
 
 class _Writer:
-    """The bot's end of the connection; has as much of a ``StreamWriter`` as the client uses."""
+    """The bot's end of the connection; as much of a ``StreamWriter`` and its transport as the client uses."""
 
     def __init__(self, twitch: Twitch, reader: asyncio.StreamReader) -> None:
         self._twitch = twitch
         self._reader = reader
+        self._closed = False
         self.transport = self
 
     def write(self, data: bytes) -> None:
@@ -108,7 +109,16 @@ class _Writer:
 
     def close(self) -> None:
         """End of the connection."""
+        self._closed = True
         self._reader.feed_eof()
+
+    def is_closing(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits to be written."""
+        return 0
 
     abort = close
 

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from byte_bot.context.channel import ChannelContext
+from byte_bot.context.stream_context import stored_channel_id
 from byte_bot.errors import StateError
 from byte_bot.persistence.layer import PersistenceLayer
 from byte_bot.persistence.operations import RowKey

@@ -47,30 +47,17 @@ class OpenLoop:
         """Send the whole load; returns the moment at which the first message was due."""
         loop = asyncio.get_running_loop()
         gc.collect()  # here, so that the collector, which is held, has nothing to do in between
-        done: asyncio.Future[None] = loop.create_future()
         start_at, count, rate = loop.time() + 0.01, load.count(), load.rate
         self._late_ms = []
         sent = 0
-
-        def send_due() -> None:
-            nonlocal sent
-            if done.done():
-                return  # whoever awaited the load was cancelled
-            try:
-                while sent < count and (due := start_at + sent / rate) <= (now := loop.time()):
-                    self._late_ms.append((now - due) * 1_000)
-                    self._send(sent, due)
-                    sent += 1
-            except Exception as error:
-                done.set_exception(error)  # raised where the load is awaited
-                return
-            if sent < count:
-                loop.call_at(start_at + sent / rate, send_due)
-            else:
-                done.set_result(None)
-
-        loop.call_at(start_at, send_due)
-        await done
+        while sent < count:
+            due, now = start_at + sent / rate, loop.time()
+            if due > now:
+                await asyncio.sleep(due - now)
+                continue
+            self._late_ms.append((now - due) * 1_000)
+            self._send(sent, due)
+            sent += 1
         return start_at
 
     def late_p99_ms(self) -> float:

@@ -19,6 +19,8 @@ PURE = (
     "byte_bot/persistence/breaker.py",
     "byte_bot/persistence/ledger.py",
     "byte_bot/persistence/operations.py",
+    "simulator/bench/matching.py",
+    "simulator/bench/results.py",
     "simulator/supabase/query.py",
     "simulator/twitch/limits.py",
     "simulator/twitch/line.py",

@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 from byte_bot.context.stream_context import ChannelConfig
 from byte_bot.persistence.boot import REMEMBER_S, ChannelDirectory
 from byte_bot.persistence.journal import KnownChannel
+from byte_bot.persistence.operations import RowKey
+from byte_bot.persistence.row import CONFIG_TABLE
 from simulator.faults import Hang, MissingFunction, Refused
 from simulator.loop import in_virtual_time
 from simulator.supabase.server import FakeSupabase
@@ -286,3 +288,18 @@ def test_the_boot_goes_on_without_a_database_that_says_no(fault: Refused | Missi
         fake.close()
 
     story()
+
+
+@in_virtual_time()
+async def test_an_id_that_is_stored_already_makes_no_typed_value() -> None:
+    """Twitch names it on every JOIN: of a quiet channel's configuration only the stored row is kept in RAM."""
+    fake = with_channels(fake_supabase(), anna="1")
+    async with directory_on(fake) as scene:
+        await asyncio.sleep(5)
+        scene.rig.manager.learn_channel_id("anna", "1")
+        row = scene.rig.layer.row(RowKey(CONFIG_TABLE, "anna"))
+        assert row.unused
+        scene.rig.manager.learn_channel_id("anna", "2")
+        assert not row.unused
+        assert row.dirty
+    fake.close()
