@@ -114,7 +114,7 @@ class Run:
                 kill = job.part == "kill" or load == SOAK
                 one = await bench.measure(condition, load, job.number, kill=kill)
                 if job.part == "kill":
-                    one.samples = []  # too few of them, and the last ones were not waited for
+                    one.samples = []  # too few of them for a percentile
                 self.rounds.append(one)
 
     def _tell(self, number: int) -> None:

@@ -9,7 +9,7 @@ keeps what it told its viewers. `Bench` is one running bot with its fakes; `Benc
 4. the fault is cleared, and the round ends when the database has everything that viewers were told, or when nothing has
    changed there for `quiet_s`: what is missing then is lost. So one condition does not reach into the next.
 
-With `kill` there is a SIGKILL in place of step 3, and a new process after the fault is cleared. `Bench.timeline` has the
+With `kill` there is a SIGKILL after step 3, which then waits `KILL_AFTER_S` at most, and a new process after the fault is cleared. `Bench.timeline` has the
 fault in the middle of one load, for the picture.
 
 Left out: a bot that does not log in, or not to all channels, is an error and not a result.
@@ -41,6 +41,8 @@ JOIN_S = 30.0  # how long a bot may take to log in and join
 WARM_S = 20.0  # how long it may take to answer the first message of every kind
 WARM_TOGETHER = 10  # messages at a time, a pace that the slowest bot keeps
 TOLERANCE_S = 1e-6  # of floating point, where a moment is compared with itself
+# What is on its way when the process is killed was not left unanswered by the bot; one that is stuck is not waited for long.
+KILL_AFTER_S = 1.0
 LOOK_EVERY_S = 0.25  # at the database, while it catches up
 
 Values = Mapping[tuple[str, str], int]  # channel, key -> value
@@ -204,10 +206,10 @@ class Bench:
         if not self._book.outstanding:
             self._idle.set()
 
-    async def _answers(self) -> None:
-        """Wait until every message is answered, no longer than patience allows."""
+    async def _answers(self, within_s: float) -> None:
+        """Wait until every message is answered, no longer than `within_s`."""
         try:
-            async with asyncio.timeout(self._patience.reply_s):
+            async with asyncio.timeout(within_s):
                 await self._idle.wait()
         except TimeoutError:
             pass  # what is open then is a result
@@ -217,7 +219,7 @@ class Bench:
     async def measure(
         self, condition: Condition, load: Load, number: int = 0, *, kill: bool = False
     ) -> Round:
-        """One round; see the module's docstring. `kill`: with SIGKILL right after the last message, and a new process."""
+        """One round; see the module's docstring. `kill`: with SIGKILL after the last replies, and a new process."""
         requests = await self._attempts()
         rss_start_mb = rss_mb(self._bot.pid)
         lag = LagProbe(self._twitch.irc)
@@ -227,8 +229,7 @@ class Bench:
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(lag.run())
             await self._open_loop.run(whole)
-            if not kill:
-                await self._answers()
+            await self._answers(KILL_AFTER_S if kill else self._patience.reply_s)
             probing.cancel()
         rss_end_mb = rss_mb(self._bot.pid)
         samples = self._samples()
@@ -269,7 +270,7 @@ class Bench:
             await asyncio.sleep(outage[1] - outage[0])
             await self._set_fault(None)
             await running
-        await self._answers()
+        await self._answers(self._patience.reply_s)
         points = [(sample.intended_s, sample.latency_ms) for sample in self._samples()]
         await self._settle(self._patience.quiet_s)
         return Timeline(strategy=self._target.name, points=points, outage=outage)
