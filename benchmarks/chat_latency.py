@@ -185,6 +185,9 @@ def parser() -> argparse.ArgumentParser:
         "--only-rounds", action="store_true", help="leave out small bots, kill, soak and picture"
     )
     found.add_argument(
+        "--only-picture", action="store_true", help="nothing but the picture of --plot: about three minutes"
+    )
+    found.add_argument(
         "--seed", type=int, default=1, help="decides the order and everything random (default 1)"
     )
     found.add_argument("--no-pin", action="store_true", help="let the system choose the cores")
@@ -207,6 +210,10 @@ def choices_of(parsed: argparse.Namespace) -> Choices:
     )
     if parsed.only_rounds:
         found.parts = ("rounds",)
+    if parsed.only_picture:
+        if parsed.plot is None:
+            raise UnknownChoice("--only-picture needs to know where it goes: add --plot FILE.png")
+        found.parts = ("picture",)
     if parsed.plot is None:
         found.parts = tuple(part for part in found.parts if part != "picture")
     if parsed.quick:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.chat_latency import Run, choices_of, main, parser
-from benchmarks.chat_plan import STRATEGIES, Choices, Job
+from benchmarks.chat_plan import STRATEGIES, Choices, Job, UnknownChoice
 from benchmarks.strategies import strategy
 from simulator.bench.measure import Bench, Patience
 from simulator.bench.plan import CONDITIONS, Condition, Load
@@ -58,6 +58,9 @@ def test_options_are_choices() -> None:
     assert "picture" not in found.parts and "soak" in found.parts
     assert "picture" in choices("--plot", "file.png").parts
     assert choices("--only-rounds").parts == ("rounds",)
+    assert choices("--only-picture", "--plot", "p.png").parts == ("picture",)
+    with pytest.raises(UnknownChoice, match="add --plot"):
+        choices("--only-picture")
     assert (choices("--quick").rounds, choices("--quick", "--rounds", "3").rounds) == (1, 3)
 
 
