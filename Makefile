@@ -53,8 +53,8 @@ check: $(STAMP) ## formatting, lint, types, house rules
 format: $(STAMP) ## rewrite the code in the house format
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
 
-clean: ## remove .venv, caches and builds
-	@rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove .venv, other bots, caches and builds
+	@rm -rf .venv .peers build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ifneq ($(CURRENT),yes)
