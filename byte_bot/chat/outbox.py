@@ -152,6 +152,11 @@ class Outbox:
             limiter.take_channel(channel, form, now)
             self._on_drop(REFUSED)
             return True
+        except Exception:
+            # Supervisor, as in _work: whoever puts (the journal, opening its gate) must not end by a transport's bug.
+            log.exception("a reply to #%s failed", channel)
+            self._on_drop(FAILED)
+            return True
         limiter.take_channel(channel, form, now)
         self._on_sent(reply, now)
         return True

@@ -63,3 +63,18 @@ async def test_a_refused_post_costs_one_message() -> None:
         story.put("ana", "two")
     assert [text for _, text, _ in story.transport.posted] == ["two"]
     assert [reason for _, reason in story.dropped] == ["refused"]
+
+
+@in_virtual_time()
+async def test_a_bug_in_posting_costs_one_message() -> None:
+    """Whoever put the reply goes on: it may be the journal, and everybody's replies behind it."""
+    story = Story(privileged="ana")
+    story.transport.writable = True
+    story.transport.refuses_post = ValueError("a bug")
+    async with story.running():
+        await asyncio.sleep(0)
+        story.put("ana", "one")
+        story.transport.refuses_post = None
+        story.put("ana", "two")
+    assert [text for _, text, _ in story.transport.posted] == ["two"]
+    assert [reason for _, reason in story.dropped] == ["failed"]
