@@ -48,6 +48,22 @@ class BotOptions:
 class Turn:
     """One entry of an inbox, from observation to replies; lives under the channel's lock."""
 
+    __slots__ = (
+        "_at_s",
+        "_bot",
+        "_context",
+        "_deferred",
+        "_event",
+        "_language",
+        "_message",
+        "_now",
+        "_observed",
+        "_op_id",
+        "_replies",
+        "_role",
+        "_steps",
+    )
+
     def __init__(self, bot: Bot, context: ChannelContext, waiting: Waiting) -> None:
         self._bot = bot
         self._context = context
@@ -60,6 +76,7 @@ class Turn:
         #: What was observed and is not staged yet: it must survive the rollback of a handler.
         self._observed: ChatMessage | ChatNotice | None = None
         self._message = _as_message(waiting.event)
+        self._role = bot.role_of(self._message)
         # Slow work comes back under the id of the message that asked for it, perhaps more than once.
         first = isinstance(waiting.event, ChatMessage)
         self._op_id = self._message.id if first else f"{self._message.id}+{bot.next_turn()}"
@@ -194,8 +211,8 @@ class Turn:
         Nearly every handler ends without having waited for anything. So it is started by hand, and only one that waits
         gets a timer and lets the other channels go on.
         """
-        loop = asyncio.get_running_loop()
-        limit_at_s = loop.time() + self._bot.options.handler_timeout_s
+        now = asyncio.get_running_loop().time
+        limit_at_s = now() + self._bot.options.handler_timeout_s
         rest: Awaitable[None] | None = handler
         if isinstance(handler, CoroutineType):
             try:
@@ -209,7 +226,7 @@ class Turn:
             if deadline.expired():
                 # It swallowed its cancellation and returned all the same.
                 raise TimeoutError
-        if loop.time() > limit_at_s:
+        if now() > limit_at_s:
             # It blocked the loop, timers included.
             raise TimeoutError
 
@@ -236,7 +253,8 @@ class Turn:
             reply_to = self._message.id if as_reply and not isinstance(self._event, ChatNotice) else ""
             # As it will be said: what chat cannot carry, the database cannot store either.
             self._replies.append(Reply(self._message.channel, clean(text), reply_to, self._at_s))
-        self._deferred.extend(context.deferred)
+        if context.deferred:
+            self._deferred.extend(context.deferred)
 
     def _finish(self, *, record_history: bool) -> None:
         if self._context.in_use:
@@ -258,7 +276,7 @@ class Turn:
             channel=self._context,
             message=self._message,
             event=self._message if isinstance(self._event, Returned) else self._event,
-            role=bot.role_of(self._message),
+            role=self._role,
             language=self._language,
             prefix=prefix,
             now=self._now,

@@ -216,6 +216,21 @@ class MessageLimiter:
             state.recent.pop(form, None)
             state.recent[form] = now
 
+    def take(self, channel: str, text: str, now: float) -> str | None:
+        """Count one message and return the form in which it may leave now; None if anything makes it wait."""
+        state, rates = self._channel(channel), self.rates
+        if state.privileged:
+            if state.window.ready_at(now, rates.channel_privileged) > now:
+                return None
+        elif self.channel_ready_at(channel, text, now) > now:
+            return None
+        if self.account_ready_at(state.privileged, now) > now:
+            return None
+        form = text if state.privileged else self.form(channel, text, now)
+        self._account.take(now)
+        self.take_channel(channel, form, now)
+        return form
+
     def _free_form(self, state: _Channel, text: str, now: float) -> str | None:
         """The first form of ``text`` not sent in the duplicate window, or None if none fits a message."""
         recent = state.recent

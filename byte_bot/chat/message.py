@@ -29,7 +29,7 @@ class Role(enum.IntEnum):
     OWNER = 5
 
 
-class ChatMessage(msgspec.Struct, frozen=True):
+class ChatMessage(msgspec.Struct, frozen=True, gc=False):
     """One line somebody wrote.
 
     ``id`` is Twitch's message id, the key for "handled once". ``sent_at`` is Twitch's time in Unix seconds,

@@ -44,7 +44,7 @@ FAILED = "failed"
 _RECONNECT_POLL_S = 0.25
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """Something to say. ``received_at`` is the loop time (s) at which the message it answers arrived."""
 
     channel: str
@@ -137,19 +137,17 @@ class Outbox:
         if self._group is None or not transport.writable:
             return False
         now = self._now()
-        if (
-            now >= reply.received_at + self._reply_age_max_s
-            or limiter.channel_ready_at(channel, text, now) > now
+        if now >= reply.received_at + self._reply_age_max_s or self._account.has_line(
+            limiter.privileged(channel)
         ):
             return False
-        if not self._account.take(limiter.privileged(channel)):
+        form = limiter.take(channel, text, now)
+        if form is None:
             return False
-        form = limiter.form(channel, text, now)
         try:
             transport.post(channel, form, reply.reply_to)
         except ByteBotError as error:
             log.warning("a reply to #%s was refused: %s", channel, error)
-            limiter.take_channel(channel, form, now)
             self._on_drop(REFUSED)
             return True
         except Exception:
@@ -157,7 +155,6 @@ class Outbox:
             log.exception("a reply to #%s failed", channel)
             self._on_drop(FAILED)
             return True
-        limiter.take_channel(channel, form, now)
         self._on_sent(reply, now)
         return True
 
@@ -274,10 +271,14 @@ class _AccountLine:
         self._lines: dict[bool, deque[asyncio.Future[bool]]] = {True: deque(), False: deque()}
         self._timer: asyncio.TimerHandle | None = None
 
+    def has_line(self, privileged: bool) -> bool:
+        """Whether somebody waits for a place."""
+        return self._first(privileged) is not None
+
     def take(self, privileged: bool) -> bool:
         """Take a place at once, if there is one and nobody is waiting for it."""
         now = self._now()
-        if self._first(privileged) is not None or self._limiter.account_ready_at(privileged, now) > now:
+        if self.has_line(privileged) or self._limiter.account_ready_at(privileged, now) > now:
             return False
         self._limiter.take_account(now)
         return True

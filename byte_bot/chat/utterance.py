@@ -67,6 +67,14 @@ def split(text: str, *, chars_max: int = CHARS_MAX, bytes_max: int = BYTES_MAX) 
         bytes_max: bytes, at least 32.
     """
     assert chars_max >= 8 and bytes_max >= 32, "too small to hold /me and one character"
+    if (
+        text
+        and len(text) <= chars_max
+        and len(text) * 4 <= bytes_max
+        and text[0] not in " /"
+        and text[-1] != " "
+    ):
+        return [text]  # nearly always
     prefix = ACTION_PREFIX if text.startswith(ACTION_PREFIX) else ""
     rest = text[len(prefix) :].strip(" ")
     room_chars, room_bytes = chars_max - len(prefix), bytes_max - len(prefix)

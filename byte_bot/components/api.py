@@ -107,6 +107,23 @@ class ComponentHost(Protocol):
 class Context:
     """One event, seen by one handler: who said what where, the channel's state, and ways to answer."""
 
+    __slots__ = (
+        "_channel",
+        "arguments",
+        "bot",
+        "command",
+        "deferred",
+        "event",
+        "invoked_with",
+        "language",
+        "message",
+        "now",
+        "prefix",
+        "random",
+        "replies",
+        "role",
+    )
+
     _texts = Texts(en={"usage": "Usage: {usage}"}, pt_br={"usage": "Uso: {usage}"})
 
     def __init__(

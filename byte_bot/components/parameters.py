@@ -36,6 +36,10 @@ class Shape(enum.Enum):
     REST_OF_LINE = enum.auto()
 
 
+# Looked up once, for what runs with every command.
+_WORD, _REST_OF_LINE = Shape.WORD, Shape.REST_OF_LINE
+
+
 class Parameter(typing.NamedTuple):
     """One parameter of a command, after ``self`` and ``ctx``."""
 
@@ -59,6 +63,8 @@ class Parameter(typing.NamedTuple):
             if self.required:
                 raise UsageError("")
             return self.default
+        if self.convert is str:
+            return words
         try:
             value = self.convert(words)
         except ValueError:
@@ -90,15 +96,15 @@ def fill(parameters: Sequence[Parameter], line: str) -> tuple[list[Any], dict[st
     keywords: dict[str, Any] = {}
     rest = line.strip()
     for parameter in parameters:
-        match parameter.shape:
-            case Shape.WORD:
-                # Not partition(" "): people type other blanks too, such as U+3000.
-                word, rest = (*rest.split(maxsplit=1), "", "")[:2]
-                positional.append(parameter.value(word))
-            case Shape.REST_OF_WORDS:
-                positional.extend(parameter.value(word) for word in rest.split())
-            case Shape.REST_OF_LINE:
-                keywords[parameter.name] = parameter.value(rest)
+        shape = parameter.shape
+        if shape is _WORD:
+            # Not partition(" "): people type other blanks too, such as U+3000.
+            word, rest = (*rest.split(maxsplit=1), "", "")[:2]
+            positional.append(parameter.value(word))
+        elif shape is _REST_OF_LINE:
+            keywords[parameter.name] = parameter.value(rest)
+        else:
+            positional.extend(parameter.value(word) for word in rest.split())
     return positional, keywords
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from byte_bot.components.api import Command, Component, Listener
+from byte_bot.components.api import EVENTS, Command, Component, Listener
 from byte_bot.errors import ComponentError
 
 
@@ -25,6 +25,8 @@ class Router:
     def __init__(self) -> None:
         self._components: dict[Component, list[Command]] = {}
         self._listeners: dict[Component, list[Listener]] = {}
+        #: By event, in the order of registration: asked for with every line of chat.
+        self._listening: dict[str, tuple[Listener, ...]] = {}
         self._by_name: dict[str, Command] = {}
 
     @property
@@ -56,6 +58,7 @@ class Router:
         self._by_name.update(fresh)
         self._components[component] = commands
         self._listeners[component] = listeners
+        self._sort_listeners()
 
     def remove(self, component: Component) -> None:
         """Take a component out again; one that is not registered is passed over."""
@@ -63,19 +66,21 @@ class Router:
             for name in command.names:
                 del self._by_name[name]
         self._listeners.pop(component, None)
+        self._sort_listeners()
+
+    def _sort_listeners(self) -> None:
+        everybody = [listener for listeners in self._listeners.values() for listener in listeners]
+        self._listening = {
+            event: tuple(listener for listener in everybody if listener.event == event) for event in EVENTS
+        }
 
     def find(self, name: str) -> Command | None:
         """The command of that name or alias."""
         return self._by_name.get(name)
 
-    def listeners(self, event: str) -> list[Listener]:
-        """Who wants to see events of that kind."""
-        return [
-            listener
-            for listeners in self._listeners.values()
-            for listener in listeners
-            if listener.event == event
-        ]
+    def listeners(self, event: str) -> tuple[Listener, ...]:
+        """Who wants to see events of that kind (one of ``EVENTS``)."""
+        return self._listening.get(event, ())
 
 
 def parse_invocation(text: str, prefix: str) -> Invocation | None:

@@ -198,19 +198,20 @@ class ChannelContext:
         Raises:
             StateError: a value cannot be stored; everything since the last stage was rolled back.
         """
-        layer = self._manager.layer
-        at_s = int(layer.clock.unix() if now is None else now)
         try:
-            for row in self._used:
-                row.prepare()
+            changed = [row for row in self._used if row.prepare()]
         except StateError:
             self.rollback()
             raise
-        for row in self._used:
+        self._used.clear()
+        if not changed:
+            return
+        layer = self._manager.layer
+        at_s = int(layer.clock.unix() if now is None else now)
+        for row in changed:
             operations = row.commit(layer.epoch, op_id, at_s)
             if operations:
                 self._staged.append((row, operations))
-        self._used.clear()
 
     def seal(self, message_id: str = "") -> int:
         """Journal everything staged as one record; the sequence number that replies of this channel must wait for."""

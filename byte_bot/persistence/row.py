@@ -20,7 +20,7 @@ local operations, which stay in the journal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -37,12 +37,11 @@ from byte_bot.persistence.operations import (
     Tombstones,
     coalesce,
     coalesced,
-    diff,
     is_contained,
     is_older,
     rebase,
 )
-from byte_bot.persistence.shadow import Delta, Shadow, encoded
+from byte_bot.persistence.shadow import Shadow, encoded
 from byte_bot.persistence.state import ChannelState, StateSpec, StateT, stored_object
 
 CONFIG_TABLE = "channels_config"
@@ -61,7 +60,7 @@ class Row:
     __slots__ = (
         "_assigned",
         "_boundary_before",
-        "_deltas",
+        "_changes",
         "_shadow",
         "_spec",
         "_state",
@@ -102,7 +101,7 @@ class Row:
         #: The value at the last commit; None as long as there is no value.
         self._shadow: Shadow | None = None
         #: What :meth:`prepare` found, for the commit that follows.
-        self._deltas: dict[str, Delta] | None = None
+        self._changes: dict[str, list[Change]] | None = None
 
     def __repr__(self) -> str:
         return f"<Row {'/'.join(self.key)} loaded={self.loaded} pending={len(self.pending)}>"
@@ -179,39 +178,24 @@ class Row:
         """
         if self._state is None or self._spec is None or self._shadow is None:
             return []
-        deltas = self._deltas if self._deltas is not None else self._found()
-        self._deltas = None
-        if not deltas:
-            return []
-        changes = self._changes(deltas)
-        self._assigned = None
-        self._shadow.keep(self._spec, self._state, deltas)
+        changes = self._changes
+        if changes is None:
+            changes = self._shadow.changes(self._spec, self._state, self._assigned or ())
+        self._changes = self._assigned = None
         if not changes:
             return []
-        self.revision += 1
+        self._shadow.keep(self._spec, self._state, changes)
         # Before the base is known neither is the stored revision: the number of this epoch could be taken already.
-        stamp = Stamp(epoch if self.loaded else 0, self.revision)
-        operations = [change.stamped(stamp, op_id, at_s, self._spec.version) for change in changes]
+        stamp = Stamp(epoch if self.loaded else 0, self.revision + 1)
+        version = self._spec.version
+        operations = [
+            change.stamped(stamp, op_id, at_s, version) for told in changes.values() for change in told
+        ]
+        if operations:
+            self.revision += 1
         for operation in operations:
             coalesce(self.pending, operation, boundary=self.boundary)
         return operations
-
-    def _found(self) -> dict[str, Delta]:
-        """What differs from the last commit; cuts ``Recent`` lists to their cap."""
-        assert self._spec is not None and self._state is not None and self._shadow is not None
-        return self._shadow.deltas(self._spec, self._state, self._assigned or ())
-
-    def _changes(self, deltas: Mapping[str, Delta]) -> list[Change]:
-        """The differences as changes, in the order of the class's fields."""
-        assert self._spec is not None
-        rules = self._spec.rules
-        if len(deltas) > 1:
-            rules = {name: rule for name, rule in rules.items() if name in deltas}
-        else:
-            rules = {name: rules[name] for name in deltas}
-        before = {name: delta.before for name, delta in deltas.items()}
-        after = {name: delta.after for name, delta in deltas.items()}
-        return diff(rules, before, after, self._assigned or ())
 
     def changed(self) -> bool:
         """True if the value differs from the last commit, without recording anything.
@@ -219,21 +203,25 @@ class Row:
         Raises:
             StateError: the value as it is now cannot be stored.
         """
-        return self._state is not None and (bool(self._assigned) or bool(self._found()))
+        changed = self.prepare()
+        self._changes = None
+        return changed
 
-    def prepare(self) -> None:
-        """Find what changed, for the commit that follows at once.
+    def prepare(self) -> bool:
+        """Find what changed, for the commit that follows at once; cuts ``Recent`` lists to their cap. False if nothing did.
 
         Raises:
             StateError: the value as it is now cannot be stored.
         """
-        if self._state is not None:
-            self._deltas = self._found()
+        if self._state is None or self._spec is None or self._shadow is None:
+            return False
+        self._changes = self._shadow.changes(self._spec, self._state, self._assigned or ())
+        return bool(self._changes)
 
     def rollback(self) -> None:
         """Put the value back to what it was at the last commit, in the same object."""
         self._assigned = None
-        self._deltas = None
+        self._changes = None
         if self._state is not None and self._spec is not None and self._shadow is not None:
             self._shadow.restore(self._spec, self._state)
 

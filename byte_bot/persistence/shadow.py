@@ -8,9 +8,10 @@ field is remembered in the cheapest form that a look can be sure of, chosen once
 * *entries*: a dict with flat values: a copy of the dict, the values shared;
 * *deep*: anything else: its JSON.
 
-Equal objects at equal places mean "as it was". Only what is not obviously so is encoded, checked against its type and
-compared as plain data: of a list that was appended to the new items, of a dict the entries that differ.
-:meth:`Shadow.deltas` returns these as pairs of before and after, which :func:`byte_bot.persistence.operations.diff` reads.
+Equal objects at equal places mean "as it was". Only what is not obviously so is turned into plain data and checked
+against its type: of a list that was appended to the new items, of a dict the entries that differ. What
+:meth:`Shadow.changes` says is what :func:`byte_bot.persistence.operations.diff` would say of the complete values; the
+commonest fields (a string, a number, an added-up counter, a list that grew) are not even handed to it.
 
 Pure, and the single place where a value of a component is turned into plain data before it is recorded: what cannot be
 stored is found here.
@@ -19,27 +20,29 @@ stored is found here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from operator import is_
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from byte_bot.errors import StateError
-from byte_bot.persistence.state import ChannelState, Kept, StateSpec
+from byte_bot.persistence.operations import Change, Kind, Merge, diff
+from byte_bot.persistence.state import ChannelState, FieldPlan, Kept, StateSpec
 
 _SCALARS: Final = (str, int, float, bool, type(None))
+_SCALAR_TYPES: Final = frozenset(_SCALARS)
 #: Told apart from every value, None included.
 _MISSING: Final = object()
 #: Most mappings of most channels are empty: they share this one.
 _NO_ENTRIES: Final[Mapping[str, Any]] = MappingProxyType({})
+#: Integers up to here are the same number in JSON, PostgreSQL and msgspec; a larger one is looked at closely.
+_INT_MAX: Final = 2**53
 
-
-class Delta(NamedTuple):
-    """A field before and after, as plain data: of a mapping only the entries that differ, of a list only the new end."""
-
-    before: Any
-    after: Any
+# Looked up once: an attribute of an enumeration costs as much as the rest of a look at a field.
+_FLAT, _ITEMS, _ENTRIES = Kept.FLAT, Kept.ITEMS, Kept.ENTRIES
+_ADD, _RECENT, _ADD_MAPPING = Merge.ADD, Merge.RECENT, Merge.ADD_MAPPING
 
 
 class Shadow:
@@ -53,12 +56,14 @@ class Shadow:
     __slots__ = ("_kept",)
 
     def __init__(self, spec: StateSpec, state: ChannelState) -> None:
-        self._kept = [_remembered(spec, name, kept, getattr(state, name)) for name, kept, _ in spec.fields]
+        self._kept = [_remembered(spec, plan, getattr(state, plan.name)) for plan in spec.plans]
 
-    def deltas(
+    def changes(
         self, spec: StateSpec, state: ChannelState, assigned: Sequence[tuple[str, str | None]] = ()
-    ) -> dict[str, Delta]:
-        """What differs from what is remembered, by field; ``Recent`` lists are cut to their cap.
+    ) -> dict[str, list[Change]]:
+        """What differs from what is remembered, by field, in the order of the fields; ``Recent`` lists are cut to their cap.
+
+        A field may be told without a change: it is to be remembered anew all the same.
 
         Args:
             assigned: fields (and keys of them) to be told in any case: they were given an absolute value.
@@ -66,35 +71,32 @@ class Shadow:
         Raises:
             StateError: a value cannot be stored: not JSON, or not of the field's type.
         """
-        found: dict[str, Delta] = {}
-        for (name, kept, cap), before in zip(spec.fields, self._kept, strict=True):
-            value = getattr(state, name)
-            if value is before:
+        found: dict[str, list[Change]] = {}
+        for plan, before in zip(spec.plans, self._kept, strict=True):
+            value = getattr(state, plan.name)
+            if value is before and not assigned:
                 continue
-            if cap and isinstance(value, list) and len(value) > cap:
-                del value[: len(value) - cap]
-            if _unchanged(kept, before, value):
-                continue
-            added = _added(before, value, cap) if cap and type(value) is list and kept is Kept.ITEMS else None
-            if added is not None:
-                # As if the list had been empty: what is recorded is what was appended.
-                found[name] = Delta([], _checked(spec, name, added))
-            elif (delta := _delta(spec, name, kept, before, value)) is not None:
-                found[name] = delta
-        for name, key in assigned:
-            found[name] = _with_assigned(found.get(name), getattr(state, name), key)
+            if plan.cap and type(value) is list and len(value) > plan.cap:
+                del value[: len(value) - plan.cap]
+            absolute = [key for name, key in assigned if name == plan.name] if assigned else None
+            if absolute:
+                found[plan.name] = _assigned(spec, plan, before, value, absolute)
+            elif not _unchanged(plan.kept, before, value):
+                changes = _changes(spec, plan, before, value)
+                if changes:
+                    found[plan.name] = changes
         return found
 
     def keep(self, spec: StateSpec, state: ChannelState, names: Iterable[str]) -> None:
         """Remember these fields as they are now."""
         for name in names:
             position = spec.positions[name]
-            self._kept[position] = _remembered(spec, name, spec.fields[position][1], getattr(state, name))
+            self._kept[position] = _remembered(spec, spec.plans[position], getattr(state, name))
 
     def restore(self, spec: StateSpec, state: ChannelState) -> None:
         """Put every field back to what is remembered, in the same object."""
-        for (name, kept, _), value in zip(spec.fields, self._kept, strict=True):
-            setattr(state, name, _revived(spec, name, kept, value))
+        for plan, value in zip(spec.plans, self._kept, strict=True):
+            setattr(state, plan.name, _revived(spec, plan, value))
 
 
 def encoded(spec: StateSpec, name: str, value: Any) -> bytes:
@@ -105,33 +107,37 @@ def encoded(spec: StateSpec, name: str, value: Any) -> bytes:
         raise StateError(f"{spec.cls.__qualname__}.{name} holds what cannot be stored: {error}") from None
 
 
-def _remembered(spec: StateSpec, name: str, kept: Kept, value: Any) -> Any:
-    if kept is Kept.FLAT:
+def _remembered(spec: StateSpec, plan: FieldPlan, value: Any) -> Any:
+    kept = plan.kept
+    if kept is _FLAT:
         return value
-    if kept is Kept.ITEMS:
+    if kept is _ITEMS:
         return tuple(value)
-    if kept is Kept.ENTRIES:
+    if kept is _ENTRIES:
         return dict(value) if value else _NO_ENTRIES
-    return encoded(spec, name, value)
+    return encoded(spec, plan.name, value)
 
 
-def _revived(spec: StateSpec, name: str, kept: Kept, value: Any) -> Any:
-    if kept is Kept.FLAT:
+def _revived(spec: StateSpec, plan: FieldPlan, value: Any) -> Any:
+    kept = plan.kept
+    if kept is _FLAT:
         return value
-    if kept is Kept.ITEMS:
+    if kept is _ITEMS:
         return list(value)
-    if kept is Kept.ENTRIES:
+    if kept is _ENTRIES:
         return dict(value)
-    return spec.field_from(name, msgspec.json.decode(value))
+    return spec.field_from(plan.name, msgspec.json.decode(value))
 
 
 def _unchanged(kept: Kept, before: Any, value: Any) -> bool:
     """True if ``value`` is surely what is remembered; False where only encoding it can tell."""
-    if kept is Kept.FLAT:
-        return type(value) is type(before) and isinstance(value, _SCALARS) and bool(value == before)
-    if kept is Kept.ITEMS:
+    if kept is _FLAT:
+        return value is before or (
+            type(value) is type(before) and type(value) in _SCALAR_TYPES and bool(value == before)
+        )
+    if kept is _ITEMS:
         return type(value) is list and len(value) == len(before) and all(map(is_, value, before))
-    if kept is Kept.ENTRIES:
+    if kept is _ENTRIES:
         return (
             type(value) is dict
             and len(value) == len(before)
@@ -141,24 +147,57 @@ def _unchanged(kept: Kept, before: Any, value: Any) -> bool:
     return False
 
 
-def _delta(spec: StateSpec, name: str, kept: Kept, before: Any, value: Any) -> Delta | None:
-    """The difference as plain data, checked; None if there is none after all."""
-    if kept is Kept.ENTRIES and type(value) is dict:
-        changed = {key: item for key, item in value.items() if before.get(key, _MISSING) is not item}
-        # Sorted, as the encoding of what is new is: the order of the operations must not depend on history.
-        told = sorted(key for key in before if key in changed or key not in value)
-        old = {key: _plain(before[key]) for key in told}
-        new = _checked(spec, name, changed) if changed else {}
-    elif kept is Kept.DEEP:
+def _changes(spec: StateSpec, plan: FieldPlan, before: Any, value: Any) -> list[Change]:
+    """The changes of one field, its new value checked; empty if there are none after all."""
+    name, kept = plan.name, plan.kept
+    if kept is _FLAT:
+        new = value if _is_plain(plan, value) else _checked(spec, name, value)
+        old = _plain(before)
+        if old == new and type(old) is type(new):
+            return []
+        if plan.merge is _ADD:
+            return [Change(Kind.ADD, name, None, new - old)]
+        return [Change(Kind.SET, name, None, new)]
+    if kept is _ITEMS and plan.merge is _RECENT and type(value) is list:
+        added = _added(before, value, plan.cap)
+        if added is not None:
+            return [Change(Kind.APPEND, name, None, _checked(spec, name, added), plan.cap)]
+    if kept is _ENTRIES and type(value) is dict:
+        return _entry_changes(spec, plan, before, value)
+    if kept is Kept.DEEP:
         data = encoded(spec, name, value)
         if data == before:
-            return None
+            return []
         old, new = msgspec.json.decode(before), msgspec.json.decode(data)
-        spec.check_field(name, new)
+        spec.check_field(name, data)
     else:
-        old = _plain(dict(before) if kept is Kept.ENTRIES else before)
+        # Checked first: a value of another kind than what is remembered ends here.
         new = _checked(spec, name, value)
-    return None if old == new else Delta(old, new)
+        old = _plain(dict(before) if kept is _ENTRIES else before)
+    return diff({name: spec.rules[name]}, {name: old}, {name: new})
+
+
+def _entry_changes(
+    spec: StateSpec, plan: FieldPlan, before: Mapping[str, Any], value: dict[str, Any]
+) -> list[Change]:
+    """The changes of a dict with flat values: only the entries that differ are looked at."""
+    changed = {key: item for key, item in value.items() if before.get(key, _MISSING) is not item}
+    if len(changed) == 1:
+        ((key, item),) = changed.items()
+        old = before.get(key, _MISSING)
+        none_gone = len(value) == len(before) + (old is _MISSING)
+        if none_gone and type(key) is str and _is_encodable(key) and _is_plain(plan, item):
+            # By far the commonest: one entry is new or has another value.
+            if old == item:
+                return []
+            if plan.merge is _ADD_MAPPING:
+                return [Change(Kind.ADD, plan.name, key, item if old is _MISSING else item - old)]
+            return [Change(Kind.PUT, plan.name, key, item)]
+    # Sorted, as the encoding of what is new is: the order of the operations must not depend on history.
+    told = sorted(key for key in before if key in changed or key not in value)
+    old_entries = {key: _plain(before[key]) for key in told}
+    new_entries = _checked(spec, plan.name, changed) if changed else {}
+    return diff({plan.name: spec.rules[plan.name]}, {plan.name: old_entries}, {plan.name: new_entries})
 
 
 def _added(before: tuple[Any, ...], value: list[Any], cap: int) -> list[Any] | None:
@@ -174,22 +213,49 @@ def _added(before: tuple[Any, ...], value: list[Any], cap: int) -> list[Any] | N
     return None
 
 
+def _assigned(
+    spec: StateSpec, plan: FieldPlan, before: Any, value: Any, absolute: Sequence[str | None]
+) -> list[Change]:
+    """The changes of a field of which ``absolute`` keys (None: the whole field) were given a value, same or not."""
+    name = plan.name
+    if plan.kept is _ENTRIES and type(value) is dict:
+        changed = {
+            key: item
+            for key, item in value.items()
+            if before.get(key, _MISSING) is not item or key in absolute
+        }
+        told = sorted(key for key in before if key in changed or key not in value)
+        old, new = {key: _plain(before[key]) for key in told}, _checked(spec, name, changed)
+    else:
+        new = _checked(spec, name, value)
+        old = msgspec.json.decode(before) if plan.kept is Kept.DEEP else _plain(before)
+    return diff({name: spec.rules[name]}, {name: old}, {name: new}, [(name, key) for key in absolute])
+
+
 def _plain(value: Any) -> Any:
     """A remembered value as plain data; it was encoded before, so it can be."""
     return value if isinstance(value, _SCALARS) else msgspec.json.decode(msgspec.json.encode(value))
 
 
+def _is_plain(plan: FieldPlan, value: Any) -> bool:
+    """True if a value is surely plain data of the field's type and can be stored; False where only encoding it can tell."""
+    kind = type(value)
+    if kind not in plan.scalars:
+        return False
+    if kind is str:
+        return _is_encodable(value)
+    if kind is int:
+        return bool(-_INT_MAX <= value <= _INT_MAX)
+    return kind is not float or isfinite(value)
+
+
+def _is_encodable(text: str) -> bool:
+    """False if a lone surrogate may be in it."""
+    return text.isascii() or text.isprintable()
+
+
 def _checked(spec: StateSpec, name: str, value: Any) -> Any:
     """``value`` as plain data that fits the field's type."""
-    plain = msgspec.json.decode(encoded(spec, name, value))
-    spec.check_field(name, plain)
-    return plain
-
-
-def _with_assigned(delta: Delta | None, value: Any, key: str | None) -> Delta:
-    if key is None:
-        return delta if delta is not None else Delta(value, value)
-    before, after = ({}, {}) if delta is None else (dict(delta.before), dict(delta.after))
-    if key not in after and key in value:
-        before[key] = after[key] = value[key]
-    return Delta(before, after)
+    data = encoded(spec, name, value)
+    spec.check_field(name, data)
+    return msgspec.json.decode(data)

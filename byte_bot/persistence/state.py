@@ -51,6 +51,15 @@ _FLAT_TYPES = (
     msgspec.inspect.LiteralType,
 )
 
+#: Scalar types and what they are in Python; an ``int`` in a field of floats is not among them, it is checked.
+_UNCONSTRAINED: Mapping[type, type] = {
+    msgspec.inspect.NoneType: type(None),
+    msgspec.inspect.BoolType: bool,
+    msgspec.inspect.IntType: int,
+    msgspec.inspect.FloatType: float,
+    msgspec.inspect.StrType: str,
+}
+
 
 class _AddMark:
     """Type of :data:`Add`."""
@@ -137,6 +146,20 @@ class Kept(enum.Enum):
     DEEP = "deep"  #: anything
 
 
+class FieldPlan(typing.NamedTuple):
+    """What is known of a field's type: how it is remembered, and how it meets a late base.
+
+    ``cap`` is the length of a ``Recent`` list, else 0. ``scalars`` are the Python types of which every value fits the field
+    (of a dict: its values); a value of another type has to be looked at closely.
+    """
+
+    name: str
+    kept: Kept
+    cap: int
+    merge: Merge
+    scalars: frozenset[type]
+
+
 class StateSpec:
     """What the layer knows of a state class: its table and key, its fields' merge rules, its defaults.
 
@@ -162,11 +185,9 @@ class StateSpec:
                 f"{cls.__qualname__}: fields cannot be renamed; the row's keys are the field names"
             )
         self.rules = {name: _rule(cls, name, self.types[name]) for name in cls.__struct_fields__}
-        #: Name, how it is remembered, and the cap of a ``Recent``; in the order of declaration.
-        self.fields = tuple(
-            (name, _kept(msgspec.inspect.type_info(self.types[name])), rule.cap)
-            for name, rule in self.rules.items()
-        )
+        #: In the order of declaration.
+        self.plans = tuple(_plan(name, self.types[name], rule) for name, rule in self.rules.items())
+        self._decoders = {name: msgspec.json.Decoder(hint) for name, hint in self.types.items()}
         self.positions = {name: position for position, name in enumerate(self.rules)}
         try:
             self.defaults: dict[str, Any] = msgspec.to_builtins(cls())
@@ -208,10 +229,10 @@ class StateSpec:
             )
         return upgraded
 
-    def check_field(self, name: str, value: Any) -> None:
-        """Raise :class:`StateError` if the plain ``value`` does not fit the field's type."""
+    def check_field(self, name: str, data: bytes) -> None:
+        """Raise :class:`StateError` if a value, given as JSON, does not fit the field's type."""
         try:
-            msgspec.convert(value, self.types[name])
+            self._decoders[name].decode(data)
         except msgspec.ValidationError as error:
             raise StateError(f"{self.cls.__qualname__}.{name}: {error}") from None
 
@@ -263,6 +284,22 @@ def _rule(cls: type[ChannelState], name: str, hint: Any) -> FieldRule:
         if mark is Add:
             return FieldRule(_add_rule(where, hint, origin))
     return FieldRule(Merge.MAPPING if origin is dict else Merge.NEWEST)
+
+
+def _plan(name: str, hint: Any, rule: FieldRule) -> FieldPlan:
+    info = msgspec.inspect.type_info(hint)
+    kept = _kept(info)
+    values = info.value_type if isinstance(info, msgspec.inspect.DictType) else info
+    scalars = _scalars(values) if kept in (Kept.FLAT, Kept.ENTRIES) else frozenset()
+    return FieldPlan(name, kept, rule.cap, rule.merge, scalars)
+
+
+def _scalars(info: msgspec.inspect.Type) -> frozenset[type]:
+    """The Python types of which every value fits; constraints (a length, a range) leave a type out."""
+    if isinstance(info, msgspec.inspect.UnionType):
+        return frozenset().union(*map(_scalars, info.types))
+    python = _UNCONSTRAINED.get(type(info))
+    return frozenset({python}) if python is not None and info == type(info)() else frozenset()
 
 
 def _kept(info: msgspec.inspect.Type) -> Kept:

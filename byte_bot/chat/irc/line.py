@@ -14,6 +14,7 @@ Left out: host masks beyond the nick, and RFC 1459's 15-parameter limit, which T
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -31,10 +32,13 @@ _ESCAPES = str.maketrans({";": "\\:", " ": "\\s", "\\": "\\\\", "\r": "\\r", "\n
 # wants the text of a PONG behind one), so these always get it.
 _TEXT_COMMANDS = frozenset({"PRIVMSG", "NOTICE", "PING", "PONG", "CAP"})
 
+# Twitch's message ids are UUIDs; whatever else stands in one is escaped with care.
+_PLAIN_ID = re.compile(r"[0-9A-Za-z-]+")
+
 _SHOWN_IN_ERRORS = 80
 
 
-class IrcLine(msgspec.Struct, frozen=True):
+class IrcLine(msgspec.Struct, frozen=True, gc=False):
     """One line, taken apart. ``source`` is without its colon, "" if there was none; tags are unescaped."""
 
     command: str
@@ -146,6 +150,22 @@ def format_line(line: IrcLine) -> str:
         # The text itself is not shown: it may be a PASS.
         raise IrcLineError(f"CR, LF or NUL inside a {line.command[:16]!r} line")
     return text
+
+
+def format_privmsg(channel: str, text: str, reply_to: str = "") -> str:
+    """:func:`format_line` for what the bot says most: a PRIVMSG, as a reply to a message or not.
+
+    Args:
+        channel: a login, checked by the caller, without ``#``.
+        text: cleaned: without CR, LF and NUL.
+        reply_to: the id of a message of Twitch's, or "".
+    """
+    if not reply_to:
+        return f"PRIVMSG #{channel} :{text}"
+    if _PLAIN_ID.fullmatch(reply_to) is None:
+        return format_line(IrcLine("PRIVMSG", ("#" + channel, text), tags={"reply-parent-msg-id": reply_to}))
+    # dev.twitch.tv/docs/chat/send-receive-messages, "Replying to a chat message".
+    return f"@reply-parent-msg-id={reply_to} PRIVMSG #{channel} :{text}"
 
 
 def format_tags(tags: Mapping[str, str]) -> str:

@@ -43,7 +43,14 @@ import msgspec
 
 from byte_bot.chat.errors import IrcLineError, NotConnected
 from byte_bot.chat.irc.limits import SessionLimits
-from byte_bot.chat.irc.line import LINE_BYTES_MAX, IrcLine, decode, format_action, format_line
+from byte_bot.chat.irc.line import (
+    LINE_BYTES_MAX,
+    IrcLine,
+    decode,
+    format_action,
+    format_line,
+    format_privmsg,
+)
 from byte_bot.chat.irc.memberships import JOIN_REFUSALS, Memberships, is_login, normalize_channel
 from byte_bot.chat.irc.translation import TRANSLATORS, read_privileged
 from byte_bot.chat.limiter import SlidingWindow
@@ -269,9 +276,7 @@ class IrcSession:
         text = clean(text)
         if text.startswith(ACTION_PREFIX):
             text = format_action(text[len(ACTION_PREFIX) :])
-        # dev.twitch.tv/docs/chat/send-receive-messages, "Replying to a chat message".
-        tags = {"reply-parent-msg-id": reply_to} if reply_to else {}
-        self._write(IrcLine("PRIVMSG", ("#" + channel, text), tags=tags))
+        self._out += format_privmsg(channel, text, reply_to).encode("utf-8", "replace") + b"\r\n"
         self._counts.messages_sent += 1
 
     def _step(self, step: Step) -> None:

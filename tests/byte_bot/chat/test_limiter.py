@@ -193,3 +193,31 @@ def test_an_unknown_tier_is_refused() -> None:
     """A typing error in the settings must not silently mean the normal tier."""
     with pytest.raises(ValueError, match="gold"):
         MessageLimiter("gold")
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 2), st.sampled_from("ab"), st.sampled_from(["x", "y", "z" * 500])), max_size=60
+    ),
+    st.booleans(),
+)
+def test_taking_at_once_is_asking_and_telling_one_by_one(
+    wishes: list[tuple[float, str, str]], privileged: bool
+) -> None:
+    """One call gives the form that the separate questions give, and counts what they count."""
+    rates = Rates(messages_unprivileged=4, messages_privileged=6, channel_privileged=5)
+    whole, parts = MessageLimiter(rates=rates), MessageLimiter(rates=rates)
+    for limiter in (whole, parts):
+        limiter.set_privileged("a", privileged)
+    now = 0.0
+    for gap, channel, text in wishes:
+        now += gap
+        expected = None
+        ready = max(
+            parts.channel_ready_at(channel, text, now), parts.account_ready_at(parts.privileged(channel), now)
+        )
+        if ready <= now:
+            expected = parts.form(channel, text, now)
+            parts.take_account(now)
+            parts.take_channel(channel, expected, now)
+        assert whole.take(channel, text, now) == expected

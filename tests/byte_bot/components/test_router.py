@@ -59,7 +59,7 @@ def test_names_and_aliases_are_found_in_lower_case() -> None:
     assert router.find("hi") is router.find("hello") is router.commands[0]
     assert router.find("hey") is None
     assert len(router.listeners("notice")) == 1
-    assert router.listeners("message") == []
+    assert router.listeners("message") == ()
 
 
 @pytest.mark.parametrize("component", [Rival(), Twice()])
@@ -92,7 +92,7 @@ def test_a_removed_component_leaves_its_names() -> None:
     router.remove(greeter)
     router.add(Rival())
     assert router.find("hi") is not None
-    assert router.listeners("notice") == []
+    assert router.listeners("notice") == ()
 
 
 @pytest.mark.parametrize(

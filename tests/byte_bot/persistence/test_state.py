@@ -108,9 +108,9 @@ def test_a_row_that_does_not_fit_is_a_state_error_that_names_the_field(data: dic
 def test_a_value_is_checked_field_by_field() -> None:
     """What a component put into a field is checked against its annotation."""
     spec = StateSpec(Everything)
-    spec.check_field("counts", {"a": 1})
+    spec.check_field("counts", b'{"a": 1}')
     with pytest.raises(StateError, match=r"Everything\.counts"):
-        spec.check_field("counts", {"a": "1"})
+        spec.check_field("counts", b'{"a": "1"}')
 
 
 def test_a_component_state_needs_a_key() -> None:

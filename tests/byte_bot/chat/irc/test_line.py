@@ -18,6 +18,7 @@ from byte_bot.chat.irc.line import (
     decode,
     format_action,
     format_line,
+    format_privmsg,
     format_tags,
     parse,
     parse_action,
@@ -233,3 +234,17 @@ def test_the_nick_of_a_source() -> None:
     """A user's login stands before the exclamation mark; a server has only its name."""
     assert parse(":ronni!ronni@ronni.tmi.twitch.tv JOIN #c").nick == "ronni"
     assert parse(":tmi.twitch.tv RECONNECT").nick == "tmi.twitch.tv"
+
+
+@given(
+    st.from_regex(r"[a-z0-9_]{1,25}", fullmatch=True),
+    st.text(st.characters(exclude_characters="\r\n\0")),
+    st.one_of(st.just(""), st.uuids().map(str), st.text(st.characters(exclude_characters="\r\n\0"))),
+)
+@example("ana", ":)", "id with; blanks\\")
+def test_a_privmsg_is_written_as_any_other_line(channel: str, text: str, reply_to: str) -> None:
+    """The short way writes what the general one writes, odd ids included."""
+    tags = {"reply-parent-msg-id": reply_to} if reply_to else {}
+    assert format_privmsg(channel, text, reply_to) == format_line(
+        IrcLine("PRIVMSG", ("#" + channel, text), tags=tags)
+    )
