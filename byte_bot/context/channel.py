@@ -60,10 +60,11 @@ class ChannelContext:
         self._cooldowns: dict[str, float] | None = None
         self._keys_made = 0
         self._open: tuple[str, ...] = ()
-        self._used: dict[Row, None] = {}
+        #: The rows that something may have changed in; none, as long as nobody has asked for a state.
+        self._used: dict[Row, None] | None = None
         #: The rows behind the state classes that were asked for; they live as long as the context.
-        self._known: dict[type[ChannelState], tuple[Row, ChannelState]] = {}
-        self._staged: list[tuple[Row, list[Operation]]] = []
+        self._known: dict[type[ChannelState], tuple[Row, ChannelState]] | None = None
+        self._staged: list[tuple[Row, list[Operation]]] | None = None
         self._gate = 0
 
     def __repr__(self) -> str:
@@ -123,15 +124,17 @@ class ChannelContext:
             StateError: a row of ``channels_config`` is asked for, which is found by the login, and nobody has told the
                 login yet. Handlers always know it.
         """
-        row, state = self._known.get(cls) or self._find(cls)
+        row, state = (self._known and self._known.get(cls)) or self._find(cls)
         if row.unreadable:
             self._manager.layer.report_unreadable(row)
+        if self._used is None:
+            self._used = {}
         self._used[row] = None
         return cast(StateT, state)
 
     def peek(self, cls: type[StateT]) -> StateT:
         """:meth:`state` for whoever only reads: what is changed in it is not recorded."""
-        row, state = self._known.get(cls) or self._find(cls)
+        row, state = (self._known and self._known.get(cls)) or self._find(cls)
         if row.unreadable:
             self._manager.layer.report_unreadable(row)
         return cast(StateT, state)
@@ -140,13 +143,15 @@ class ChannelContext:
         spec = self._manager.spec(cls)
         row = self._manager.layer.row(RowKey(spec.table, self._owner(spec), spec.key))
         found = row, row.typed(spec, cls)
+        if self._known is None:
+            self._known = {}
         self._known[cls] = found
         return found
 
     def rename(self, login: str) -> None:
         """Take over the channel's login, by which its configuration is found."""
         self.login = login
-        self._known.clear()
+        self._known = None
 
     @property
     def in_use(self) -> bool:
@@ -166,6 +171,8 @@ class ChannelContext:
 
     def use(self, row: Row) -> None:
         """Have the next stage look at ``row`` too."""
+        if self._used is None:
+            self._used = {}
         self._used[row] = None
 
     def mark_assigned(self, cls: type[ChannelState], assigned: tuple[str, str | None]) -> None:
@@ -198,6 +205,8 @@ class ChannelContext:
         Raises:
             StateError: a value cannot be stored; everything since the last stage was rolled back.
         """
+        if not self._used:
+            return
         try:
             changed = [row for row in self._used if row.prepare()]
         except StateError:
@@ -211,19 +220,22 @@ class ChannelContext:
         for row in changed:
             operations = row.commit(layer.epoch, op_id, at_s)
             if operations:
+                if self._staged is None:
+                    self._staged = []
                 self._staged.append((row, operations))
 
     def seal(self, message_id: str = "") -> int:
         """Journal everything staged as one record; the sequence number that replies of this channel must wait for."""
-        staged, self._staged = self._staged, []
-        self._gate = self._manager.layer.record(staged, message_id) or self._gate
+        staged, self._staged = self._staged, None
+        self._gate = self._manager.layer.record(staged or (), message_id) or self._gate
         return self._gate
 
     def rollback(self) -> None:
         """Put every value back to what it was at the last stage."""
-        for row in self._used:
-            row.rollback()
-        self._used.clear()
+        if self._used:
+            for row in self._used:
+                row.rollback()
+            self._used.clear()
 
     @property
     def gate(self) -> int:

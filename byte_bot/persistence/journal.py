@@ -94,7 +94,7 @@ class Rebased(msgspec.Struct, frozen=True, tag="rebased"):
     operations: list[Operation]
 
 
-class KnownChannel(msgspec.Struct, frozen=True):
+class KnownChannel(msgspec.Struct, frozen=True, gc=False):
     """A channel as last seen: login, and Twitch's id once it is known ('' before)."""
 
     login: str

@@ -3,7 +3,8 @@
 How it works
 ------------
 * Rows live here by key. The chat path changes them in RAM and calls :meth:`record`, which journals the operations and
-  marks the rows dirty; it never waits.
+  marks the rows dirty; it never waits. Of a row that nobody has used yet only the base is kept
+  (:mod:`byte_bot.persistence.quiet`); :meth:`row` makes a :class:`Row` of it.
 * :meth:`run` owns the tasks: the journal's commits, the writer (:mod:`byte_bot.persistence.writer`), and the loader,
   which reads what is missing, up to 100 channels a request. All of them share one :class:`Link`.
 * The **epoch** is taken from the database only, before the first load that counts. A load made under an older epoch
@@ -18,7 +19,7 @@ Left out: which channels exist (:mod:`byte_bot.persistence.boot`) and what a cha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -39,9 +40,10 @@ from byte_bot.persistence.journal import (
 )
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
-from byte_bot.persistence.operations import ABSENT, Base, Operation, RowKey
+from byte_bot.persistence.operations import ABSENT, Base, Operation, RowKey, is_older
+from byte_bot.persistence.quiet import QuietRow, QuietRows
 from byte_bot.persistence.row import CONFIG_TABLE, Row
-from byte_bot.persistence.state import StateSpec
+from byte_bot.persistence.state import StateSpec, holds_object
 from byte_bot.persistence.store import DatabaseStore
 from byte_bot.persistence.supabase_store import LOAD_IDS_MAX
 from byte_bot.persistence.writer import Writer
@@ -82,9 +84,12 @@ class PersistenceLayer:
         self.journal = parts.journal
         self.telemetry = parts.telemetry
         self.clock = parts.clock
+        #: The rows in use; the others are quiet.
         self.rows: dict[RowKey, Row] = {}
-        #: Tuples, since nearly every owner has one to three rows and there are two owners a channel.
         self._by_owner: dict[str, tuple[Row, ...]] = {}
+        self._quiet = QuietRows()
+        #: Quiet rows whose bases are older than this are shown, and read before they count as loaded.
+        self._known_since = 1
         self.epoch = 0
         #: Called after an epoch was taken: lists and refreshes made before it do not count.
         self.on_epoch: Callable[[], None] | None = None
@@ -92,7 +97,7 @@ class PersistenceLayer:
         self.on_loaded: Callable[[str], None] | None = None
         #: Finds the state class of a row that was replayed from the journal and that nobody has used since.
         self.find_spec: Callable[[RowKey], StateSpec | None] | None = None
-        self._serial = 0
+        self._next_serial = 1
         self._seen_epoch = 0
         self._epoch_lock = asyncio.Lock()
         self._open: dict[str, int] = {}
@@ -119,19 +124,37 @@ class PersistenceLayer:
     # ── rows and transactions ────────────────────────────────────────────────────────────────────────────────────
 
     def row(self, key: RowKey) -> Row:
-        """The row in RAM, made empty and unloaded if it is not there."""
+        """The row in RAM, from now on in use; made empty and unloaded if nothing is known of it."""
         row = self.rows.get(key)
         if row is None:
             row = self.rows[key] = Row(key)
-            if key.table != CONFIG_TABLE and key.channel_id in self._loaded:
+            if (quiet := self._quiet.take(key)) is not None:
+                row.accept(quiet.base, self.epoch if self._counts_as_loaded(quiet) else 0, quiet.serial)
+            elif key.table != CONFIG_TABLE and key.channel_id in self._loaded:
                 # The channel's load has said it all: what did not come with it does not exist.
                 row.accept(ABSENT, self.epoch, self._loaded[key.channel_id])
             self._by_owner[key.channel_id] = (*self._by_owner.get(key.channel_id, ()), row)
         return row
 
     def rows_of(self, owner: str) -> dict[RowKey, Row]:
-        """The rows in RAM of one channel id (or of one login, for ``channels_config``)."""
+        """The rows in use of one channel id (or of one login, for ``channels_config``)."""
         return {row.key: row for row in self._by_owner.get(owner, ())}
+
+    def known_keys(self) -> Iterator[RowKey]:
+        """The keys of all rows in RAM, quiet ones too."""
+        yield from self.rows
+        yield from self._quiet
+
+    def loaded_base(self, key: RowKey) -> Base | None:
+        """The row's base if it is in RAM and loaded; the row stays quiet if it is."""
+        row = self.rows.get(key)
+        if row is not None:
+            return row.base if row.loaded else None
+        quiet = self._quiet.find(key)
+        return quiet.base if quiet is not None and self._counts_as_loaded(quiet) else None
+
+    def _counts_as_loaded(self, quiet: QuietRow) -> bool:
+        return quiet.serial >= self._known_since
 
     def begin(self, *owners: str) -> None:
         """A transaction on the rows of these owners (channel id, login) is open: bases wait."""
@@ -194,6 +217,8 @@ class PersistenceLayer:
     def _accept(self, key: RowKey, base: Base, epoch: int, serial: int, authoritative: bool) -> None:
         if epoch != self.epoch:
             return  # read under an epoch that was given up while the base waited
+        if key not in self.rows and not authoritative and self._accept_quietly(key, base, serial):
+            return
         row = self.row(key)
         if row.loaded and not row.dirty and row.base == base:
             return
@@ -203,9 +228,8 @@ class PersistenceLayer:
             self.report_unreadable(row)
         if not accepted:
             return
-        row.serial = (
-            self.next_serial()
-        )  # not the number at which it was asked: another may have been asked meanwhile
+        # Not the number at which it was asked: another may have been asked meanwhile. No load is asked at this one yet.
+        row.serial = self._next_serial
         self._complaints.pop(key, None)
         if row.dirty:
             self.ledger.mark(key, asyncio.get_running_loop().time())
@@ -213,6 +237,21 @@ class PersistenceLayer:
         else:
             self.ledger.clear(key)
         self.journal.append([Rebased(row.key, row.base, list(row.pending))])
+
+    def _accept_quietly(self, key: RowKey, base: Base, serial: int) -> bool:
+        """Take the base of a row that nobody uses as :meth:`Row.accept` would; False if that takes a row."""
+        known = self._quiet.find(key)
+        if (
+            known is not None
+            and self._counts_as_loaded(known)
+            and (known.base == base or serial < known.serial or is_older(base, known.base))
+        ):
+            return True
+        if not self.epoch or not holds_object(base):
+            return False
+        self._quiet.put(key, base, self._next_serial)
+        self.journal.append([Rebased(key, base, [])])
+        return True
 
     def report_unreadable(self, row: Row) -> None:
         """Say what is wrong with a row that does not fit its class, once, and read it again in a while."""
@@ -283,8 +322,9 @@ class PersistenceLayer:
             self._loaded[channel_id] = serial
             for key, base in bases.items():
                 self._accept(key, base, epoch, serial, False)
-            for key in [row.key for row in self._by_owner.get(channel_id, ()) if row.key not in bases]:
-                self._accept(key, ABSENT, epoch, serial, False)
+            for key in (*self.rows_of(channel_id), *self._quiet.keys_of(channel_id)):
+                if key not in bases:
+                    self._accept(key, ABSENT, epoch, serial, False)
             if self.on_loaded:
                 self.on_loaded(channel_id)
 
@@ -292,8 +332,9 @@ class PersistenceLayer:
 
     def next_serial(self) -> int:
         """The next number of the counter that orders loads and changes of bases."""
-        self._serial += 1
-        return self._serial
+        serial = self._next_serial
+        self._next_serial += 1
+        return serial
 
     # ── epoch ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -321,6 +362,8 @@ class PersistenceLayer:
         self.epoch = 0
         for row in self.rows.values():
             row.forget_base()
+        self.next_serial()  # every quiet row was taken over at or before it
+        self._known_since = self._next_serial
         loaded, self._loaded = self._loaded, {}
         for channel_id in loaded:
             self.request_load(channel_id)
@@ -354,8 +397,10 @@ class PersistenceLayer:
         """Put the channel's last known rows into RAM, to be shown until the load arrives; True if there were any."""
         known = self._parts.journal_store.snapshot(channel_id)
         for key, base in known.items():
-            row = self.row(key)
-            if not row.loaded:
+            row = self.rows.get(key)
+            if row is None and self._quiet.find(key) is None:
+                self._quiet.put(key, base, 0)
+            elif row is not None and not row.loaded:
                 row.accept(base, 0, 0)
         return bool(known)
 
@@ -367,16 +412,17 @@ class PersistenceLayer:
                 tasks.create_task(self.writer.run(), name="writer")
                 tasks.create_task(self._load_loop(self._store), name="loader")
 
-    def forget(self, keys: Iterable[RowKey]) -> None:
-        """Drop clean rows from RAM (eviction)."""
-        for key in keys:
-            row = self.rows[key]
-            assert not row.dirty, f"a row with unsaved changes must stay in RAM: {key}"
-            del self.rows[key]
-            self._complaints.pop(key, None)
-            self._loaded.pop(key.channel_id, None)
-            owned = tuple(other for other in self._by_owner[key.channel_id] if other is not row)
-            if owned:
-                self._by_owner[key.channel_id] = owned
-            else:
-                del self._by_owner[key.channel_id]
+    def forget(self, channel_id: str) -> None:
+        """Drop a channel's rows from RAM (eviction), which must be clean; its configuration stays."""
+        owned = self._by_owner.get(channel_id, ())
+        # Told apart from the configuration of a login that looks like this id.
+        for row in [row for row in owned if row.key.table != CONFIG_TABLE]:
+            assert not row.dirty, f"a row with unsaved changes must stay in RAM: {row.key}"
+            del self.rows[row.key]
+            self._complaints.pop(row.key, None)
+        if kept := tuple(row for row in owned if row.key.table == CONFIG_TABLE):
+            self._by_owner[channel_id] = kept
+        else:
+            self._by_owner.pop(channel_id, None)
+        self._quiet.forget(channel_id)
+        self._loaded.pop(channel_id, None)

@@ -256,6 +256,11 @@ def stored_object(base: Base) -> dict[str, Any]:
     return data
 
 
+def holds_object(base: Base) -> bool:
+    """True if :func:`stored_object` can read the row; told from its first byte, since bases are encoded by this program."""
+    return base.data is None or base.data.startswith(b"{")
+
+
 def assign(state: ChannelState, field: str, value: Any, key: str | None = None) -> tuple[str, str | None]:
     """Give an ``Add`` field (or one key of it) an absolute value; returns what was assigned, for the transaction.
 

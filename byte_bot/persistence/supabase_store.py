@@ -243,6 +243,7 @@ class SupabaseStore:
                 raise DatabaseUnavailable("an answer with an empty body")
             return answer.data
         finally:
+            _let_go(_last_response.get())
             _last_response.set(None)  # its body can be large
 
 
@@ -297,6 +298,14 @@ class _Answer(msgspec.Struct):
 
 async def _remember_response(response: httpx.Response) -> None:
     _last_response.set(response)
+
+
+def _let_go(response: httpx.Response | None) -> None:
+    """Free an answer when nobody needs it any more."""
+    if response is not None:
+        # httpx's answer and its stream hold each other. That waits for the garbage collector, which never looks again
+        # at what was alive during a collection (byte_bot.garbage): the body, 200 KB of it, would stay for ever.
+        response.stream = httpx.ByteStream(b"")
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

@@ -50,7 +50,8 @@ class Agreement:
         app = world.app
         if app is None:
             return
-        for key, row in app.layer.rows.items():
+        for key in list(app.layer.known_keys()):
+            row = app.layer.row(key)
             if row.pending:
                 world.violated(self.name, f"{'/'.join(key)} still waits with {len(row.pending)} operations")
             if key.table == "channels_config" or row.unreadable:

@@ -162,6 +162,33 @@ async def test_a_quiet_context_holds_nothing_that_only_a_busy_one_needs() -> Non
         await asyncio.sleep(1)
         assert context.is_loaded
         held = gc.get_referents(context)
-        assert not [one for one in held if isinstance(one, (asyncio.Lock, asyncio.Event))]
+        assert not [one for one in held if isinstance(one, (asyncio.Lock, asyncio.Event, dict, list))]
         assert context.loaded.is_set()
         assert not context.lock.locked()
+
+
+@in_virtual_time()
+async def test_contexts_used_in_the_same_second_share_the_time() -> None:
+    """Of 100,000 channels joined in a few minutes that is a few hundred numbers; no context is younger for it."""
+    async with contexts(database=Shelf()) as place:
+        first = place.context("1", "anna")
+        await asyncio.sleep(0.9)
+        second = place.context("2", "bert")
+        assert second.used_at_s is first.used_at_s
+        await asyncio.sleep(0.1)
+        assert place.context("3", "carla").used_at_s == first.used_at_s + 1.0
+
+
+@in_virtual_time()
+async def test_a_quiet_channel_leaves_and_comes_back_without_a_row_made_of_it() -> None:
+    """The sweep looks at rows in use only; what is quiet goes with its context."""
+    database = Shelf({TALLY: stored(7)})
+    async with contexts(database=database) as place:
+        place.context()
+        await asyncio.sleep(10)
+        assert place.layer.rows == {}
+        assert place.manager.evict_idle(1e9) == 1
+        assert list(place.layer.known_keys()) == []
+        assert place.context().hold_first is False
+        assert place.layer.rows == {}
+        assert place.context().state(Tally).total == 7

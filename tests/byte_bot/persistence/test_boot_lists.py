@@ -97,9 +97,9 @@ class Scene:
 
     def config(self, login: str) -> bytes | None:
         """The data of a configuration row's base in RAM, None for a row that is known not to exist."""
-        found = self.rig.layer.rows[RowKey(CONFIG_TABLE, login)]
-        assert found.loaded
-        return found.base.data
+        found = self.rig.layer.loaded_base(RowKey(CONFIG_TABLE, login))
+        assert found is not None
+        return found.data
 
     def remembered(self) -> list[KnownChannel]:
         """The list that a cold start would find."""
@@ -220,7 +220,8 @@ async def test_without_a_list_no_row_is_taken_for_missing() -> None:
     told.down = True
     async with scene_on(told, fixed=("anna",)) as scene:
         await scene.directory.boot([])
-        assert not any(found.loaded for found in scene.rig.layer.rows.values())
+        layer = scene.rig.layer
+        assert not any(layer.loaded_base(key) for key in layer.known_keys())
 
 
 @in_virtual_time()

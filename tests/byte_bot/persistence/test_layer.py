@@ -414,7 +414,7 @@ async def test_a_load_is_only_a_snapshot_once_it_is_in_the_journal() -> None:
         await asyncio.sleep(5)
         snapshot = rig.journal_store.snapshot("1")
         assert snapshot[TALLY].data == b'{"total":40}'
-        assert rig.layer.rows_of("1")[TALLY].base == snapshot[TALLY]
+        assert rig.layer.loaded_base(TALLY) == snapshot[TALLY]
     fake.close()
 
 
@@ -425,10 +425,10 @@ async def test_a_row_with_unsaved_changes_cannot_be_forgotten() -> None:
     async with process(fake) as rig:
         rig.add()
         with pytest.raises(AssertionError, match="must stay in RAM"):
-            rig.layer.forget([TALLY])
+            rig.layer.forget("1")
         await asyncio.sleep(5)
-        rig.layer.forget([TALLY])
-        assert rig.layer.rows_of("1") == {}
+        rig.layer.forget("1")
+        assert TALLY not in rig.layer.known_keys()
         rig.layer.deliver(TALLY, ABSENT, rig.layer.next_serial())
-        assert TALLY in rig.layer.rows
+        assert TALLY in rig.layer.known_keys()
     fake.close()

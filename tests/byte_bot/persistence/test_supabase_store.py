@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from byte_bot.errors import DatabasePaused, DatabaseUnavailable
@@ -217,3 +219,19 @@ def test_the_faults_of_the_board_are_pauses_too() -> None:
         "take_epoch": MissingFunction(name="byte_bot_take_epoch"),
     }.items():
         assert isinstance(outcome(CALLS[name], fault), DatabasePaused)
+
+
+@in_virtual_time()
+async def test_an_answer_is_freed_without_the_garbage_collector() -> None:
+    """httpx's answer and its stream hold each other; one alive during a collection would stay, body and all, for ever."""
+    async with store_and_fake() as (store, fake):
+        fake.human_insert("channels_config", {"login": "anna"})
+        gc.collect()
+        gc.disable()
+        try:
+            await store.load_states(["1"])
+            await store.list_channels()
+            left = [one for one in gc.get_objects() if isinstance(one, httpx.Response)]
+        finally:
+            gc.enable()
+        assert left == []

@@ -249,3 +249,33 @@ def test_against_a_server_that_loses_joins(steps: list[tuple[str, str]], luck: l
         serve()
     assert set(rooms.joined) == wanted
     assert inside == wanted
+
+
+def test_a_standing_brings_the_login_that_is_kept_anyway() -> None:
+    """Whoever remembers it for 100,000 channels keeps no second string of each, and the line it came in goes."""
+    rooms = memberships()
+    wanted, in_a_line, in_another = (b"anna".decode() for _ in range(3))
+    assert wanted is not in_another
+    rooms.want([wanted])
+    rooms.next_joins(0.0)
+    rooms.on_roomstate(in_a_line, "1")
+    rooms.on_userstate(in_another, True)
+    joined, standing = rooms.take_events()
+    assert isinstance(joined, ChannelJoined)
+    assert isinstance(standing, Standing)
+    assert joined.channel is wanted
+    assert standing.channel is wanted
+
+
+def test_channels_stand_in_the_order_of_their_confirmation() -> None:
+    """Also one that Twitch put out and let in again."""
+    rooms = memberships()
+    rooms.want("abc")
+    rooms.next_joins(0.0)
+    for channel in "cab":
+        rooms.on_roomstate(channel, "1")
+    assert rooms.joined == ("c", "a", "b")
+    rooms.on_part("c", 1.0)
+    rooms.next_joins(1.0 + LIMITS.join_retry_s)
+    rooms.on_roomstate("c", "1")
+    assert rooms.joined == ("a", "b", "c")

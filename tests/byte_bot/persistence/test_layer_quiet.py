@@ -1,0 +1,156 @@
+"""Rows that nobody uses: the layer keeps bases of them, and nobody can tell."""
+
+from __future__ import annotations
+
+import asyncio
+
+from structlog.testing import capture_logs
+
+from byte_bot.persistence.journal import MemoryJournalStore
+from byte_bot.persistence.layer import UNREADABLE_RETRY_S
+from byte_bot.persistence.operations import ABSENT, Base, RowKey
+from simulator.faults import Hang
+from simulator.loop import in_virtual_time
+from tests.byte_bot.persistence.rig import fake_supabase, process
+
+TALLY = RowKey("component_state", "1", "rig-tally")
+
+
+def row_in_database(total: int, channel_id: str = "1") -> dict[str, object]:
+    """A row of component_state that an earlier process left."""
+    return {"channel_id": channel_id, "key": "rig-tally", "version": 1, "data": {"total": total}}
+
+
+@in_virtual_time()
+async def test_a_loaded_row_is_no_row_until_it_is_used() -> None:
+    """Of a quiet channel only bases are kept; the first use finds them as if they had been rows all along."""
+    fake = fake_supabase()
+    fake.human_insert("component_state", row_in_database(40))
+    async with process(fake) as rig:
+        rig.context()
+        await asyncio.sleep(5)
+        assert rig.layer.rows == {}
+        assert list(rig.layer.known_keys()) == [TALLY]
+        assert rig.total() == 40
+        row = rig.layer.rows[TALLY]
+        assert row.loaded
+        assert list(rig.layer.known_keys()) == [TALLY]
+        rig.add(2)
+        await asyncio.sleep(5)
+        assert rig.stored_total() == 42
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_row_first_used_after_its_evicted_revision_is_numbered_above_it() -> None:
+    """A change to a row that was quiet must not look as if the stored row contained it."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        for _ in range(5):
+            rig.add()
+        await asyncio.sleep(5)
+        rig.manager.evict_idle(1e9)
+        rig.context()
+        await asyncio.sleep(5)
+        assert rig.layer.rows == {}
+        stored = rig.stored()["revision"]
+        rig.add()
+        assert rig.layer.rows[TALLY].pending[0].stamp.revision == stored + 1
+        await asyncio.sleep(5)
+        assert rig.stored_total() == 6
+    fake.close()
+
+
+@in_virtual_time()
+async def test_quiet_rows_take_newer_bases_and_ignore_overtaken_ones() -> None:
+    """As rows do: by the counter of the load, and by the stamps."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        layer = rig.layer
+        rig.context()
+        await asyncio.sleep(5)
+        asked_early = layer.next_serial()
+        layer.deliver(TALLY, Base(b'{"total":7}', {}, 1, 1, 7, 0), layer.next_serial())
+        layer.deliver(TALLY, Base(b'{"total":9}', {}, 1, 1, 9, 0), asked_early)
+        assert layer.loaded_base(TALLY) == Base(b'{"total":7}', {}, 1, 1, 7, 0)
+        layer.deliver(TALLY, Base(b'{"total":6}', {}, 1, 1, 6, 0), layer.next_serial())
+        assert layer.loaded_base(TALLY) == Base(b'{"total":7}', {}, 1, 1, 7, 0)
+        layer.deliver(TALLY, Base(b'{"total":8}', {}, 1, 1, 8, 0), layer.next_serial())
+        assert layer.loaded_base(TALLY) == Base(b'{"total":8}', {}, 1, 1, 8, 0)
+        assert layer.rows == {}
+        assert rig.total() == 8
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_load_without_a_quiet_row_says_that_it_is_gone() -> None:
+    """A human deleted it: its first use finds defaults, and no row in the database to count on."""
+    fake = fake_supabase()
+    fake.human_insert("component_state", row_in_database(40))
+    async with process(fake) as rig:
+        rig.context()
+        await asyncio.sleep(5)
+        fake.human_delete("component_state", {"channel_id": "1"})
+        rig.layer.request_load("1")
+        await asyncio.sleep(5)
+        assert rig.layer.loaded_base(TALLY) == ABSENT
+        assert rig.total() == 0
+    fake.close()
+
+
+@in_virtual_time()
+async def test_quiet_rows_of_a_given_up_epoch_do_not_count_until_they_are_read_again() -> None:
+    """Used meanwhile, such a row is shown and not sent: what it builds on may not be what the database has."""
+    fake = fake_supabase()
+    fake.human_insert("component_state", row_in_database(40))
+    fake.human_insert("component_state", row_in_database(50, "2"))
+    async with process(fake) as rig:
+        rig.context("1", "anna")
+        rig.context("2", "bert")
+        await asyncio.sleep(5)
+        assert rig.layer.loaded_base(TALLY) is not None
+        rig.layer.renew_epoch(0)
+        assert rig.layer.loaded_base(TALLY) is None
+        assert rig.total() == 40
+        assert not rig.layer.rows[TALLY].loaded
+        fake.human_update("component_state", {"channel_id": "2"}, {"data": {"total": 51}})
+        await rig.layer.ensure_epoch()
+        await asyncio.sleep(5)
+        assert rig.layer.rows[TALLY].loaded
+        assert rig.layer.loaded_base(TALLY._replace(channel_id="2")) is not None
+        assert list(rig.layer.rows) == [TALLY]
+        assert rig.total("2") == 51
+    fake.close()
+
+
+@in_virtual_time()
+async def test_the_snapshot_of_a_quiet_channel_makes_no_rows_either() -> None:
+    """Known from an earlier process: shown at once, not loaded, and quiet until somebody uses it."""
+    fake, journal_store = fake_supabase(Hang(start_s=5, duration_s=20)), MemoryJournalStore()
+    fake.human_insert("component_state", row_in_database(40))
+    async with process(fake, journal_store=journal_store) as rig:
+        rig.context()
+        await asyncio.sleep(5)
+    async with process(fake, journal_store=journal_store, holder="next") as rig:
+        rig.context()
+        assert rig.layer.rows == {}
+        assert rig.layer.loaded_base(TALLY) is None
+        assert rig.total() == 40
+        assert not rig.layer.rows[TALLY].loaded
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_row_that_holds_no_object_is_told_of_though_nobody_uses_it() -> None:
+    """It cannot be kept quietly: somebody must say so, and read it again."""
+    fake = fake_supabase()
+    with capture_logs() as logs:
+        async with process(fake) as rig:
+            rig.context()
+            await asyncio.sleep(5)
+            rig.layer.deliver(TALLY, Base(b"[1,2]", {}, 1, 1, 7, 0), rig.layer.next_serial())
+            assert [entry["row"] for entry in logs if entry["event"] == "row_unreadable"]
+            fake.human_insert("component_state", row_in_database(40))
+            await asyncio.sleep(UNREADABLE_RETRY_S + 5)
+            assert rig.total() == 40
+    fake.close()
