@@ -41,12 +41,12 @@ from benchmarks.chat_plan import (
 )
 from benchmarks.strategies import SMALL_BOTS, strategy
 from simulator.bench import plot, report
+from simulator.bench.child import BenchError
 from simulator.bench.load import run_precisely
 from simulator.bench.measure import Bench, Patience
 from simulator.bench.plan import CONDITIONS, UnknownChoice, chosen_conditions
 from simulator.bench.probe import Cores
 from simulator.bench.results import Round, Row, Timeline, rows_of
-from simulator.bench.stage import BenchError
 
 RSS_GROWTH_MAX_MB = 10.0  # of Byte Bot, in the soak
 INTERRUPTED = 130

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import pstats
 import statistics
@@ -27,12 +26,14 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from benchmarks.contenders import CASES, Case, command_of, cores, fake_supabase, variables_for
+from benchmarks.contenders import CASES, Case, command_of
 from benchmarks.driver import CHANNELS
 from benchmarks.load import Arena, BotFailed, Driver, running
 from benchmarks.peers.environments import Unavailable, prepare
 from benchmarks.rate_search import DRIVER_LIMIT, MACHINE_LIMIT, Found, highest_rate, limit_of
 from benchmarks.step import StepPlan, StepResult
+from simulator.bench.child import BenchError
+from simulator.bench.probe import Cores
 
 #: The issue's target: half of a loop without a router.
 TARGET_RATIO: Final = 0.5
@@ -49,7 +50,7 @@ class Options(msgspec.Struct, frozen=True):
     step_s: float
     growth: float
     halvings: int
-    pinned: bool
+    cores: Cores
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -73,31 +74,21 @@ async def measure_case(
     case: Case, driver: Driver, options: Options, start: float, console: Console
 ) -> Outcome:
     """Start the bot of a case, search its highest rate, stop it."""
-    places = cores() if options.pinned else None
-    bot_core, database_core = (places[0], places[2]) if places else (None, None)
-    async with contextlib.AsyncExitStack() as resources:
-        supabase: Mapping[str, str] = {}
-        if case.bot == "byte_bot":
-            supabase = await resources.enter_async_context(fake_supabase(database_core))
-        variables = variables_for(case.bot, driver.port, driver.channels, supabase)
-        try:
-            command = command_of(case.bot)
-            if case.bot in PEERS_PREPARED:
-                peer = await prepare(case.bot)
-                command, variables = peer.command, {**variables, **peer.variables}
-            arena = await resources.enter_async_context(
-                running(driver, case.bot, command, variables, bot_core)
-            )
+    try:
+        command, variables = command_of(case.bot), {}
+        if case.bot in PEERS_PREPARED:
+            peer = await prepare(case.bot)
+            command, variables = peer.command, dict(peer.variables)
+        async with running(driver, case.bot, command, variables, options.cores) as arena:
             await arena.warm_up(case.says, case.matched_by)
             found = await _search(case, arena, options, start, console)
-        except (BotFailed, Unavailable) as error:
-            return Outcome(case.name, problem=str(error))
-        last = next((each for each in reversed(arena.measured) if each.step is found.failed), None)
-        cpu, queued = (last.bot_cpu, last.bot_queued) if last is not None else (None, None)
-        await resources.aclose()  # the bot says at its end what it could not save
-        return Outcome(
-            case.name, found, limit_of(found.failed, cpu, queued), cpu, queued, log=_last_words(arena)
-        )
+    except (BenchError, Unavailable) as error:
+        return Outcome(case.name, problem=str(error))
+    last = next((each for each in reversed(arena.measured) if each.step is found.failed), None)
+    cpu, queued = (last.bot_cpu, last.bot_queued) if last is not None else (None, None)
+    # Read here, after it was stopped: the bot says at its end what it could not save.
+    words = _last_words(arena)
+    return Outcome(case.name, found, limit_of(found.failed, cpu, queued), cpu, queued, log=words)
 
 
 async def _search(case: Case, arena: Arena, options: Options, start: float, console: Console) -> Found:
@@ -137,8 +128,7 @@ def _last_words(arena: Arena) -> dict[str, Any]:
 async def run(options: Options, console: Console) -> list[Outcome]:
     """All rounds of all cases."""
     outcomes: list[Outcome] = []
-    places = cores() if options.pinned else None
-    async with Driver(CHANNELS, places[1] if places else None) as driver:
+    async with Driver(CHANNELS, options.cores) as driver:
         for number in range(1, options.rounds + 1):
             for case in options.cases:
                 before = [each.rate for each in outcomes if each.case == case.name and each.rate]
@@ -300,7 +290,7 @@ def options_from(parsed: argparse.Namespace) -> Options:
         step_s=step_s,
         growth=1.5,
         halvings=2 if parsed.quick else 3,
-        pinned=not parsed.no_pin,
+        cores=Cores(enabled=not parsed.no_pin),
     )
 
 
@@ -319,19 +309,14 @@ async def profile(case: Case, file: Path, rate: float, options: Options, console
         raise BotFailed(f"--profile is for Python's own bots in this repository, not for {case.bot}")
     program, *rest = command_of(case.bot)
     command = (program, "-m", "cProfile", "-o", str(file), *rest)
-    places = cores() if options.pinned else None
-    bot_core, database_core = (places[0], places[2]) if places else (None, None)
-    async with contextlib.AsyncExitStack() as resources:
-        driver = await resources.enter_async_context(Driver(CHANNELS, places[1] if places else None))
-        supabase: Mapping[str, str] = {}
-        if case.bot == "byte_bot":
-            supabase = await resources.enter_async_context(fake_supabase(database_core))
-        variables = variables_for(case.bot, driver.port, driver.channels, supabase)
-        async with running(driver, case.bot, command, variables, bot_core) as arena:
-            await arena.warm_up(case.says, case.matched_by)
-            for _ in range(3):
-                step = await arena.measure(StepPlan(rate, options.step_s, case.says, case.matched_by))
-                console.print(_words(case, arena, step), highlight=False, soft_wrap=True)
+    async with (
+        Driver(CHANNELS, options.cores) as driver,
+        running(driver, case.bot, command, {}, options.cores) as arena,
+    ):
+        await arena.warm_up(case.says, case.matched_by)
+        for _ in range(3):
+            step = await arena.measure(StepPlan(rate, options.step_s, case.says, case.matched_by))
+            console.print(_words(case, arena, step), highlight=False, soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -368,7 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcomes = asyncio.run(run(options, console))
     except KeyboardInterrupt:
         return 130
-    except BotFailed as error:
+    except BenchError as error:
         sys.stderr.write(f"throughput: {error}\n")
         return 2
     rows = rows_of(options.cases, outcomes)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -116,6 +116,7 @@ class Judgement(msgspec.Struct, kw_only=True):
     flat_limit_ms: float | None
     near_floor: bool | None  # at most floor + FLOOR_SLACK_MS
     near_floor_limit_ms: float | None
+    floor_slack_ms: float = FLOOR_SLACK_MS
 
     @property
     def ok(self) -> bool | None:
@@ -203,17 +204,25 @@ def _sum(counts: Iterable[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def judge(rows: Iterable[Row]) -> list[Judgement]:
-    """P2 for each row of a bot that claims it (all but the floor), in the order of the rows."""
+def judge(rows: Iterable[Row], floor_slack_ms: Mapping[str, float] | None = None) -> list[Judgement]:
+    """P2 for each row of a bot that claims it (all but the floor), in the order of the rows.
+
+    `floor_slack_ms` has the strategies that may be further above the floor than `FLOOR_SLACK_MS`.
+    """
     known = {(row.strategy, row.condition, row.channels, row.rate): row for row in rows}
-    return [_judgement(row, known) for row in known.values() if row.strategy != FLOOR]
+    slacks = floor_slack_ms or {}
+    return [
+        _judgement(row, known, slacks.get(row.strategy, FLOOR_SLACK_MS))
+        for row in known.values()
+        if row.strategy != FLOOR
+    ]
 
 
-def _judgement(row: Row, known: dict[tuple[str, str, int, float], Row]) -> Judgement:
+def _judgement(row: Row, known: dict[tuple[str, str, int, float], Row], slack_ms: float) -> Judgement:
     healthy = known.get((row.strategy, HEALTHY, row.channels, row.rate))
     floor = known.get((FLOOR, HEALTHY, row.channels, row.rate))
     flat_limit = None if healthy is None else round(FLAT_RATIO * healthy.p99_ms + FLAT_SLACK_MS, 3)
-    floor_limit = None if floor is None else round(floor.p99_ms + FLOOR_SLACK_MS, 3)
+    floor_limit = None if floor is None else round(floor.p99_ms + slack_ms, 3)
     return Judgement(
         strategy=row.strategy,
         condition=row.condition,
@@ -224,4 +233,5 @@ def _judgement(row: Row, known: dict[tuple[str, str, int, float], Row]) -> Judge
         flat_limit_ms=flat_limit,
         near_floor=None if floor_limit is None else row.p99_ms <= floor_limit,
         near_floor_limit_ms=floor_limit,
+        floor_slack_ms=slack_ms,
     )
