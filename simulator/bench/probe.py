@@ -57,12 +57,15 @@ def cpu_seconds(pid: int, proc: Path = Path("/proc")) -> float | None:
 
 
 class Cores:
-    """Which core belongs to the bot and which to the rest, if the machine has two and lets one choose."""
+    """Which core belongs to the bot and which to the rest, if the machine has two and lets one choose.
 
-    def __init__(self, *, enabled: bool = True) -> None:
-        available: list[int] = []
-        if enabled and hasattr(os, "sched_getaffinity"):
-            available = sorted(os.sched_getaffinity(0))
+    `available` are the cores to choose from, None: those of this process. A process that is pinned itself has to be told.
+    """
+
+    def __init__(self, available: Collection[int] | None = None, *, enabled: bool = True) -> None:
+        if not enabled or not hasattr(os, "sched_getaffinity"):
+            available = ()
+        available = sorted(os.sched_getaffinity(0) if available is None else available)
         self.bot: Collection[int] = available[-1:] if len(available) > 1 else ()
         self.rest: Collection[int] = available[:-1] if len(available) > 1 else ()
 
@@ -85,8 +88,7 @@ class Cores:
     @staticmethod
     def release() -> None:
         """Give this process every core back."""
-        if hasattr(os, "sched_setaffinity"):
-            _pin(os.getpid(), range(os.cpu_count() or 1))
+        _pin(os.getpid(), range(os.cpu_count() or 1))
 
 
 def _pin(pid: int, cores: Collection[int]) -> None:
