@@ -110,15 +110,15 @@ class Arena:
         self.measured.append(Measured(step, bot_cpu, bot_queued))
         return step
 
-    async def warm_up(self, text: str, matched_by: str) -> None:
-        """Speak slowly until everything is answered.
+    async def warm_up(self, text: str, matched_by: str, attempts: int = WARM_UPS_MAX) -> None:
+        """Speak slowly until everything is answered, at most so many times.
 
         Raises:
             BotFailed: it never was.
         """
         plan = StepPlan(WARM_UP_RATE, WARM_UP_S, text, matched_by)
         step = None
-        for _ in range(WARM_UPS_MAX):
+        for _ in range(attempts):
             step = await self._driver.step(plan)
             if step.answered == step.sent:
                 return
@@ -131,7 +131,13 @@ class Arena:
 
 @contextlib.asynccontextmanager
 async def running(
-    driver: Driver, bot: str, command: Sequence[str], variables: Mapping[str, str], cores: Cores
+    driver: Driver,
+    bot: str,
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    cores: Cores,
+    *,
+    present_s: float = PRESENT_S,
 ) -> AsyncIterator[Arena]:
     """A bot in every channel of the driver's chat, with its database if it is to have one, while the context lasts.
 
@@ -154,9 +160,9 @@ async def running(
         await process.__aenter__()
         resources.push_async_callback(process.stop, STOP_S)
         cores.keep_bot(process.pid)
-        if not await driver.wait_for_bot(PRESENT_S):
+        if not await driver.wait_for_bot(present_s):
             raise BotFailed(
-                f"{bot} did not join within {PRESENT_S:g} s; the end of its log:\n"
+                f"{bot} did not join within {present_s:g} s; the end of its log:\n"
                 + "\n".join(process.last_lines[-10:])
             )
         yield Arena(driver, process, events)

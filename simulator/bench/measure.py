@@ -238,6 +238,7 @@ class Bench:
         await self._set_fault(None)
         if kill:
             await self._start_bot(warm=False)
+        healed_at = self._loop.time()
         missing = await self._settle(self._patience.quiet_after_kill_s if kill else self._patience.quiet_s)
         after_heal, after_kill = (None, missing) if kill else (missing, None)
         return Round(
@@ -254,6 +255,7 @@ class Bench:
             rss_end_mb=rss_end_mb,
             loop_lag_p99_ms=lag.p99_ms(),
             generator_late_p99_ms=self._open_loop.late_p99_ms(),
+            settle_s=round(self._loop.time() - healed_at, 3),
             lost=total_of(after_heal),
             stale=count_of(after_heal),
             lost_after_kill=total_of(after_kill),

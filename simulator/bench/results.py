@@ -63,6 +63,7 @@ class Round(msgspec.Struct, kw_only=True):
     rss_end_mb: float
     loop_lag_p99_ms: float | None = None  # delay of PONG; None: not one came
     generator_late_p99_ms: float = 0.0  # how late the load itself was; it is in every latency
+    settle_s: float = 0.0  # from healing until the database had everything, or nothing moved there any more
     lost: int | None = None  # increments told to viewers and not in the database after healing
     stale: int | None = None  # counters whose stored value is older than what viewers were told
     lost_after_kill: int | None = None  # the same with a SIGKILL at the end of the outage
@@ -89,6 +90,7 @@ class Row(msgspec.Struct, kw_only=True):
     rss_growth_mb: float
     loop_lag_p99_ms: float | None = None
     generator_late_p99_ms: float = 0.0
+    settle_s: float = 0.0  # the longest of all rounds
     lost: int | None = None
     stale: int | None = None
     lost_after_kill: int | None = None
@@ -190,6 +192,7 @@ def _row(all_rounds: Sequence[Round]) -> Row:
         rss_growth_mb=round(max(one.rss_end_mb - one.rss_start_mb for one in rounds), 2),
         loop_lag_p99_ms=round(statistics.median(lags), 3) if lags else None,
         generator_late_p99_ms=round(statistics.median(one.generator_late_p99_ms for one in rounds), 3),
+        settle_s=max(one.settle_s for one in rounds),
         lost=_sum(one.lost for one in all_rounds),
         stale=_sum(one.stale for one in all_rounds),
         lost_after_kill=_sum(one.lost_after_kill for one in all_rounds),
