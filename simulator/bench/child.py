@@ -44,8 +44,8 @@ class BenchError(SimulatorError):
 class Child:
     """See the module's docstring; the process runs while the context is entered.
 
-    `name` is for error messages, `arguments` those of this Python. `cores` keeps it off the bot's core; `niceness` is how much
-    nicer than this process it is. Entering raises `BenchError` when it is not ready within `START_S`.
+    `name` is for error messages, `arguments` those of this Python. `cores` keeps it off the bot's core. With
+    `background` it runs when nobody else wants its core. Entering raises `BenchError` when it is not ready within `START_S`.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class Child:
         arguments: Sequence[str],
         *,
         cores: Cores | None = None,
-        niceness: int = 0,
+        background: bool = False,
         takes_orders: bool = False,
     ) -> None:
         self._name = name
         self._command = (sys.executable, *arguments)
         self._cores = cores
-        self._niceness = niceness
+        self._background = background
         self._takes_orders = takes_orders
         self._process: asyncio.subprocess.Process | None = None
         self.hello: Any = None
@@ -107,10 +107,8 @@ class Child:
         )
         if self._cores is not None:
             self._cores.keep_rest(self.pid)
-        if self._niceness and hasattr(os, "setpriority"):
-            # Relative to this process, which may be nice itself.
-            nice = min(os.getpriority(os.PRIO_PROCESS, 0) + self._niceness, NICENESS_MAX)
-            os.setpriority(os.PRIO_PROCESS, self.pid, nice)
+        if self._background:
+            self._keep_in_background()
         try:
             async with asyncio.timeout(START_S):
                 self.hello = await self._heard("ended at once")
@@ -118,6 +116,18 @@ class Child:
             raise BenchError(
                 f"{self._name} was not ready within {START_S:g} s: is the machine busy?"
             ) from None
+
+    def _keep_in_background(self) -> None:
+        """Let everybody else go first.
+
+        A nice process keeps the core until its slice of some 3 ms is over, and whoever wakes up waits for that; one of
+        the policy "idle" is stopped at once. It would starve on a machine that has no core to spare, so only processes that were
+        given a core get it.
+        """
+        if hasattr(os, "setpriority"):
+            os.setpriority(os.PRIO_PROCESS, self.pid, NICENESS_MAX)
+        if self._cores is not None and self._cores.rest and hasattr(os, "SCHED_IDLE"):
+            os.sched_setscheduler(self.pid, os.SCHED_IDLE, os.sched_param(0))
 
     async def _heard(self, what_else: str) -> Any:
         assert self._process is not None and self._process.stdout is not None

@@ -36,8 +36,6 @@ from simulator.twitch.state import TwitchState
 MODERATOR = "mod_1"  # who gives the commands
 CONTROL_TIMEOUT_S = 10.0
 FAULT_NAME = "bench"
-# As nice as the system allows: Linux gives one that is 5 nicer a quarter of a core that two want, one that is 19 nicer 1.5 %.
-SUPABASE_NICENESS = 19
 UNLIMITED = 1_000_000_000
 LOOSE = TwitchLimits(
     joins_verified_max=UNLIMITED,
@@ -123,7 +121,7 @@ class SupabaseProcess:
     `schema_dir` None: `byte-sim serve` with Byte Bot's tables; otherwise `supabase_server`, which starts in a third of the time.
     `unix_start_s` is the wall time that it starts at (`byte-sim serve` reads the clock).
 
-    `cores` keeps it off the bot's core. It is nicer than this process: a save that is being executed waits for the load
+    `cores` keeps it off the bot's core. It runs in the background: a save that is being executed waits for the load
     generator, not the reverse.
 
     Entering raises `BenchError` when it does not listen in time; the verbs when it does not answer.
@@ -141,7 +139,7 @@ class SupabaseProcess:
         if schema_dir is not None:
             slim = ("-m", "simulator.bench.supabase_server")
             arguments = (*slim, str(schema_dir), str(seed), str(unix_start_s))
-        self._child = Child("the fake Supabase", arguments, cores=cores, niceness=SUPABASE_NICENESS)
+        self._child = Child("the fake Supabase", arguments, cores=cores, background=True)
         self._resources = contextlib.AsyncExitStack()
         self.url = ""
         self.secret_key = ""

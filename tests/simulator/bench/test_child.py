@@ -23,9 +23,9 @@ open(sys.argv[1], "w").write("ended in order")
 """
 
 
-def child(script: str, *arguments: str, takes_orders: bool = False, niceness: int = 0) -> Child:
+def child(script: str, *arguments: str, takes_orders: bool = False, background: bool = False) -> Child:
     """A process of this Python."""
-    return Child("a test", ("-c", script, *arguments), niceness=niceness, takes_orders=takes_orders)
+    return Child("a test", ("-c", script, *arguments), background=background, takes_orders=takes_orders)
 
 
 async def test_orders_are_answered_and_the_end_of_its_input_ends_it(tmp_path: Path) -> None:
@@ -50,15 +50,26 @@ async def test_one_that_ends_by_itself_is_an_error_with_its_last_words(tmp_path:
             pass
 
 
+SLEEPER = "import os, time; print(os.getpgid(0), flush=True); time.sleep(60)"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has priority classes instead")
-async def test_niceness_is_on_top_of_ours_and_has_the_systems_bound() -> None:
-    """A benchmark that is nice itself still comes before its fakes."""
-    script = "import os, time; print(os.getpgid(0), flush=True); time.sleep(60)"
-    ours = os.getpriority(os.PRIO_PROCESS, 0)
-    async with child(script, niceness=3) as one, child(script, niceness=100) as other:
-        assert os.getpriority(os.PRIO_PROCESS, one.pid) == min(ours + 3, 19)
-        assert os.getpriority(os.PRIO_PROCESS, other.pid) == 19
-        assert one.hello == one.pid  # a process group of its own, which Ctrl-C does not reach
+async def test_one_in_the_background_lets_everybody_else_go_first() -> None:
+    """As nice as can be; and it has a process group of its own, which Ctrl-C does not reach."""
+    async with child(SLEEPER, background=True) as one, child(SLEEPER) as other:
+        assert os.getpriority(os.PRIO_PROCESS, one.pid) == 19
+        assert os.getpriority(os.PRIO_PROCESS, other.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+        assert one.hello == one.pid
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="a policy of Linux")
+async def test_in_the_background_of_a_given_core_it_stops_at_once() -> None:
+    """Without a core of its own it would starve on a busy machine."""
+    ours = Cores()
+    given = os.SCHED_IDLE if ours.rest else os.SCHED_OTHER
+    for cores, policy in ((ours, given), (Cores(enabled=False), os.SCHED_OTHER)):
+        async with Child("a test", ("-c", SLEEPER), cores=cores, background=True) as one:
+            assert os.sched_getscheduler(one.pid) == policy
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux lets one choose")
