@@ -28,6 +28,7 @@ from rich.console import Console
 
 from benchmarks.contenders import CASES, Case, command_of
 from benchmarks.driver import CHANNELS
+from benchmarks.flame import FlameError, record, sampler
 from benchmarks.load import Arena, BotFailed, Driver, running
 from benchmarks.peers.environments import Unavailable, prepare
 from benchmarks.rate_search import DRIVER_LIMIT, MACHINE_LIMIT, Found, highest_rate, limit_of
@@ -264,7 +265,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help="instead: run byte_bot (or the one case of --only) under cProfile, write FILE (for pstats), print the costliest",
     )
-    parser.add_argument("--profile-rate", type=float, default=1_000.0, help="commands a second for --profile")
+    parser.add_argument(
+        "--flame",
+        type=Path,
+        metavar="FILE.svg",
+        help="instead: run the same bot as shipped and draw where its time goes (needs py-spy)",
+    )
+    parser.add_argument(
+        "--profile-rate", type=float, default=1_000.0, help="commands a second for --profile and --flame"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
     return parser.parse_args(arguments)
 
@@ -319,6 +328,31 @@ async def profile(case: Case, file: Path, rate: float, options: Options, console
             console.print(_words(case, arena, step), highlight=False, soft_wrap=True)
 
 
+async def draw_flame(case: Case, file: Path, rate: float, options: Options, console: Console) -> None:
+    """Let py-spy look at one of our own bots, as shipped, while it answers three steps at ``rate``.
+
+    Raises:
+        BenchError: the bot could not be measured.
+        FlameError: there is no flame graph.
+    """
+    if case.bot in PEERS_PREPARED:
+        raise BotFailed(f"--flame is for this repository's own bots, not for {case.bot}")
+    sampler()  # before anything is started
+    async with (
+        Driver(CHANNELS, options.cores) as driver,
+        running(driver, case.bot, command_of(case.bot), {}, options.cores) as arena,
+    ):
+        await arena.warm_up(case.says, case.matched_by)
+        sampling = asyncio.create_task(record(arena.pid, file, 3 * options.step_s))
+        try:
+            for _ in range(3):
+                step = await arena.measure(StepPlan(rate, options.step_s, case.says, case.matched_by))
+                console.print(_words(case, arena, step), highlight=False, soft_wrap=True)
+            await sampling
+        finally:
+            sampling.cancel()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 0 if the target is kept, 1 if not, 2 if it was not measured or could not be."""
     parsed = parse(arguments)
@@ -328,19 +362,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"throughput: {error}\n")
         return 2
-    if not names_writable(parsed.json):
-        sys.stderr.write(
-            f"throughput: there is no folder {str(parsed.json.parent)!r} to write the result to\n"
-        )
-        return 2
-    if not names_writable(parsed.profile):
-        sys.stderr.write(
-            f"throughput: there is no folder {str(parsed.profile.parent)!r} to write the profile to\n"
-        )
-        return 2
+    for file in (parsed.json, parsed.profile, parsed.flame):
+        if not names_writable(file):
+            sys.stderr.write(f"throughput: there is no folder {str(file.parent)!r} to write {file.name} to\n")
+            return 2
+    case = options.cases[0] if parsed.only else next(each for each in CASES if each.name == JUDGED[0])
     try:
+        if parsed.flame is not None:
+            asyncio.run(draw_flame(case, parsed.flame.absolute(), parsed.profile_rate, options, console))
+            console.print(f"{parsed.flame}: open it in a browser, a click zooms in", highlight=False)
+            return 0
         if parsed.profile is not None:
-            case = options.cases[0] if parsed.only else next(each for each in CASES if each.name == JUDGED[0])
             # A profile of an earlier run must not pass for this one's.
             parsed.profile.unlink(missing_ok=True)
             asyncio.run(profile(case, parsed.profile.absolute(), parsed.profile_rate, options, console))
@@ -353,7 +385,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcomes = asyncio.run(run(options, console))
     except KeyboardInterrupt:
         return 130
-    except BenchError as error:
+    except (BenchError, FlameError) as error:
         sys.stderr.write(f"throughput: {error}\n")
         return 2
     rows = rows_of(options.cases, outcomes)
