@@ -51,7 +51,7 @@ def sampler() -> str:
 
 
 async def record(pid: int, file: Path, seconds: float) -> None:
-    """Sample a process for so long and write the flame graph. Raises `FlameError`."""
+    """Sample a process for so long and write the flame graph to an absolute path. Raises `FlameError`."""
     # The command is the picture's title, so it names no folder of this machine.
     command = ("py-spy", "record", "--pid", str(pid), "--output", file.name, "--format", "flamegraph")
     options = ("--rate", str(SAMPLES_PER_S), "--duration", str(max(1, round(seconds))))
@@ -61,7 +61,7 @@ async def record(pid: int, file: Path, seconds: float) -> None:
         *command,
         *options,
         executable=sampler(),
-        cwd=os.path.dirname(os.path.abspath(file)),
+        cwd=file.parent,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -95,7 +95,7 @@ def _pin(pid: int, cores: Collection[int]) -> None:
     if not cores or not hasattr(os, "sched_setaffinity"):
         return
     # Linux pins threads. A program such as Node has started some before anybody could ask for its number.
-    threads = [int(path.name) for path in Path(f"/proc/{pid}/task").glob("*")]
+    threads = [int(path.name) for path in sorted(Path(f"/proc/{pid}/task").glob("*"))]
     for thread in threads or [pid]:
         try:
             os.sched_setaffinity(thread, cores)

@@ -51,12 +51,12 @@ def test_the_full_run_takes_three_quarters_of_an_hour() -> None:
     assert 30 * 60 <= total_seconds(batches(Choices())) <= 45 * 60
 
 
-@pytest.mark.parametrize(("load", "lanes"), [(LOADS[0], 4), (LOADS[1], 2), (LOADS[2], 1), (SOAK, 1)])
+@pytest.mark.parametrize(("load", "lanes"), [(LOADS[0], 6), (LOADS[1], 3), (LOADS[2], 1), (SOAK, 1)])
 def test_low_rates_share_the_machine(load: Load, lanes: int) -> None:
     """As many lanes as keep the rates together within the limit; --lanes does not put two high rates together."""
     assert lanes_of(load, Choices()) == lanes
     assert lanes_of(load, Choices(lanes=1)) == 1
-    assert lanes_of(load, Choices(lanes=3)) == (3 if lanes > 1 else 1)
+    assert lanes_of(load, Choices(lanes=8)) == (8 if lanes > 1 else 1)
 
 
 def test_lanes_are_about_as_long_as_each_other() -> None:
@@ -106,10 +106,10 @@ def test_only_what_is_asked_for_is_measured() -> None:
     assert {job.part for job in planned} == {"rounds", "small bots", "kill"}
 
 
-def test_the_quick_run_takes_about_three_minutes() -> None:
+def test_the_quick_run_takes_two_to_three_minutes() -> None:
     """Without the picture; and keeps what the command line named."""
     found = quick(msgspec.structs.replace(Choices(), parts=("rounds", "small bots", "kill", "soak")))
-    assert 100 <= total_seconds(batches(found)) <= 200
+    assert 60 <= total_seconds(batches(found)) <= 200
     named = quick(Choices(loads=(LOADS[2],), conditions=CONDITIONS[:1]))
     assert (named.loads, named.conditions) == ((LOADS[2],), tuple(CONDITIONS[:1]))
 
