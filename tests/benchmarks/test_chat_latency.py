@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.chat_latency import InStep, Run, choices_of, main, parser
+from benchmarks.chat_latency import InStep, Run, choices_of, findings, main, parser
 from benchmarks.chat_plan import STRATEGIES, Choices, Job, UnknownChoice
 from benchmarks.strategies import POWER, has_power, strategy
 from simulator.bench.measure import Bench, Patience
 from simulator.bench.plan import CONDITIONS, Condition, Load
 from simulator.bench.probe import Cores
 from simulator.bench.report import BROKEN, UNMEASURED, status
-from simulator.bench.results import FLOOR, Round, Sample
+from simulator.bench.results import FLOOR, Round, Sample, rows_of
 from simulator.loop import START_UNIX_S
 
 HANG = Condition("hang", {"kind": "hang"})
@@ -119,6 +119,17 @@ def test_a_slow_condition_breaks_p2_and_memory_breaks_p5() -> None:
     assert [one.ok for one in found if one.promise == "P5"] == [False]
     run.rounds = []
     assert status(run.findings()) == UNMEASURED
+
+
+def test_waiting_for_the_disk_is_judged_by_a_limit_of_its_own() -> None:
+    """4 ms over the floor keep P2 for `byte_bot power`, and break it for `byte_bot`; 6 ms break both."""
+
+    def kept(strategy_name: str, p99_ms: float) -> bool | None:
+        rows = rows_of([made_up(FLOOR, "healthy", 1.0), made_up(strategy_name, "healthy", p99_ms)])
+        (finding,) = [one for one in findings(rows) if one.promise == "P2"]
+        return finding.ok
+
+    assert (kept(POWER, 5.0), kept("byte_bot", 5.0), kept(POWER, 7.0)) == (True, False, False)
 
 
 async def test_a_bot_that_cannot_be_run_costs_its_job_and_the_rest_is_stored(
