@@ -38,7 +38,7 @@ demo: $(STAMP) ## watch the bot answer while its database goes down and comes ba
 test: $(STAMP) ## all tests (ARGS="tests/simulator -x"; with ARGS=-n0 in one process)
 	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
-bench: $(STAMP) ## every benchmark, and where each promise stands (about two hours; ARGS="--quick" is ten minutes)
+bench: $(STAMP) ## every benchmark, and where each promise stands (about an hour; ARGS="--quick" is ten minutes)
 	@$(BIN)/python -m benchmarks all $(ARGS)
 
 # Every step runs, so that one round shows all there is to do.

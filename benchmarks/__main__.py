@@ -1,15 +1,20 @@
 """`python -m benchmarks`: lists the benchmarks, runs one, or runs all and says where each promise stands.
 
 Each benchmark is a module with `main(arguments) -> int`: 0 its promises are kept, 1 one is broken, 2 it was not measured,
-130 Ctrl-C. `all` is what `make bench` runs; its exit code is the worst of theirs, a broken promise before an unmeasured one.
+130 Ctrl-C. `all` is what `make bench` runs: each writes its result to a file (`--json`), from which one table of all promises
+is made at the end (`standing.py`). Its exit code is the worst of theirs, a broken promise before an unmeasured one.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 USAGE = "python -m benchmarks [all [--quick] | NAME [OPTIONS]]"
 WORDS: Mapping[int, str] = {0: "kept", 1: "BROKEN", 2: "not measured", 130: "broken off"}
@@ -57,16 +62,23 @@ def overview() -> str:
 
 
 def run_all(arguments: Sequence[str], run: Callable[[str, Sequence[str]], int] = run_one) -> int:
-    """Run every benchmark with the same arguments; returns the worst exit code."""
+    """Run every benchmark with the same arguments, then print where each promise stands; returns the worst exit code."""
     codes: dict[str, int] = {}
-    for name, benchmark in BENCHMARKS.items():
-        _say(f"\n── {name}: {benchmark.about}\n")
-        codes[name] = run(name, arguments)
-        if codes[name] == 130:
-            break
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="byte-bench-") as folder:
+        for name, benchmark in BENCHMARKS.items():
+            _say(f"\n── {name}: {benchmark.about}\n")
+            file = Path(folder) / f"{name}.json"
+            codes[name] = run(name, [*arguments, "--json", str(file)])
+            results[name] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+            if codes[name] == 130:
+                break
     _say("\n── where each promise stands\n")
     for name, code in codes.items():
         _say(f"  {WORDS.get(code, f'failed ({code})')}: {BENCHMARKS[name].promise}")
+    _say("")
+    for line in import_module("benchmarks.standing").table(results):
+        _say(line)
     unknown = [code for code in codes.values() if code not in WORDS]
     return next((code for code in (*WORST_FIRST, *unknown) if code in codes.values()), 0)
 

@@ -3,12 +3,12 @@
     python -m benchmarks chat_latency --quick
     python -m benchmarks chat_latency --json latency.json --plot latency.png
 
-The bot as shipped (`byte-bot run`) runs in a process of its own; the fake Twitch, the load and the clock in this one; the fake
-Supabase in a third. The load is an open loop: latency counts from the moment a message was *due* until the fake Twitch has
+The bot as shipped (`byte-bot run`) runs in a process of its own; the fake Twitch, the load and the clock in another, a lane
+(`lane.py`); the fake Supabase in a third. Loads of a low rate are measured in several lanes at a time, in step (`chat_plan.py`). The load is an open loop: latency counts from the moment a message was *due* until the fake Twitch has
 accepted the reply. `chat_plan.py` says what is measured in which order, `strategies.py` who is compared, `simulator/bench/`
 how it is measured, and README.md how to read it.
 
-The result is written to `--json` after every job, so a run that is broken off has lost nothing. Exit code: 0 P2 is kept in
+The result is written to `--json` after every batch, so a run that is broken off has lost nothing. Exit code: 0 P2 is kept in
 every condition measured, 1 it is broken, 2 it was not measured or a bot could not be run, 130 Ctrl-C.
 
 Left out: TLS, Twitch's own delay and its rate limits (the loads are far beyond them), other machines.
@@ -17,6 +17,8 @@ Left out: TLS, Twitch's own delay and its rate limits (the loads are far beyond 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import json
 import platform
 import sys
@@ -29,39 +31,39 @@ from rich.console import Console
 from benchmarks.chat_plan import (
     BYTE_BOT,
     HANG,
+    LANES_MAX,
     SOAK,
+    STRATEGIES,
+    Batch,
     Choices,
     Job,
+    batches,
     chosen_loads,
     chosen_strategies,
-    jobs,
-    outage_of,
     quick,
     total_seconds,
 )
-from benchmarks.strategies import SMALL_BOTS, strategy
+from benchmarks.lane import Lane
+from benchmarks.strategies import POWER
 from simulator.bench import plot, report
-from simulator.bench.load import run_precisely
-from simulator.bench.measure import Bench, Patience
+from simulator.bench.child import BenchError
 from simulator.bench.plan import CONDITIONS, UnknownChoice, chosen_conditions
 from simulator.bench.probe import Cores
 from simulator.bench.results import Round, Row, Timeline, rows_of
-from simulator.bench.stage import BenchError
 
 RSS_GROWTH_MAX_MB = 10.0  # of Byte Bot, in the soak
 INTERRUPTED = 130
-# Small bots may be stuck for as long as their library waits (120 s): what they have not saved by then is counted as lost.
-SMALL_PATIENCE = Patience(quiet_s=3.0, drain_s=8.0)
+POWER_FLOOR_SLACK_MS = 5.0  # DESIGN's P2 for durability `power`
 
 
 class Run:
-    """One run of the benchmark: jobs, what they measured, and progress on standard error."""
+    """One run of the benchmark: batches of jobs, what they measured, and progress on standard error."""
 
     def __init__(self, choices: Choices, cores: Cores, json_file: Path | None) -> None:
         self._choices = choices
         self._cores = cores
         self._json_file = json_file
-        self._planned: Sequence[Job] = jobs(choices)
+        self._planned: Sequence[Batch] = batches(choices)
         self._started_at = time.monotonic()
         self.rounds: list[Round] = []
         self.timelines: list[Timeline] = []
@@ -70,7 +72,7 @@ class Run:
     @property
     def rows(self) -> list[Row]:
         """What has been measured so far."""
-        strategies = {name: number for number, name in enumerate(self._choices.strategies)}
+        strategies = {name: number for number, name in enumerate(STRATEGIES)}
         conditions = {condition.name: number for number, condition in enumerate(CONDITIONS)}
         # Not in the order of measuring, which is shuffled.
         return sorted(
@@ -78,55 +80,74 @@ class Run:
             key=lambda row: (row.channels, row.rate, strategies[row.strategy], conditions[row.condition]),
         )
 
-    def plan(self, planned: Sequence[Job]) -> None:
-        """Measure these jobs instead of all that the choices ask for."""
+    def plan(self, planned: Sequence[Batch]) -> None:
+        """Measure these batches instead of all that the choices ask for."""
         self._planned = planned
 
+    @property
+    def lanes(self) -> dict[str, int]:
+        """How many bots ran side by side at most, for each load."""
+        found: dict[str, int] = {}
+        for batch in self._planned:
+            name = batch[0][0].loads[-1].words
+            found[name] = max(found.get(name, 1), len(batch))
+        return found
+
     async def measure(self) -> None:
-        """Carry out every job; a bot that cannot be run costs its job, which is reported."""
+        """Carry out every batch; a bot that cannot be run costs its job, which is reported."""
         self._cores.keep_rest()
-        _progress(f"{len(self._planned)} jobs, about {_minutes(total_seconds(self._planned))}")
-        for number, job in enumerate(self._planned):
-            try:
-                await self._carry_out(job)
-            except BenchError as error:
-                self.failures.append(f"{job.words}: {error}")
-                _progress(f"not measured: {self.failures[-1]}")
-            self._write_json()
-            self._tell(number)
+        _progress(f"{len(self._planned)} batches, about {_minutes(total_seconds(self._planned))}")
+        async with contextlib.AsyncExitStack() as resources:
+            lanes = [
+                await resources.enter_async_context(Lane(self._cores, seed=self._choices.seed))
+                for _ in range(max((len(batch) for batch in self._planned), default=0))
+            ]
+            for number, batch in enumerate(self._planned):
+                before = len(self.rounds)
+                await self._carry_out(batch, lanes)
+                self._write_json()
+                self._tell(number, self.rounds[before:])
 
-    async def _carry_out(self, job: Job) -> None:
-        patience = SMALL_PATIENCE if job.strategy in SMALL_BOTS else Patience()
-        bench = Bench(
-            strategy(job.strategy),
-            job.loads[0].channels,
-            unix_start_s=time.time(),
-            seed=self._choices.seed,
-            cores=self._cores,
-            patience=patience,
+    async def _carry_out(self, batch: Batch, lanes: Sequence[Lane]) -> None:
+        """Let every lane do its jobs, a condition at a time, so that all of them measure at the same time."""
+        in_step = InStep(len(batch))
+        async with asyncio.TaskGroup() as tasks:
+            for place, (lane, jobs) in enumerate(zip(lanes, batch, strict=False)):
+                tasks.create_task(self._do_jobs(lane, jobs, place / len(batch), in_step))
+
+    async def _do_jobs(self, lane: Lane, jobs: Sequence[Job], phase: float, in_step: InStep) -> None:
+        try:
+            for job in jobs:
+                try:
+                    await lane.start(job, phase)
+                    for step, condition in enumerate(job.conditions):
+                        await in_step.wait()
+                        _progress(f"{job.words}, {condition.name} ...", passing=True)
+                        self._keep(await lane.measure(step))
+                    await lane.end()
+                except BenchError as error:
+                    self.failures.append(f"{job.words}: {error}")
+                    _progress(f"not measured: {self.failures[-1]}")
+        finally:
+            in_step.leave()
+
+    def _keep(self, measured: Round | Timeline) -> None:
+        if isinstance(measured, Timeline):
+            self.timelines.append(measured)
+        else:
+            self.rounds.append(measured)
+
+    def _tell(self, number: int, latest: Sequence[Round]) -> None:
+        """One line for a batch that is done: what it found, and how long the rest will take."""
+        batch = self._planned[number]
+        found = ", ".join(
+            f"{row.strategy} {row.condition} {report.figure(row.p99_ms)}" for row in rows_of(latest)
         )
-        async with bench:
-            for condition, load in zip(job.conditions, job.loads, strict=True):
-                _progress(f"{job.words}, {condition.name} ...", passing=True)
-                if job.part == "picture":
-                    self.timelines.append(await bench.timeline(condition, load, outage_of(load)))
-                    continue
-                kill = job.part == "kill" or load == SOAK
-                one = await bench.measure(condition, load, job.number, kill=kill)
-                if job.part == "kill":
-                    one.samples = []  # too few of them for a percentile
-                self.rounds.append(one)
-
-    def _tell(self, number: int) -> None:
-        """One line for a job that is done: what it found, and how long the rest will take."""
-        job = self._planned[number]
-        latest = [one for one in self.rounds[-len(job.conditions) :] if one.strategy == job.strategy]
-        rows = rows_of(latest) if job.part != "picture" else []
-        found = ", ".join(f"{row.condition} {report.figure(row.p99_ms)}" for row in rows)
         passed_s, done_s = time.monotonic() - self._started_at, total_seconds(self._planned[: number + 1])
         left_s = total_seconds(self._planned[number + 1 :]) * passed_s / done_s
-        words = f"[{number + 1}/{len(self._planned)}] {job.words}{': p99 ms ' + found if found else ''}"
-        _progress(f"{words}; {_minutes(left_s)} left")
+        side_by_side = f", {len(batch)} lanes" if len(batch) > 1 else ""
+        words = f"[{number + 1}/{len(self._planned)}] {batch[0][0].where}{side_by_side}"
+        _progress(f"{words}{': p99 ms: ' + found if found else ''}; {_minutes(left_s)} left")
 
     def _write_json(self) -> None:
         if self._json_file is not None:
@@ -138,16 +159,47 @@ class Run:
 
     def findings(self) -> list[report.Finding]:
         """How the promises stand, the soak's memory included."""
-        rows = self.rows
-        found = report.findings(rows, (BYTE_BOT,))
-        for row in rows:
-            if (row.strategy, row.condition, row.rate) == (BYTE_BOT, HANG, SOAK.rate):
-                words = (
-                    f"resident memory grew by {report.figure(row.rss_growth_mb)} MB in a hang of {SOAK.seconds:g} s "
-                    f"at {SOAK.rate:g}/s (limit {RSS_GROWTH_MAX_MB:g} MB)"
-                )
-                found.append(report.Finding("P5", row.rss_growth_mb <= RSS_GROWTH_MAX_MB, words))
-        return found
+        return findings(self.rows)
+
+
+def findings(rows: Sequence[Row]) -> list[report.Finding]:
+    """How the promises stand by these rows."""
+    found = report.findings(rows, (BYTE_BOT, POWER), {POWER: POWER_FLOOR_SLACK_MS})
+    for row in rows:
+        if (row.strategy, row.condition, row.rate) == (BYTE_BOT, HANG, SOAK.rate):
+            words = (
+                f"resident memory grew by {report.figure(row.rss_growth_mb)} MB in a hang of {SOAK.seconds:g} s "
+                f"at {SOAK.rate:g}/s (limit {RSS_GROWTH_MAX_MB:g} MB)"
+            )
+            found.append(report.Finding("P5", row.rss_growth_mb <= RSS_GROWTH_MAX_MB, words))
+    return found
+
+
+class InStep:
+    """A barrier that those who are done leave: `wait` returns when all that are left wait."""
+
+    def __init__(self, parties: int) -> None:
+        self._parties = parties
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def wait(self) -> None:
+        """Wait for the others."""
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.append(mine)
+        self._open_if_complete()
+        await mine
+
+    def leave(self) -> None:
+        """Be waited for no longer."""
+        self._parties -= 1
+        self._open_if_complete()
+
+    def _open_if_complete(self) -> None:
+        if len(self._waiting) >= self._parties:
+            for one in self._waiting:
+                if not one.done():
+                    one.set_result(None)
+            self._waiting.clear()
 
 
 def _progress(words: str, *, passing: bool = False) -> None:
@@ -190,8 +242,13 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--seed", type=int, default=1, help="decides the order and everything random (default 1)"
     )
+    found.add_argument(
+        "--lanes",
+        type=int,
+        help="bots measured side by side at 1x50 and 20x100 (default 6 and 3; 1: one after the other)",
+    )
     found.add_argument("--no-pin", action="store_true", help="let the system choose the cores")
-    found.add_argument("--json", type=Path, metavar="FILE", help="also write the rows, after every job")
+    found.add_argument("--json", type=Path, metavar="FILE", help="also write the rows, after every batch")
     found.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw latency over an outage")
     return found
 
@@ -222,6 +279,10 @@ def choices_of(parsed: argparse.Namespace) -> Choices:
         if parsed.rounds < 1:
             raise UnknownChoice(f"--rounds is {parsed.rounds}; it must be at least 1")
         found.rounds = parsed.rounds
+    if parsed.lanes is not None:
+        if not 1 <= parsed.lanes <= LANES_MAX:
+            raise UnknownChoice(f"--lanes is {parsed.lanes}; it must be 1 to {LANES_MAX}")
+        found.lanes = parsed.lanes
     return found
 
 
@@ -239,7 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run, console = Run(choices, cores, parsed.json), Console()
     interrupted = False
     try:
-        run_precisely(run.measure())
+        asyncio.run(run.measure())
     except KeyboardInterrupt:
         interrupted = True
         _progress("broken off; what was measured:")
@@ -264,6 +325,9 @@ def _remarks(choices: Choices, cores: Cores, run: Run) -> list[str]:
     found = [
         "",
         f"Python {platform.python_version()}, {cores.words}; seed {choices.seed}; Twitch's rate limits are lifted.",
+        "Side by side: "
+        + ", ".join(f"{count} at {load}" for load, count in run.lanes.items())
+        + ("" if max(run.lanes.values(), default=1) > 1 else " (one bot at a time)"),
         f"The load itself was late by {report.figure(late)} ms at most (p99 of the worst row); it is in every latency.",
     ]
     # Their first lines: the whole was said when it happened.

@@ -9,27 +9,40 @@ A `Job` is one bot started once: its conditions run one after the other against 
 - *kill*: a SIGKILL at the end of a short load, healthy and hanging.
 - *soak*: a minute of a hanging database at 200/s, then a SIGKILL.
 - *picture*: an outage in mid-stream, one job for each line of the picture.
+
+Jobs of a low rate run side by side in *lanes*, each with a bot, fakes and a load of its own: a `Batch`. The lanes of a batch
+measure in step, so what one of them goes through the others go through at the same moment. There are as many as keep the rates
+together within `LANES_RATE_MAX`. The conditions of one strategy in one round are dealt to several lanes, each with a process of the bot.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from benchmarks.strategies import SMALL_BOTS
+from benchmarks.strategies import POWER, SMALL_BOTS, has_power
 from simulator.bench.plan import CONDITIONS, Condition, Load, UnknownChoice, shuffled
-from simulator.bench.results import FLOOR, HEALTHY
+from simulator.bench.results import FLOOR, HEALTHY, HEALTHY_AGAIN
 
 BYTE_BOT = "byte_bot"
-STRATEGIES = (FLOOR, BYTE_BOT, *SMALL_BOTS)
+STRATEGIES = (FLOOR, BYTE_BOT, POWER, *SMALL_BOTS)
 HANG = "hang"
+# Where Byte Bot with durability `power` is measured: waiting for the disk does not depend on how a database is broken.
+POWER_CONDITIONS, POWER_RATE_MAX = (HEALTHY, HEALTHY_AGAIN, HANG), 100.0
+
+# Messages a second of all lanes together. Chosen: less than a third of what one bot is given alone at 20x1000, and nine rounds of
+# everything then take less than 45 minutes.
+LANES_RATE_MAX, LANES_MAX = 300.0, 8
 
 # At least 1,000 samples each (DESIGN, P2).
-LOADS = (Load(1, 50, 20), Load(20, 100, 10), Load(20, 1_000, 3))
-SMALL_LOAD = LOADS[1]
+LOADS = (Load(1, 50, 20), Load(20, 100, 10), Load(20, 1_000, 6))
+# Nothing is judged of the small bots.
+SMALL_LOAD = Load(20, 100, 5)
 KILL_LOAD = Load(20, 100, 3)
 SOAK_WARM, SOAK = Load(20, 200, 10), Load(20, 200, 60)
 PICTURE_LOAD = Load(20, 100, 24)
@@ -53,10 +66,11 @@ class Choices(msgspec.Struct, kw_only=True):
     quick: bool = False
     loads: tuple[Load, ...] = LOADS
     conditions: tuple[Condition, ...] = tuple(CONDITIONS)
-    strategies: tuple[str, ...] = STRATEGIES
+    strategies: tuple[str, ...] = STRATEGIES if has_power() else tuple(n for n in STRATEGIES if n != POWER)
     rounds: int = 9
     small_rounds: int = 1
     seed: int = 1
+    lanes: int | None = None  # None: as many as LANES_RATE_MAX allows
     parts: tuple[Part, ...] = ("rounds", "small bots", "kill", "soak", "picture")
 
 
@@ -71,10 +85,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def words(self) -> str:
+        """For an error."""
+        return f"{self.strategy}, {self.where}"
+
+    @property
+    def where(self) -> str:
         """For a progress line."""
-        load = self.loads[-1].words
         which = f"round {self.number + 1}" if self.part == "rounds" else self.part
-        return f"{which}, {self.strategy}, {load}"
+        return f"{which}, {self.loads[-1].words}"
 
     def seconds(self) -> float:
         """About how long it takes."""
@@ -98,48 +116,92 @@ def quick(choices: Choices) -> Choices:
     return changed
 
 
-def jobs(choices: Choices) -> list[Job]:
+# The jobs of each lane, one after the other.
+Batch: TypeAlias = tuple[tuple[Job, ...], ...]
+
+
+def batches(choices: Choices) -> list[Batch]:
     """Everything that the choices ask for, in order; the same seed, the same order."""
     rng = random.Random(choices.seed)
-    found: list[Job] = []
+    found: list[Batch] = []
     if "rounds" in choices.parts:
         for number in range(choices.rounds):
             found += _round(choices, number, rng)
             if "small bots" in choices.parts and number < choices.small_rounds:
-                found += _small_bots(choices, number, rng)
+                found += _side_by_side(_small_bots(choices, number, rng), choices)
     elif "small bots" in choices.parts:
         for number in range(choices.small_rounds):
-            found += _small_bots(choices, number, rng)
+            found += _side_by_side(_small_bots(choices, number, rng), choices)
     measured = [name for name in choices.strategies if name != FLOOR]
     if "kill" in choices.parts:
-        found += _kills(choices, measured)
+        found += _side_by_side(_kills(choices, measured), choices)
     if "soak" in choices.parts:
-        found += _soak(choices)
+        found += _side_by_side(_soak(choices), choices)
     if "picture" in choices.parts:
         load = QUICK_PICTURE_LOAD if choices.quick else PICTURE_LOAD
-        found += [
+        pictures = [
             _job("picture", name, (_condition(HANG),), load, 0)
             for name in measured
             if not choices.quick or name in QUICK_PICTURE
         ]
+        found += _side_by_side(pictures, choices)
     return found
+
+
+def lanes_of(load: Load, choices: Choices) -> int:
+    """How many bots are measured side by side at this load."""
+    within_rate = max(1, int(LANES_RATE_MAX // load.rate))
+    return min(choices.lanes or within_rate, LANES_MAX) if within_rate > 1 else 1
+
+
+def _side_by_side(found: Sequence[Job], choices: Choices) -> list[Batch]:
+    """Jobs of one load, in one batch."""
+    if not found:
+        return []
+    lanes = lanes_of(found[0].loads[-1], choices)
+    return [tuple(tuple(found[lane::lanes]) for lane in range(min(lanes, len(found))))]
 
 
 def _condition(name: str) -> Condition:
     return next(condition for condition in CONDITIONS if condition.name == name)
 
 
-def _round(choices: Choices, number: int, rng: random.Random) -> list[Job]:
-    """Floor and Byte Bot under every load, in an order of their own; the floor has no database to break."""
-    found = []
-    for strategy in (FLOOR, BYTE_BOT):
-        if strategy not in choices.strategies:
-            continue
-        for load in choices.loads:
-            conditions = shuffled(choices.conditions, rng) if strategy != FLOOR else (_condition(HEALTHY),)
-            found.append(_job("rounds", strategy, conditions, load, number))
+def _round(choices: Choices, number: int, rng: random.Random) -> list[Batch]:
+    """Floor and Byte Bot under every load, a batch for each, in an order of their own; the floor has no database to break."""
+    found: list[Batch] = []
+    for load in choices.loads:
+        wanted: list[tuple[str, Sequence[Condition]]] = []
+        if FLOOR in choices.strategies:
+            wanted.append((FLOOR, (_condition(HEALTHY),)))
+        if BYTE_BOT in choices.strategies:
+            wanted.append((BYTE_BOT, shuffled(choices.conditions, rng)))
+        if POWER in choices.strategies and load.rate <= POWER_RATE_MAX:
+            fewer = [one for one in choices.conditions if one.name in POWER_CONDITIONS]
+            wanted.append((POWER, shuffled(fewer, rng)))
+        rng.shuffle(wanted)
+        steps = [(strategy, condition) for strategy, conditions in wanted for condition in conditions]
+        found += _dealt(steps, load, number, lanes_of(load, choices), rng)
     rng.shuffle(found)
     return found
+
+
+def _dealt(
+    steps: Sequence[tuple[str, Condition]], load: Load, number: int, lanes: int, rng: random.Random
+) -> list[Batch]:
+    """A batch in which every lane has about as many conditions to measure, those of one strategy with one process."""
+    if not steps:
+        return []
+    length = math.ceil(len(steps) / lanes)
+    found = []
+    for start in range(0, len(steps), length):
+        lane = [
+            _job("rounds", strategy, [condition for _, condition in group], load, number)
+            for strategy, group in itertools.groupby(steps[start : start + length], key=lambda step: step[0])
+        ]
+        rng.shuffle(lane)
+        found.append(tuple(lane))
+    rng.shuffle(found)
+    return [tuple(found)]
 
 
 def _small_bots(choices: Choices, number: int, rng: random.Random) -> list[Job]:
@@ -218,7 +280,9 @@ def chosen_strategies(names: Iterable[str] | None) -> tuple[str, ...]:
     for name in wanted:
         if name not in STRATEGIES:
             raise UnknownChoice(f"there is no strategy {name!r}; there are: {', '.join(STRATEGIES)}")
-    return tuple(name for name in STRATEGIES if name in wanted)
+    if names is not None and POWER in wanted and not has_power():
+        raise UnknownChoice(f"{POWER!r} needs a bot with the setting DURABILITY, which this version has not")
+    return tuple(name for name in STRATEGIES if name in wanted and (has_power() or name != POWER))
 
 
 def outage_of(load: Load) -> tuple[float, float]:
@@ -226,6 +290,6 @@ def outage_of(load: Load) -> tuple[float, float]:
     return load.seconds / 3, load.seconds * 2 / 3
 
 
-def total_seconds(planned: Iterable[Job]) -> float:
-    """About how long these jobs take together."""
-    return sum(job.seconds() for job in planned)
+def total_seconds(planned: Iterable[Batch]) -> float:
+    """About how long these batches take together: each as long as its longest lane."""
+    return sum(max(sum(job.seconds() for job in lane) for lane in batch) for batch in planned)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +19,15 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.contenders import ROOT, cpu_seconds, ended, furnish, on_core
+from benchmarks.contenders import BYTE_BOT, furnish, variables_for
+from benchmarks.driver import HOST
 from benchmarks.step import StepPlan, StepResult, part_between, queued_seconds
+from byte_bot.persistence.schema import SCHEMA_DIR
+from simulator.bench.child import BenchError, Child
+from simulator.bench.probe import Cores, cpu_seconds
+from simulator.bench.stage import Addresses, SupabaseProcess
 from simulator.bot_process import BotProcess
+from simulator.serve import BOT_LOGIN, BOT_TOKEN
 
 #: Seconds a bot has to log in and join; twitchio 2 pauses after its first joins.
 PRESENT_S: Final = 40.0
@@ -33,63 +38,41 @@ WARM_UPS_MAX: Final = 15
 STOP_S: Final = 10.0
 
 
-class BotFailed(Exception):
+class BotFailed(BenchError):
     """A bot could not be measured; the message says why, with the end of its log."""
 
 
 class Driver:
-    """The driver's process, while the context lasts."""
+    """The driver's process, while the context lasts. Its verbs raise `BenchError` if it has ended by itself."""
 
-    def __init__(self, channels: int, core: int | None) -> None:
-        self._channels = channels
-        self._core = core
-        self._process: asyncio.subprocess.Process | None = None
-        self.port = 0
-        self.channels: tuple[str, ...] = ()
+    def __init__(self, channels: int, cores: Cores) -> None:
+        arguments = ("-m", "benchmarks.driver", "--channels", str(channels))
+        self._child = Child("the driver", arguments, cores=cores, takes_orders=True)
 
     async def __aenter__(self) -> Driver:
-        with on_core(self._core):
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "benchmarks.driver",
-                "--channels",
-                str(self._channels),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                cwd=ROOT,
-            )
-        hello = await self._hear()
-        self.port, self.channels = hello["port"], tuple(hello["channels"])
+        await self._child.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process is not None
-        await ended(self._process)
+        await self._child.__aexit__(kind, error, trace)
+
+    def addresses(self, supabase: SupabaseProcess | None, folder: str) -> Addresses:
+        """What a bot has to know; ``folder`` is its own."""
+        hello = self._child.hello
+        url, key = ("", "") if supabase is None else (supabase.url, supabase.secret_key)
+        token = f"oauth:{BOT_TOKEN}"
+        return Addresses(HOST, hello["port"], BOT_LOGIN, token, tuple(hello["channels"]), url, key, folder)
 
     async def wait_for_bot(self, seconds: float) -> bool:
         """Wait until a bot is in every channel; whether it is."""
-        return bool((await self._ask({"do": "wait", "seconds": seconds}))["present"])
+        return bool((await self._child.ask({"do": "wait", "seconds": seconds}))["present"])
 
     async def step(self, plan: StepPlan) -> StepResult:
         """Carry out one step."""
         order = {"do": "step", **msgspec.to_builtins(plan)}
-        return msgspec.convert(await self._ask(order), StepResult)
-
-    async def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        await self._process.stdin.drain()
-        return await self._hear()
-
-    async def _hear(self) -> dict[str, Any]:
-        assert self._process is not None and self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        if not line:
-            raise BotFailed("the driver ended by itself; its own words are above")
-        return dict(json.loads(line))
+        return msgspec.convert(await self._child.ask(order), StepResult)
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -127,15 +110,15 @@ class Arena:
         self.measured.append(Measured(step, bot_cpu, bot_queued))
         return step
 
-    async def warm_up(self, text: str, matched_by: str) -> None:
-        """Speak slowly until everything is answered.
+    async def warm_up(self, text: str, matched_by: str, attempts: int = WARM_UPS_MAX) -> None:
+        """Speak slowly until everything is answered, at most so many times.
 
         Raises:
             BotFailed: it never was.
         """
         plan = StepPlan(WARM_UP_RATE, WARM_UP_S, text, matched_by)
         step = None
-        for _ in range(WARM_UPS_MAX):
+        for _ in range(attempts):
             step = await self._driver.step(plan)
             if step.answered == step.sent:
                 return
@@ -148,25 +131,38 @@ class Arena:
 
 @contextlib.asynccontextmanager
 async def running(
-    driver: Driver, bot: str, command: Sequence[str], variables: Mapping[str, str], core: int | None
+    driver: Driver,
+    bot: str,
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    cores: Cores,
+    *,
+    present_s: float = PRESENT_S,
 ) -> AsyncIterator[Arena]:
-    """A bot in every channel of the driver's chat while the context lasts.
+    """A bot in every channel of the driver's chat, with its database if it is to have one, while the context lasts.
+
+    ``variables`` come on top of those that every bot gets (``contenders.py``).
 
     Raises:
         BotFailed: it did not come.
+        BenchError: a fake did not.
     """
     events: list[Mapping[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="byte-bench-") as folder:
+    async with contextlib.AsyncExitStack() as resources:
+        folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="byte-bench-"))
         furnish(bot, Path(folder))
-        with on_core(core):
-            process = BotProcess(command, variables, Path(folder), events.append)
-            await process.__aenter__()
-        try:
-            if not await driver.wait_for_bot(PRESENT_S):
-                raise BotFailed(
-                    f"{bot} did not join within {PRESENT_S:g} s; the end of its log:\n"
-                    + "\n".join(process.last_lines[-10:])
-                )
-            yield Arena(driver, process, events)
-        finally:
-            await process.stop(STOP_S)
+        supabase = None
+        if bot == BYTE_BOT:
+            fake = SupabaseProcess(SCHEMA_DIR, seed=1, unix_start_s=time.time(), cores=cores)
+            supabase = await resources.enter_async_context(fake)
+        whole = {**variables_for(bot, driver.addresses(supabase, folder)), **variables}
+        process = BotProcess(command, whole, Path(folder), events.append)
+        await process.__aenter__()
+        resources.push_async_callback(process.stop, STOP_S)
+        cores.keep_bot(process.pid)
+        if not await driver.wait_for_bot(present_s):
+            raise BotFailed(
+                f"{bot} did not join within {present_s:g} s; the end of its log:\n"
+                + "\n".join(process.last_lines[-10:])
+            )
+        yield Arena(driver, process, events)

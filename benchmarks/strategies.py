@@ -1,5 +1,9 @@
 """The bots that are compared: Byte Bot with and without its database, and three small bots as people write them.
 
+Byte Bot is measured as it is shipped (durability `process`), and, where it keeps a journal on disk, with durability `power`, too: each
+reply then waits for the disk, so its distance to the floor is judged by another limit. The floor keeps nothing anywhere. Settings that
+this version of the bot does not have are left out, and so is `power` with them.
+
 All get the same commands, `!count NAME +1` over a few counters a channel, and answer `NAME: VALUE`; the value grows with each
 change, which makes every reply distinct and shows what is lost.
 """
@@ -7,11 +11,12 @@ change, which makes every reply distinct and shows what is lost.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from byte_bot.persistence.schema import SCHEMA_DIR
+from byte_bot.settings import Settings
 from simulator.bench.matching import Expectation
 from simulator.bench.measure import Storage, Target, Values
 from simulator.bench.stage import Addresses
@@ -21,11 +26,12 @@ COUNTERS = ("deaths", "wins", "falls", "saves", "jumps")
 MESSAGES = tuple((f"!count {name} +1", name) for name in COUNTERS)
 REPLY = r"\b(?P<key>[a-z]+): (?P<value>\d+)"
 SMALL_BOTS = ("inline", "blocking", "task_per_message")
+POWER = "byte_bot power"
 # Far above the loads: what Twitch grants is not what is measured here, and the fake Twitch's own limits are lifted too.
-GRANTED = "1000000"
+GRANTED = "100000000"
 
 
-def byte_bot_variables(addresses: Addresses) -> dict[str, str]:
+def byte_bot_variables(addresses: Addresses, durability: str = "process") -> dict[str, str]:
     """The settings of Byte Bot; everything that is not named has its default."""
     variables = {
         "TWITCH_LOGIN": addresses.login,
@@ -40,7 +46,33 @@ def byte_bot_variables(addresses: Addresses) -> dict[str, str]:
     }
     if addresses.supabase_url:
         variables |= {"SUPABASE_URL": addresses.supabase_url, "SUPABASE_KEY": addresses.supabase_key}
-    return variables
+    # In a folder of its own: no bot may find what another one left.
+    journal = {"DURABILITY": durability, "JOURNAL_PATH": str(Path(addresses.folder) / "journal")}
+    return known_to(Settings.model_fields, variables | journal)
+
+
+def known_to(fields: Container[str], variables: Mapping[str, str]) -> dict[str, str]:
+    """Those variables that a bot with these settings has; DURABILITY and JOURNAL_PATH are not in every version."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if name not in ("DURABILITY", "JOURNAL_PATH") or name.lower() in fields
+    }
+
+
+def floor_variables(addresses: Addresses) -> dict[str, str]:
+    """Byte Bot that keeps nothing: no database and no journal."""
+    return byte_bot_variables(addresses, "off")
+
+
+def power_variables(addresses: Addresses) -> dict[str, str]:
+    """Byte Bot whose replies wait until the disk has what they tell."""
+    return byte_bot_variables(addresses, "power")
+
+
+def has_power(fields: Container[str] = Settings.model_fields) -> bool:
+    """Whether this version of the bot can be asked to wait for the disk."""
+    return "durability" in fields
 
 
 def small_bot_variables(addresses: Addresses) -> dict[str, str]:
@@ -84,8 +116,9 @@ def strategies() -> tuple[Target, ...]:
     stored = Storage("component_state", byte_bot_counters, schema_dir=SCHEMA_DIR)
     saved_small = Storage("bot_counters", small_bot_counters, schema_dir=ROOT / "benchmarks" / "bots")
     return (
-        Target("floor", byte_bot, byte_bot_variables, MESSAGES, expectation, uses_database=False),
+        Target("floor", byte_bot, floor_variables, MESSAGES, expectation, uses_database=False),
         Target("byte_bot", byte_bot, byte_bot_variables, MESSAGES, expectation, storage=stored),
+        Target(POWER, byte_bot, power_variables, MESSAGES, expectation, storage=stored),
         *(
             Target(
                 name,

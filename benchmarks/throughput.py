@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import pstats
 import statistics
@@ -27,12 +26,15 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from benchmarks.contenders import CASES, Case, command_of, cores, fake_supabase, variables_for
+from benchmarks.contenders import CASES, Case, command_of
 from benchmarks.driver import CHANNELS
+from benchmarks.flame import FlameError, record, sampler
 from benchmarks.load import Arena, BotFailed, Driver, running
 from benchmarks.peers.environments import Unavailable, prepare
 from benchmarks.rate_search import DRIVER_LIMIT, MACHINE_LIMIT, Found, highest_rate, limit_of
 from benchmarks.step import StepPlan, StepResult
+from simulator.bench.child import BenchError
+from simulator.bench.probe import Cores
 
 #: The issue's target: half of a loop without a router.
 TARGET_RATIO: Final = 0.5
@@ -49,7 +51,7 @@ class Options(msgspec.Struct, frozen=True):
     step_s: float
     growth: float
     halvings: int
-    pinned: bool
+    cores: Cores
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -73,31 +75,21 @@ async def measure_case(
     case: Case, driver: Driver, options: Options, start: float, console: Console
 ) -> Outcome:
     """Start the bot of a case, search its highest rate, stop it."""
-    places = cores() if options.pinned else None
-    bot_core, database_core = (places[0], places[2]) if places else (None, None)
-    async with contextlib.AsyncExitStack() as resources:
-        supabase: Mapping[str, str] = {}
-        if case.bot == "byte_bot":
-            supabase = await resources.enter_async_context(fake_supabase(database_core))
-        variables = variables_for(case.bot, driver.port, driver.channels, supabase)
-        try:
-            command = command_of(case.bot)
-            if case.bot in PEERS_PREPARED:
-                peer = await prepare(case.bot)
-                command, variables = peer.command, {**variables, **peer.variables}
-            arena = await resources.enter_async_context(
-                running(driver, case.bot, command, variables, bot_core)
-            )
+    try:
+        command, variables = command_of(case.bot), {}
+        if case.bot in PEERS_PREPARED:
+            peer = await prepare(case.bot)
+            command, variables = peer.command, dict(peer.variables)
+        async with running(driver, case.bot, command, variables, options.cores) as arena:
             await arena.warm_up(case.says, case.matched_by)
             found = await _search(case, arena, options, start, console)
-        except (BotFailed, Unavailable) as error:
-            return Outcome(case.name, problem=str(error))
-        last = next((each for each in reversed(arena.measured) if each.step is found.failed), None)
-        cpu, queued = (last.bot_cpu, last.bot_queued) if last is not None else (None, None)
-        await resources.aclose()  # the bot says at its end what it could not save
-        return Outcome(
-            case.name, found, limit_of(found.failed, cpu, queued), cpu, queued, log=_last_words(arena)
-        )
+    except (BenchError, Unavailable) as error:
+        return Outcome(case.name, problem=str(error))
+    last = next((each for each in reversed(arena.measured) if each.step is found.failed), None)
+    cpu, queued = (last.bot_cpu, last.bot_queued) if last is not None else (None, None)
+    # Read here, after it was stopped: the bot says at its end what it could not save.
+    words = _last_words(arena)
+    return Outcome(case.name, found, limit_of(found.failed, cpu, queued), cpu, queued, log=words)
 
 
 async def _search(case: Case, arena: Arena, options: Options, start: float, console: Console) -> Found:
@@ -137,8 +129,7 @@ def _last_words(arena: Arena) -> dict[str, Any]:
 async def run(options: Options, console: Console) -> list[Outcome]:
     """All rounds of all cases."""
     outcomes: list[Outcome] = []
-    places = cores() if options.pinned else None
-    async with Driver(CHANNELS, places[1] if places else None) as driver:
+    async with Driver(CHANNELS, options.cores) as driver:
         for number in range(1, options.rounds + 1):
             for case in options.cases:
                 before = [each.rate for each in outcomes if each.case == case.name and each.rate]
@@ -274,7 +265,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help="instead: run byte_bot (or the one case of --only) under cProfile, write FILE (for pstats), print the costliest",
     )
-    parser.add_argument("--profile-rate", type=float, default=1_000.0, help="commands a second for --profile")
+    parser.add_argument(
+        "--flame",
+        type=Path,
+        metavar="FILE.svg",
+        help="instead: run the same bot as shipped and draw where its time goes (needs py-spy)",
+    )
+    parser.add_argument(
+        "--profile-rate", type=float, default=1_000.0, help="commands a second for --profile and --flame"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
     return parser.parse_args(arguments)
 
@@ -300,7 +299,7 @@ def options_from(parsed: argparse.Namespace) -> Options:
         step_s=step_s,
         growth=1.5,
         halvings=2 if parsed.quick else 3,
-        pinned=not parsed.no_pin,
+        cores=Cores(enabled=not parsed.no_pin),
     )
 
 
@@ -319,19 +318,39 @@ async def profile(case: Case, file: Path, rate: float, options: Options, console
         raise BotFailed(f"--profile is for Python's own bots in this repository, not for {case.bot}")
     program, *rest = command_of(case.bot)
     command = (program, "-m", "cProfile", "-o", str(file), *rest)
-    places = cores() if options.pinned else None
-    bot_core, database_core = (places[0], places[2]) if places else (None, None)
-    async with contextlib.AsyncExitStack() as resources:
-        driver = await resources.enter_async_context(Driver(CHANNELS, places[1] if places else None))
-        supabase: Mapping[str, str] = {}
-        if case.bot == "byte_bot":
-            supabase = await resources.enter_async_context(fake_supabase(database_core))
-        variables = variables_for(case.bot, driver.port, driver.channels, supabase)
-        async with running(driver, case.bot, command, variables, bot_core) as arena:
-            await arena.warm_up(case.says, case.matched_by)
+    async with (
+        Driver(CHANNELS, options.cores) as driver,
+        running(driver, case.bot, command, {}, options.cores) as arena,
+    ):
+        await arena.warm_up(case.says, case.matched_by)
+        for _ in range(3):
+            step = await arena.measure(StepPlan(rate, options.step_s, case.says, case.matched_by))
+            console.print(_words(case, arena, step), highlight=False, soft_wrap=True)
+
+
+async def draw_flame(case: Case, file: Path, rate: float, options: Options, console: Console) -> None:
+    """Let py-spy look at one of our own bots, as shipped, while it answers three steps at ``rate``.
+
+    Raises:
+        BenchError: the bot could not be measured.
+        FlameError: there is no flame graph.
+    """
+    if case.bot in PEERS_PREPARED:
+        raise BotFailed(f"--flame is for this repository's own bots, not for {case.bot}")
+    sampler()  # before anything is started
+    async with (
+        Driver(CHANNELS, options.cores) as driver,
+        running(driver, case.bot, command_of(case.bot), {}, options.cores) as arena,
+    ):
+        await arena.warm_up(case.says, case.matched_by)
+        sampling = asyncio.create_task(record(arena.pid, file, 3 * options.step_s))
+        try:
             for _ in range(3):
                 step = await arena.measure(StepPlan(rate, options.step_s, case.says, case.matched_by))
                 console.print(_words(case, arena, step), highlight=False, soft_wrap=True)
+            await sampling
+        finally:
+            sampling.cancel()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -343,19 +362,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"throughput: {error}\n")
         return 2
-    if not names_writable(parsed.json):
-        sys.stderr.write(
-            f"throughput: there is no folder {str(parsed.json.parent)!r} to write the result to\n"
-        )
-        return 2
-    if not names_writable(parsed.profile):
-        sys.stderr.write(
-            f"throughput: there is no folder {str(parsed.profile.parent)!r} to write the profile to\n"
-        )
-        return 2
+    for file in (parsed.json, parsed.profile, parsed.flame):
+        if not names_writable(file):
+            sys.stderr.write(f"throughput: there is no folder {str(file.parent)!r} to write {file.name} to\n")
+            return 2
+    case = options.cases[0] if parsed.only else next(each for each in CASES if each.name == JUDGED[0])
     try:
+        if parsed.flame is not None:
+            asyncio.run(draw_flame(case, parsed.flame.absolute(), parsed.profile_rate, options, console))
+            console.print(f"{parsed.flame}: open it in a browser, a click zooms in", highlight=False)
+            return 0
         if parsed.profile is not None:
-            case = options.cases[0] if parsed.only else next(each for each in CASES if each.name == JUDGED[0])
             # A profile of an earlier run must not pass for this one's.
             parsed.profile.unlink(missing_ok=True)
             asyncio.run(profile(case, parsed.profile.absolute(), parsed.profile_rate, options, console))
@@ -368,7 +385,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcomes = asyncio.run(run(options, console))
     except KeyboardInterrupt:
         return 130
-    except BotFailed as error:
+    except (BenchError, FlameError) as error:
         sys.stderr.write(f"throughput: {error}\n")
         return 2
     rows = rows_of(options.cases, outcomes)

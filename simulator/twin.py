@@ -28,12 +28,11 @@ from simulator.report import Line, Report, Violation
 from simulator.scenario import Scenario
 from simulator.simulated_bot import ApplicationFactory
 from simulator.twin_plan import READY_S, Plan, described, draw_plan
+from simulator.twin_text import FAULTY, PERFECT, US_PER_S, WIDE, side_by_side
 from simulator.world import World, simulate
 
-#: Lines that both said before they parted, shown with a difference.
+#: Lines shown before and after a difference.
 CONTEXT_LINES: Final = 3
-US_PER_S: Final = 1_000_000
-FAULTY, PERFECT = "with faults", "perfect"
 
 
 class NotReadyError(SimulatorError):
@@ -48,6 +47,8 @@ class Difference:
     faulty: Line | None
     perfect: Line | None
     before: tuple[Line, ...]
+    #: What each world said next, the one with faults first.
+    after: tuple[tuple[Line | None, Line | None], ...] = ()
 
     @property
     def from_us(self) -> int:
@@ -94,8 +95,8 @@ class Outcome:
             "replay": self.replay,
         }
 
-    def to_text(self) -> str:
-        """The outcome as lines for a terminal."""
+    def to_text(self, width: int = WIDE) -> str:
+        """The outcome as lines for a terminal of `width` characters."""
         state = (
             "same"
             if self.ok
@@ -109,7 +110,7 @@ class Outcome:
         if self.not_tried:
             shown.append(f"  not tried  {self.not_tried}")
         if self.difference is not None:
-            shown += explained(self.plan, self.difference)
+            shown += explained(self.plan, self.difference, width)
         shown += [f"  BROKEN     {words}" for words in self.broken]
         if not self.ok:
             shown.append(f"  again      {self.replay}")
@@ -150,22 +151,23 @@ def first_difference(faulty: Sequence[Line], perfect: Sequence[Line]) -> Differe
     for index, (ours, theirs) in enumerate(zip_longest(faulty, perfect)):
         if ours != theirs:
             before = tuple(perfect[max(0, index - CONTEXT_LINES) : index])
-            return Difference(index + 1, ours, theirs, before)
+            beyond = slice(index + 1, index + 1 + CONTEXT_LINES)
+            after = tuple(zip_longest(faulty[beyond], perfect[beyond]))
+            return Difference(index + 1, ours, theirs, before, after)
     return None
 
 
-def explained(plan: Plan, difference: Difference) -> list[str]:
+def explained(plan: Plan, difference: Difference, width: int = WIDE) -> list[str]:
     """A difference as lines for people: what both said before, what each said then, and what every fault did meanwhile."""
-    width = len(FAULTY)
-    shown = [f"  line {difference.number} of what the bot said differs:"]
-    shown += [f"    {'both':<{width}}  {_readable(line)}" for line in difference.before]
-    shown += [
-        f"    {name:<{width}}  {_readable(line)}"
-        for name, line in ((FAULTY, difference.faulty), (PERFECT, difference.perfect))
-    ]
-    shown.append("  faults then:")
-    shown += [f"    {state:<{width}}  {described(fault)}" for fault, state in faults_then(plan, difference)]
-    return shown
+    number = difference.number
+    first = number - len(difference.before)
+    return side_by_side(
+        [(first + at, line, line) for at, line in enumerate(difference.before)],
+        (number, difference.faulty, difference.perfect),
+        [(number + 1 + at, *lines) for at, lines in enumerate(difference.after)],
+        faults_then(plan, difference),
+        width,
+    )
 
 
 def faults_then(plan: Plan, difference: Difference) -> list[tuple[Fault, str]]:
@@ -223,12 +225,6 @@ def _broken(world: str, violations: Iterable[Violation]) -> tuple[str, ...]:
 def _in_words(error: BaseException) -> str:
     notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
     return f"{type(error).__name__}: {error}{notes}"
-
-
-def _readable(line: Line | None) -> str:
-    if line is None:
-        return "(said nothing more)"
-    return f"{line.at_us / US_PER_S:12.6f} s  #{line.channel}  {line.text}"
 
 
 def _difference_json(plan: Plan, difference: Difference) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from simulator.twin import Outcome, run_seed
 
 #: So many bad pairs are shown in full; of the others the command that shows them.
 SHOWN_MAX: Final = 5
+#: Characters in a line where there is no terminal whose width could be asked.
+FILE_COLUMNS: Final = 160
 #: Seconds between two lines of progress, on a terminal and elsewhere.
 PROGRESS_TERMINAL_S, PROGRESS_LINE_S = 0.5, 10.0
 
@@ -81,7 +84,7 @@ def _show(outcome: Outcome, bad: int, *, alone: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(outcome.to_json()))
     elif alone or (not outcome.ok and bad <= SHOWN_MAX):
-        typer.echo(outcome.to_text())
+        typer.echo(outcome.to_text(shutil.get_terminal_size((FILE_COLUMNS, 1)).columns))
     elif not outcome.ok:
         typer.echo(f"seed {outcome.plan.seed}  bad too: {outcome.replay}")
 

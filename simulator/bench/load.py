@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import selectors
 import sys
 from collections.abc import Callable, Coroutine
@@ -20,6 +21,8 @@ from typing import Any, TypeVar
 from simulator.bench.plan import Load
 from simulator.bench.results import percentile
 from simulator.garbage import garbage_held
+
+LEAD_S = 0.01  # before the first message: what was prepared a moment ago has no part in its latency
 
 _T = TypeVar("_T")
 
@@ -37,17 +40,23 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 class OpenLoop:
-    """Calls `send(number, due)` for every message of a load, at the moment it is due (seconds of the loop's clock) or right after."""
+    """Calls `send(number, due)` for every message of a load, at the moment it is due (seconds of the loop's clock) or right after.
 
-    def __init__(self, send: Callable[[int, float], object]) -> None:
+    `phase` (0 to 1) is where in the interval between two messages they are due, by the clock that all processes of the machine
+    share: loads of one rate that run side by side with different phases never send at the same moment.
+    """
+
+    def __init__(self, send: Callable[[int, float], object], phase: float = 0.0) -> None:
         self._send = send
+        self._phase = phase
         self._late_ms: list[float] = []
 
     async def run(self, load: Load) -> float:
         """Send the whole load; returns the moment at which the first message was due."""
         loop = asyncio.get_running_loop()
         gc.collect()  # here, so that the collector, which is held, has nothing to do in between
-        start_at, count, rate = loop.time() + 0.01, load.count(), load.rate
+        count, rate = load.count(), load.rate
+        start_at = (math.ceil((loop.time() + LEAD_S) * rate - self._phase) + self._phase) / rate
         self._late_ms = []
         sent = 0
         while sent < count:

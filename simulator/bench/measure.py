@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,12 +28,13 @@ from typing import Any
 
 import msgspec
 
+from simulator.bench.child import BenchError
 from simulator.bench.load import OpenLoop
 from simulator.bench.matching import Expectation, ReplyBook
 from simulator.bench.plan import Condition, Load
 from simulator.bench.probe import Cores, LagProbe, rss_mb
 from simulator.bench.results import Round, Sample, Timeline
-from simulator.bench.stage import SUPABASE_NICENESS, Addresses, BenchError, SupabaseProcess, TwitchStage
+from simulator.bench.stage import Addresses, SupabaseProcess, TwitchStage
 from simulator.bot_process import BotProcess
 
 JOIN_S = 30.0  # how long a bot may take to log in and join
@@ -104,6 +104,7 @@ class Bench:
         seed: int = 1,
         cores: Cores | None = None,
         patience: Patience | None = None,
+        phase: float = 0.0,
     ) -> None:
         self._target = target
         self._channels = channels
@@ -113,7 +114,7 @@ class Bench:
         self._patience = patience if patience is not None else Patience()
         self._resources = contextlib.AsyncExitStack()
         self._book = ReplyBook(target.expectation)
-        self._open_loop = OpenLoop(self._say)
+        self._open_loop = OpenLoop(self._say, phase)
         self._idle = asyncio.Event()  # no message is open
         self._supabase: SupabaseProcess | None = None
         self._sampled_from_s = 0.0
@@ -143,18 +144,17 @@ class Bench:
             storage = self._target.storage
             schema_dir = storage.schema_dir if storage is not None else None
             self._supabase = await enter(
-                SupabaseProcess(schema_dir, seed=self._seed, unix_start_s=self._unix_start_s)
+                SupabaseProcess(
+                    schema_dir, seed=self._seed, unix_start_s=self._unix_start_s, cores=self._cores
+                )
             )
-            self._cores.keep_rest(self._supabase.pid)
-            if hasattr(os, "setpriority"):
-                os.setpriority(os.PRIO_PROCESS, self._supabase.pid, SUPABASE_NICENESS)
         stage = TwitchStage(self._channels, self._heard, unix_start_s=self._unix_start_s, seed=self._seed)
         self._twitch = await enter(stage)
         await self._start_bot()
 
     async def _start_bot(self, *, warm: bool = True) -> None:
         """Start the bot, wait until it is in every channel, and ask everything once."""
-        variables = self._target.variables(self._twitch.addresses(self._supabase))
+        variables = self._target.variables(self._twitch.addresses(self._supabase, str(self._folder)))
         self._bot = BotProcess(self._target.command, variables, self._folder, lambda event: None)
         await self._resources.enter_async_context(self._bot)
         # A killed bot is entered again as another process, so every one of them is ended at the end.
@@ -238,6 +238,7 @@ class Bench:
         await self._set_fault(None)
         if kill:
             await self._start_bot(warm=False)
+        healed_at = self._loop.time()
         missing = await self._settle(self._patience.quiet_after_kill_s if kill else self._patience.quiet_s)
         after_heal, after_kill = (None, missing) if kill else (missing, None)
         return Round(
@@ -254,6 +255,7 @@ class Bench:
             rss_end_mb=rss_end_mb,
             loop_lag_p99_ms=lag.p99_ms(),
             generator_late_p99_ms=self._open_loop.late_p99_ms(),
+            settle_s=round(self._loop.time() - healed_at, 3),
             lost=total_of(after_heal),
             stale=count_of(after_heal),
             lost_after_kill=total_of(after_kill),

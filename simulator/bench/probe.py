@@ -1,4 +1,5 @@
-"""What is seen of a bot's process from outside: memory, delay of its event loop, and the processor core it runs on.
+"""What is seen of a bot's process from outside: memory, processor time, delay of its event loop, and the core
+it runs on.
 
 Memory is the resident set of the process and of its children, read from /proc. The delay of the event loop is that of PONG: a
 bot of any make has to answer Twitch's PING, does so with the loop that handles its chat, and needs to be told nothing. What it
@@ -46,13 +47,25 @@ def rss_mb(pid: int, proc: Path = Path("/proc")) -> float:
     return total_kb / 1_024
 
 
-class Cores:
-    """Which core belongs to the bot and which to the rest, if the machine has two and lets one choose."""
+def cpu_seconds(pid: int, proc: Path = Path("/proc")) -> float | None:
+    """The processor time a process has used, all its threads together; None where the system does not tell."""
+    try:
+        fields = (proc / str(pid) / "stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def __init__(self, *, enabled: bool = True) -> None:
-        available: list[int] = []
-        if enabled and hasattr(os, "sched_getaffinity"):
-            available = sorted(os.sched_getaffinity(0))
+
+class Cores:
+    """Which core belongs to the bot and which to the rest, if the machine has two and lets one choose.
+
+    `available` are the cores to choose from, None: those of this process. A process that is pinned itself has to be told.
+    """
+
+    def __init__(self, available: Collection[int] | None = None, *, enabled: bool = True) -> None:
+        if not enabled or not hasattr(os, "sched_getaffinity"):
+            available = ()
+        available = sorted(os.sched_getaffinity(0) if available is None else available)
         self.bot: Collection[int] = available[-1:] if len(available) > 1 else ()
         self.rest: Collection[int] = available[:-1] if len(available) > 1 else ()
 
@@ -64,25 +77,28 @@ class Cores:
         rest = ", ".join(str(core) for core in self.rest)
         return f"the bot runs on core {next(iter(self.bot))}, everything else on core {rest}"
 
-    def keep_rest(self, pid: int = 0) -> None:
-        """Move a process (0: this one) to the cores that are not the bot's."""
-        _pin(pid, self.rest)
+    def keep_rest(self, pid: int | None = None) -> None:
+        """Move a process (None: this one) to the cores that are not the bot's; see `keep_bot`."""
+        _pin(os.getpid() if pid is None else pid, self.rest)
 
     def keep_bot(self, pid: int) -> None:
-        """Move a process to the bot's core; threads and children it starts later follow it there."""
+        """Move a process with all its threads to the bot's core; threads and children it starts later follow it there."""
         _pin(pid, self.bot)
 
     @staticmethod
-    def release(pid: int = 0) -> None:
-        """Give a process every core back."""
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(pid, range(os.cpu_count() or 1))
+    def release() -> None:
+        """Give this process every core back."""
+        _pin(os.getpid(), range(os.cpu_count() or 1))
 
 
 def _pin(pid: int, cores: Collection[int]) -> None:
-    if cores and hasattr(os, "sched_setaffinity"):
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        return
+    # Linux pins threads. A program such as Node has started some before anybody could ask for its number.
+    threads = [int(path.name) for path in sorted(Path(f"/proc/{pid}/task").glob("*"))]
+    for thread in threads or [pid]:
         try:
-            os.sched_setaffinity(pid, cores)
+            os.sched_setaffinity(thread, cores)
         except ProcessLookupError:
             pass  # it has ended: whoever waits for it will notice
 

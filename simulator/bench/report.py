@@ -18,7 +18,7 @@ Left out: the rounds behind a row (they are in the JSON, `round_p99_ms`), and th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,6 @@ from rich.text import Text
 from simulator.bench.results import (
     FLAT_RATIO,
     FLAT_SLACK_MS,
-    FLOOR_SLACK_MS,
     HEALTHY,
     HEALTHY_AGAIN,
     Judgement,
@@ -126,11 +125,16 @@ COSTS = (
 # ── what is found ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def findings(rows: Sequence[Row], claims: Sequence[str]) -> list[Finding]:
-    """How the promises of the strategies in `claims` stand: P2 for each condition and load, then P3 and the requests."""
+def findings(
+    rows: Sequence[Row], claims: Sequence[str], floor_slack_ms: Mapping[str, float] | None = None
+) -> list[Finding]:
+    """How the promises of the strategies in `claims` stand: P2 for each condition and load, then P3 and the requests.
+
+    `floor_slack_ms` as in `results.judge`.
+    """
     claimed = [row for row in rows if row.strategy in claims]
     by_key = {_key(row): row for row in claimed}
-    found = [_flat(one, by_key[_key(one)]) for one in judge(rows) if _key(one) in by_key]
+    found = [_flat(one, by_key[_key(one)]) for one in judge(rows, floor_slack_ms) if _key(one) in by_key]
     if not claimed:
         return found
     counts = (
@@ -167,7 +171,7 @@ def _flat(judgement: Judgement, row: Row) -> Finding:
     flat, floor = judgement.flat_limit_ms, judgement.near_floor_limit_ms
     under = (
         f"P2, {judgement.strategy}, {load}: p99 at most {figure(flat)} ms ({FLAT_RATIO:g} x healthy + {FLAT_SLACK_MS:g}), "
-        f"and {figure(floor)} ms (floor + {FLOOR_SLACK_MS:g})"
+        f"and {figure(floor)} ms (floor + {judgement.floor_slack_ms:g})"
     )
     words = (
         f"{judgement.condition}: p99 {figure(judgement.p99_ms)} ms, {figure(row.p99_over_healthy)} x healthy, "

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -63,6 +63,7 @@ class Round(msgspec.Struct, kw_only=True):
     rss_end_mb: float
     loop_lag_p99_ms: float | None = None  # delay of PONG; None: not one came
     generator_late_p99_ms: float = 0.0  # how late the load itself was; it is in every latency
+    settle_s: float = 0.0  # from healing until the database had everything, or nothing moved there any more
     lost: int | None = None  # increments told to viewers and not in the database after healing
     stale: int | None = None  # counters whose stored value is older than what viewers were told
     lost_after_kill: int | None = None  # the same with a SIGKILL at the end of the outage
@@ -89,6 +90,7 @@ class Row(msgspec.Struct, kw_only=True):
     rss_growth_mb: float
     loop_lag_p99_ms: float | None = None
     generator_late_p99_ms: float = 0.0
+    settle_s: float = 0.0  # the longest of all rounds
     lost: int | None = None
     stale: int | None = None
     lost_after_kill: int | None = None
@@ -116,6 +118,7 @@ class Judgement(msgspec.Struct, kw_only=True):
     flat_limit_ms: float | None
     near_floor: bool | None  # at most floor + FLOOR_SLACK_MS
     near_floor_limit_ms: float | None
+    floor_slack_ms: float = FLOOR_SLACK_MS
 
     @property
     def ok(self) -> bool | None:
@@ -189,6 +192,7 @@ def _row(all_rounds: Sequence[Round]) -> Row:
         rss_growth_mb=round(max(one.rss_end_mb - one.rss_start_mb for one in rounds), 2),
         loop_lag_p99_ms=round(statistics.median(lags), 3) if lags else None,
         generator_late_p99_ms=round(statistics.median(one.generator_late_p99_ms for one in rounds), 3),
+        settle_s=max(one.settle_s for one in rounds),
         lost=_sum(one.lost for one in all_rounds),
         stale=_sum(one.stale for one in all_rounds),
         lost_after_kill=_sum(one.lost_after_kill for one in all_rounds),
@@ -203,17 +207,25 @@ def _sum(counts: Iterable[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def judge(rows: Iterable[Row]) -> list[Judgement]:
-    """P2 for each row of a bot that claims it (all but the floor), in the order of the rows."""
+def judge(rows: Iterable[Row], floor_slack_ms: Mapping[str, float] | None = None) -> list[Judgement]:
+    """P2 for each row of a bot that claims it (all but the floor), in the order of the rows.
+
+    `floor_slack_ms` has the strategies that may be further above the floor than `FLOOR_SLACK_MS`.
+    """
     known = {(row.strategy, row.condition, row.channels, row.rate): row for row in rows}
-    return [_judgement(row, known) for row in known.values() if row.strategy != FLOOR]
+    slacks = floor_slack_ms or {}
+    return [
+        _judgement(row, known, slacks.get(row.strategy, FLOOR_SLACK_MS))
+        for row in known.values()
+        if row.strategy != FLOOR
+    ]
 
 
-def _judgement(row: Row, known: dict[tuple[str, str, int, float], Row]) -> Judgement:
+def _judgement(row: Row, known: dict[tuple[str, str, int, float], Row], slack_ms: float) -> Judgement:
     healthy = known.get((row.strategy, HEALTHY, row.channels, row.rate))
     floor = known.get((FLOOR, HEALTHY, row.channels, row.rate))
     flat_limit = None if healthy is None else round(FLAT_RATIO * healthy.p99_ms + FLAT_SLACK_MS, 3)
-    floor_limit = None if floor is None else round(floor.p99_ms + FLOOR_SLACK_MS, 3)
+    floor_limit = None if floor is None else round(floor.p99_ms + slack_ms, 3)
     return Judgement(
         strategy=row.strategy,
         condition=row.condition,
@@ -224,4 +236,5 @@ def _judgement(row: Row, known: dict[tuple[str, str, int, float], Row]) -> Judge
         flat_limit_ms=flat_limit,
         near_floor=None if floor_limit is None else row.p99_ms <= floor_limit,
         near_floor_limit_ms=floor_limit,
+        floor_slack_ms=slack_ms,
     )

@@ -15,10 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +23,8 @@ from typing import Any
 
 import httpx
 
-from simulator.bot_process import clean_environment
-from simulator.errors import SimulatorError
+from simulator.bench.child import BenchError, Child
+from simulator.bench.probe import Cores
 from simulator.loop import START_UNIX_S
 from simulator.rng import SeedTree
 from simulator.serve import BOT_LOGIN, BOT_TOKEN, HOST
@@ -38,12 +34,8 @@ from simulator.twitch.limits import TwitchLimits
 from simulator.twitch.state import TwitchState
 
 MODERATOR = "mod_1"  # who gives the commands
-START_S = 30.0  # how long the fake Supabase may take to listen, on a busy machine
 CONTROL_TIMEOUT_S = 10.0
-LOG_CHARS = 2_000  # of the end of its log, in an error
 FAULT_NAME = "bench"
-# Below normal by this much: a save that is being executed waits for the load generator, not the reverse.
-SUPABASE_NICENESS = 5
 UNLIMITED = 1_000_000_000
 LOOSE = TwitchLimits(
     joins_verified_max=UNLIMITED,
@@ -51,11 +43,6 @@ LOOSE = TwitchLimits(
     messages_privileged_max=UNLIMITED,
     messages_verified_max=UNLIMITED,
 )
-ROOT = Path(__file__).parents[2]
-
-
-class BenchError(SimulatorError):
-    """A bot or a fake did not do what measuring needs; the message says what and how it went."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +56,7 @@ class Addresses:
     channels: tuple[str, ...]
     supabase_url: str = ""
     supabase_key: str = ""
+    folder: str = ""  # the bot's own, for what it keeps on disk; "": its working directory
 
 
 class TwitchStage:
@@ -109,10 +97,10 @@ class TwitchStage:
         await self.irc.wait_closed()
         await self._server.wait_closed()
 
-    def addresses(self, supabase: SupabaseProcess | None) -> Addresses:
+    def addresses(self, supabase: SupabaseProcess | None, folder: str = "") -> Addresses:
         """What a bot has to know."""
         url, key = ("", "") if supabase is None else (supabase.url, supabase.secret_key)
-        return Addresses(HOST, self._port, BOT_LOGIN, f"oauth:{BOT_TOKEN}", self.channels, url, key)
+        return Addresses(HOST, self._port, BOT_LOGIN, f"oauth:{BOT_TOKEN}", self.channels, url, key, folder)
 
     def all_joined(self) -> bool:
         """Whether the bot is in every channel, on a sound connection."""
@@ -133,39 +121,33 @@ class SupabaseProcess:
     `schema_dir` None: `byte-sim serve` with Byte Bot's tables; otherwise `supabase_server`, which starts in a third of the time.
     `unix_start_s` is the wall time that it starts at (`byte-sim serve` reads the clock).
 
-    Entering raises `BenchError` when it does not listen within `START_S`; the verbs when it does not answer.
+    `cores` keeps it off the bot's core. It runs in the background: a save that is being executed waits for the load
+    generator, not the reverse.
+
+    Entering raises `BenchError` when it does not listen in time; the verbs when it does not answer.
     """
 
-    def __init__(self, schema_dir: Path | None, *, seed: int, unix_start_s: float = START_UNIX_S) -> None:
-        self._command: Sequence[str] = (sys.executable, "-m", "simulator", "serve", "--seed", str(seed))
+    def __init__(
+        self,
+        schema_dir: Path | None,
+        *,
+        seed: int,
+        unix_start_s: float = START_UNIX_S,
+        cores: Cores | None = None,
+    ) -> None:
+        arguments: Sequence[str] = ("-m", "simulator", "serve", "--seed", str(seed))
         if schema_dir is not None:
-            slim = (sys.executable, "-m", "simulator.bench.supabase_server")
-            self._command = (*slim, str(schema_dir), str(seed), str(unix_start_s))
-        self._process: asyncio.subprocess.Process | None = None
+            slim = ("-m", "simulator.bench.supabase_server")
+            arguments = (*slim, str(schema_dir), str(seed), str(unix_start_s))
+        self._child = Child("the fake Supabase", arguments, cores=cores, background=True)
         self._resources = contextlib.AsyncExitStack()
         self.url = ""
         self.secret_key = ""
 
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        assert self._process is not None, "enter the context first"
-        return self._process.pid
-
     async def __aenter__(self) -> SupabaseProcess:
-        # A file, not a pipe: nobody has to read it while latency is measured.
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process, below
-        self._resources.callback(self._log.close)
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=self._log,
-            env=clean_environment(os.environ, {"PYTHONPATH": str(ROOT)}),
-        )
-        self._resources.push_async_callback(self._end)
         try:
-            address = await self._announced()
+            await self._resources.enter_async_context(self._child)
+            address = self._child.hello
             client = httpx.AsyncClient(base_url=address["control"]["url"], timeout=CONTROL_TIMEOUT_S)
             self._control = await self._resources.enter_async_context(client)
         except BaseException:
@@ -174,32 +156,10 @@ class SupabaseProcess:
         self.url, self.secret_key = address["supabase"]["url"], address["supabase"]["secret_key"]
         return self
 
-    async def _announced(self) -> Any:
-        assert self._process is not None and self._process.stdout is not None
-        try:
-            async with asyncio.timeout(START_S):
-                line = await self._process.stdout.readline()
-        except TimeoutError:
-            raise BenchError(
-                f"the fake Supabase did not listen within {START_S:g} s: is the machine busy?"
-            ) from None
-        if not line:
-            self._log.seek(0)
-            words = self._log.read().decode("utf-8", "replace").strip()[-LOG_CHARS:]
-            raise BenchError(f"the fake Supabase ended at once ({' '.join(self._command)}):\n{words}")
-        return json.loads(line)
-
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._resources.aclose()
-
-    async def _end(self) -> None:
-        assert self._process is not None
-        if self._process.returncode is None:
-            # Nothing of it is needed any more, so nothing of it has to be written down in order.
-            self._process.kill()
-        await self._process.wait()
 
     async def set_fault(self, fault: Mapping[str, Any] | None) -> None:
         """Set the one fault of the benchmark, or clear it."""

@@ -23,13 +23,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simulator.bench.child import BenchError
 from simulator.bench.load import OpenLoop
 from simulator.bench.matching import Asked, Expectation
 from simulator.bench.plan import Condition, Load
 from simulator.bench.probe import LagProbe, process_tree, rss_mb
 from simulator.bench.report import Finding, figure
 from simulator.bench.results import HEALTHY, Round, Row, Sample, Timeline, rows_of
-from simulator.bench.stage import Addresses, BenchError, SupabaseProcess, TwitchStage
+from simulator.bench.stage import Addresses, SupabaseProcess, TwitchStage
 from simulator.bench.target_options import NUMBER, environment, filled, placeholder_values
 from simulator.bench.target_replies import TargetReplies
 from simulator.bot_process import BotProcess

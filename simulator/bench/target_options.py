@@ -12,9 +12,10 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from simulator.bench.child import BenchError
 from simulator.bench.matching import Expectation
 from simulator.bench.plan import CONDITIONS, Condition
-from simulator.bench.stage import Addresses, BenchError
+from simulator.bench.stage import Addresses
 from simulator.faults import FaultError, fault_from_json
 
 #: What a command and its variables may contain, and what stands there when the bot is started.

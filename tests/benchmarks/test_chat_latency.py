@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks.chat_latency import Run, choices_of, main, parser
+from benchmarks.chat_latency import InStep, Run, choices_of, findings, main, parser
 from benchmarks.chat_plan import STRATEGIES, Choices, Job, UnknownChoice
-from benchmarks.strategies import strategy
+from benchmarks.strategies import POWER, has_power, strategy
 from simulator.bench.measure import Bench, Patience
 from simulator.bench.plan import CONDITIONS, Condition, Load
 from simulator.bench.probe import Cores
 from simulator.bench.report import BROKEN, UNMEASURED, status
-from simulator.bench.results import FLOOR, Round, Sample
+from simulator.bench.results import FLOOR, Round, Sample, rows_of
 from simulator.loop import START_UNIX_S
 
 HANG = Condition("hang", {"kind": "hang"})
 SHORT = Patience(reply_s=2.0, lead_s=0.2, quiet_s=12.0)
+
+
+#: Those without the ones that this version of the bot does not have.
+DEFAULT_STRATEGIES = tuple(name for name in STRATEGIES if name != POWER or has_power())
 
 
 def choices(*options: str) -> Choices:
@@ -54,7 +59,7 @@ def test_options_are_choices() -> None:
     found = choices("--loads", "20x100", "--conditions", "hang, healthy", "--rounds", "2", "--seed", "9")
     assert [load.name for load in found.loads] == ["20x100"]
     assert [one.name for one in found.conditions] == ["healthy", "hang"]
-    assert (found.rounds, found.seed, found.strategies, found.quick) == (2, 9, STRATEGIES, False)
+    assert (found.rounds, found.seed, found.strategies, found.quick) == (2, 9, DEFAULT_STRATEGIES, False)
     assert "picture" not in found.parts and "soak" in found.parts
     assert "picture" in choices("--plot", "file.png").parts
     assert choices("--only-rounds").parts == ("rounds",)
@@ -70,6 +75,7 @@ def test_options_are_choices() -> None:
         (("--conditions", "slow"), "there is no condition 'slow'"),
         (("--strategies", "mine"), "there is no strategy 'mine'"),
         (("--rounds", "0"), "at least 1"),
+        (("--lanes", "0"), "it must be 1 to 8"),
     ],
 )
 def test_a_misspelt_option_is_refused_before_anything_is_measured(
@@ -115,6 +121,17 @@ def test_a_slow_condition_breaks_p2_and_memory_breaks_p5() -> None:
     assert status(run.findings()) == UNMEASURED
 
 
+def test_waiting_for_the_disk_is_judged_by_a_limit_of_its_own() -> None:
+    """4 ms over the floor keep P2 for `byte_bot power`, and break it for `byte_bot`; 6 ms break both."""
+
+    def kept(strategy_name: str, p99_ms: float) -> bool | None:
+        rows = rows_of([made_up(FLOOR, "healthy", 1.0), made_up(strategy_name, "healthy", p99_ms)])
+        (finding,) = [one for one in findings(rows) if one.promise == "P2"]
+        return finding.ok
+
+    assert (kept(POWER, 5.0), kept("byte_bot", 5.0), kept(POWER, 7.0)) == (True, False, False)
+
+
 async def test_a_bot_that_cannot_be_run_costs_its_job_and_the_rest_is_stored(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,8 +143,8 @@ async def test_a_bot_that_cannot_be_run_costs_its_job_and_the_rest_is_stored(
     unknown = Condition("impossible", {"kind": "no such fault"})
     run.plan(
         [
-            Job(part="rounds", strategy="inline", conditions=(unknown,), loads=(load,)),
-            Job(part="rounds", strategy=FLOOR, conditions=healthy, loads=(load,)),
+            ((Job(part="rounds", strategy="inline", conditions=(unknown,), loads=(load,)),),),
+            ((Job(part="rounds", strategy=FLOOR, conditions=healthy, loads=(load,)),),),
         ]
     )
     await run.measure()
@@ -135,4 +152,38 @@ async def test_a_bot_that_cannot_be_run_costs_its_job_and_the_rest_is_stored(
     assert "no such fault" in run.failures[0]
     (row,) = json.loads(file.read_text())
     assert (row["strategy"], row["condition"], row["samples"], row["rounds"]) == (FLOOR, "healthy", 10, 1)
-    assert "[2/2] round 1, floor, 1 channel, 50 messages/s: p99 ms healthy" in capsys.readouterr().err
+    assert "[2/2] round 1, 1 channel, 50 messages/s: p99 ms: floor healthy" in capsys.readouterr().err
+
+
+async def test_lanes_measure_at_the_same_time(tmp_path: Path) -> None:
+    """Two bots, one of them with one condition more: both are measured whole, and the run says how many lanes there were."""
+    run = Run(choices("--only-rounds", "--rounds", "1"), Cores(enabled=False), tmp_path / "rows.json")
+    load = Load(1, 50, 0.2)
+    first = Job(part="rounds", strategy=FLOOR, conditions=(CONDITIONS[0],), loads=(load,))
+    second = Job(part="rounds", strategy="byte_bot", conditions=(CONDITIONS[0], HANG), loads=(load, load))
+    run.plan([((first,), (second,))])
+    await run.measure()
+    assert run.failures == []
+    assert [(row.strategy, row.condition, row.samples, row.unanswered) for row in run.rows] == [
+        (FLOOR, "healthy", 10, 0), ("byte_bot", "healthy", 10, 0), ("byte_bot", "hang", 10, 0)
+    ]  # fmt: skip
+    assert run.lanes == {load.words: 2}
+
+
+async def test_nobody_starts_before_all_are_ready_and_nobody_waits_for_those_who_left() -> None:
+    """The barrier between the lanes."""
+    in_step, passed = InStep(2), []
+
+    async def lane(name: str, steps: int) -> None:
+        for step in range(steps):
+            await in_step.wait()
+            passed.append((step, name))
+        in_step.leave()
+
+    first = asyncio.create_task(lane("long", 3))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert passed == []
+    await lane("short", 1)
+    await first
+    assert sorted(passed) == [(0, "long"), (0, "short"), (1, "long"), (2, "long")]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,8 @@ def codes(*each: int) -> tuple[list[tuple[str, Sequence[str]]], int]:
     left = list(each)
 
     def run(name: str, arguments: Sequence[str]) -> int:
-        seen.append((name, arguments))
+        assert list(arguments[-2:-1]) == ["--json"]
+        seen.append((name, arguments[:-2]))
         return left.pop(0)
 
     return seen, run_all(["--quick"], run)
@@ -41,7 +44,8 @@ def test_all_runs_each_and_says_where_each_promise_stands(capsys: pytest.Capture
     seen, code = codes(2, 1, 0)
     assert seen == [(name, ["--quick"]) for name in BENCHMARKS]
     assert code == 1
-    end = capsys.readouterr().out.partition("where each promise stands")[2].split("\n")
+    shown = capsys.readouterr().out.partition("where each promise stands")[2]
+    end = shown.partition("promise or target")[0].split("\n")
     assert [line.strip().partition(":")[0] for line in end if ":" in line] == [
         "not measured",
         "BROKEN",
@@ -67,3 +71,25 @@ def test_mistakes_are_told_with_the_way_out(capsys: pytest.CaptureFixture[str]) 
     assert "there is no benchmark 'latency'" in capsys.readouterr().err
     assert main(["all", "--rounds"]) == 2
     assert "--quick only" in capsys.readouterr().err
+
+
+def test_all_ends_with_one_table_of_what_was_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each result is read from the file that its benchmark was told to write."""
+
+    def run(name: str, arguments: Sequence[str]) -> int:
+        if name == "scale":
+            target = {
+                "name": "a quiet channel",
+                "value": 5_000.0,
+                "bound": 4_096.0,
+                "unit": "bytes",
+                "met": False,
+            }
+            Path(arguments[-1]).write_text(json.dumps({"sizes": [], "targets": [target]}))
+        return 0
+
+    assert run_all([], run) == 0
+    table = capsys.readouterr().out.partition("promise or target")[2]
+    assert "✗ a quiet channel" in table
+    assert "5,000 bytes" in table
+    assert "? throughput" in table

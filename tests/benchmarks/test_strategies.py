@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.strategies import COUNTERS, byte_bot_counters, small_bot_counters, strategies, strategy
+from benchmarks.strategies import (
+    COUNTERS,
+    POWER,
+    byte_bot_counters,
+    has_power,
+    known_to,
+    small_bot_counters,
+    strategies,
+    strategy,
+)
 from byte_bot.settings import load_settings
 from simulator.bench.stage import Addresses
 
+BYTE_BOTS = ("floor", "byte_bot", POWER)
 ADDRESSES = Addresses("127.0.0.1", 1234, "byte_test_bot", "oauth:" + "f" * 30, ("one", "two"))
 WITH_DATABASE = Addresses(
     "127.0.0.1",
@@ -26,7 +36,8 @@ def test_the_floor_is_byte_bot_without_a_database() -> None:
     assert (floor.command, floor.uses_database) == (bot.command, False)
     with_database = dict(bot.variables(WITH_DATABASE))
     assert with_database.pop("SUPABASE_URL") and with_database.pop("SUPABASE_KEY")
-    assert with_database == floor.variables(ADDRESSES)
+    without = dict(floor.variables(ADDRESSES))
+    assert {**with_database, "DURABILITY": ""} == {**without, "DURABILITY": ""}
 
 
 def test_byte_bot_understands_its_settings() -> None:
@@ -36,6 +47,17 @@ def test_byte_bot_understands_its_settings() -> None:
     settings = load_settings(variables, None, warn=warnings.append)
     assert (settings.twitch_channel_logins, settings.has_database, warnings) == (("one", "two"), True, [])
     assert {name.lower() for name in variables} <= type(settings).model_fields.keys()
+
+
+def test_a_journal_is_asked_for_where_the_bot_has_one() -> None:
+    """Each in its own folder, the floor without; a bot without such settings is not told of them."""
+    wanted = {"TWITCH_LOGIN": "bot", "DURABILITY": "off", "JOURNAL_PATH": "folder/journal"}
+    assert known_to({"twitch_login"}, wanted) == {"TWITCH_LOGIN": "bot"}
+    assert known_to({"twitch_login", "durability", "journal_path"}, wanted) == wanted
+    assert (has_power({"durability"}), has_power({"twitch_login"})) == (True, False)
+    if has_power():
+        each = {name: strategy(name).variables(WITH_DATABASE)["DURABILITY"] for name in BYTE_BOTS}
+        assert each == {"floor": "off", "byte_bot": "process", POWER: "power"}
 
 
 def test_everybody_is_asked_the_same() -> None:

@@ -52,7 +52,7 @@ class SavesFirst(Bot):
 
 
 def test_a_bot_that_waits_for_the_database_is_caught() -> None:
-    """The first reply that comes later is shown above the one of the perfect night, with the fault that held it back."""
+    """The first reply that comes later is shown beside the one of the perfect night, with the fault that held it back."""
     outcome = run_twins(PLAN, application_with(lambda application: application.bot, SavesFirst))
     found = outcome.difference
     assert not outcome.ok
@@ -60,7 +60,10 @@ def test_a_bot_that_waits_for_the_database_is_caught() -> None:
     assert found.perfect is not None
     assert 10_000_000 <= found.perfect.at_us <= 15_000_000
     lines = [" ".join(line.split()) for line in outcome.to_text().splitlines()]
-    assert f"perfect {found.perfect.at_us / 1e6:.6f} s #lobby {found.perfect.text}" in lines
+    assert any(
+        line.startswith("►") and f"│ {found.perfect.at_us / 1e6:.6f} s #lobby {found.perfect.text}" in line
+        for line in lines
+    ), lines
     assert "ACTING hang from 10.000 s to 20.000 s" in lines
     assert "to come refused from 35.000 s to 36.000 s" in lines
     assert "again byte-sim twin --seed 3" in lines

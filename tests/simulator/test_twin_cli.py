@@ -113,3 +113,12 @@ def test_other_processes_come_to_the_same_outcomes() -> None:
     alone = outcomes("1")
     assert alone == outcomes("2")
     assert [json.loads(line)["seed"] for line in alone] == [11, 12]
+
+
+@pytest.mark.parametrize(("columns", "bar"), [("140", True), ("60", False)])
+def test_the_width_of_the_terminal_decides_how_a_difference_is_shown(
+    columns: str, bar: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Side by side where there is room."""
+    monkeypatch.setenv("COLUMNS", columns)
+    assert ("│" in call("--seed", "3").stdout) == bar

@@ -25,6 +25,21 @@ async def test_every_message_is_sent_when_it_is_due() -> None:
     assert [at for _, _, at in sent] == pytest.approx([due for _, due, _ in sent], abs=1e-5)
 
 
+@in_virtual_time()
+async def test_loads_with_different_phases_never_send_at_the_same_moment() -> None:
+    """Whenever they were started: a quarter and three quarters of an interval lie half an interval apart, by the clock of all."""
+    dues: dict[float, list[float]] = {0.25: [], 0.75: []}
+    async with asyncio.TaskGroup() as tasks:
+        for phase, found in dues.items():
+            tasks.create_task(
+                OpenLoop(lambda _, due, found=found: found.append(due), phase).run(Load(1, 50, 0.2))
+            )
+            await asyncio.sleep(0.0137)
+    for phase, found in dues.items():
+        assert len(found) == 10
+        assert [due * 50 % 1 for due in found] == pytest.approx([phase] * 10, abs=1e-6)
+
+
 class SkippingLoop(asyncio.SelectorEventLoop):
     """A real loop whose clock can be put forward, as if a callback had held it up."""
 

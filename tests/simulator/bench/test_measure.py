@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from simulator.bench.child import BenchError
 from simulator.bench.matching import Expectation
 from simulator.bench.measure import Bench, Patience, Target, count_of, shortfall, total_of
 from simulator.bench.plan import CONDITIONS, Load
 from simulator.bench.results import latencies_ms
-from simulator.bench.stage import Addresses, BenchError
+from simulator.bench.stage import Addresses
 from simulator.loop import START_UNIX_S
 
 BOT = Path(__file__).with_name("count_bot.py")

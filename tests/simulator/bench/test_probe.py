@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
-from simulator.bench.probe import Cores, LagProbe, process_tree, rss_mb
+import pytest
+
+from simulator.bench.probe import Cores, LagProbe, cpu_seconds, process_tree, rss_mb
 from simulator.bench.stage import TwitchStage
 from simulator.loop import START_UNIX_S, in_virtual_time
 from tests.simulator.twitch.rig import Client
@@ -38,6 +41,47 @@ def test_cores_are_left_alone_when_switched_off() -> None:
     cores.keep_bot(os.getpid())
     assert cores.words == "processes are not pinned to cores"
     assert before is None or os.sched_getaffinity(0) == before
+
+
+THREADS = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\nprint(1, flush=True)\ntime.sleep(60)"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux lets one choose")
+async def test_a_process_is_moved_with_the_threads_that_it_has_started_already() -> None:
+    """Node has some before anybody can ask for its number."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", THREADS, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        await process.stdout.readline()
+        cores = Cores()
+        if not cores.bot:
+            pytest.skip("this machine has one core")
+        cores.keep_bot(process.pid)
+        threads = [int(name) for name in os.listdir(f"/proc/{process.pid}/task")]
+        assert len(threads) == 2
+        assert [os.sched_getaffinity(thread) for thread in threads] == [set(cores.bot)] * 2
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def test_a_process_that_is_pinned_itself_is_told_which_cores_there_are() -> None:
+    """The last one is the bot's; of one core nobody is given any."""
+    cores = Cores((4, 2, 3))
+    assert (list(cores.bot), list(cores.rest)) == ([4], [2, 3])
+    assert (list(Cores((2,)).bot), list(Cores(()).rest)) == ([], [])
+
+
+def test_processor_time_is_that_of_all_threads(tmp_path: Path) -> None:
+    """Of a name with blanks and brackets too; None for a process that is gone."""
+    (tmp_path / "7").mkdir()
+    ticks = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+    numbers = " ".join(["0"] * 10 + [str(3 * ticks), str(ticks)] + ["0"] * 10)
+    (tmp_path / "7" / "stat").write_text(f"7 (a ) bot) S {numbers}")
+    assert cpu_seconds(7, tmp_path) == 4
+    assert cpu_seconds(8, tmp_path) is None
 
 
 @in_virtual_time(hybrid=True)

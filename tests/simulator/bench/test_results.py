@@ -130,3 +130,17 @@ def test_p2_is_not_judged_without_what_it_is_compared_with() -> None:
     """Without a floor one of the two is unknown, and so is the whole, unless the other is broken."""
     rounds = [round_of([1.0]), round_of([1.0], condition="503"), round_of([50.0], condition="hang")]
     assert [one.ok for one in judge(rows_of(rounds))] == [None, None, False]
+
+
+def test_a_strategy_may_be_given_more_room_above_the_floor() -> None:
+    """One that waits for the disk has 5 ms where another has 2."""
+    rounds = [round_of([1.0], FLOOR), round_of([5.5], "power"), round_of([5.5], "bot")]
+    judged = {one.strategy: one for one in judge(rows_of(rounds), {"power": 5.0})}
+    assert (judged["power"].near_floor, judged["power"].near_floor_limit_ms) == (True, 6.0)
+    assert (judged["bot"].near_floor, judged["bot"].near_floor_limit_ms) == (False, 3.0)
+
+
+def test_the_longest_time_to_settle_is_kept() -> None:
+    """Of all rounds."""
+    (row,) = rows_of([round_of([1.0], settle_s=1.5), round_of([1.0], settle_s=4.25)])
+    assert row.settle_s == 4.25

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from simulator.bench.stage import BenchError, SupabaseProcess, TwitchStage
+from simulator.bench.child import BenchError
+from simulator.bench.stage import SupabaseProcess, TwitchStage
 from simulator.loop import START_UNIX_S, in_virtual_time
 from tests.simulator.twitch.rig import Client
 

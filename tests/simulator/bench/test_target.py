@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from simulator.bench.child import BenchError
 from simulator.bench.load import run_precisely
 from simulator.bench.results import HEALTHY
-from simulator.bench.stage import BenchError
 from simulator.bench.target import HEALED, NoAnswer, Outcome, Progress, TargetBench, TargetOptions
 from simulator.bench.target_options import expectation_of, outage_of
 

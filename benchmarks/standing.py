@@ -1,0 +1,107 @@
+"""Where every promise and target stands: one table, made of what the benchmarks wrote. Pure.
+
+How it works. Each benchmark writes its result as JSON; here it becomes a `Standing` a line: what was promised, what was
+measured, and kept, broken or not measured. Judging is the benchmarks' own business (`chat_latency.findings`,
+`throughput.verdicts`, the targets in the file of `scale`); P2, which is judged for each condition of a load, is one line a load,
+with the worst of them.
+
+Left out: every figure behind a line; the benchmarks have printed those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from benchmarks.chat_latency import RSS_GROWTH_MAX_MB, findings
+from benchmarks.throughput import Row as ThroughputRow
+from benchmarks.throughput import verdicts
+from simulator.bench.report import Finding
+from simulator.bench.results import Row
+
+MARKS: Mapping[bool | None, str] = {True: "✓", False: "✗", None: "?"}
+NOT_MEASURED = "not measured"
+ROUNDS_MIN = 9  # with fewer P2 is not finally judged
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How one promise stands: kept (True), broken (False), not measured (None)."""
+
+    promise: str
+    measured: str
+    ok: bool | None
+
+
+def table(results: Mapping[str, Any]) -> list[str]:
+    """The lines of the table; `results` has what each benchmark wrote under its name, None if it wrote nothing."""
+    standings = [
+        *_latency(results.get("chat_latency")),
+        *_throughput(results.get("throughput")),
+        *_scale(results.get("scale")),
+    ]
+    width = max(len(one.promise) for one in standings)
+    lines = [f"  {'promise or target':<{width}}  measured", f"  {'─' * width}  {'─' * 40}"]
+    return lines + [f"{MARKS[one.ok]} {one.promise:<{width}}  {one.measured}" for one in standings]
+
+
+def _latency(written: Any) -> Iterator[Standing]:
+    rows = msgspec.convert(written or [], list[Row])
+    found = findings(rows)
+    yield from _flat(found, min((row.rounds for row in rows if row.rate != 200), default=0))
+    yield from _counted(found, "P3", "P3: nothing lost or stale")
+    yield from _counted(found, "requests", "requests per 1,000 messages")
+    yield from _counted(found, "P5", f"memory in a 60 s hang: at most {RSS_GROWTH_MAX_MB:g} MB")
+
+
+def _flat(found: Sequence[Finding], rounds: int) -> Iterator[Standing]:
+    loads = dict.fromkeys(finding.under for finding in found if finding.promise == "P2")
+    if not loads:
+        yield Standing("P2: flat latency", NOT_MEASURED, None)
+    for under in loads:
+        group = [finding for finding in found if finding.under == under]
+        broken = [finding for finding in group if finding.ok is False]
+        unknown = [finding for finding in group if finding.ok is None]
+        few = (
+            "" if rounds >= ROUNDS_MIN else f" ({rounds} round{'s' * (rounds != 1)}: judges nothing finally)"
+        )
+        words = f"{len(group) - len(broken) - len(unknown)} of {len(group)} conditions kept{few}"
+        if broken:
+            words += f"; {'; '.join(finding.words for finding in broken[:2])}{' …' * (len(broken) > 2)}"
+        yield Standing(under.partition(": ")[0], words, False if broken else None if unknown else True)
+
+
+def _counted(found: Sequence[Finding], promise: str, name: str) -> Iterator[Standing]:
+    group = [finding for finding in found if finding.promise == promise]
+    if not group:
+        yield Standing(name, NOT_MEASURED, None)
+    for finding in group:
+        measured = finding.words.removeprefix(f"{promise}: ").removeprefix(f"{promise}, ")
+        yield Standing(
+            name, measured if finding.ok is not None else f"{measured}: {NOT_MEASURED}", finding.ok
+        )
+
+
+def _throughput(written: Any) -> Iterator[Standing]:
+    rows = msgspec.convert(written["rows"], list[ThroughputRow]) if written else []
+    found = verdicts(rows)
+    if not found:
+        yield Standing("throughput", NOT_MEASURED, None)
+    for ok, words in found:
+        name, _, measured = words.partition(": ")
+        rate = next((row.rate for row in rows if row.strategy == name), None)
+        yield Standing(f"throughput, {name}", f"{measured}{f' ({rate:,.0f}/s)' if rate else ''}", ok)
+
+
+def _scale(written: Any) -> Iterator[Standing]:
+    targets = written["targets"] if written else []
+    if not targets:
+        yield Standing("scale", NOT_MEASURED, None)
+    for target in targets:
+        measured = f"{_rounded(target['value'])} {target['unit']} (at most {target['bound']:,g})"
+        yield Standing(target["name"], measured, target["met"])
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
