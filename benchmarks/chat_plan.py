@@ -25,7 +25,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from benchmarks.strategies import POWER, SMALL_BOTS, has_power
+from benchmarks.strategies import POWER, SMALL_BOTS
 from simulator.bench.plan import CONDITIONS, Condition, Load, UnknownChoice, shuffled
 from simulator.bench.results import FLOOR, HEALTHY, HEALTHY_AGAIN
 
@@ -66,7 +66,7 @@ class Choices(msgspec.Struct, kw_only=True):
     quick: bool = False
     loads: tuple[Load, ...] = LOADS
     conditions: tuple[Condition, ...] = tuple(CONDITIONS)
-    strategies: tuple[str, ...] = STRATEGIES if has_power() else tuple(n for n in STRATEGIES if n != POWER)
+    strategies: tuple[str, ...] = STRATEGIES
     rounds: int = 9
     small_rounds: int = 1
     seed: int = 1
@@ -280,9 +280,7 @@ def chosen_strategies(names: Iterable[str] | None) -> tuple[str, ...]:
     for name in wanted:
         if name not in STRATEGIES:
             raise UnknownChoice(f"there is no strategy {name!r}; there are: {', '.join(STRATEGIES)}")
-    if names is not None and POWER in wanted and not has_power():
-        raise UnknownChoice(f"{POWER!r} needs a bot with the setting DURABILITY, which this version has not")
-    return tuple(name for name in STRATEGIES if name in wanted and (has_power() or name != POWER))
+    return tuple(name for name in STRATEGIES if name in wanted)
 
 
 def outage_of(load: Load) -> tuple[float, float]:

@@ -1,8 +1,7 @@
 """The bots that are compared: Byte Bot with and without its database, and three small bots as people write them.
 
-Byte Bot is measured as it is shipped (durability `process`), and, where it keeps a journal on disk, with durability `power`, too: each
-reply then waits for the disk, so its distance to the floor is judged by another limit. The floor keeps nothing anywhere. Settings that
-this version of the bot does not have are left out, and so is `power` with them.
+Byte Bot is measured as it is shipped (durability `process`), and with durability `power`, too: each reply then waits for the disk, so
+its distance to the floor is judged by another limit. The floor keeps nothing anywhere.
 
 All get the same commands, `!count NAME +1` over a few counters a channel, and answer `NAME: VALUE`; the value grows with each
 change, which makes every reply distinct and shows what is lost.
@@ -11,12 +10,11 @@ change, which makes every reply distinct and shows what is lost.
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from byte_bot.persistence.schema import SCHEMA_DIR
-from byte_bot.settings import Settings
 from simulator.bench.matching import Expectation
 from simulator.bench.measure import Storage, Target, Values
 from simulator.bench.stage import Addresses
@@ -47,16 +45,9 @@ def byte_bot_variables(addresses: Addresses, durability: str = "process") -> dic
     if addresses.supabase_url:
         variables |= {"SUPABASE_URL": addresses.supabase_url, "SUPABASE_KEY": addresses.supabase_key}
     # In a folder of its own: no bot may find what another one left.
-    journal = {"DURABILITY": durability, "JOURNAL_PATH": str(Path(addresses.folder) / "journal")}
-    return known_to(Settings.model_fields, variables | journal)
-
-
-def known_to(fields: Container[str], variables: Mapping[str, str]) -> dict[str, str]:
-    """Those variables that a bot with these settings has; DURABILITY and JOURNAL_PATH are not in every version."""
-    return {
-        name: value
-        for name, value in variables.items()
-        if name not in ("DURABILITY", "JOURNAL_PATH") or name.lower() in fields
+    return variables | {
+        "DURABILITY": durability,
+        "JOURNAL_PATH": str(Path(addresses.folder) / "bench.journal"),
     }
 
 
@@ -68,11 +59,6 @@ def floor_variables(addresses: Addresses) -> dict[str, str]:
 def power_variables(addresses: Addresses) -> dict[str, str]:
     """Byte Bot whose replies wait until the disk has what they tell."""
     return byte_bot_variables(addresses, "power")
-
-
-def has_power(fields: Container[str] = Settings.model_fields) -> bool:
-    """Whether this version of the bot can be asked to wait for the disk."""
-    return "durability" in fields
 
 
 def small_bot_variables(addresses: Addresses) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.chat_latency import InStep, Run, choices_of, findings, main, parser
 from benchmarks.chat_plan import STRATEGIES, Choices, Job, UnknownChoice
-from benchmarks.strategies import POWER, has_power, strategy
+from benchmarks.strategies import strategy
 from simulator.bench.measure import Bench, Patience
 from simulator.bench.plan import CONDITIONS, Condition, Load
 from simulator.bench.probe import Cores
@@ -20,10 +20,6 @@ from simulator.loop import START_UNIX_S
 
 HANG = Condition("hang", {"kind": "hang"})
 SHORT = Patience(reply_s=2.0, lead_s=0.2, quiet_s=12.0)
-
-
-#: Those without the ones that this version of the bot does not have.
-DEFAULT_STRATEGIES = tuple(name for name in STRATEGIES if name != POWER or has_power())
 
 
 def choices(*options: str) -> Choices:
@@ -59,7 +55,7 @@ def test_options_are_choices() -> None:
     found = choices("--loads", "20x100", "--conditions", "hang, healthy", "--rounds", "2", "--seed", "9")
     assert [load.name for load in found.loads] == ["20x100"]
     assert [one.name for one in found.conditions] == ["healthy", "hang"]
-    assert (found.rounds, found.seed, found.strategies, found.quick) == (2, 9, DEFAULT_STRATEGIES, False)
+    assert (found.rounds, found.seed, found.strategies, found.quick) == (2, 9, STRATEGIES, False)
     assert "picture" not in found.parts and "soak" in found.parts
     assert "picture" in choices("--plot", "file.png").parts
     assert choices("--only-rounds").parts == ("rounds",)

@@ -8,8 +8,6 @@ from benchmarks.strategies import (
     COUNTERS,
     POWER,
     byte_bot_counters,
-    has_power,
-    known_to,
     small_bot_counters,
     strategies,
     strategy,
@@ -49,15 +47,10 @@ def test_byte_bot_understands_its_settings() -> None:
     assert {name.lower() for name in variables} <= type(settings).model_fields.keys()
 
 
-def test_a_journal_is_asked_for_where_the_bot_has_one() -> None:
-    """Each in its own folder, the floor without; a bot without such settings is not told of them."""
-    wanted = {"TWITCH_LOGIN": "bot", "DURABILITY": "off", "JOURNAL_PATH": "folder/journal"}
-    assert known_to({"twitch_login"}, wanted) == {"TWITCH_LOGIN": "bot"}
-    assert known_to({"twitch_login", "durability", "journal_path"}, wanted) == wanted
-    assert (has_power({"durability"}), has_power({"twitch_login"})) == (True, False)
-    if has_power():
-        each = {name: strategy(name).variables(WITH_DATABASE)["DURABILITY"] for name in BYTE_BOTS}
-        assert each == {"floor": "off", "byte_bot": "process", POWER: "power"}
+def test_each_is_as_durable_as_its_name_says() -> None:
+    """The shipped one keeps its journal as by default, the floor keeps none."""
+    each = {name: strategy(name).variables(WITH_DATABASE)["DURABILITY"] for name in BYTE_BOTS}
+    assert each == {"floor": "off", "byte_bot": "process", POWER: "power"}
 
 
 def test_everybody_is_asked_the_same() -> None:
