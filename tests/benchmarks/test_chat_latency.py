@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.chat_latency import InStep, Run, choices_of, findings, main, parser
 from benchmarks.chat_plan import STRATEGIES, Choices, Job, UnknownChoice
-from benchmarks.strategies import strategy
+from benchmarks.strategies import POWER, strategy
 from simulator.bench.measure import Bench, Patience
 from simulator.bench.plan import CONDITIONS, Condition, Load
 from simulator.bench.probe import Cores
