@@ -4,6 +4,7 @@ How it works. The whole bot runs, as :class:`~byte_bot.app.Application` puts it 
 
 * a Twitch in this process: a connection in memory that welcomes, answers every JOIN and takes what the bot says;
 * a database in another process (:mod:`benchmarks.scale_database`), over real HTTP on the loopback;
+* a journal on disk, as shipped;
 * limits wide enough that nothing waits: 2,000 JOINs every 50 ms instead of every 10 s, and no pacing of replies. What
   the bot *does* is measured, not what Twitch makes it wait for.
 
@@ -28,8 +29,10 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -41,7 +44,9 @@ from byte_bot.chat import limiter
 from byte_bot.clock import SystemClock
 from byte_bot.context.stream_context import StreamContext
 from byte_bot.garbage import frozen_survivors
-from byte_bot.persistence.journal import MemoryJournalStore
+from byte_bot.persistence.journal import JournalStore
+from byte_bot.persistence.journal_disk import journal_on_disk
+from byte_bot.persistence.journal_opening import Owner
 from byte_bot.settings import Settings
 
 #: Rows of the burst; the target names this number.
@@ -215,7 +220,7 @@ def rss_bytes() -> int:
 class Measurement:
     """The bot with ``channels`` channels, and what is measured on it."""
 
-    def __init__(self, address: str, options: argparse.Namespace) -> None:
+    def __init__(self, address: str, options: argparse.Namespace, journal: JournalStore) -> None:
         self._channels: int = options.channels
         self._options = options
         self._rng = random.Random(options.seed)
@@ -255,7 +260,7 @@ class Measurement:
                 http=self._http,
                 clock=SystemClock(),
                 rng=random.Random(options.seed),
-                journal_store=MemoryJournalStore("benchmark"),
+                journal_store=journal,
             ),
         )
 
@@ -409,7 +414,11 @@ def main() -> None:
     )
 
     async def measure(address: str) -> dict[str, Any]:
-        return await Measurement(address, options).run()
+        owner, clock = Owner("bot", "benchmark"), SystemClock()
+        with tempfile.TemporaryDirectory(prefix="byte-bench-") as folder:
+            path = Path(folder) / "bench.journal"
+            async with journal_on_disk(path, owner, clock, durability="process", wait_lock=False) as journal:
+                return await Measurement(address, options, journal).run()
 
     with database(options.channels, options.lines) as address:
         sys.stdout.write(json.dumps(asyncio.run(measure(address))) + "\n")
