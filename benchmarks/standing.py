@@ -3,7 +3,7 @@
 How it works. Each benchmark writes its result as JSON; here it becomes a `Standing` a line: what was promised, what was
 measured, and kept, broken or not measured. Judging is the benchmarks' own business (`chat_latency.findings`,
 `throughput.verdicts`, the targets in the file of `scale`); P2, which is judged for each condition of a load, is one line a load,
-with the worst of them.
+with the names of those that break it and the figures of the first.
 
 Left out: every figure behind a line; the benchmarks have printed those.
 """
@@ -68,7 +68,8 @@ def _flat(found: Sequence[Finding], rounds: int) -> Iterator[Standing]:
         )
         words = f"{len(group) - len(broken) - len(unknown)} of {len(group)} conditions kept{few}"
         if broken:
-            words += f"; {'; '.join(finding.words for finding in broken[:2])}{' …' * (len(broken) > 2)}"
+            names = [finding.words.partition(":")[0] for finding in broken]
+            words += f"; broken: {', '.join(names)} ({broken[0].words.partition(': ')[2]})"
         yield Standing(under.partition(": ")[0], words, False if broken else None if unknown else True)
 
 

@@ -59,8 +59,8 @@ def test_a_promise_that_is_kept_and_one_that_is_broken_have_their_figures() -> N
     )
     lines = [" ".join(line.split()) for line in shown]
     assert (
-        "✗ P2, byte_bot, 20 channels at 100/s 2 of 3 conditions kept; hang: p99 9.00 ms, 3.60 x healthy, "
-        "+7.00 ms to the floor"
+        "✗ P2, byte_bot, 20 channels at 100/s 2 of 3 conditions kept; broken: hang (p99 9.00 ms, 3.60 x healthy, "
+        "+7.00 ms to the floor)"
     ) in lines
     assert "✓ throughput, byte_bot 0.500 of bare_loop, target 0.5 (20,000/s)" in lines
     assert "✓ p50 1.04 x (at most 1.3)" in lines
