@@ -77,6 +77,8 @@ class _Channel(msgspec.Struct, gc=False):
     login: str
     membership: Membership = Membership.QUEUED
     attempts: int = 0
+    #: A JOIN was written since the last PART, perhaps before a failure: its answer may only be late.
+    asked: bool = False
     deadline: float = 0.0
     failure_said: bool = False
     privileged: bool | None = None
@@ -127,7 +129,7 @@ class Memberships:
             if not is_login(channel):
                 self._events.append(JoinFailed(channel[:50], "not a Twitch login"))
                 continue
-            self._channels[channel] = _Channel(channel)
+            self._channels[channel] = _Channel(channel, asked=known is not None)
             self._queue.append(channel)
 
     def unwant(self, channels: Iterable[str]) -> list[str]:
@@ -138,7 +140,7 @@ class Memberships:
             known = self._channels.pop(channel, None)
             # Its entries in the queues are stale now. A failed one is parted too: its answer may only be
             # late.
-            if known is not None and known.attempts > 0:
+            if known is not None and known.asked:
                 self._parting[channel] = self._parting.get(channel, 0) + 1
                 to_part.append(channel)
         return to_part
@@ -171,6 +173,7 @@ class Memberships:
             self._joins.take(now)
             known.membership = Membership.ASKED
             known.attempts += 1
+            known.asked = True
             known.deadline = deadline
             self._unanswered.append((deadline, channel))
             self.joins_sent += 1
@@ -186,8 +189,8 @@ class Memberships:
     def on_roomstate(self, channel: str, channel_id: str) -> None:
         """Twitch described a room: the answer to our JOIN, or a change of the room's modes."""
         known = self._channels.get(channel)
-        if known is None or known.membership is Membership.JOINED or known.attempts == 0:
-            return  # with no attempts it answers a JOIN from before a PART
+        if known is None or known.membership is Membership.JOINED or not known.asked:
+            return  # it answers a JOIN from before a PART
         known.membership = Membership.JOINED
         known.failure_said = False
         known.deadline = 0.0

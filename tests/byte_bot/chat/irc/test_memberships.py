@@ -279,3 +279,14 @@ def test_channels_stand_in_the_order_of_their_confirmation() -> None:
     rooms.next_joins(1.0 + LIMITS.join_retry_s)
     rooms.on_roomstate("c", "1")
     assert rooms.joined == ("a", "b", "c")
+
+
+def test_a_failed_channel_wanted_again_and_parted_at_once_is_parted() -> None:
+    """The answer to its first JOINs may only be late: without a PART the bot would stay in a channel nobody wants."""
+    rooms = memberships()
+    rooms.want(["a"])
+    for now in (0.0, 10.0, 20.0, 30.0):
+        rooms.next_joins(now)
+    assert [type(event) for event in rooms.take_events()] == [JoinFailed]
+    rooms.want(["a"])
+    assert rooms.unwant(["a"]) == ["a"]
