@@ -29,7 +29,7 @@ WITH_DATABASE = Addresses(
 
 
 def test_the_floor_is_byte_bot_without_a_database() -> None:
-    """The same command and settings, but for the database's."""
+    """The same command and settings, but for the database's, and without a journal: no persistence at all."""
     floor, bot = strategy("floor"), strategy("byte_bot")
     assert (floor.command, floor.uses_database) == (bot.command, False)
     with_database = dict(bot.variables(WITH_DATABASE))
