@@ -27,10 +27,14 @@ class Database:
         self.human = self.connect("postgres")
         self.bot = self.connect("service_role")
 
+    def uri(self, user: str) -> str:
+        """The address under which a user logs in himself."""
+        return self._uri_of(user)
+
     def connect(self, role: str) -> psycopg.Connection[Row]:
         """A connection in autocommit mode: postgres logs in itself, other roles as PostgREST takes them."""
         user = "postgres" if role == "postgres" else "authenticator"
-        connection = psycopg.connect(self._uri_of(user), autocommit=True, row_factory=dict_row)
+        connection = psycopg.connect(self.uri(user), autocommit=True, row_factory=dict_row)
         self._stack.callback(connection.close)
         if role != "postgres":
             connection.execute(f'set role "{role}"'.encode())
