@@ -69,8 +69,10 @@ _CONNECTION_ADVICE: Final[tuple[tuple[str, str], ...]] = (
     ("does not exist", f"check user and database: copy the URL anew ({_WHERE_URL})"),
     (
         "",
-        "check host and port, and whether the project is paused; db.PROJECT.supabase.co needs IPv6, the session pooler"
-         f" does not ({_WHERE_URL}), {_BY_HAND}",
+        (
+            "check host and port, and whether the project is paused; db.PROJECT.supabase.co needs IPv6, the session"
+            f" pooler does not ({_WHERE_URL}), {_BY_HAND}"
+        ),
     ),
 )
 

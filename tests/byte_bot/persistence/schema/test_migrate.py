@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,12 @@ FILES = schema_versions()
 NAMES = [one.name for one in FILES]
 LEDGER = "select version, name, checksum from byte_bot_private.schema_versions order by version"
 PASSWORD = "correct horse"
+EMPTY = """
+drop schema if exists byte_bot_private cascade;
+drop schema public cascade;
+create schema public;
+grant usage on schema public to public;
+"""
 
 
 def done(migration: Migration) -> list[str]:
@@ -33,10 +39,18 @@ def recorded(database: Database) -> list[tuple[int, str, str]]:
     return [tuple(row.values()) for row in database.human.execute(LEDGER.encode()).fetchall()]  # type: ignore[misc]
 
 
+@pytest.fixture(scope="module")
+def blank(make_database: Callable[..., Database]) -> Database:
+    """A database without a schema."""
+    return make_database("migrated", schema="")
+
+
 @pytest.fixture
-def empty(make_database: Callable[..., Database], request: pytest.FixtureRequest) -> Database:
-    """A database of the test's own, without a schema."""
-    return make_database(request.node.name[:60], schema="")
+def empty(blank: Database) -> Iterator[Database]:
+    """The same, emptied again after each test."""
+    yield blank
+    blank.close_others()
+    blank.edit(EMPTY)
 
 
 def test_an_empty_database_gets_every_file(empty: Database) -> None:
@@ -177,7 +191,7 @@ def test_a_wrong_password_says_what_to_do_and_not_the_password(empty: Database) 
         "select pg_read_file('pg_hba.conf') as old, current_setting('hba_file') as path"
     ).fetchone()
     assert hba is not None
-    empty.edit("create role locked login password 'right'")
+    empty.edit("drop role if exists locked; create role locked login password 'right'")
     # The server of the tests lets everybody in; this role must give its password.
     Path(hba["path"]).write_text(f"local all locked scram-sha-256\n{hba['old']}", encoding="utf-8")
     empty.edit("select pg_reload_conf()")
