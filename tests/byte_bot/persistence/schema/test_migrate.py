@@ -202,6 +202,14 @@ def test_a_wrong_password_says_what_to_do_and_not_the_password(empty: Database) 
     assert "locked@" in str(refused.value)
 
 
+def test_the_servers_words_are_shown_without_the_password(empty: Database) -> None:
+    """Should it ever stand in them."""
+    url = empty.uri("postgres").replace("postgres:", f"postgres:{quote(PASSWORD)}", 1)
+    quoting = SchemaVersion(1, "001_quoting", f"do $$ begin raise exception 'said {PASSWORD} aloud'; end $$;")
+    with pytest.raises(MigrationError, match=r"P0001: said \[redacted\] aloud"):
+        migrate(url, files=[quoting])
+
+
 def test_a_user_or_database_that_is_not_there_is_named(empty: Database) -> None:
     """The URL is to be copied anew."""
     with pytest.raises(MigrationError, match=r"check user and database: copy the URL anew.*nobody_here"):

@@ -188,6 +188,8 @@ def test_owners_trigger_refuses_one_of_many(database: Database, epoch: int) -> N
 
 def test_another_role_saves_one_by_one(database: Database, epoch: int) -> None:
     """The trigger counts what any other role does as an edit, which the way for many could not see through."""
+    deleted = [state("1", edit_no=5), state("2", edit_no=5)]
+    assert database.save(epoch, database.human, rows=deleted)["saved"] == 0
     answer = database.save(epoch, database.human, rows=[state("1"), state("2")])
     assert answer["saved"] == 2
     numbers = [row["edit_no"] for row in database.all("select edit_no from channel_state order by 1")]
