@@ -54,7 +54,9 @@ _APPENDED: Final = ("channel_history", "bot_events")
 # server's Date header is in whole seconds, so less than 2 s cannot be told from nothing.
 CLOCK_SKEW_MAX_S: Final = 5.0
 
-_PASTE = "paste the output of `byte-bot schema` into the SQL editor of the Supabase dashboard and run it"
+_PASTE = (
+    "paste the output of `byte-bot migrate --print` into the SQL editor of the Supabase dashboard and run it"
+)
 _SECRET_KEY = "set SUPABASE_KEY to the project's secret key (dashboard, Project Settings, API keys)"
 _BROKEN_URL = "check SUPABASE_URL (dashboard, Project Settings, Data API)"
 

@@ -1,4 +1,4 @@
-"""The command line, ``byte-bot``: run, check, schema.
+"""The command line, ``byte-bot``: run, check, migrate.
 
 How it works. :func:`build_cli` makes a typer application around the function that runs the bot, so that a test can give
 it another one; :func:`main` is the entry point. Whatever is wrong on purpose (:class:`~byte_bot.errors.ByteBotError`) is
@@ -26,6 +26,7 @@ from byte_bot.errors import ByteBotError, ExitCode, Fenced, JournalLocked, Journ
 from byte_bot.finding import Finding, Status
 from byte_bot.logs import configure_logging, redactor
 from byte_bot.persistence.schema import read_schema
+from byte_bot.persistence.schema.migrate import Migration, error_as_json, migrate
 from byte_bot.settings import DEFAULT_ENV_FILE, Settings, load_settings
 
 # \b keeps click from joining the lines of a block.
@@ -45,7 +46,8 @@ across restarts.
 \b
 First steps:
   1. Write the lines above, with your values, into .env
-  2. byte-bot schema > schema.sql     paste it into Supabase's SQL editor
+  2. byte-bot migrate --print > schema.sql
+                                      paste it into Supabase's SQL editor
   3. byte-bot check                   says what works and what to do
   4. byte-bot run                     then write !ping in the channel
 
@@ -53,6 +55,10 @@ First steps:
 Every other setting has a default; byte_bot/README.md lists them.
 To try it without Twitch and Supabase: byte-sim demo
 """
+
+NO_DATABASE_URL: Final = """which database? Either
+  - byte-bot migrate --print            and paste what it prints into Supabase's SQL editor, or
+  - set SUPABASE_DB_URL to the database's address (dashboard, Connect, Session pooler) and try again"""
 
 _EXIT_CODES: Final[tuple[tuple[type[ByteBotError], ExitCode], ...]] = (
     (SettingsError, ExitCode.SETTINGS),
@@ -68,6 +74,16 @@ EnvFile = Annotated[
         "--env-file", help="File with lines NAME=value; the environment overrides it.", metavar="PATH"
     ),
 ]
+DatabaseUrl = Annotated[
+    str,
+    typer.Option(
+        "--database-url",
+        envvar=["SUPABASE_DB_URL", "DATABASE_URL"],
+        help="Apply it to this database: postgresql://USER:PASSWORD@HOST:PORT/postgres",
+        metavar="URL",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for a program to read.")]
 WaitLock = Annotated[
     bool,
@@ -79,12 +95,14 @@ Version = Annotated[bool, typer.Option("--version", help="Print the version and 
 def build_cli(
     run_bot: Callable[[Settings, bool], int] = app.run,
     check_bot: Callable[[Settings], list[Finding]] | None = None,
+    migrate_database: Callable[..., Migration] = migrate,
 ) -> typer.Typer:
     """The application.
 
     Args:
         run_bot: runs the bot to its end and returns the exit code; with True it waits for the journal's lock.
         check_bot: tries everything; None tries it over the real network.
+        migrate_database: brings the database behind a URL up to date.
     """
     cli = typer.Typer(
         help=HELP,
@@ -142,15 +160,49 @@ def build_cli(
         typer.echo(redactor(settings.secrets)(show(findings)))
         raise typer.Exit(exit_code(findings))
 
-    @cli.command()
-    def schema() -> None:
-        """Print the SQL to paste into Supabase's SQL editor.
+    @cli.command("migrate")
+    def bring_up_to_date(
+        print_sql: Annotated[
+            bool, typer.Option("--print", help="Print the SQL for Supabase's SQL editor; connect to nothing.")
+        ] = False,
+        database_url: DatabaseUrl = "",
+        check: Annotated[
+            bool,
+            typer.Option("--check", help="Change nothing: say what would be done, exit code 1 if anything."),
+        ] = False,
+        again: Annotated[
+            bool,
+            typer.Option(
+                "--again", help="Run every file, also those that ran: restores what was dropped or revoked."
+            ),
+        ] = False,
+        json: AsJson = False,
+    ) -> None:
+        """Make the tables and functions the bot needs, or bring them up to date.
 
-        byte-bot schema > schema.sql
+        byte-bot migrate --print > schema.sql
 
-        It makes the tables and functions the bot needs; running it again changes nothing.
+        prints SQL to paste into Supabase's SQL editor. With the address of the database in SUPABASE_DB_URL (or
+        DATABASE_URL, or --database-url, which your shell remembers, password and all) it is applied at once, in one
+        transaction. Either way nothing that is there is changed, and doing it again does no harm.
+
+        Exit codes: 0 done, or nothing to do; 1 failed, and nothing was changed (with --check: or something is to be
+        done); 2 no address, or a wrong one.
         """
-        typer.echo(read_schema())
+        if print_sql:
+            typer.echo(read_schema())
+            raise typer.Exit(ExitCode.OK)
+        try:
+            if not database_url.strip():
+                raise SettingsError(NO_DATABASE_URL)
+            migration = migrate_database(database_url.strip(), dry_run=check, again=again)
+        except ByteBotError as error:
+            if json:
+                typer.echo(error_as_json(error))
+                raise typer.Exit(_code_of(error)) from None
+            _fail(error)
+        typer.echo(migration.as_json() if json else migration.as_text())
+        raise typer.Exit(ExitCode.FAILED if check and migration.pending else ExitCode.OK)
 
     return cli
 
@@ -166,9 +218,13 @@ def _warn(sentence: str) -> None:
     typer.echo(f"byte-bot: {sentence}", err=True)
 
 
+def _code_of(error: ByteBotError) -> ExitCode:
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), ExitCode.FAILED)
+
+
 def _fail(error: ByteBotError, secrets: Sequence[str] = ()) -> NoReturn:
     """Print ``error`` without a traceback and end with its exit code."""
-    code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), ExitCode.FAILED)
+    code = _code_of(error)
     typer.echo(f"byte-bot: {redactor(secrets)(str(error))}", err=True)
     if code is ExitCode.SETTINGS:
         typer.echo("byte-bot: `byte-bot --help` shows an example.", err=True)

@@ -10,6 +10,7 @@
     │   ├── DatabaseUnavailable  retry later: transport, 408, 429, 5xx
     │   ├── DatabasePaused       a human must act: schema, privilege, key, billing; probe, lose nothing
     │   └── RequestRefused       the request's data or size: halve it until the culprit stands alone
+    ├── MigrationError           fix what it names, and migrate again: nothing was changed
     ├── Fenced                   give up: a newer process holds the epoch
     ├── JournalError             the local disk: go on ungated, say so, try again
     ├── JournalRefused           choose another journal, or the release that wrote it
@@ -103,6 +104,10 @@ class RequestRefused(DatabaseError):
         super().__init__(f"{code}: {words}")
         self.code = code
         self.words = words
+
+
+class MigrationError(ByteBotError):
+    """``byte-bot migrate`` changed nothing; the message says why, and the way out."""
 
 
 class Fenced(ByteBotError):

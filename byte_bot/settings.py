@@ -63,7 +63,7 @@ _TWITCH_TLS_PORTS: Final = frozenset({443, 6697})
 _TWITCH_PLAIN_PORTS: Final = frozenset({80, 6667})
 
 # Other programs' variables that live in the same families and resemble ours.
-_FOREIGN: Final = frozenset({"LOG_FILE", "LOG_DIR", "DATABASE_URL"})
+_FOREIGN: Final = frozenset({"LOG_FILE", "LOG_DIR", "DATABASE_URL", "SUPABASE_DB_URL"})
 _TYPO_CLOSENESS: Final = 0.75  # difflib ratio; 0.6 (its default) takes TWITCH_CLIENT_ID for one of ours
 
 _VERBS: Final = ("is ", "begins ", "holds ")

@@ -64,10 +64,10 @@ ITEMS_AT_ONCE = 20
 PAGE_ROWS_AT_ONCE = 200
 
 _PAUSING_CODES: Mapping[str, str] = {
-    "42P01": "a table is missing: paste the output of `byte-bot schema` into Supabase's SQL editor",
-    "42703": "a column is missing: paste the output of `byte-bot schema` into Supabase's SQL editor",
-    "42883": "a function is missing: paste the output of `byte-bot schema` into Supabase's SQL editor",
-    "42501": "the key may not use the tables: paste the output of `byte-bot schema` (it grants) and use the secret key",
+    "42P01": "a table is missing: paste the output of `byte-bot migrate --print` into Supabase's SQL editor",
+    "42703": "a column is missing: paste the output of `byte-bot migrate --print` into Supabase's SQL editor",
+    "42883": "a function is missing: paste the output of `byte-bot migrate --print` into Supabase's SQL editor",
+    "42501": "the key may not use the tables: paste the output of `byte-bot migrate --print` (it grants) and use the secret key",
     "25006": "the database is read-only (disk quota reached?): see the project's dashboard",
 }
 _PAUSING_STATUS: Mapping[int, str] = {
@@ -77,7 +77,7 @@ _PAUSING_STATUS: Mapping[int, str] = {
     540: "the project is paused: restore it in the dashboard",
 }
 _SCHEMA_ADVICE = (
-    "the schema is missing or old: paste the output of `byte-bot schema` into Supabase's SQL editor"
+    "the schema is missing or old: paste the output of `byte-bot migrate --print` into Supabase's SQL editor"
 )
 _ADDRESS_ADVICE = "no Supabase project answers there: check SUPABASE_URL (https://<project>.supabase.co)"
 #: Too large in itself, or in its line or headers: half of it may pass.
@@ -187,7 +187,7 @@ class SupabaseStore:
             raise DatabasePaused(
                 "no sentinel",
                 f"channels_config came back with {len(bases)} rows and without its sentinel row",
-                "the key sees nothing: use the project's secret key, and paste the output of `byte-bot schema` "
+                "the key sees nothing: use the project's secret key, and paste the output of `byte-bot migrate --print` "
                 "into Supabase's SQL editor if that was never done",
             )
         return bases

@@ -95,7 +95,7 @@ def take_epoch(connection: sqlite3.Connection, arguments: Mapping[str, object], 
         PgError: an argument cannot be cast, or there is no higher number.
     """
     seen = pgtypes.from_json(BIGINT, arguments.get("p_seen")) or 0
-    epoch = max(int(seen), _current_epoch(connection)) + 1
+    epoch = max(int(seen), _writer(connection)[0]) + 1
     if epoch >= 1 << 63:
         raise FunctionError("22003", "bigint out of range")
     connection.execute(
@@ -135,9 +135,8 @@ def save(
     if epoch is None:
         raise FunctionError("22004", "p_epoch must not be null")
     epoch = int(epoch)
-    current = _current_epoch(connection)
+    current, holder = _writer(connection)
     if current > epoch and epoch_fence:
-        (holder,) = connection.execute("select holder from bot_writer where id = 1").fetchone()
         return {"status": "fenced", "epoch": current, "holder": holder}
     if current < epoch:
         return {"status": "unknown_epoch", "epoch": current}
@@ -327,9 +326,10 @@ _SAVERS: Final[Mapping[str, Callable[[sqlite3.Connection, _Sender, _Item, str], 
 # SQL ----------------------------------------------------------------------------------------------------------------
 
 
-def _current_epoch(connection: sqlite3.Connection) -> int:
-    row = connection.execute("select epoch from bot_writer where id = 1").fetchone()
-    return int(row[0]) if row else 0
+def _writer(connection: sqlite3.Connection) -> tuple[int, str | None]:
+    """The epoch and who holds it; without its row, which somebody may have deleted, 0 and nobody."""
+    row = connection.execute("select epoch, holder from bot_writer where id = 1").fetchone()
+    return (int(row[0]), row[1]) if row else (0, None)
 
 
 def _stored(connection: sqlite3.Connection, table: str, keys: Json) -> Json | None:

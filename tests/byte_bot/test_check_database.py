@@ -151,7 +151,7 @@ def test_an_empty_project_is_told_to_apply_the_schema() -> None:
     }
     assert all(table in found["schema"].words for table in TABLES)
     assert found["schema"].advice == (
-        "paste the output of `byte-bot schema` into the SQL editor of the Supabase dashboard and run it"
+        "paste the output of `byte-bot migrate --print` into the SQL editor of the Supabase dashboard and run it"
     )
     assert found["functions"].words == "missing or too old: byte_bot_save, byte_bot_take_epoch"
 
@@ -174,7 +174,7 @@ def test_missing_grants_are_named() -> None:
     found = check_fake(prepare)
     assert found["grants"].status is Status.FAILED
     assert found["grants"].words == "the key may not use bot_events, component_state (to change it)"
-    assert "byte-bot schema" in found["grants"].advice
+    assert "byte-bot migrate --print" in found["grants"].advice
     assert found["schema"].status is Status.OK
 
 

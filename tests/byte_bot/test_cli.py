@@ -15,7 +15,8 @@ from byte_bot import __version__
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.errors import ByteBotError, ExitCode, Fenced, JournalLocked, JournalRefused, SettingsError
 from byte_bot.finding import Finding, Status
-from byte_bot.persistence.schema import schema_files
+from byte_bot.persistence.schema import schema_files, schema_versions
+from byte_bot.persistence.schema.migrate import FileStep, Migration, Step, migrate
 from byte_bot.settings import Settings
 
 # The command line imports the composition root.
@@ -37,8 +38,9 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tup
         env: dict[str, str] | None = None,
         run_bot: Callable[[Settings, bool], int] = lambda settings, wait_lock: 0,
         check_bot: Callable[[Settings], list[Finding]] | None = None,
+        migrate_database: Callable[..., Migration] = migrate,
     ) -> tuple[int, str, str]:
-        result = CliRunner().invoke(build_cli(run_bot, check_bot), arguments, env=env or {})
+        result = CliRunner().invoke(build_cli(run_bot, check_bot, migrate_database), arguments, env=env or {})
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result.exit_code, result.stdout, result.stderr
@@ -78,7 +80,7 @@ def test_help_shows_the_settings_that_matter_and_the_first_steps(invoke: Invoke)
         "SUPABASE_KEY",
         "byte-bot check",
         "byte-bot run",
-        "byte-bot schema > schema.sql",
+        "byte-bot migrate --print > schema.sql",
     ):
         assert word in out
     assert "  TWITCH_LOGIN=my_bot                 the bot's own Twitch account\n" in out
@@ -237,13 +239,67 @@ def test_a_rolling_deploy_waits_for_the_journal(invoke: Invoke, options: tuple[s
     assert (code, waits) == (0, [bool(options)])
 
 
-def test_schema_prints_every_file_in_order(invoke: Invoke) -> None:
-    """Ready to paste: each file's text, in the order of the names."""
-    code, out, _ = invoke("schema")
+def test_migrate_prints_every_file_in_order(invoke: Invoke) -> None:
+    """Ready to paste: each file's text, in the order of the names; no database is needed."""
+    code, out, _ = invoke("migrate", "--print")
     assert code == 0
     positions = [out.index(path.read_text(encoding="utf-8").strip()) for path in schema_files()]
     assert positions == sorted(positions)
     assert len(positions) >= 3
+
+
+def migrates(seen: list[tuple[str, dict[str, bool]]], step: Step = Step.APPLY) -> Callable[..., Migration]:
+    """A database that remembers how it was called."""
+
+    def migrate(url: str, **options: bool) -> Migration:
+        seen.append((url, options))
+        return Migration("me@db:5432/x", (FileStep(schema_versions()[0], step),), False, options["dry_run"])
+
+    return migrate
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_DB_URL", "DATABASE_URL"])
+def test_migrate_takes_the_address_from_the_environment(invoke: Invoke, name: str) -> None:
+    """So that a password need not stand in the shell's history."""
+    seen: list[tuple[str, dict[str, bool]]] = []
+    code, out, _ = invoke("migrate", env={name: " postgresql://db "}, migrate_database=migrates(seen))
+    assert (code, seen) == (0, [("postgresql://db", {"dry_run": False, "again": False})])
+    assert out == "001_tables      applied\nme@db:5432/x is up to date now.\n"
+
+
+def test_migrate_prefers_the_option(invoke: Invoke) -> None:
+    """What is typed counts more than what lies about in the environment."""
+    seen: list[tuple[str, dict[str, bool]]] = []
+    arguments = ("migrate", "--database-url", "postgresql://typed", "--again")
+    invoke(*arguments, env={"SUPABASE_DB_URL": "postgresql://db"}, migrate_database=migrates(seen))
+    assert seen == [("postgresql://typed", {"dry_run": False, "again": True})]
+
+
+@pytest.mark.parametrize(("step", "code"), [(Step.APPLY, 1), (Step.APPLY_AGAIN, 1), (Step.CURRENT, 0)])
+def test_migrate_check_tells_by_its_exit_code(invoke: Invoke, step: Step, code: int) -> None:
+    """For a script: 0 nothing to do, 1 something; as JSON too."""
+    env = {"SUPABASE_DB_URL": "postgresql://db"}
+    ended, out, _ = invoke("migrate", "--check", "--json", env=env, migrate_database=migrates([], step))
+    assert (ended, json.loads(out)["dry_run"]) == (code, True)
+
+
+def test_migrate_without_an_address_says_both_ways(invoke: Invoke) -> None:
+    """By hand, or with the address; exit code 2."""
+    code, out, err = invoke("migrate")
+    assert (code, out) == (ExitCode.SETTINGS, "")
+    assert "byte-bot migrate --print" in err
+    assert "SUPABASE_DB_URL" in err
+
+
+def test_migrate_that_fails_is_a_sentence_or_an_object(invoke: Invoke) -> None:
+    """A real address at which nobody listens; the password is not shown."""
+    env = {"SUPABASE_DB_URL": "postgresql://me:correct-horse@127.0.0.1:1/x"}
+    code, out, err = invoke("migrate", env=env)
+    assert (code, out) == (ExitCode.FAILED, "")
+    assert err.startswith("byte-bot: me@127.0.0.1:1/x cannot be reached")
+    code, out, _ = invoke("migrate", "--json", env=env)
+    assert (code, json.loads(out)["ok"]) == (ExitCode.FAILED, False)
+    assert "horse" not in out + err
 
 
 def test_main_ends_with_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ def test_the_bot_pauses_its_writes_says_what_to_do_and_loses_nothing(network: Ne
             assert await world.ask("mod", "!count deaths +1") == f"deaths: {expected}"
         await world.until(lambda: world.loop.time() > 30, 40)
         assert world.app is not None
-        assert "byte-bot schema" in world.app.layer.link.last_error
+        assert "byte-bot migrate --print" in world.app.layer.link.last_error
         assert world.counter("lobby", "deaths") == 0
         world.heal()
         await world.converge()
@@ -68,7 +68,7 @@ def test_a_missing_table_pauses_and_resumes(network: Network) -> None:
         assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
         await world.until(lambda: world.loop.time() > 20, 30)
         assert world.app is not None
-        assert "byte-bot schema" in world.app.layer.link.last_error
+        assert "byte-bot migrate --print" in world.app.layer.link.last_error
         world.supabase.apply_schema(SCHEMA_DIR)
         await world.converge()
         assert world.counter("lobby", "deaths") == 1

@@ -1,5 +1,5 @@
--- Byte Bot's tables. Paste 001, 002 and 003 in this order into Supabase's SQL editor; running them again changes
--- nothing. PostgreSQL 15 or newer.
+-- Byte Bot's tables. `byte-bot migrate` runs these files in the order of their numbers, or prints them for Supabase's
+-- SQL editor; running them again changes nothing. PostgreSQL 15 or newer.
 --
 -- How it works. One bot process writes at a time: it takes a number, the *epoch*, from bot_writer, and everything it
 -- writes carries the stamp (epoch, revision). Humans write too, in the table editor: a trigger (002) counts their

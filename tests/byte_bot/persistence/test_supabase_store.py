@@ -186,9 +186,19 @@ def test_the_outer_deadline_ends_what_drips() -> None:
 @pytest.mark.parametrize(
     ("name", "prepare", "code", "advice"),
     [
-        ("save", lambda fake: fake.drop_function("byte_bot_save"), "PGRST202", "byte-bot schema"),
-        ("take_epoch", lambda fake: fake.drop_function("byte_bot_take_epoch"), "PGRST202", "byte-bot schema"),
-        ("load_states", lambda fake: fake.drop_table("channel_state"), "PGRST205", "byte-bot schema"),
+        ("save", lambda fake: fake.drop_function("byte_bot_save"), "PGRST202", "byte-bot migrate --print"),
+        (
+            "take_epoch",
+            lambda fake: fake.drop_function("byte_bot_take_epoch"),
+            "PGRST202",
+            "byte-bot migrate --print",
+        ),
+        (
+            "load_states",
+            lambda fake: fake.drop_table("channel_state"),
+            "PGRST205",
+            "byte-bot migrate --print",
+        ),
         ("list_channels", lambda fake: fake.revoke("channels_config"), "42501", "secret key"),
         ("save", lambda fake: setattr(fake, "read_only", True), "25006", "read-only"),
     ],

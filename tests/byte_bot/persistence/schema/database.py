@@ -8,7 +8,6 @@ what it is about. Left out: everything over HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -21,17 +20,33 @@ Row = dict[str, Any]
 class Database:
     """One database of the server: connections by role, and short forms of what the tests do."""
 
-    def __init__(self, uri_of: Callable[[str], str], stack: ExitStack) -> None:
+    def __init__(self, uri_of: Callable[[str], str]) -> None:
         self._uri_of = uri_of
-        self._stack = stack
+        self._others: list[psycopg.Connection[Row]] = []
         self.human = self.connect("postgres")
         self.bot = self.connect("service_role")
+        self._others.clear()
+
+    def close_others(self) -> None:
+        """Closes every connection but the two that each database has: the server takes a hundred."""
+        while self._others:
+            self._others.pop().close()
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.close_others()
+        self.human.close()
+        self.bot.close()
+
+    def uri(self, user: str) -> str:
+        """The address under which a user logs in himself."""
+        return self._uri_of(user)
 
     def connect(self, role: str) -> psycopg.Connection[Row]:
         """A connection in autocommit mode: postgres logs in itself, other roles as PostgREST takes them."""
         user = "postgres" if role == "postgres" else "authenticator"
-        connection = psycopg.connect(self._uri_of(user), autocommit=True, row_factory=dict_row)
-        self._stack.callback(connection.close)
+        connection = psycopg.connect(self.uri(user), autocommit=True, row_factory=dict_row)
+        self._others.append(connection)
         if role != "postgres":
             connection.execute(f'set role "{role}"'.encode())
         return connection

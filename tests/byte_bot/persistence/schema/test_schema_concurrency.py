@@ -92,10 +92,13 @@ def test_two_saves_of_different_rows_do_not_wait(database: Database) -> None:
         ({"patches": [patch("new")]}, "insert into channels_config (login) values ('new')"),
     ],
 )
+@pytest.mark.parametrize("neighbours", [0, 20], ids=["alone", "among others"])
 def test_edit_in_flight_is_waited_for_and_seen(
-    database: Database, threads: ThreadPoolExecutor, lists: Row, sql: str
+    database: Database, threads: ThreadPoolExecutor, lists: Row, sql: str, neighbours: int
 ) -> None:
     """A human's statement that has not committed yet is never overwritten: the save waits, looks, and refuses."""
+    others = [build(f"n{number}") for number in range(neighbours) for build in (state, component)]
+    lists = {**lists, "rows": [*lists.get("rows", ()), *others]}
     epoch = database.take_epoch()
     database.save(epoch, rows=[state(), component()], patches=[patch()])
     bot = database.connect("service_role")
@@ -104,6 +107,7 @@ def test_edit_in_flight_is_waited_for_and_seen(
         answer = threads.submit(database.save, epoch, bot, **lists)
         wait_for_lock(database, bot, answer)
     assert [item["reason"] for item in answer.result()["refused"]] == ["edited"]
+    assert answer.result()["saved"] == len(others)
 
 
 def test_edit_that_is_rolled_back_leaves_the_save_alone(
@@ -138,7 +142,9 @@ def test_two_writers_in_opposite_order_do_not_deadlock(
             name = f"{revision // 3}"
             lists = {
                 "rows": [component(str(n), name, revision=revision) for n in range(12)]
-                + [state(f"{n}-{name}", revision=revision) for n in range(12)],
+                + [state(f"{n}-{name}", revision=revision) for n in range(12)]
+                # A bad row in every other round: it is looked for in halves, which give their locks back and take them anew.
+                + [state(f"5-{name}-bad", version=2**31)] * (revision % 2),
                 "patches": [patch(f"login{n}-{name}", revision=revision) for n in range(12)],
                 "history": [line(f"m{n}-{name}") for n in range(12)],
                 "events": [event(f"e{n}-{name}") for n in range(12)],

@@ -68,8 +68,8 @@ def test_files_can_be_pasted_one_by_one(make_database: Callable[..., Database]) 
 def test_strangers_can_do_nothing(project: str, role: str, sql: str, request: pytest.FixtureRequest) -> None:
     """anon and authenticated get 42501 from every table and function, in new and in older projects."""
     database: Database = request.getfixturevalue(project)
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        database.connect(role).execute(sql.encode())
+    with database.connect(role) as stranger, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        stranger.execute(sql.encode())
 
 
 def test_strangers_granted_by_mistake_still_see_nothing(make_database: Callable[..., Database]) -> None:
