@@ -121,6 +121,18 @@ as $$
   end
 $$;
 
+-- Raises unless p_done: a trigger of the owner's can keep a row from being written without a word, and then it must not
+-- count as saved. An insert that did nothing because another one came first finds that one at its next look.
+create or replace function byte_bot_private.not_swallowed(p_done boolean) returns void
+language plpgsql immutable security invoker
+as $$
+begin
+  if not p_done then
+    raise exception using errcode = 'P0001', message = 'a trigger on the table kept the row from being saved';
+  end if;
+end
+$$;
+
 -- Saves one whole row of channel_state by itself; null, or the refusal. The row is locked before it is compared: a
 -- human's edit in flight is waited for. Two inserts of one key: the later one waits, inserts nothing and looks again.
 create or replace function byte_bot_private.save_channel_state(p_epoch bigint, p_item jsonb) returns jsonb
@@ -135,6 +147,7 @@ declare
   v_edit_no bigint := (p_item ->> 'edit_no')::bigint;
   v_stored public.channel_state;
   v_objection text;
+  v_tries integer := 0;
 begin
   loop
     select * into v_stored from public.channel_state s where s.channel_id = v_channel_id for update;
@@ -148,6 +161,8 @@ begin
     if found then
       return null;
     end if;
+    v_tries := v_tries + 1;
+    perform byte_bot_private.not_swallowed(v_tries < 3);
   end loop;
 
   v_objection := byte_bot_private.objection(
@@ -159,6 +174,7 @@ begin
   set version = v_version, data = v_data, tombstones = v_tombstones,
       epoch = p_epoch, revision = v_revision, updated_at = now()
   where s.channel_id = v_channel_id;
+  perform byte_bot_private.not_swallowed(found);
   return null;
 end
 $$;
@@ -177,6 +193,7 @@ declare
   v_edit_no bigint := (p_item ->> 'edit_no')::bigint;
   v_stored public.component_state;
   v_objection text;
+  v_tries integer := 0;
 begin
   loop
     select * into v_stored from public.component_state s
@@ -191,6 +208,8 @@ begin
     if found then
       return null;
     end if;
+    v_tries := v_tries + 1;
+    perform byte_bot_private.not_swallowed(v_tries < 3);
   end loop;
 
   v_objection := byte_bot_private.objection(
@@ -202,6 +221,7 @@ begin
   set version = v_version, data = v_data, tombstones = v_tombstones,
       epoch = p_epoch, revision = v_revision, updated_at = now()
   where s.channel_id = v_channel_id and s.key = v_key;
+  perform byte_bot_private.not_swallowed(found);
   return null;
 end
 $$;
@@ -220,6 +240,7 @@ declare
   v_type text;
   v_stored public.channels_config;
   v_objection text;
+  v_tries integer := 0;
 begin
   for v_name, v_type in select c.name, jsonb_typeof(c.value) from jsonb_each(v_columns) as c(name, value)
                         order by c.name collate "C"
@@ -252,6 +273,8 @@ begin
     insert into public.channels_config (login, epoch, revision) values (v_login, p_epoch, v_revision)
     on conflict (login) do nothing;
     exit when found;
+    v_tries := v_tries + 1;
+    perform byte_bot_private.not_swallowed(v_tries < 3);
   end loop;
 
   update public.channels_config c
@@ -262,6 +285,7 @@ begin
       prefix = coalesce(v_columns ->> 'prefix', c.prefix),
       epoch = p_epoch, revision = v_revision, updated_at = now()
   where c.login = v_login;
+  perform byte_bot_private.not_swallowed(found);
   return null;
 end
 $$;
@@ -350,6 +374,7 @@ declare
   v_sent integer := cardinality(p_items);
   v_saved bigint;
   v_revived boolean;
+  v_refused jsonb[];
 begin
   if not (select bool_and(byte_bot_private.is_state(i.item) and coalesce((i.item ->> 'edit_no')::bigint, 0) >= 0)
           from unnest(p_items) as i(item)) then
@@ -380,7 +405,7 @@ begin
     raise exception using errcode = '21000', message = 'two items have the same key';
   end if;
 
-  return array(
+  v_refused := array(
     select byte_bot_private.refusal(o.objection, to_jsonb(s)) || byte_bot_private.name_of(1, 'channel_state', i.item)
     from unnest(p_items) with ordinality as i(item, ordinal)
     join public.channel_state s on s.channel_id = i.item ->> 'channel_id'
@@ -390,6 +415,8 @@ begin
     where o.objection is not null
     order by i.ordinal
   );
+  perform byte_bot_private.not_swallowed(v_saved + cardinality(v_refused) = v_sent);
+  return v_refused;
 end
 $$;
 
@@ -401,6 +428,7 @@ declare
   v_sent integer := cardinality(p_items);
   v_saved bigint;
   v_revived boolean;
+  v_refused jsonb[];
 begin
   if not (select bool_and(byte_bot_private.is_state(i.item) and coalesce(jsonb_typeof(i.item -> 'key'), '') = 'string'
                           and coalesce((i.item ->> 'edit_no')::bigint, 0) >= 0)
@@ -432,7 +460,7 @@ begin
     raise exception using errcode = '21000', message = 'two items have the same key';
   end if;
 
-  return array(
+  v_refused := array(
     select byte_bot_private.refusal(o.objection, to_jsonb(s)) || byte_bot_private.name_of(1, 'component_state', i.item)
     from unnest(p_items) with ordinality as i(item, ordinal)
     join public.component_state s on s.channel_id = i.item ->> 'channel_id' and s.key = i.item ->> 'key'
@@ -442,6 +470,8 @@ begin
     where o.objection is not null
     order by i.ordinal
   );
+  perform byte_bot_private.not_swallowed(v_saved + cardinality(v_refused) = v_sent);
+  return v_refused;
 end
 $$;
 

@@ -6,7 +6,8 @@ saved at once, and the server's own count of function calls tells which way it w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -205,3 +206,45 @@ def test_patches_stand_beside_many_rows(database: Database, epoch: int) -> None:
     )
     assert answer["saved"] == 12
     assert [one["channel_id"] for one in answer["refused"]] == ["bob"]
+
+
+@contextmanager
+def swallowing(database: Database, table: str, kept: str) -> Iterator[None]:
+    """While it lasts a trigger of the owner's writes only the rows for which the SQL ``kept`` is true, and says nothing."""
+    database.edit(
+        f"""
+        create function public.swallow() returns trigger language plpgsql as
+          'begin return case when {kept} then new end; end';
+        create trigger swallow before insert or update on public.{table}
+          for each row execute function public.swallow();
+        """
+    )
+    try:
+        yield
+    finally:
+        database.edit("drop function public.swallow() cascade")
+
+
+@pytest.mark.parametrize("count", [1, MANY])
+@pytest.mark.parametrize("when", ["insert", "update"])
+def test_a_row_that_a_trigger_swallows_is_refused_not_saved(
+    database: Database, epoch: int, count: int, when: str
+) -> None:
+    """What was kept back must stay with the bot; the others are saved."""
+    edit_no = None
+    if when == "update":
+        database.save(epoch, rows=rows(count))
+        edit_no = 0
+    with swallowing(database, "component_state", "new.key <> ''k000''"):
+        answer = database.save(epoch, rows=rows(count, revision=2, edit_no=edit_no))
+    assert answer["saved"] == count - 1
+    (refusal,) = answer["refused"]
+    assert (refusal["key"], refusal["reason"], refusal["sqlstate"]) == ("k000", "invalid", "P0001")
+
+
+@pytest.mark.parametrize("table", ["channel_state", "channels_config"])
+def test_swallowed_rows_of_other_tables_are_refused_too(database: Database, epoch: int, table: str) -> None:
+    """Each table's way of saving looks whether it was saved."""
+    with swallowing(database, table, "false"):
+        answer = database.save(epoch, rows=[state("1")], patches=[patch("ana", paused=True)])
+    assert (answer["saved"], [refusal["table"] for refusal in answer["refused"]]) == (1, [table])
