@@ -172,9 +172,7 @@ class JournalImage:
                     if row.base is None or not is_contained(operation, row.base):
                         coalesce(row.pending, operation, boundary=row.boundary)
             case Handled(message_id):
-                self.handled[message_id] = None
-                if len(self.handled) > SEEN_MESSAGES_MAX:
-                    self.handled.popitem(last=False)
+                self.remember(message_id)
             case Sending(key, stamp):
                 row = self._row(key)
                 row.boundary = stamp
@@ -197,6 +195,12 @@ class JournalImage:
                 self.dead_letters[key] = write
             case LetterRetired(key):
                 self.dead_letters.pop(key, None)
+
+    def remember(self, message_id: str) -> None:
+        """The message was handled."""
+        self.handled[message_id] = None
+        if len(self.handled) > SEEN_MESSAGES_MAX:
+            self.handled.popitem(last=False)
 
     def _retire(self, write: Recorded | Settled | Rebased) -> None:
         if self.dead_letters:

@@ -168,7 +168,7 @@ def make_tables(connection: sqlite3.Connection, owner: Owner) -> None:
     _in_one_transaction(
         connection,
         SCHEMA + f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {FORMAT};\n",
-        {"identity": owner.identity, "login": owner.login, "epoch": 0, "commits": 0},
+        {"identity": owner.identity, "login": owner.login, "epoch": 0, "folded": 0},
     )
 
 

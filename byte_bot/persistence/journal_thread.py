@@ -6,9 +6,9 @@ loop with ``call_soon_threadsafe``. Nothing on the loop waits for the disk but :
 :meth:`FileJournalStore.snapshot`, an indexed look at one channel on a connection of its own: in WAL mode a reader never
 waits for the writer.
 
-Every so many commits the WAL has to be moved into the file (:meth:`~byte_bot.persistence.journal_file.SqliteJournal.tidy`),
-which waits for the disk: 10 to 50 ms were measured, against 0.04 ms for a commit. So a second thread does it, on a
-connection of its own, while commits go on.
+Every so many commits the log has to be folded into the tables, and the WAL moved into the file
+(:meth:`~byte_bot.persistence.journal_file.SqliteJournal.fold` and ``tidy``), which waits for the disk: 10 to 50 ms were
+measured, against 0.04 ms for a commit. So a second thread does it, on a connection of its own, while commits go on.
 
 **Errors.** SQLite's become :class:`~byte_bot.errors.JournalError`. The transaction was rolled back, so it is not in doubt,
 unless the disk failed in the middle of the commit itself: then the same group is tried again under its number.
@@ -27,12 +27,16 @@ import structlog
 
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_image import JournalImage, Write
+from byte_bot.persistence.journal_image import JournalImage, Rebased, Settled, Write
 from byte_bot.persistence.operations import Base, RowKey
 
-#: Commits after which the WAL is moved into the file; chosen: some 30 MB of it, 10 s of a very busy chat. The first commit
-#: after that waits for the disk once.
+#: Commits after which the log is folded and the WAL moved into the file; chosen: some 4 MB of it, two seconds of a chat that is
+#: far busier than any. The first commit after that waits for the disk once.
 TIDY_EVERY: Final = 2_000
+#: A commit with bases counts as so many: :meth:`FileJournalStore.snapshot` has to look through those in the log.
+BASES_WEIGH: Final = 32
+#: Seconds that the tidying thread leaves to commits between two folds; SQLite's own wait for a lock begins with as much.
+FOLD_PAUSE_S: Final = 0.002
 #: Seconds that :meth:`FileJournalStore.close` waits for a commit under way; a container kills soon after.
 CLOSE_S: Final = 1.0
 
@@ -61,6 +65,8 @@ class FileJournalStore:
         self._number = writer.commits + 1
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._tidying: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        #: Set at the end, when nobody waits for commits any more.
+        self._pause = threading.Event()
         self._under_way = False
         self._unreadable = False
         self._closed = False
@@ -115,6 +121,7 @@ class FileJournalStore:
             return
         self._closed = True
         self._jobs.put(None)
+        self._pause.set()
         self._reader.close()
         for thread in self._threads:
             thread.join(CLOSE_S / len(self._threads))
@@ -124,7 +131,7 @@ class FileJournalStore:
     # ── the thread that commits ─────────────────────────────────────────────────────────────────────────────────────
 
     def _work(self) -> None:
-        commits = 0
+        debt = 0
         while (job := self._jobs.get()) is not None:
             writes, number, done = job
             error = self._try(writes, number)
@@ -132,8 +139,9 @@ class FileJournalStore:
                 done.get_loop().call_soon_threadsafe(self._answer, done, error)
             except RuntimeError:
                 pass  # the loop has ended; the commit stands
-            commits += 1
-            if commits % TIDY_EVERY == 0:
+            debt += BASES_WEIGH if any(isinstance(write, Settled | Rebased) for write in writes) else 1
+            if debt >= TIDY_EVERY:
+                debt = 0
                 self._tidying.put(True)
                 self._vacuum()
         self._writer.close()
@@ -162,8 +170,12 @@ class FileJournalStore:
     # ── the other thread ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _tidy(self) -> None:
-        while self._tidying.get():
+        more = True
+        while more:
+            more = self._tidying.get()
             try:
+                while self._tidier.fold():
+                    self._pause.wait(FOLD_PAUSE_S)
                 self._tidier.tidy()
             except sqlite3.Error as error:
                 _log.debug("journal_not_tidied", why=str(error))

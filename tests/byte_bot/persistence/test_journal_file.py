@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from byte_bot.persistence import journal_file
 from byte_bot.persistence.journal import Handled, Recorded, Settled, Write
-from byte_bot.persistence.journal_file import OPERATIONS_KEPT, CommitsMissing, SqliteJournal
+from byte_bot.persistence.journal_file import FOLD_COMMITS, LOG_MAX, CommitsMissing, SqliteJournal
 from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX
 from byte_bot.persistence.journal_opening import Owner, configure, make_tables
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
@@ -32,13 +33,20 @@ def add(revision: int, value: int = 1) -> Recorded:
     return Recorded(KEY, [Operation(Kind.ADD, "total", None, value, Stamp(1, revision))])
 
 
-@given(st.lists(st.lists(WRITES, max_size=6), max_size=12))
+@given(st.lists(st.tuples(st.lists(WRITES, max_size=6), st.booleans()), max_size=12))
 @settings(max_examples=300, deadline=None)
-def test_what_is_read_is_the_image_of_what_was_committed(groups: Sequence[Sequence[Write]]) -> None:
-    """Row for row, operation for operation, whatever was written in whatever groups; also through a new connection."""
+def test_what_is_read_is_the_image_of_what_was_committed(
+    commits: Sequence[tuple[Sequence[Write], bool]],
+) -> None:
+    """Row for row, operation for operation, whatever was written in whatever groups, and folded whenever; also through a
+    new connection.
+    """
     journal, connection = in_memory()
-    for number, group in enumerate(groups, start=1):
+    groups = [group for group, _ in commits]
+    for number, (group, fold) in enumerate(commits, start=1):
         journal.apply(group, number)
+        if fold:
+            assert SqliteJournal(connection).fold()
     model = image_of(*(write for group in groups for write in group))
     for reader in (journal, SqliteJournal(connection)):
         assert contents(reader.read()) == contents(model)
@@ -57,18 +65,66 @@ def test_each_connection_may_write_the_next_commit(writes: Sequence[Write]) -> N
     journal, connection = in_memory()
     for number, write in enumerate(writes, start=1):
         SqliteJournal(connection).apply([write], number)
+        assert SqliteJournal(connection).commits == number
     assert contents(journal.read()) == contents(image_of(*writes))
     journal.close()
 
 
+def lines(connection: sqlite3.Connection, table: str) -> int:
+    """How many lines a table has."""
+    (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(count)
+
+
 def test_an_outage_of_any_length_takes_the_space_of_the_row() -> None:
-    """Operations of one row are coalesced on the disk before there are many."""
+    """Folded, a thousand adds are one operation."""
     journal, connection = in_memory()
     for number in range(1, 1001):
         journal.apply([add(number)], number)
-        (stored,) = connection.execute("SELECT count(*) FROM operations").fetchone()
-        assert stored <= OPERATIONS_KEPT
+    while journal.fold():
+        pass
+    assert lines(connection, "log") == 0
+    assert lines(connection, "rows") == 1
+    (pending,) = connection.execute("SELECT pending FROM rows").fetchone()
+    assert len(pending) < 60
     assert [operation.value for operation in journal.read().rows[KEY].pending] == [1000]
+    assert (journal.commits, journal.folded) == (1000, 1000)
+    journal.close()
+
+
+def test_a_log_that_nobody_folds_is_folded_by_a_commit() -> None:
+    """Its length has a bound of its own."""
+    journal, connection = in_memory(pages_max=20_000)
+    for number in range(1, LOG_MAX + 2 * FOLD_COMMITS + 1):
+        journal.apply([], number)
+        assert number % FOLD_COMMITS or lines(connection, "log") <= LOG_MAX
+    assert journal.folded > 0
+    journal.close()
+
+
+def test_a_fold_touches_no_more_rows_than_its_share() -> None:
+    """Commits wait while the tables are written: a hundred rows are folded in two pieces."""
+    journal, connection = in_memory()
+    for number in range(1, 101):
+        journal.apply([Recorded(RowKey("t", str(number)), add(1).operations)], number)
+    assert journal.fold()
+    assert (lines(connection, "rows"), journal.folded) == (journal_file.FOLD_ROWS,) * 2
+    assert journal.fold() and not journal.fold()
+    assert lines(connection, "rows") == 100
+    journal.close()
+
+
+def test_a_fold_from_another_connection_hides_nothing() -> None:
+    """Whoever reads sees a commit in the log or in the tables, never in both or in none."""
+    journal, connection = in_memory()
+    other = SqliteJournal(connection)
+    base = Base(b'{"total":2}', {}, 1, 1, 2, 0)
+    for number in range(1, 20):
+        journal.apply([add(number + 10), Settled(RowKey("t", str(number)), base)], number)
+        if number % 3 == 0:
+            other.fold()
+        assert [operation.value for operation in journal.read().rows[KEY].pending] == [number]
+        assert journal.snapshot(str(number)) == {RowKey("t", str(number)): base}
     journal.close()
 
 
@@ -77,10 +133,12 @@ def test_the_window_of_handled_messages_is_bounded() -> None:
     journal, connection = in_memory()
     ids = [f"m{number}" for number in range(SEEN_MESSAGES_MAX + 5)]
     journal.apply(map(Handled, ids[:7]), 1)
+    journal.fold()
     journal.apply(map(Handled, ids[7:]), 2)
     assert list(journal.read().handled) == ids[5:]
-    (stored,) = connection.execute("SELECT count(*) FROM handled").fetchone()
-    assert stored == SEEN_MESSAGES_MAX
+    journal.fold()
+    assert list(journal.read().handled) == ids[5:]
+    assert lines(connection, "handled") == SEEN_MESSAGES_MAX
     journal.close()
 
 
@@ -117,12 +175,37 @@ def test_a_full_disk_rolls_back_all_of_a_commit_and_the_next_one_works() -> None
     journal.close()
 
 
+def test_a_full_disk_takes_what_makes_room() -> None:
+    """A commit that trims is taken although the log cannot grow: it is folded at once, with everything before it."""
+    journal, connection = in_memory(pages_max=300)
+    texts = [Operation(Kind.SET, f"text_{n}", None, "x" * 8_000, Stamp(1, n)) for n in range(1, 99)]
+    number = 0
+
+    def fill() -> None:
+        nonlocal number
+        for text in texts:
+            journal.apply([Recorded(KEY, [text])], number + 1)
+            number += 1
+
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        fill()
+    assert number > 10
+    journal.apply([Settled(KEY, Base(b"{}", {}, 1, 1, 99, 0)), Handled("a" * 40_000)], number + 1)
+    assert (journal.folded, lines(connection, "log")) == (number + 1, 0)
+    assert journal.read().rows[KEY].pending == []
+    journal.apply([Recorded(KEY, [texts[-1]])], number + 2)
+    journal.close()
+
+
 def test_what_was_saved_is_trimmed_and_known_in_one_commit() -> None:
     """An acknowledged save leaves the base, and no operation that it contains."""
     journal, connection = in_memory()
     base = Base(b'{"total":2}', {}, 1, 1, 2, 0)
     journal.apply([add(1), add(2)], 1)
     journal.apply([Settled(KEY, base)], 2)
-    assert connection.execute("SELECT count(*) FROM operations").fetchone() == (0,)
-    assert journal.snapshot("1") == {KEY: base}
+    for _ in range(2):
+        assert journal.snapshot("1") == {KEY: base}
+        assert journal.read().rows[KEY].pending == []
+        journal.fold()
+    assert connection.execute("SELECT pending FROM rows").fetchone() == (None,)
     journal.close()

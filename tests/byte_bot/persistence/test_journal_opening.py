@@ -39,6 +39,7 @@ def with_one_commit(path: Path) -> None:
     """A journal that knows one message."""
     journal = opened(path)
     journal.apply([Handled("a")], 1)
+    journal.fold()
     journal.close()
 
 

@@ -151,7 +151,9 @@ async def test_the_wal_is_moved_into_the_file_while_commits_go_on(tmp_path: Path
     with store_at(path) as (store, _):
         for number in range(4 * TIDY_EVERY):
             await store.commit([Handled(f"m{number}")])
-        assert size_of(path) > 100_000
+        async with asyncio.timeout(20):
+            while size_of(path) < 50_000:  # noqa: ASYNC110  # another thread moves it, and says nothing
+                await asyncio.sleep(0.01)
     assert size_of(Path(f"{path}-wal")) == 0
     assert len(commits_in(path)) == 4 * TIDY_EVERY
 
@@ -178,7 +180,7 @@ def test_whatever_is_cut_off_the_wal_a_prefix_of_the_commits_is_left(tmp_path: P
     for number in range(1, 61):
         journal.apply([Handled(f"m{number}a"), add(number), Handled(f"m{number}b")], number)
     wal = Path(f"{path}-wal").read_bytes()
-    assert len(wal) > 60 * 4096
+    assert len(wal) > 60 * 1024
     every = [f"m{number}{half}" for number in range(1, 61) for half in "ab"]
     lengths = set()
     for trial in range(60):

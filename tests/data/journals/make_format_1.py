@@ -54,6 +54,9 @@ def main() -> None:
     journal = SqliteJournal(connection)
     for number, write in enumerate(WRITES, start=1):
         journal.apply([write], number)
+        if number == LAST_COMMIT // 2:
+            # One half in the tables, the other in the log.
+            journal.fold()
     journal.close()
 
 
