@@ -1,0 +1,20 @@
+"""A few kills in every run of the tests; `make kill` has hundreds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kill.killing import Killing
+from tests.kill.plan import planned
+from tests.kill.report import failure
+
+#: Chosen so that each is another condition, among them a second kill and a cold start in the same outage.
+SEEDS = (1, 2, 3, 4, 7)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_nothing_that_was_confirmed_dies_with_the_process(seed: int) -> None:
+    """SIGKILL at a moment drawn from the seed: what viewers were told is in the database, once, when all is well again."""
+    outcome = await Killing(planned(seed)).run()
+    assert outcome.passed, failure(outcome)
+    assert outcome.confirmed, "a kill before the first reply shows nothing"
