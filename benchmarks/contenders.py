@@ -101,6 +101,8 @@ def variables_for(
         "COMPONENTS": "echo",
         "LOG_FORMAT": "json",
         "STATUS_INTERVAL_S": "0",
+        # In the empty folder that it is started in. The floor is a bot without any persistence.
+        **({"DURABILITY": "off"} if bot == "floor" else {"JOURNAL_PATH": "bench.journal"}),
         **supabase,
     }
 

@@ -40,6 +40,9 @@ def byte_bot_variables(addresses: Addresses) -> dict[str, str]:
     }
     if addresses.supabase_url:
         variables |= {"SUPABASE_URL": addresses.supabase_url, "SUPABASE_KEY": addresses.supabase_key}
+        variables["JOURNAL_PATH"] = "bench.journal"  # in the empty folder that it is started in
+    else:
+        variables["DURABILITY"] = "off"  # the floor is a bot without any persistence
     return variables
 
 

@@ -3,23 +3,25 @@
 :class:`Application` puts the parts together. Everything that touches the outside is given to it as
 :class:`Surroundings`, so a simulation runs the same application on fakes; :func:`run` alone builds the real ones.
 
-Start: journal image → components → Twitch login → persistence (journal, writer, loader; the epoch is taken) → the first
+Start: journal (locked, opened, replayed) → components → Twitch login → persistence (journal, writer, loader; the epoch is taken) → the first
 list of channels (Supabase within 3 s, else the last known list joined with ``TWITCH_CHANNEL_LOGINS``) → JOIN. The login
 comes first since taking an epoch fences the bot that runs already: a mistyped token must not do that.
 
 Stop (SIGTERM, Ctrl-C, Twitch refuses the login): inboxes, gate and outbox ≤ 2 s → flush ≤ 4 s → journal ≤ 1 s, all under
 8 s, since containers kill at 10; a boot under way is given up. A save in flight at the end of its time is cancelled; what
-it carried is still journaled. A process that is fenced by a newer one stops at once and keeps its journal.
+it carried is still journaled. A process that is fenced by a newer one stops at once and keeps its journal. The journal's
+file is closed, and its lock given up, when everything else has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -46,6 +48,8 @@ from byte_bot.persistence.backoff import Backoff
 from byte_bot.persistence.boot import ChannelDirectory, shown
 from byte_bot.persistence.breaker import Breaker
 from byte_bot.persistence.journal import Journal, JournalStore, KnownChannel, MemoryJournalStore
+from byte_bot.persistence.journal_disk import journal_on_disk
+from byte_bot.persistence.journal_opening import Owner, journal_path
 from byte_bot.persistence.layer import LayerParts, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
@@ -186,8 +190,8 @@ class Application:
         except* Fenced as group:
             _log.error("fenced", why=str(_first(group)))
             self._warn_of_unsaved_rows(
-                "another bot took over the database, so this one may not save any more, and the journal of this "
-                "release lives in memory; stop the old bot before you start a new one"
+                "another bot took over the database, so this one may not save any more; stop the old bot before you start "
+                "a new one"
             )
             code = ExitCode.FENCED
         if code is ExitCode.OK and self._login_refused:
@@ -267,7 +271,12 @@ class Application:
         if not self.layer.has_database:
             _log.warning(
                 "no_database",
-                what_it_means="nothing is kept over a restart; set SUPABASE_URL and SUPABASE_KEY to change that",
+                what_it_means=(
+                    "what chat changes is kept in the journal on this machine only"
+                    if self._surroundings.journal_store.durable
+                    else "nothing is kept over a restart"
+                ),
+                what_to_do="set SUPABASE_URL and SUPABASE_KEY to change that",
             )
         await self.directory.boot(known)
 
@@ -306,16 +315,24 @@ class Application:
         if self.layer.has_database:
             await _at_most(FLUSH_S, self.layer.writer.flush)
         await _at_most(JOURNAL_S, self.layer.journal.drain)
-        self._warn_of_unsaved_rows(
-            "the database could not be reached, and the journal of this release lives in memory"
-        )
+        self._warn_of_unsaved_rows("the database could not be reached")
         _log.info("stopped", messages_left=left, rows_waiting=self.layer.ledger.rows_waiting)
 
     def _warn_of_unsaved_rows(self, why: str) -> None:
-        """Say how many rows are lost with the process, if any are."""
+        """Say of how many rows something may be lost with the process, if of any."""
         waiting = self.layer.ledger.rows_waiting
-        if waiting and not self._surroundings.journal_store.durable:
-            _log.warning("stopped_with_unsaved_rows", rows_lost=waiting, why=why)
+        if not waiting:
+            return
+        if not self._surroundings.journal_store.durable:
+            _log.warning(
+                "stopped_with_unsaved_rows", rows_lost=waiting, why=f"{why}, and there is no journal on disk"
+            )
+        elif self.layer.journal.degraded:
+            _log.warning(
+                "stopped_with_unsaved_rows",
+                rows_lost=waiting,
+                why=f"{why}, and the journal's disk does not work",
+            )
 
     async def _report_status(self) -> None:
         interval_s = self._settings.status_interval_s
@@ -332,14 +349,18 @@ class Application:
         self.telemetry.event("journal_degraded" if degraded else "journal_works_again")
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, wait_lock: bool = False) -> int:
     """Run the bot in the foreground until it is told to stop; the exit code (:class:`~byte_bot.errors.ExitCode`).
+
+    Args:
+        settings: checked already.
+        wait_lock: wait for another process that holds the journal instead of giving up.
 
     Raises:
         ByteBotError: it could not start, or had to stop; the message says what to do.
     """
     try:
-        return asyncio.run(_run_for_real(settings))
+        return asyncio.run(_run_for_real(settings, wait_lock=wait_lock))
     except BaseExceptionGroup as group:
         error = _first(group)
         if isinstance(error, ByteBotError):
@@ -347,34 +368,54 @@ def run(settings: Settings) -> int:
         raise
 
 
-async def _run_for_real(settings: Settings) -> ExitCode:
-    http = None
-    if settings.has_database:
-        http = httpx.AsyncClient(
-            http2=False,  # one GOAWAY fails everything in flight; one request at a time gains nothing from it
-            follow_redirects=False,  # a redirected POST becomes a GET that "succeeds"
-            timeout=httpx.Timeout(settings.database_timeout_s),
-            limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
-        )
+async def _run_for_real(settings: Settings, *, wait_lock: bool) -> ExitCode:
     rng = random.Random(os.urandom(16))
-    surroundings = Surroundings(
-        connector=StreamConnector(),
-        http=http,
-        clock=SystemClock(),
-        rng=rng,
-        # Host and process for whoever reads bot_writer; the rest since in a container they are always the same.
-        journal_store=MemoryJournalStore(f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(48):012x}"),
-        offered_components=installed_entry_points,
-        components_folder=Path.cwd(),
-    )
-    try:
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        # Before anything is connected: whoever runs already keeps its epoch and its place in chat.
+        journal_store = await stack.enter_async_context(
+            _journal_store(settings, clock, rng, wait_lock=wait_lock)
+        )
+        http = None
+        if settings.has_database:
+            http = await stack.enter_async_context(
+                httpx.AsyncClient(
+                    http2=False,  # one GOAWAY fails everything in flight; one request at a time gains nothing from it
+                    follow_redirects=False,  # a redirected POST becomes a GET that "succeeds"
+                    timeout=httpx.Timeout(settings.database_timeout_s),
+                    limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
+                )
+            )
+        surroundings = Surroundings(
+            connector=StreamConnector(),
+            http=http,
+            clock=clock,
+            rng=rng,
+            journal_store=journal_store,
+            offered_components=installed_entry_points,
+            components_folder=Path.cwd(),
+        )
         application = Application(settings, surroundings)
         _on_signals(application.stop)
         with frozen_survivors():
             return await application.run()
-    finally:
-        if http is not None:
-            await http.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _journal_store(
+    settings: Settings, clock: Clock, rng: random.Random, *, wait_lock: bool
+) -> AsyncIterator[JournalStore]:
+    # Host and process for whoever reads bot_writer; the rest since in a container they are always the same.
+    identity = f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(48):012x}"
+    if settings.durability == "off":
+        yield MemoryJournalStore(identity)
+        return
+    path = journal_path(settings.journal_path, settings.twitch_login, os.environ)
+    owner = Owner(settings.twitch_login, identity)
+    async with journal_on_disk(
+        path, owner, clock, durability=settings.durability, wait_lock=wait_lock
+    ) as store:
+        yield store
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
 """``byte-bot check``: what works, what does not, and what to do about it.
 
-How it works. Each part is tried for real, in the order in which a newcomer meets them: the settings, a login to Twitch's
-chat (nothing is joined or said; the bot may be running beside), the database
+How it works. Each part is tried for real, in the order in which a newcomer meets them: the settings, the journal's place
+(:mod:`byte_bot.check_journal`; nothing is made or locked), a login to Twitch's chat (nothing is joined or said; the bot may be running beside), the database
 (:mod:`byte_bot.check_database`; nothing is changed). Whatever happens becomes a :class:`~byte_bot.finding.Finding`, never
 a traceback, and every wait for the network has a deadline.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import ssl
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from byte_bot.chat.irc.session import EndKind, IrcSession
 from byte_bot.chat.limiter import SlidingWindow
 from byte_bot.chat.transport import Connector
 from byte_bot.check_database import check_database
+from byte_bot.check_journal import check_journal
 from byte_bot.clock import Clock, SystemClock
 from byte_bot.errors import ExitCode
 from byte_bot.finding import Finding, Status
@@ -61,10 +63,11 @@ async def check(
 
 
 async def check_for_real(settings: Settings) -> list[Finding]:
-    """:func:`check` over the real network, with the machine's clock."""
+    """:func:`check` over the real network, with the machine's clock, and a look at the journal on its disk."""
     # Without redirects: a redirected POST becomes a GET. HTTP/1.1, as the bot itself.
     async with httpx.AsyncClient(follow_redirects=False, timeout=settings.database_timeout_s) as http:
-        return await check(settings, connector=StreamConnector(), http=http, clock=SystemClock())
+        first, *others = await check(settings, connector=StreamConnector(), http=http, clock=SystemClock())
+        return [first, check_journal(settings, os.environ), *others]
 
 
 def describe_settings(settings: Settings) -> Finding:

@@ -22,7 +22,7 @@ import typer
 from byte_bot import __version__, app
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.check import as_json, as_text, check_for_real, exit_code
-from byte_bot.errors import ByteBotError, ExitCode, Fenced, SettingsError
+from byte_bot.errors import ByteBotError, ExitCode, Fenced, JournalLocked, JournalRefused, SettingsError
 from byte_bot.finding import Finding, Status
 from byte_bot.logs import configure_logging, redactor
 from byte_bot.persistence.schema import read_schema
@@ -58,6 +58,8 @@ _EXIT_CODES: Final[tuple[tuple[type[ByteBotError], ExitCode], ...]] = (
     (SettingsError, ExitCode.SETTINGS),
     (LoginRejected, ExitCode.LOGIN_REFUSED),
     (Fenced, ExitCode.FENCED),
+    (JournalLocked, ExitCode.JOURNAL_LOCKED),
+    (JournalRefused, ExitCode.JOURNAL_REFUSED),
 )
 
 EnvFile = Annotated[
@@ -67,17 +69,21 @@ EnvFile = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for a program to read.")]
+WaitLock = Annotated[
+    bool,
+    typer.Option("--wait-lock", help="Wait for another process of this bot to end, as in a rolling deploy."),
+]
 Version = Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)]
 
 
 def build_cli(
-    run_bot: Callable[[Settings], int] = app.run,
+    run_bot: Callable[[Settings, bool], int] = app.run,
     check_bot: Callable[[Settings], list[Finding]] | None = None,
 ) -> typer.Typer:
     """The application.
 
     Args:
-        run_bot: runs the bot to its end and returns the exit code.
+        run_bot: runs the bot to its end and returns the exit code; with True it waits for the journal's lock.
         check_bot: tries everything; None tries it over the real network.
     """
     cli = typer.Typer(
@@ -99,16 +105,16 @@ def build_cli(
             raise typer.Exit(ExitCode.OK)
 
     @cli.command()
-    def run(env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
+    def run(env_file: EnvFile = DEFAULT_ENV_FILE, wait_lock: WaitLock = False) -> None:
         """Run the bot until Ctrl-C or SIGTERM.
 
         Exit codes: 0 stopped, 1 failed, 2 settings, 3 Twitch refused the token, 4 another bot took over the database,
-        5 another bot holds the journal.
+        5 another process holds the journal, 6 the journal cannot or must not be used.
         """
         settings = _load(env_file)
         configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
         try:
-            code = run_bot(settings)
+            code = run_bot(settings, wait_lock)
         except ByteBotError as error:
             _fail(error, settings.secrets)
         raise typer.Exit(code)
@@ -117,7 +123,7 @@ def build_cli(
     def check(env_file: EnvFile = DEFAULT_ENV_FILE, json: AsJson = False) -> None:
         """Say what works, what does not, and what to do.
 
-        Tries the settings, the Twitch login, the database, its schema, grants and clock. Changes nothing, and may be
+        Tries the settings, the journal's place, the Twitch login, the database, its schema, grants and clock. Changes nothing, and may be
         used while the bot runs. Exit code 0 only if nothing failed, 2 for wrong settings.
         """
         show = as_json if json else as_text

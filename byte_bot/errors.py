@@ -12,6 +12,8 @@
     │   └── RequestRefused       the request's data or size: halve it until the culprit stands alone
     ├── Fenced                   give up: a newer process holds the epoch
     ├── JournalError             the local disk: go on ungated, say so, try again
+    ├── JournalRefused           choose another journal, or the release that wrote it
+    ├── JournalLocked            stop the other bot, or wait for it
     ├── BridgeError              another thread asked too late, too early, or for too long
     └── chat errors              see byte_bot/chat/errors.py
 
@@ -32,6 +34,7 @@ class ExitCode(enum.IntEnum):
     LOGIN_REFUSED = 3
     FENCED = 4
     JOURNAL_LOCKED = 5
+    JOURNAL_REFUSED = 6
 
 
 class ByteBotError(Exception):
@@ -115,7 +118,24 @@ class Fenced(ByteBotError):
 
 
 class JournalError(ByteBotError):
-    """The journal's store could not commit (disk full, read-only, too slow)."""
+    """The journal's store could not commit (disk full, read-only, too slow).
+
+    Args:
+        words: what happened, for the log.
+        in_doubt: True if the commit may have reached the disk all the same: only the same one may be tried next.
+    """
+
+    def __init__(self, words: str, *, in_doubt: bool = False) -> None:
+        super().__init__(words)
+        self.in_doubt = in_doubt
+
+
+class JournalRefused(ByteBotError):
+    """The journal cannot be used at all: a newer release's, another bot's, or out of reach; the message has the way out."""
+
+
+class JournalLocked(ByteBotError):
+    """Another process holds the journal; the message says which."""
 
 
 class BridgeError(ByteBotError):

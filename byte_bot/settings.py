@@ -201,6 +201,17 @@ class Settings(BaseSettings):
         description="chat lines kept while the database is away, then the oldest go",
     )
 
+    journal_path: Text = Field(
+        default="",
+        description="the journal's file, or a folder for it; empty: the user's data directory",
+        examples=["/data/my_bot.journal"],
+    )
+    durability: Annotated[Literal["process", "power", "off"], BeforeValidator(lower)] = Field(
+        default="process",
+        description="what a confirmed change survives: the end of the process, a power cut too, or nothing",
+        examples=["process"],
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

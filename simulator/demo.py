@@ -120,6 +120,8 @@ def bot_variables(stage: Stage, plan: Plan) -> dict[str, str]:
         "TWITCH_RATE_TIER": "verified",
         "SUPABASE_URL": stage.supabase_url,
         "SUPABASE_KEY": stage.supabase.secret_key,
+        # In the demo's own folder: this database is made for the demo, and an older journal would not be about it.
+        "JOURNAL_PATH": "demo.journal",
         "LOG_FORMAT": "json",
         "STATUS_INTERVAL_S": str(STATUS_INTERVAL_S),
     }

@@ -2,23 +2,29 @@
 
 Theory of operation
 -------------------
-Every transaction that changes state appends *writes* (small structs, below) before its replies may leave. A store
-commits them in groups; :meth:`Journal.after` calls back once everything up to a sequence number is committed. That
-is the **output gate**: a viewer never sees a confirmation that a crash could take back. It costs one commit of the
-store, never a database. When a save is acknowledged, the same journal is trimmed and its snapshot updated in one
-write, so that neither can be ahead of the other.
+Every transaction that changes state appends *writes* (small structs, :mod:`byte_bot.persistence.journal_image`) before
+its replies may leave. A store commits them in groups; :meth:`Journal.after` calls back once everything up to a sequence
+number is committed. That is the **output gate**: a viewer never sees a confirmation that a crash could take back. It
+costs one commit of the store, never a database. When a save is acknowledged, the same journal is trimmed and its snapshot
+updated in one write, so that neither can be ahead of the other.
 
-:class:`JournalImage` is the pure core: what any sequence of writes amounts to. A store is right if what it reads back
-is the image of what it committed. At boot the image gives the pending operations of the earlier process (rebased on
-the loaded rows before the first save), the last known rows and channels (for a cold start during an outage) and the
-window of handled message ids.
+At boot the image that the store reads gives the pending operations of the earlier process (rebased on the loaded rows
+before the first save), the last known rows and channels (for a cold start during an outage) and the window of handled
+message ids.
 
-If the store fails or stalls for :data:`STALL_S`, the journal is *degraded*: announced, counted, and replies leave
-ungated until a commit works again.
+**What goes first.** Records, message ids and epochs go with the next commit, all of them. *Bookkeeping* (bases, boundaries,
+the list of channels) waits in a :class:`~byte_bot.persistence.journal_backlog.Backlog` and rides along, at most
+:data:`BOOKKEEPING_WRITES_MAX` writes and :data:`BOOKKEEPING_BYTES_MAX` bytes a commit: no reply waits for the 500 rows
+that a save has just settled. The order within a row is kept: a record takes along what waits about its own row.
 
-The store here keeps its image in memory (:class:`MemoryJournalStore`): it survives a simulated crash, since the world
-hands it to the next process as a disk would be, but not the end of a real process. The durable store on SQLite is a
-later release; it implements the same :class:`JournalStore`.
+**When the disk fails.** If the store fails or stalls for :data:`STALL_S`, the journal is *degraded*: announced, counted,
+and replies leave ungated until a commit works again. What waits meanwhile is folded row by row, so that it grows with
+rows and never with messages; the same happens to more than :data:`WAITING_MAX` writes that wait while the disk is merely
+slow. A commit that failed is rolled back whole and folded into what waits; only if the store does not know whether it
+arrived (``JournalError.in_doubt``) exactly the same one is tried again, which the store recognises.
+
+:class:`MemoryJournalStore` keeps its image in memory: ``DURABILITY=off``, tests, and the simulator, which hands it over a
+crash as a disk would be. The durable store is :class:`~byte_bot.persistence.journal_thread.FileJournalStore`.
 """
 
 from __future__ import annotations
@@ -29,157 +35,59 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-import msgspec
 import structlog
 
 from byte_bot.errors import JournalError
-from byte_bot.persistence.operations import (
-    NO_STAMP,
-    Base,
-    Operation,
-    RowKey,
-    Stamp,
-    coalesce,
-    coalesced,
-    is_contained,
+from byte_bot.persistence.journal_backlog import Backlog, RowWrite
+from byte_bot.persistence.journal_image import (
+    SEEN_MESSAGES_MAX,
+    DeadLettered,
+    EpochTaken,
+    Handled,
+    JournalImage,
+    KnownChannel,
+    KnownChannels,
+    LetterRetired,
+    Rebased,
+    Recorded,
+    RowImage,
+    Sending,
+    Settled,
+    Write,
 )
-from byte_bot.persistence.row import CONFIG_TABLE
+from byte_bot.persistence.operations import NO_STAMP, Base, RowKey, Stamp
 
-#: Message ids remembered as handled; chosen: Twitch repeats a message within seconds, and 10,000 ids are about
-#: 100 s at 100 messages/s (1 MB).
-SEEN_MESSAGES_MAX = 10_000
+__all__ = [
+    "SEEN_MESSAGES_MAX",
+    "DeadLettered",
+    "EpochTaken",
+    "Handled",
+    "Journal",
+    "JournalImage",
+    "JournalStore",
+    "KnownChannel",
+    "KnownChannels",
+    "LetterRetired",
+    "MemoryJournalStore",
+    "Rebased",
+    "Recorded",
+    "RowImage",
+    "Sending",
+    "Settled",
+    "Write",
+]
+
 #: A commit that takes longer than this degrades the journal (DESIGN section 3), seconds.
 STALL_S = 1.0
 #: Seconds between tries while the store fails.
 RETRY_S = 1.0
+#: Bookkeeping that rides along with one commit of records; chosen: about a millisecond of the disk's thread.
+BOOKKEEPING_WRITES_MAX = 64
+BOOKKEEPING_BYTES_MAX = 256 * 1024
+#: Writes that wait one by one; what waits beyond is folded. Chosen: more than a second of any chat, about 5 MB.
+WAITING_MAX = 10_000
 
 _log = structlog.get_logger(__name__)
-
-
-class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
-    """Operations of one transaction on one row."""
-
-    key: RowKey
-    operations: list[Operation]
-
-
-class Handled(msgspec.Struct, frozen=True, tag="handled"):
-    """A message was handled: if Twitch delivers it again it is passed over."""
-
-    message_id: str
-
-
-class Sending(msgspec.Struct, frozen=True, tag="sending"):
-    """A save of the row up to ``stamp`` is on its way; operations up to it are not coalesced with newer ones.
-
-    A stamp below the one before says that the save surely never left.
-    """
-
-    key: RowKey
-    stamp: Stamp
-
-
-class Settled(msgspec.Struct, frozen=True, tag="settled"):
-    """The database has the row as ``base``: operations contained in it are trimmed, the snapshot is updated."""
-
-    key: RowKey
-    base: Base
-
-
-class Rebased(msgspec.Struct, frozen=True, tag="rebased"):
-    """The row was rebased: this base, and these operations (re-stamped) are all that is pending."""
-
-    key: RowKey
-    base: Base
-    operations: list[Operation]
-
-
-class KnownChannel(msgspec.Struct, frozen=True):
-    """A channel as last seen: login, and Twitch's id once it is known ('' before)."""
-
-    login: str
-    channel_id: str = ""
-
-
-class KnownChannels(msgspec.Struct, frozen=True, tag="channels"):
-    """The channels to join when the database cannot be asked."""
-
-    channels: list[KnownChannel]
-
-
-class EpochTaken(msgspec.Struct, frozen=True, tag="epoch"):
-    """The highest epoch this journal's bot ever held."""
-
-    epoch: int
-
-
-Write = Recorded | Handled | Sending | Settled | Rebased | KnownChannels | EpochTaken
-
-
-class RowImage(msgspec.Struct, gc=False):
-    """One row in a journal: last known base (None before one was seen), pending operations, boundary."""
-
-    base: Base | None = None
-    pending: list[Operation] = []
-    boundary: Stamp = NO_STAMP
-
-
-class JournalImage:
-    """What a sequence of writes amounts to; pure."""
-
-    def __init__(self) -> None:
-        self.rows: dict[RowKey, RowImage] = {}
-        #: Tuples: nearly every channel has one to three rows.
-        self.keys_of: dict[str, tuple[RowKey, ...]] = {}
-        self.channels: list[KnownChannel] = []
-        self.epoch = 0
-        self.handled: OrderedDict[str, None] = OrderedDict()
-
-    @property
-    def pending_channels(self) -> tuple[str, ...]:
-        """The ids of channels with operations that no save has contained yet."""
-        return tuple(
-            dict.fromkeys(
-                key.channel_id for key, row in self.rows.items() if row.pending and key.table != CONFIG_TABLE
-            )
-        )
-
-    def apply(self, write: Write) -> None:
-        """Take one more write into account."""
-        match write:
-            case Recorded(key, operations):
-                row = self._row(key)
-                for operation in operations:
-                    # A save can overtake the record: the writer sends what a handler staged before it has returned.
-                    if row.base is None or not is_contained(operation, row.base):
-                        coalesce(row.pending, operation, boundary=row.boundary)
-            case Handled(message_id):
-                self.handled[message_id] = None
-                if len(self.handled) > SEEN_MESSAGES_MAX:
-                    self.handled.popitem(last=False)
-            case Sending(key, stamp):
-                row = self._row(key)
-                row.boundary = stamp
-                row.pending = coalesced(row.pending, boundary=stamp)
-            case Settled(key, base):
-                row = self._row(key)
-                row.base = base
-                row.pending = [operation for operation in row.pending if not is_contained(operation, base)]
-            case Rebased(key, base, operations):
-                row = self._row(key)
-                # The boundary stays: the save on its way may still arrive.
-                row.base, row.pending = base, list(operations)
-            case KnownChannels(channels):
-                self.channels = list(channels)
-            case EpochTaken(epoch):
-                self.epoch = max(self.epoch, epoch)
-
-    def _row(self, key: RowKey) -> RowImage:
-        row = self.rows.get(key)
-        if row is None:
-            row = self.rows[key] = RowImage()
-            self.keys_of[key.channel_id] = (*self.keys_of.get(key.channel_id, ()), key)
-        return row
 
 
 class JournalStore(Protocol):
@@ -196,11 +104,19 @@ class JournalStore(Protocol):
         ...
 
     async def commit(self, writes: Sequence[Write]) -> None:
-        """Make ``writes`` durable, all or none; raises :class:`JournalError`."""
+        """Make ``writes`` durable, all or none, one call at a time.
+
+        Raises:
+            JournalError: it did not work. If the error says ``in_doubt``, the same writes must be committed next: the
+                store then finds out whether it has them already.
+        """
         ...
 
-    def read(self) -> JournalImage:
-        """The image of everything committed so far (at boot, before the first commit)."""
+    def read(self, *, pending_only: bool = False) -> JournalImage:
+        """The image of everything committed so far (at boot, before the first commit).
+
+        With ``pending_only`` rows without pending operations may be left out: there may be 100,000 of them.
+        """
         ...
 
     def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
@@ -222,15 +138,18 @@ class MemoryJournalStore:
         for write in writes:
             self._image.apply(write)
 
-    def read(self) -> JournalImage:
+    def read(self, *, pending_only: bool = False) -> JournalImage:
         """A copy of the image, as a file would be read back."""
         copy = JournalImage()
         for key, row in self._image.rows.items():
+            if pending_only and not row.pending:
+                continue
             copy.rows[key] = RowImage(row.base, list(row.pending), row.boundary)
             copy.keys_of[key.channel_id] = (*copy.keys_of.get(key.channel_id, ()), key)
         copy.channels = list(self._image.channels)
         copy.epoch = self._image.epoch
         copy.handled = OrderedDict(self._image.handled)
+        copy.dead_letters = dict(self._image.dead_letters)
         return copy
 
     def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
@@ -260,92 +179,195 @@ class Journal:
         self._on_degraded = on_degraded
         self._stall_s = stall_s
         self._retry_s = retry_s
+        #: What goes with the next commit, in order; bookkeeping, or everything while the disk does not keep up.
         self._waiting: list[Write] = []
+        self._backlog = Backlog()
+        self._folding = False
+        #: What the commit under way carries, while everything is folded.
+        self._carried: Backlog | None = None
+        #: The last boundary of rows whose save has not been settled: their records are kept apart at it.
+        self._boundaries: dict[RowKey, Stamp] = {}
         self._appended = 0
+        #: Everything that gates up to the first, and everything at all up to the second, is committed.
+        self._gate_open = 0
         self._committed = 0
-        self._gated: list[tuple[int, int, Callable[[], None]]] = []
-        self._gate_order = 0
+        self._gated = _Gate()
+        self._waiters = _Gate()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._commit_began_s: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
         self.degraded = False
         self.ungated_replies = 0
+        #: How often more than :data:`WAITING_MAX` writes waited and were folded.
+        self.overflows = 0
+
+    @property
+    def appended(self) -> int:
+        """The sequence number of the last append."""
+        return self._appended
 
     def append(self, writes: Iterable[Write]) -> int:
-        """Queue ``writes`` for the next commit; the sequence number that :meth:`after` waits for."""
-        self._waiting.extend(writes)
+        """Queue ``writes`` for a commit; the sequence number that :meth:`after` and :meth:`wait` take."""
         self._appended += 1
+        for write in writes:
+            kind = type(write)
+            if kind is Handled or kind is EpochTaken:
+                if self._folding:
+                    self._backlog.add(write, self._appended)
+                else:
+                    self._waiting.append(write)
+            elif kind is KnownChannels:
+                self._backlog.add(write, self._appended)
+            else:
+                self._append_about_row(write)  # type: ignore[arg-type]  # the others are told apart above
+        if len(self._waiting) > WAITING_MAX:
+            self.overflows += 1
+            self._fold(())
         self._idle.clear()
         self._wake.set()
         return self._appended
 
+    def _append_about_row(self, write: RowWrite) -> None:
+        key = write.key
+        if not self._folding and type(write) is Recorded:
+            if key in self._backlog:
+                self._waiting += self._backlog.take_row(key)
+            self._waiting.append(write)
+            return
+        self._backlog.add(write, self._appended, self._boundaries.get(key, NO_STAMP))
+        if type(write) is Sending:
+            self._boundaries[key] = write.stamp
+        elif isinstance(write, Settled | Rebased) and key in self._boundaries:
+            boundary = self._boundaries[key]
+            if boundary.epoch == write.base.epoch and boundary.revision <= write.base.revision:
+                del self._boundaries[
+                    key
+                ]  # what could still be recorded at or below it is contained in the base
+
     def after(self, sequence: int, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once everything up to ``sequence`` is committed: at once if it is.
+        """Call ``callback`` once every record up to ``sequence`` is committed: at once if it is.
 
         Callbacks are called in the order of their sequences, those of the same one in the order of the calls.
         While the journal is degraded they are called at once, and counted.
         """
-        if sequence <= self._committed:
+        if sequence <= self._gate_open:
             callback()
         elif self.degraded:
             self.ungated_replies += 1
             callback()
         else:
-            self._gate_order += 1
-            heapq.heappush(self._gated, (sequence, self._gate_order, callback))
+            self._gated.add(sequence, callback)
 
     async def wait(self, sequence: int) -> None:
         """Wait until everything up to ``sequence`` is committed, or as long as the journal is not degraded."""
+        if sequence <= self._committed or self.degraded:
+            return
         committed = asyncio.Event()
-        self.after(sequence, committed.set)
+        self._waiters.add(sequence, committed.set)
         await committed.wait()
 
     def committed(self, sequence: int) -> bool:
-        """True if everything up to ``sequence`` is committed."""
+        """True if everything up to ``sequence`` is committed, bookkeeping too."""
         return sequence <= self._committed
 
     async def run(self) -> None:
         """Commit what is appended, group by group, until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            writes, self._waiting = self._waiting, []
-            upto = self._appended
-            await self._commit(writes)
-            self._committed = upto
-            self._open_gate(upto)
-            if self.degraded:
-                self._set_degraded(False)
-            if not self._waiting:
-                self._idle.set()
+        try:
+            while True:
+                if not (self._waiting or self._backlog):
+                    self._idle.set()
+                    self._wake.clear()
+                    await self._wake.wait()
+                await self._commit_group()
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
 
     async def drain(self) -> None:
         """Wait until everything appended is committed."""
         await self._idle.wait()
 
-    async def _commit(self, writes: list[Write]) -> None:
-        """Commit one group, however often it takes; while it does not work the journal is degraded."""
+    async def _commit_group(self) -> None:
+        """Commit what waits; while it does not work the journal is degraded, and what waits is folded."""
+        group, upto = self._take(), self._appended
         while True:
             try:
-                commit = asyncio.ensure_future(self._store.commit(writes))
-                try:
-                    # A stalled commit is not cancelled: it may still reach the disk, and must not be doubled.
-                    done, _ = await asyncio.wait({commit}, timeout=self._stall_s)
-                    if not done:
-                        self._set_degraded(True, f"a commit takes longer than {self._stall_s:g} s")
-                    await commit
-                    return
-                finally:
-                    commit.cancel()
+                await self._commit(group)
+                break
             except JournalError as error:
                 self._set_degraded(True, str(error))
+                if not error.in_doubt:
+                    self._fold(group)
+                    group = []
                 await asyncio.sleep(self._retry_s)
-                writes.extend(self._waiting)
-                self._waiting.clear()
+                if not group:
+                    group, upto = self._take(), self._appended
+        self._gate_open = upto
+        oldest = self._backlog.oldest
+        # What was folded waits for the commit after this one, and is as old as its oldest.
+        self._committed = upto if oldest is None else min(upto, oldest - 1)
+        self._gated.open(upto)
+        self._waiters.open(self._committed)
+        if self._folding:
+            self._folding = False
+            self._waiting = self._backlog.take_all()
+        if self.degraded:
+            self._set_degraded(False)
 
-    def _open_gate(self, sequence: int) -> None:
-        while self._gated and self._gated[0][0] <= sequence:
-            heapq.heappop(self._gated)[2]()
+    def _take(self) -> list[Write]:
+        """The writes of the next commit."""
+        if self._folding:
+            self._carried, self._backlog = self._backlog, Backlog()
+            return self._carried.writes()
+        self._carried = None
+        group, self._waiting = self._waiting, []
+        if self._backlog:
+            group += self._backlog.take(BOOKKEEPING_WRITES_MAX, BOOKKEEPING_BYTES_MAX)
+        return group
+
+    def _fold(self, group: Sequence[Write]) -> None:
+        """Put ``group``, a commit that surely did not happen, and what waits into one backlog, row by row in order."""
+        writes = [*self._waiting, *self._backlog.take_all()]
+        if group and self._carried is not None:
+            # It is folded already: only what came since has to be added, however large it is.
+            self._backlog, self._carried = self._carried, None
+        else:
+            writes = [*group, *writes]
+        sequence = self._committed + 1
+        for write in writes:
+            key = getattr(write, "key", None)
+            self._backlog.add(
+                write, sequence, NO_STAMP if key is None else self._boundaries.get(key, NO_STAMP)
+            )
+        self._waiting = []
+        self._folding = True
+
+    async def _commit(self, group: list[Write]) -> None:
+        # Not in a task of its own, nor under a timeout: a store that answers at once costs no turn of the loop, and one
+        # that stalls is not cancelled, since its commit may still reach the disk.
+        loop = asyncio.get_running_loop()
+        self._commit_began_s = loop.time()
+        if self._watch is None:
+            self._watch = loop.call_at(self._commit_began_s + self._stall_s, self._look)
+        try:
+            await self._store.commit(group)
+        finally:
+            self._commit_began_s = None
+
+    def _look(self) -> None:
+        """Is a commit under way for too long? One timer watches over many commits: most of them are over by then."""
+        self._watch = None
+        if self._commit_began_s is None:
+            return
+        loop = asyncio.get_running_loop()
+        due_s = self._commit_began_s + self._stall_s
+        if loop.time() < due_s:
+            self._watch = loop.call_at(due_s, self._look)
+            return
+        self._set_degraded(True, f"a commit takes longer than {self._stall_s:g} s")
+        self._fold(())
 
     def _set_degraded(self, degraded: bool, reason: str = "") -> None:
         if degraded == self.degraded:
@@ -356,8 +378,30 @@ class Journal:
                 "journal_degraded", reason=reason, what_it_means="replies leave before they are durable"
             )
             self.ungated_replies += len(self._gated)
-            self._open_gate(self._appended)
+            self._gated.open(self._appended)
+            self._waiters.open(self._appended)
         else:
             _log.info("journal_works_again")
         if self._on_degraded:
             self._on_degraded(degraded)
+
+
+class _Gate:
+    """Callbacks by sequence number."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, sequence: int, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called when the gate opens for ``sequence``."""
+        self._order += 1
+        heapq.heappush(self._heap, (sequence, self._order, callback))
+
+    def open(self, sequence: int) -> None:
+        """Call what waits for this number or a lower one, in order."""
+        while self._heap and self._heap[0][0] <= sequence:
+            heapq.heappop(self._heap)[2]()

@@ -329,7 +329,7 @@ class PersistenceLayer:
 
     def restore(self) -> JournalImage:
         """Take over what the journal holds: pending operations, snapshots, the epoch; returns the image."""
-        image = self._parts.journal_store.read()
+        image = self._parts.journal_store.read(pending_only=True)
         self._seen_epoch = image.epoch
         now_s = asyncio.get_running_loop().time()
         for key, stored in image.rows.items():

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from byte_bot.errors import DatabaseError, DatabasePaused, DatabaseUnavailable, Fenced, RequestRefused
-from byte_bot.persistence.journal import Sending, Settled, Write
+from byte_bot.persistence.journal import Sending, Settled
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Batch, Horizon
 from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.row import CONFIG_TABLE, Sent
@@ -153,7 +153,11 @@ class Writer:
         await self._answered(batch, sents, answer)
 
     async def _freeze(self, batch: Batch, sents: dict[RowKey, Sent]) -> None:
-        """Put into ``sents`` what the batch's rows are sent as, piece by piece."""
+        """Put into ``sents`` what the batch's rows are sent as, piece by piece.
+
+        Each boundary is journaled in the same turn of the loop: what chat records next must not be combined there with
+        what the save carries.
+        """
         now_s = int(self._layer.clock.unix())
         size = 0
         for key in batch.rows:
@@ -164,6 +168,7 @@ class Writer:
             if size > BATCH_BYTES_MAX:
                 break  # the rest still stands in the ledger, and goes with the next batch
             sents[key] = row.freeze(self._layer.epoch, now_s)
+            self._layer.journal.append([Sending(key, sents[key].base.stamp)])
             size += len(sents[key].base.data or b"")
             if len(sents) % ROWS_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -184,12 +189,10 @@ class Writer:
         store, layer = self._store, self._layer
         rows: list[dict[str, Any]] = []
         patches: list[dict[str, Any]] = []
-        writes: list[Write] = []
         for key, sent in sents.items():
-            writes.append(Sending(key, sent.base.stamp))
             (patches if key.table == CONFIG_TABLE else rows).append(sent.payload)
         request = SaveRequest(layer.epoch, rows, patches, list(batch.history), list(batch.events))
-        await layer.journal.wait(layer.journal.append(writes))
+        await layer.journal.wait(layer.journal.appended)
         return await layer.link.call(lambda: store.save(request))
 
     async def _isolate(self, batch: Batch, sents: Mapping[RowKey, Sent], error: RequestRefused) -> None:

@@ -35,7 +35,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tup
     def call(
         *arguments: str,
         env: dict[str, str] | None = None,
-        run_bot: Callable[[Settings], int] = lambda settings: 0,
+        run_bot: Callable[[Settings, bool], int] = lambda settings, wait_lock: 0,
         check_bot: Callable[[Settings], list[Finding]] | None = None,
     ) -> tuple[int, str, str]:
         result = CliRunner().invoke(build_cli(run_bot, check_bot), arguments, env=env or {})
@@ -49,20 +49,20 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tup
 Invoke = Callable[..., tuple[int, str, str]]
 
 
-def remember(seen: list[Settings], code: int = 0) -> Callable[[Settings], int]:
+def remember(seen: list[Settings], code: int = 0) -> Callable[[Settings, bool], int]:
     """A bot that ends at once with this exit code."""
 
-    def run_bot(settings: Settings) -> int:
+    def run_bot(settings: Settings, wait_lock: bool) -> int:
         seen.append(settings)
         return code
 
     return run_bot
 
 
-def raises(error: Exception) -> Callable[[Settings], int]:
+def raises(error: Exception) -> Callable[[Settings, bool], int]:
     """A bot that ends with an error."""
 
-    def run_bot(settings: Settings) -> int:
+    def run_bot(settings: Settings, wait_lock: bool) -> int:
         raise error
 
     return run_bot

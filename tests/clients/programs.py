@@ -215,5 +215,6 @@ def served(directory: Path, channels: Sequence[str]) -> Iterator[Fakes]:
 
 
 def bot(directory: Path, variables: Mapping[str, str]) -> Program:
-    """``byte-bot run`` in a process of its own, with settings from the environment only."""
+    """``byte-bot run`` in a process of its own, with settings from the environment only and a journal in its folder."""
+    variables = {"JOURNAL_PATH": str(directory / "bot.journal"), **variables}
     return Program("byte-bot", "run", variables=variables, directory=directory)

@@ -1,0 +1,115 @@
+"""The journal's part of ``byte-bot check``: where it lies, whether that outlives the machine, who holds it.
+
+Nothing is locked, made or changed: the format is read from the file's header, so the bot may be running beside.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from byte_bot.finding import Finding, Status
+from byte_bot.persistence.journal_file import FORMAT
+from byte_bot.persistence.journal_lock import holder_of, is_locked
+from byte_bot.persistence.journal_opening import APPLICATION_ID, journal_path
+from byte_bot.settings import Settings
+
+NAME: Final = "journal"
+#: File systems that end with the machine or the container, and what they are.
+_FLEETING: Final[Mapping[str, str]] = {
+    "tmpfs": "memory: a restart of the machine empties it",
+    "ramfs": "memory: a restart of the machine empties it",
+    "overlay": "a container's own layer: it goes with the container",
+    "aufs": "a container's own layer: it goes with the container",
+}
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+# https://www.sqlite.org/fileformat.html#the_database_header: user version and application id, big-endian.
+_MAGIC: Final = b"SQLite format 3\x00"
+_HEADER_BYTES: Final = 100
+_USER_VERSION_AT: Final = 60
+_APPLICATION_ID_AT: Final = 68
+
+
+def check_journal(settings: Settings, environment: Mapping[str, str], mounts: Path = _MOUNTS) -> Finding:
+    """What is known about the journal of these settings' bot.
+
+    Args:
+        settings: name the bot and perhaps the path.
+        environment: the process's, for the default path.
+        mounts: the kernel's list of mounts; systems other than Linux have none.
+    """
+    if settings.durability == "off":
+        return Finding(
+            NAME,
+            Status.WARNING,
+            "DURABILITY=off: what the database does not have yet is lost with the process",
+            "leave DURABILITY out to keep it on disk",
+        )
+    path = journal_path(settings.journal_path, settings.twitch_login, environment)
+    folder = next((parent for parent in path.parents if parent.exists()), path.parent)
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(
+            NAME,
+            Status.FAILED,
+            f"{path}: nothing can be written in {folder}",
+            "give JOURNAL_PATH a file in a folder that the bot may write to",
+        )
+    try:
+        words, advice = _describe(path)
+    except OSError as error:
+        return Finding(NAME, Status.FAILED, f"{path}: {error.strerror or error}", "correct JOURNAL_PATH")
+    if advice:
+        return Finding(NAME, Status.FAILED, f"{path}: {words}", advice)
+    try:
+        kind = file_system_of(folder, mounts.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        kind = ""
+    if kind in _FLEETING:
+        return Finding(
+            NAME,
+            Status.WARNING,
+            f"{path}: {words}; it lies on {kind}, {_FLEETING[kind]}",
+            "put it on a disk or a volume that stays: JOURNAL_PATH",
+        )
+    return Finding(NAME, Status.OK, f"{path}: {words}")
+
+
+def _describe(path: Path) -> tuple[str, str]:
+    """What there is at ``path``, and what to do if that is no journal for this program."""
+    if not path.exists():
+        return "will be made at the first start", ""
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    size = sum(other.stat().st_size for suffix in ("", "-wal") if (other := Path(f"{path}{suffix}")).exists())
+    held = f"held by {holder_of(path) or 'another process'}" if is_locked(path) else "not in use"
+    if not header:
+        return f"empty, {held}", ""
+    if not header.startswith(_MAGIC) or _number(header, _APPLICATION_ID_AT) != APPLICATION_ID:
+        return "not a journal of byte-bot", "choose another JOURNAL_PATH"
+    number = _number(header, _USER_VERSION_AT)
+    if number > FORMAT:
+        return f"format {number}, of a newer byte-bot", "start that release, or choose another JOURNAL_PATH"
+    return f"format {number}, {size / 1e6:.1f} MB, {held}", ""
+
+
+def _number(header: bytes, at: int) -> int:
+    return int.from_bytes(header[at : at + 4])
+
+
+def file_system_of(path: Path, mountinfo: str) -> str:
+    """The type of the file system that ``path`` lies on, from the text of ``/proc/self/mountinfo`` (proc(5)); '' if unknown."""
+    resolved = path.resolve()
+    found, depth = "", -1
+    for line in mountinfo.splitlines():
+        mount, _, source = line.partition(" - ")
+        fields = mount.split(" ")
+        if len(fields) < 5 or not source:
+            continue
+        point = Path(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4]))
+        # Of several mounts on one point the last one covers the others.
+        if resolved.is_relative_to(point) and len(point.parts) >= depth:
+            found, depth = source.split(" ")[0], len(point.parts)
+    return found

@@ -1,0 +1,217 @@
+"""What is written to the journal, and what any sequence of it amounts to; pure.
+
+*Writes* are small structs: what was done to a row, what the database is known to have, which messages were handled.
+:class:`JournalImage` folds them: it is the specification of every store, whose reading must equal the image of what it
+committed (the tests compare). What is kept of a row: its last known base, the operations that no base contains yet,
+coalesced, and the *boundary*, the stamp up to which a save may be on its way
+(:mod:`byte_bot.persistence.operations` says why operations on both sides of it stay apart).
+
+A *dead letter* is a row that the server refused. It stands beside the pending operations, which stay: it says what was
+refused, when, and in which words. A newer revision of the row retires it, and so does whoever requeues or drops it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import msgspec
+
+from byte_bot.persistence.operations import (
+    NO_STAMP,
+    Base,
+    Operation,
+    RowKey,
+    Stamp,
+    coalesce,
+    coalesced,
+    is_contained,
+)
+from byte_bot.persistence.row import CONFIG_TABLE
+
+#: Message ids remembered as handled; chosen: Twitch repeats a message within seconds, and 10,000 ids are about
+#: 100 s at 100 messages/s (1 MB).
+SEEN_MESSAGES_MAX = 10_000
+
+
+class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
+    """Operations of one transaction on one row."""
+
+    key: RowKey
+    operations: list[Operation]
+
+
+class Handled(msgspec.Struct, frozen=True, tag="handled"):
+    """A message was handled: if Twitch delivers it again it is passed over."""
+
+    message_id: str
+
+
+class Sending(msgspec.Struct, frozen=True, tag="sending"):
+    """A save of the row up to ``stamp`` is on its way; operations up to it are not coalesced with newer ones.
+
+    A stamp below the one before says that the save surely never left.
+    """
+
+    key: RowKey
+    stamp: Stamp
+
+
+class Settled(msgspec.Struct, frozen=True, tag="settled"):
+    """The database has the row as ``base``: operations contained in it are trimmed, the snapshot is updated."""
+
+    key: RowKey
+    base: Base
+
+
+class Rebased(msgspec.Struct, frozen=True, tag="rebased"):
+    """The row was rebased: this base, and these operations (re-stamped) are all that is pending."""
+
+    key: RowKey
+    base: Base
+    operations: list[Operation]
+
+
+class KnownChannel(msgspec.Struct, frozen=True):
+    """A channel as last seen: login, and Twitch's id once it is known ('' before)."""
+
+    login: str
+    channel_id: str = ""
+
+
+class KnownChannels(msgspec.Struct, frozen=True, tag="channels"):
+    """The channels to join when the database cannot be asked."""
+
+    channels: list[KnownChannel]
+
+
+class EpochTaken(msgspec.Struct, frozen=True, tag="epoch"):
+    """The highest epoch this journal's bot ever held."""
+
+    epoch: int
+
+
+class DeadLettered(msgspec.Struct, frozen=True, tag="dead_letter"):
+    """The server refused the row as it was at ``revision``.
+
+    ``payload`` is the JSON that was sent, ``words`` what the server said, ``at_s`` wall time in seconds since 1970.
+    """
+
+    key: RowKey
+    revision: int
+    sqlstate: str
+    words: str
+    payload: bytes
+    at_s: float
+
+
+class LetterRetired(msgspec.Struct, frozen=True, tag="letter_retired"):
+    """The row's dead letter is done with: its operations are to be sent again, or were given up (``Rebased``)."""
+
+    key: RowKey
+
+
+Write = (
+    Recorded
+    | Handled
+    | Sending
+    | Settled
+    | Rebased
+    | KnownChannels
+    | EpochTaken
+    | DeadLettered
+    | LetterRetired
+)
+
+
+def retires(write: Recorded | Settled | Rebased, revision: int) -> bool:
+    """True if the row has moved on since ``revision`` was refused."""
+    if isinstance(write, Settled):
+        return write.base.revision >= revision
+    if isinstance(write, Rebased) and not write.operations:
+        return True
+    return any(operation.stamp.revision > revision for operation in write.operations)
+
+
+class RowImage(msgspec.Struct, gc=False):
+    """One row in a journal: last known base (None before one was seen), pending operations, boundary."""
+
+    base: Base | None = None
+    pending: list[Operation] = []
+    boundary: Stamp = NO_STAMP
+
+
+class JournalImage:
+    """What a sequence of writes amounts to; pure."""
+
+    def __init__(self) -> None:
+        self.rows: dict[RowKey, RowImage] = {}
+        #: Tuples: nearly every channel has one to three rows.
+        self.keys_of: dict[str, tuple[RowKey, ...]] = {}
+        self.channels: list[KnownChannel] = []
+        self.epoch = 0
+        self.handled: OrderedDict[str, None] = OrderedDict()
+        self.dead_letters: dict[RowKey, DeadLettered] = {}
+
+    @property
+    def pending_channels(self) -> tuple[str, ...]:
+        """The ids of channels with operations that no save has contained yet."""
+        return tuple(
+            dict.fromkeys(
+                key.channel_id for key, row in self.rows.items() if row.pending and key.table != CONFIG_TABLE
+            )
+        )
+
+    def apply(self, write: Write) -> None:
+        """Take one more write into account."""
+        match write:
+            case Recorded(key, operations):
+                self._retire(write)
+                row = self._row(key)
+                for operation in operations:
+                    # A save can overtake the record: the writer sends what a handler staged before it has returned.
+                    if row.base is None or not is_contained(operation, row.base):
+                        coalesce(row.pending, operation, boundary=row.boundary)
+            case Handled(message_id):
+                self.handled[message_id] = None
+                if len(self.handled) > SEEN_MESSAGES_MAX:
+                    self.handled.popitem(last=False)
+            case Sending(key, stamp):
+                row = self._row(key)
+                row.boundary = stamp
+                row.pending = coalesced(row.pending, boundary=stamp)
+            case Settled(key, base):
+                self._retire(write)
+                row = self._row(key)
+                row.base = base
+                row.pending = [operation for operation in row.pending if not is_contained(operation, base)]
+            case Rebased(key, base, operations):
+                self._retire(write)
+                row = self._row(key)
+                # The boundary stays: the save on its way may still arrive.
+                row.base, row.pending = base, coalesced(operations, boundary=row.boundary)
+            case KnownChannels(channels):
+                self.channels = list(channels)
+            case EpochTaken(epoch):
+                self.epoch = max(self.epoch, epoch)
+            case DeadLettered(key):
+                self.dead_letters[key] = write
+            case LetterRetired(key):
+                self.dead_letters.pop(key, None)
+
+    def _retire(self, write: Recorded | Settled | Rebased) -> None:
+        if self.dead_letters:
+            letter = self.dead_letters.get(write.key)
+            if letter is not None and retires(write, letter.revision):
+                del self.dead_letters[write.key]
+
+    def _row(self, key: RowKey) -> RowImage:
+        row = self.rows.get(key)
+        if row is None:
+            row = RowImage()
+            self.add_row(key, row)
+        return row
+
+    def add_row(self, key: RowKey, row: RowImage) -> None:
+        """Have ``row`` as the image of a row that was not there."""
+        self.rows[key] = row
+        self.keys_of[key.channel_id] = (*self.keys_of.get(key.channel_id, ()), key)

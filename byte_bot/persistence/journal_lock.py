@@ -1,0 +1,129 @@
+"""One process per journal: a lock on a file beside it.
+
+How it works. The operating system's lock on ``NAME.journal.lock`` belongs to the process and ends with it, however it ends.
+The file says who holds it, for the second process and for humans; it stays where it is (to remove it would let two
+processes lock two files of one name). On a network file system the lock is as good as that system's; the journal belongs on
+a local disk in any case.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from byte_bot.errors import JournalLocked, JournalRefused
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+#: Windows locks bytes, and nobody else can read them: one far behind the text is locked.
+_LOCKED_BYTE: Final = 1 << 30
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds a journal: process, machine, bot, and since when (ISO 8601, UTC)."""
+
+    pid: int
+    host: str
+    login: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} (bot {self.login}, since {self.since})"
+
+
+class Lock(NamedTuple):
+    """A lock that is held until :meth:`release` or the end of the process."""
+
+    path: Path
+    descriptor: int
+
+    def release(self) -> None:
+        """Let the next process have the journal."""
+        os.close(self.descriptor)
+
+
+def lock_path(journal: Path) -> Path:
+    """The file that is locked for ``journal``."""
+    return journal.with_name(f"{journal.name}.lock")
+
+
+def acquire(journal: Path, holder: Holder) -> Lock:
+    """Lock ``journal`` for this process.
+
+    Args:
+        journal: the journal's path; its folder exists.
+        holder: what the lock's file says from now on.
+
+    Raises:
+        JournalLocked: another process has it.
+        JournalRefused: the lock's file cannot be made.
+    """
+    path = lock_path(journal)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise JournalRefused(
+            f"the journal's lock {path} cannot be made: {error.strerror}. Give JOURNAL_PATH a file in a folder that the "
+            "bot may write to"
+        ) from None
+    if not _lock(descriptor):
+        os.close(descriptor)
+        raise JournalLocked(
+            f"the journal {journal} is in use by {holder_of(journal) or 'another process'}: stop that one first, or start "
+            "this one with --wait-lock"
+        )
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, msgspec.json.encode(holder) + b"\n")
+    except OSError:
+        pass  # a full disk: the lock holds all the same, only its text is missing
+    return Lock(path, descriptor)
+
+
+def holder_of(journal: Path) -> Holder | None:
+    """Who has locked ``journal``, or had it last; None if the file does not say."""
+    try:
+        return msgspec.json.decode(lock_path(journal).read_bytes(), type=Holder)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def is_locked(journal: Path) -> bool:
+    """True if a process holds the lock; nothing is made or changed."""
+    try:
+        descriptor = os.open(lock_path(journal), os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform == "win32":
+
+    def _lock(descriptor: int) -> bool:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return True
+
+else:
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,163 @@
+"""The journal's durable store: one thread that commits, and what the event loop has to do with it.
+
+How it works. :class:`~byte_bot.persistence.journal.Journal` hands over one group at a time: the queue is one place long.
+A thread of our own commits it (an executor's threads take turns, and none of them would be the connection's) and tells the
+loop with ``call_soon_threadsafe``. Nothing on the loop waits for the disk but :meth:`FileJournalStore.read` at boot and
+:meth:`FileJournalStore.snapshot`, an indexed look at one channel on a connection of its own: in WAL mode a reader never
+waits for the writer.
+
+Every so many commits, once one is acknowledged and nothing else waits, the thread moves the WAL into the file
+(:meth:`~byte_bot.persistence.journal_file.SqliteJournal.tidy`).
+
+**Errors.** SQLite's become :class:`~byte_bot.errors.JournalError`. The transaction was rolled back, so it is not in doubt,
+unless the disk failed in the middle of the commit itself: then the same group is tried again under its number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from byte_bot.errors import JournalError
+from byte_bot.persistence.journal_file import SqliteJournal
+from byte_bot.persistence.journal_image import JournalImage, Write
+from byte_bot.persistence.operations import Base, RowKey
+
+#: Commits after which the WAL is moved into the file; chosen: about 4 MB of it, 10 s of a busy chat.
+TIDY_EVERY: Final = 500
+#: Seconds that :meth:`FileJournalStore.close` waits for a commit under way; a container kills soon after.
+CLOSE_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+_Job = tuple[Sequence[Write], int, "asyncio.Future[None]"]
+
+
+class FileJournalStore:
+    """See the module's docstring.
+
+    Args:
+        writer: the journal on the connection that commits; nobody else uses it from now on.
+        reader: the same journal on a connection of its own, for the loop's thread.
+    """
+
+    durable = True
+
+    def __init__(self, writer: SqliteJournal, reader: SqliteJournal) -> None:
+        self._writer = writer
+        self._reader = reader
+        self.identity = writer.identity
+        #: The number of the next commit; the same again until it is known to be in the file.
+        self._number = writer.commits + 1
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._under_way = False
+        self._unreadable = False
+        self._closed = False
+        # A daemon: a disk that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        """Commit in the journal's thread."""
+        if self._closed:
+            raise JournalError("the journal is closed")
+        if self._under_way:
+            raise JournalError("the commit before this one is still under way", in_doubt=True)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way = True
+        self._jobs.put((writes, self._number, done))
+        await done
+
+    def read(self, *, pending_only: bool = False) -> JournalImage:
+        """The image of everything committed.
+
+        Raises:
+            JournalError: the file cannot be read.
+        """
+        try:
+            return self._reader.read(pending_only=pending_only)
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal cannot be read: {error}") from None
+
+    def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
+        """The last known bases of one channel's rows; none, and a line in the log, if the disk does not say them.
+
+        The channel then counts as one never seen, whose first message waits a little for the database.
+        """
+        try:
+            found = self._reader.snapshot(channel_id)
+        except sqlite3.Error as error:
+            if not self._unreadable:
+                _log.error("journal_unreadable", why=str(error))
+            self._unreadable = True
+            return {}
+        self._unreadable = False
+        return found
+
+    def close(self) -> None:
+        """Finish the commit under way, within :data:`CLOSE_S`, and close the file."""
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        self._thread.join(CLOSE_S)
+        self._reader.close()
+        if self._thread.is_alive():
+            _log.warning("journal_left_open", what_it_means=f"a commit takes longer than {CLOSE_S:g} s")
+
+    # ── the journal's thread ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _work(self) -> None:
+        commits = 0
+        while (job := self._jobs.get()) is not None:
+            writes, number, done = job
+            error = self._try(writes, number)
+            try:
+                done.get_loop().call_soon_threadsafe(self._answer, done, error)
+            except RuntimeError:
+                pass  # the loop has ended; the commit stands
+            commits += 1
+            if commits >= TIDY_EVERY and error is None and self._jobs.empty():
+                commits = 0
+                self._tidy()
+        self._writer.close()
+
+    def _try(self, writes: Sequence[Write], number: int) -> JournalError | None:
+        try:
+            self._writer.apply(writes, number)
+        except sqlite3.Error as error:
+            return JournalError(str(error), in_doubt=not self._is_missing(number))
+        return None
+
+    def _is_missing(self, number: int) -> bool:
+        """True if the commit surely is not in the file."""
+        try:
+            return self._writer.commits < number
+        except sqlite3.Error:
+            return False
+
+    def _tidy(self) -> None:
+        try:
+            self._writer.tidy()
+            self._writer.vacuum()
+        except sqlite3.Error as error:
+            _log.debug("journal_not_tidied", why=str(error))
+
+    # ── the loop's thread again ──────────────────────────────────────────────────────────────────────────────────
+
+    def _answer(self, done: asyncio.Future[None], error: JournalError | None) -> None:
+        self._under_way = False
+        if error is None:
+            self._number += 1
+        if done.done():
+            return  # nobody waits any more
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)

@@ -1,0 +1,71 @@
+"""One process per journal: who holds it is said, and the end of a process gives it up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from byte_bot.errors import JournalLocked, JournalRefused
+from byte_bot.persistence.journal_lock import Holder, acquire, holder_of, is_locked
+
+ME = Holder(1, "here", "my_bot", "2026-01-01T00:00:00+00:00")
+OTHER = Holder(2, "there", "my_bot", "2026-01-02T00:00:00+00:00")
+
+#: A second process that takes the lock, says so, and keeps it until its standard input ends.
+HOLDS = """
+import sys
+from pathlib import Path
+from byte_bot.persistence.journal_lock import Holder, acquire
+lock = acquire(Path(sys.argv[1]), Holder(2, "there", "my_bot", "2026-01-02T00:00:00+00:00"))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
+    """The message names the process and the way out; when that process is killed the journal is free."""
+    journal = tmp_path / "my_bot.journal"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(journal)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline().strip() == b"held"
+            with pytest.raises(JournalLocked, match=r"process 2 on there .*--wait-lock"):
+                acquire(journal, ME)
+            assert is_locked(journal)
+            assert holder_of(journal) == OTHER
+        finally:
+            other.kill()
+    lock = acquire(journal, ME)
+    assert holder_of(journal) == ME
+    lock.release()
+    assert not is_locked(journal)
+
+
+def test_two_locks_in_one_process_exclude_each_other(tmp_path: Path) -> None:
+    """The lock belongs to who opened it, not to the process."""
+    journal = tmp_path / "my_bot.journal"
+    lock = acquire(journal, ME)
+    with pytest.raises(JournalLocked):
+        acquire(journal, OTHER)
+    assert holder_of(journal) == ME
+    lock.release()
+    acquire(journal, OTHER).release()
+    assert holder_of(journal) == OTHER
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    """Whoever only asks leaves no file behind."""
+    assert not is_locked(tmp_path / "my_bot.journal")
+    assert holder_of(tmp_path / "my_bot.journal") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_cannot_be_made_says_what_to_set(tmp_path: Path) -> None:
+    """The folder is not there."""
+    with pytest.raises(JournalRefused, match="JOURNAL_PATH"):
+        acquire(tmp_path / "missing" / "my_bot.journal", ME)

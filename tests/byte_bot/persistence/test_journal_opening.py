@@ -1,0 +1,183 @@
+"""Where the journal lies, and what becomes of files that are not what they should be."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from byte_bot.errors import JournalError, JournalRefused
+from byte_bot.persistence.journal import Handled
+from byte_bot.persistence.journal_file import FORMAT, SqliteJournal
+from byte_bot.persistence.journal_opening import (
+    Owner,
+    connect,
+    journal_path,
+    open_journal,
+    prepare_folder,
+    upgrade,
+)
+from tests.byte_bot.persistence.journal_writes import contents, image_of
+from tests.data.journals.make_format_1 import LAST_COMMIT, WRITES
+
+OWNER = Owner("my_bot", "host/1/abc")
+NOW_S = 1_767_225_600.0  # 2026-01-01
+DATA = Path(__file__).parents[2] / "data" / "journals"
+
+
+def opened(path: Path, owner: Owner = OWNER) -> SqliteJournal:
+    """The journal at ``path``, as the bot opens it."""
+    return SqliteJournal(open_journal(path, owner, durability="process", now_s=NOW_S))
+
+
+def with_one_commit(path: Path) -> None:
+    """A journal that knows one message."""
+    journal = opened(path)
+    journal.apply([Handled("a")], 1)
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "expected"),
+    [
+        ("linux", {"XDG_DATA_HOME": "/data"}, "/data/byte-bot/my_bot.journal"),
+        ("linux", {"XDG_DATA_HOME": "relative"}, "~/.local/share/byte-bot/my_bot.journal"),
+        ("linux", {}, "~/.local/share/byte-bot/my_bot.journal"),
+        ("darwin", {}, "~/Library/Application Support/byte-bot/my_bot.journal"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/byte-bot/my_bot.journal"),
+    ],
+)
+def test_each_bot_has_a_file_in_the_users_data_directory(
+    platform: str, environment: dict[str, str], expected: str
+) -> None:
+    """Where each system keeps what programs keep for their user, one file for each login."""
+    assert journal_path("", "my_bot", environment, platform) == Path(expected).expanduser()
+
+
+def test_the_setting_names_a_file_or_a_folder(tmp_path: Path) -> None:
+    """A folder, there already or with a slash at its end, gets a file for each bot."""
+    assert journal_path(str(tmp_path / "a.db"), "my_bot", {}) == tmp_path / "a.db"
+    assert journal_path(str(tmp_path), "my_bot", {}) == tmp_path / "my_bot.journal"
+    assert journal_path(f"{tmp_path}/new/", "my_bot", {}) == tmp_path / "new" / "my_bot.journal"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+    """The folder is made 0700, the file and what SQLite puts beside it 0600."""
+    path = tmp_path / "new" / "my_bot.journal"
+    prepare_folder(path)
+    journal = opened(path)
+    journal.apply([Handled("a")], 1)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    modes = {other.name: stat.S_IMODE(other.stat().st_mode) for other in sorted(path.parent.iterdir())}
+    assert modes == {path.name: 0o600, f"{path.name}-shm": 0o600, f"{path.name}-wal": 0o600}
+    journal.close()
+
+
+def test_what_was_committed_is_there_again_under_the_same_identity(tmp_path: Path) -> None:
+    """Also without a close: the next process has the WAL, and the first identity stays."""
+    path = tmp_path / "my_bot.journal"
+    left_open = opened(path)
+    left_open.apply([Handled("a")], 1)
+    copy = tmp_path / "copy.journal"
+    for suffix in ("", "-wal"):  # as a killed process leaves them
+        shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
+    again = opened(copy, Owner("my_bot", "another host"))
+    assert (list(again.read().handled), again.identity, again.commits) == (["a"], OWNER.identity, 1)
+    again.close()
+    left_open.close()
+
+
+def test_another_bots_journal_is_refused(tmp_path: Path) -> None:
+    """Nothing of it is changed, and the message names both."""
+    path = tmp_path / "shared.journal"
+    with_one_commit(path)
+    with pytest.raises(JournalRefused, match="belongs to the bot 'my_bot', not to 'other_bot'"):
+        opened(path, Owner("other_bot", "x"))
+    assert list(opened(path).read().handled) == ["a"]
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    """A downgrade must not guess: the file stays as it is."""
+    path = tmp_path / "my_bot.journal"
+    with_one_commit(path)
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    connection.close()
+    with pytest.raises(JournalRefused, match=f"format {FORMAT + 1}, which a newer byte-bot wrote"):
+        opened(path)
+    assert path.exists()
+
+
+def test_another_programs_file_is_refused(tmp_path: Path) -> None:
+    """A browser's history is neither a journal nor damaged."""
+    path = tmp_path / "history.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE visits (url)")
+    connection.close()
+    with pytest.raises(JournalRefused, match="another program"):
+        opened(path)
+
+
+@pytest.mark.parametrize("damage", ["not a database" * 999, ""], ids=["overwritten", "torn"])
+def test_a_damaged_file_is_set_aside_and_named(tmp_path: Path, damage: str) -> None:
+    """The bot starts with an empty journal; the damaged one is kept, with what belongs to it, and the log says where."""
+    path = tmp_path / "my_bot.journal"
+    with_one_commit(path)
+    if damage:
+        path.write_text(damage)
+    else:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:5000] + b"\xff" * 4000 + whole[9000:])
+    Path(f"{path}-wal").write_bytes(b"left over")
+    with capture_logs() as lines:
+        journal = opened(path)
+    assert list(journal.read().handled) == []
+    (line,) = [line for line in lines if line["event"] == "journal_set_aside"]
+    aside = Path(line["moved_to"])
+    assert aside.name == "my_bot.journal.damaged-20260101T000000Z"
+    assert aside.exists()
+    journal.close()
+
+
+def test_a_path_that_cannot_be_a_file_says_what_to_set(tmp_path: Path) -> None:
+    """The folder is a file; the file is a folder."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalRefused, match="JOURNAL_PATH"):
+        prepare_folder(tmp_path / "file" / "my_bot.journal")
+    with pytest.raises(JournalRefused, match="JOURNAL_PATH"):
+        opened(tmp_path)
+
+
+def test_an_older_format_is_upgraded_in_one_transaction(tmp_path: Path) -> None:
+    """Every step on the way, or none: a step that fails leaves the file as it was; so does a way that is not known."""
+    path = tmp_path / "my_bot.journal"
+    with_one_commit(path)
+    connection = connect(path)
+    steps = {1: "ALTER TABLE handled ADD COLUMN at_s REAL;", 2: "DROP TABLE there_is_none;"}
+    with pytest.raises(sqlite3.OperationalError, match="there_is_none"):
+        upgrade(connection, 1, 3, steps)
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    with pytest.raises(sqlite3.OperationalError):
+        connection.execute("SELECT at_s FROM handled")
+    with pytest.raises(JournalError, match="no way from format 3"):
+        upgrade(connection, 1, 4, steps)
+    upgrade(connection, 1, 2, steps)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("SELECT message_id, at_s FROM handled").fetchall() == [("a", None)]
+    connection.close()
+
+
+def test_a_journal_of_format_1_opens(tmp_path: Path) -> None:
+    """A file as the first release wrote it says the same for ever."""
+    path = tmp_path / "my_bot.journal"
+    shutil.copy(DATA / "format_1.journal", path)
+    journal = opened(path)
+    assert contents(journal.read()) == contents(image_of(*WRITES))
+    assert (journal.login, journal.commits) == ("my_bot", LAST_COMMIT)
+    journal.close()
