@@ -88,6 +88,10 @@ class Killing:
         plan, theatre, outcome = self._plan, self._theatre, self._outcome
         if plan.breaks_at_s is None:
             theatre.break_database(plan.fault)
+        if plan.false_start_s is not None:
+            bot = await theatre.start()
+            await asyncio.sleep(plan.false_start_s)
+            await self._kill(bot)
         bot = await theatre.start()
         await theatre.in_channels(bot)
         await self._load_until_killed(bot)

@@ -2,7 +2,7 @@
 
 The load starts with the bot in its channels. Within it the database breaks (or not), then the process is killed. The next process
 starts at once or a moment later; the database is well again before that (`heals_before`), or only when viewers have asked the new
-process for everything: a cold start in the same outage. Some processes are killed a second time, at any moment of their start or
+process for everything: a cold start in the same outage. A few were preceded by one that died while it made its journal. Some processes are killed a second time, at any moment of their start or
 shortly after it, and sometimes a third time.
 
 A seed decides all that is drawn here, and what is said. It does not decide what operating system and sockets make of it, so the
@@ -34,6 +34,8 @@ CHANNELS_MAX = 8
 KILL_MIN_S, KILL_MAX_S = 0.1, 2.0
 #: Seconds from a later process's start to its end; it is in its channels after one or two.
 AGAIN_MAX_S = 2.5
+#: The same for a process that dies while it makes the journal, before anybody was told anything.
+FALSE_START_MAX_S = 1.2
 
 Draw = Callable[[random.Random], Fault | None]
 
@@ -60,7 +62,8 @@ class Plan:
     """See the module's docstring; times in seconds.
 
     `breaks_at_s` counts from the start of the load (None: the database is broken when the bot starts), `kill_at_s` too;
-    `kills_again_s` count from the start of each later process.
+    `kills_again_s` count from the start of each later process, and so does `false_start_s`, the death of one before the first
+    (None: there is none).
     """
 
     seed: int
@@ -69,6 +72,7 @@ class Plan:
     channels: int
     rate: float
     breaks_at_s: float | None
+    false_start_s: float | None
     kill_at_s: float
     away_s: float
     kills_again_s: tuple[float, ...]
@@ -91,6 +95,7 @@ def planned(seed: int) -> Plan:
         channels=rng.randint(1, CHANNELS_MAX),
         rate=rng.uniform(RATE_MIN, RATE_MAX),
         breaks_at_s=None if broken_from_start else rng.uniform(0, kill_at_s),
+        false_start_s=rng.uniform(0, FALSE_START_MAX_S) if rng.random() < 0.15 else None,
         kill_at_s=kill_at_s,
         away_s=rng.choice((0.0, rng.uniform(0, 0.3))),
         kills_again_s=tuple(rng.uniform(0, AGAIN_MAX_S) for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from tests.kill.killing import Killing
@@ -9,7 +11,7 @@ from tests.kill.plan import planned
 from tests.kill.report import failure
 
 #: Chosen so that each is another condition, among them a second kill and a cold start in the same outage.
-SEEDS = (1, 2, 3, 4, 7)
+SEEDS = (1, 3, 8, 10, 15)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -18,3 +20,11 @@ async def test_nothing_that_was_confirmed_dies_with_the_process(seed: int) -> No
     outcome = await Killing(planned(seed)).run()
     assert outcome.passed, failure(outcome)
     assert outcome.confirmed, "a kill before the first reply shows nothing"
+
+
+async def test_without_a_journal_the_kills_find_what_is_lost() -> None:
+    """The same kill with the journal switched off fails: the judge would see it."""
+    outcome = await Killing(dataclasses.replace(planned(SEEDS[0]), durability="off")).run()
+    assert not outcome.passed
+    assert outcome.lost > 0
+    assert outcome.lost + outcome.found == outcome.confirmed
