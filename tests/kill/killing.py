@@ -120,14 +120,14 @@ class Killing:
             if plan.breaks_at_s is not None:
                 tasks.create_task(self._break_at(plan.breaks_at_s))
             await open_loop.run(load)
-        await self._kill(bot)
+        await self._kill(bot, plan.mercy_s)
 
     async def _break_at(self, at_s: float) -> None:
         await asyncio.sleep(at_s)
         self._theatre.break_database(self._plan.fault)
 
-    async def _kill(self, bot: RunningBot) -> None:
-        await self._theatre.kill(bot)
+    async def _kill(self, bot: RunningBot, mercy_s: float | None = None) -> None:
+        await self._theatre.kill(bot, mercy_s)
         self._outcome.kills += 1
 
     async def _live(self, bot: RunningBot) -> None:

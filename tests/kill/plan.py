@@ -2,8 +2,12 @@
 
 The load starts with the bot in its channels. Within it the database breaks (or not), then the process is killed. The next process
 starts at once or a moment later; the database is well again before that (`heals_before`), or only when viewers have asked the new
-process for everything: a cold start in the same outage. A few were preceded by one that died while it made its journal. Some processes are killed a second time, at any moment of their start or
-shortly after it, and sometimes a third time.
+process for everything: a cold start in the same outage. What is rarer:
+
+* a process before the first dies while it makes the journal;
+* the first is asked to stop, and killed while it does so;
+* later ones are killed too, at any moment of their start or shortly after it;
+* the database is broken from the beginning.
 
 A seed decides all that is drawn here, and what is said. It does not decide what operating system and sockets make of it, so the
 replay of a kill is the same story, not the same microseconds.
@@ -36,6 +40,8 @@ KILL_MIN_S, KILL_MAX_S = 0.1, 2.0
 AGAIN_MAX_S = 2.5
 #: The same for a process that dies while it makes the journal, before anybody was told anything.
 FALSE_START_MAX_S = 1.2
+#: A stop in order takes up to 8 s, most of it only while the database is away.
+MERCY_MAX_S = 0.6
 
 Draw = Callable[[random.Random], Fault | None]
 
@@ -63,7 +69,7 @@ class Plan:
 
     `breaks_at_s` counts from the start of the load (None: the database is broken when the bot starts), `kill_at_s` too;
     `kills_again_s` count from the start of each later process, and so does `false_start_s`, the death of one before the first
-    (None: there is none).
+    (None: there is none). `mercy_s` is the time between SIGTERM and SIGKILL of the first, None without a SIGTERM.
     """
 
     seed: int
@@ -79,6 +85,7 @@ class Plan:
     heals_before: bool
     durability: str
     flush_interval_s: float
+    mercy_s: float | None
 
 
 def planned(seed: int) -> Plan:
@@ -102,4 +109,5 @@ def planned(seed: int) -> Plan:
         heals_before=rng.random() < 0.5,
         durability=rng.choice(("process", "process", "power")),
         flush_interval_s=rng.choice((0.1, 0.3, 1.0)),
+        mercy_s=rng.uniform(0, MERCY_MAX_S) if rng.random() < 0.2 else None,
     )

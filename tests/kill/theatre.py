@@ -208,11 +208,11 @@ class Theatre:
         )
         bot.ready_at_s = self._loop.time()
 
-    async def kill(self, bot: RunningBot) -> None:
-        """SIGKILL; afterwards Twitch has received everything that the process had sent."""
+    async def kill(self, bot: RunningBot, mercy_s: float | None = None) -> None:
+        """SIGKILL, `mercy_s` after a SIGTERM if given; afterwards Twitch has received everything that the process had sent."""
         connections = len(self.stage.irc.connected)
         was_connected = any(self.stage.irc.attending(BOT_LOGIN, name) for name in self.stage.channels)
-        await bot.process.kill()
+        await (bot.process.kill() if mercy_s is None else bot.process.stop(mercy_s))
         if was_connected:
             await self.until(
                 lambda: len(self.stage.irc.connected) < connections, "its connection closed", ANSWER_S
