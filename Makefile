@@ -41,7 +41,7 @@ test: $(STAMP) ## all tests (ARGS="tests/simulator -x"; with ARGS=-n0 in one pro
 	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 # The bot as its users start it, killed with SIGKILL while people give commands; two kills at a time, each a few seconds.
-kill: $(STAMP) ## kill the bot again and again: is anything lost? (KILLS=200, twenty minutes; ARGS="--seed 7 --json FILE")
+kill: $(STAMP) ## kill the bot again and again: is anything lost? (KILLS=200, about ten minutes; ARGS="--seed 7 --json FILE")
 	@$(BIN)/python -m tests.kill --kills $(KILLS) $(ARGS)
 
 bench: $(STAMP) ## every benchmark, and where each promise stands (about two hours; ARGS="--quick" is ten minutes)
