@@ -8,13 +8,15 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test bench check format clean FORCE
+.PHONY: help setup demo test kill bench check format clean FORCE
 
 # Choose an interpreter with `make setup PYTHON=python3.13`; otherwise the first of these that is new enough and has venv.
 PYTHON ?=
 CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3 python
 # Arguments for the program behind demo and test: `make demo ARGS="--seed 7"`, `make test ARGS="tests/simulator -x"`.
 ARGS ?=
+# How many kills `make kill` makes.
+KILLS ?= 200
 
 STAMP := .venv/.byte-bot-stamp
 BIN := .venv/bin
@@ -37,6 +39,10 @@ demo: $(STAMP) ## watch the bot answer while its database goes down and comes ba
 # What ARGS says comes last and wins: -n0 runs everything in this one process, as a debugger and -s need it.
 test: $(STAMP) ## all tests (ARGS="tests/simulator -x"; with ARGS=-n0 in one process)
 	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+
+# The bot as its users start it, killed with SIGKILL while people give commands; two kills at a time, each a few seconds.
+kill: $(STAMP) ## kill the bot again and again: is anything lost? (KILLS=200, about ten minutes; ARGS="--seed 7 --json FILE")
+	@$(BIN)/python -m tests.kill --kills $(KILLS) $(ARGS)
 
 bench: $(STAMP) ## every benchmark, and where each promise stands (about an hour; ARGS="--quick" is ten minutes)
 	@$(BIN)/python -m benchmarks all $(ARGS)
