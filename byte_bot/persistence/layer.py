@@ -26,6 +26,7 @@ import structlog
 
 from byte_bot.clock import Clock
 from byte_bot.errors import DatabaseError, DatabasePaused
+from byte_bot.persistence.dead_letters import DeadLetters
 from byte_bot.persistence.journal import (
     EpochTaken,
     Handled,
@@ -82,6 +83,7 @@ class PersistenceLayer:
         self.journal = parts.journal
         self.telemetry = parts.telemetry
         self.clock = parts.clock
+        self.dead_letters = DeadLetters(parts.journal, parts.clock, parts.telemetry)
         self.rows: dict[RowKey, Row] = {}
         #: Tuples, since nearly every owner has one to three rows and there are two owners a channel.
         self._by_owner: dict[str, tuple[Row, ...]] = {}
@@ -165,6 +167,7 @@ class PersistenceLayer:
         for row, operations in changes:
             if operations:
                 writes.append(Recorded(row.key, operations))
+                self.dead_letters.look_at(row)
                 if row.dirty:  # else a save has overtaken the record: it took what was staged before the handler returned
                     self.ledger.mark(row.key, now_s)
         if message_id:
@@ -212,7 +215,9 @@ class PersistenceLayer:
             self.writer.work_arrived()
         else:
             self.ledger.clear(key)
-        self.journal.append([Rebased(row.key, row.base, list(row.pending))])
+        self.journal.append(
+            [Rebased(row.key, row.base, list(row.pending)), *self.dead_letters.after_rebase(row)]
+        )
 
     def report_unreadable(self, row: Row) -> None:
         """Say what is wrong with a row that does not fit its class, once, and read it again in a while."""
@@ -340,6 +345,8 @@ class PersistenceLayer:
                 row.accept(stored.base, 0, 0)
             row.replayed(stored.pending)
             self.ledger.mark(key, now_s)
+            if key in image.dead_letters:
+                self.dead_letters.restore(row, image.dead_letters[key])
         return image
 
     def keep_in_snapshot(self, channel_id: str) -> None:

@@ -48,7 +48,7 @@ from supabase import AsyncClient, AsyncClientOptions
 from byte_bot.errors import DatabasePaused, DatabaseUnavailable, RequestRefused
 from byte_bot.persistence.operations import ABSENT, NO_TOMBSTONES, Base, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE
-from byte_bot.persistence.store import Refusal, SaveAnswer, SaveRequest
+from byte_bot.persistence.store import UNENCODABLE, Refusal, SaveAnswer, SaveRequest
 
 #: A login that Twitch cannot have. A list of channels counts only if this row comes back with it: a wrong key is
 #: answered with ``200 []``, which is not an empty list but no answer at all.
@@ -322,7 +322,7 @@ def _translated(timeout_s: float) -> Iterator[None]:
     except (ValueError, TypeError) as error:
         # pydantic's ValidationError (an answer that is no list) and an unencodable argument both land here.
         if _last_response.get() is None:
-            raise RequestRefused("unencodable", str(error)) from None
+            raise RequestRefused(UNENCODABLE, str(error)) from None
         raise DatabaseUnavailable(f"an answer that cannot be read: {type(error).__name__}") from None
 
 
