@@ -201,8 +201,8 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
     for _ in range(4):
         with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
-            for _ in range(rng.randrange(1, 400)):
-                acknowledged.append(process.stdout.readline().decode().strip())
+            lines = (process.stdout.readline() for _ in range(rng.randrange(1, 400)))
+            acknowledged += [line.decode().strip() for line in lines]
             process.kill()
             acknowledged += process.stdout.read().decode().split("\n")[:-1]
         found = commits_in(path)
