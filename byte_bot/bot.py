@@ -54,6 +54,7 @@ from byte_bot.inbox import Inboxes, Returned, Waiting, being_cancelled
 from byte_bot.persistence.boot import ChannelDirectory
 from byte_bot.persistence.breaker import Circuit
 from byte_bot.persistence.journal import SEEN_MESSAGES_MAX
+from byte_bot.persistence.storable import storable_struct
 from byte_bot.telemetry import Telemetry
 from byte_bot.turn import BotOptions, Turn
 
@@ -188,6 +189,8 @@ class Bot:
 
     def on_event(self, event: ChatEvent) -> None:
         """Take one event from the transport; never blocks, never awaits."""
+        # Whatever a transport made of bytes or JSON: ids go into the journal, names and texts into the database.
+        event = storable_struct(event)
         self._outbox.observe(event)
         match event:
             case ChatMessage():

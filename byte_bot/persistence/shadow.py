@@ -12,8 +12,9 @@ Equal objects at equal places mean "as it was". Only what is not obviously so is
 compared as plain data: of a list that was appended to the new items, of a dict the entries that differ.
 :meth:`Shadow.deltas` returns these as pairs of before and after, which :func:`byte_bot.persistence.operations.diff` reads.
 
-Pure, and the single place where a value of a component is turned into plain data before it is recorded: what cannot be
-stored is found here.
+Pure, and the single place where a value of a component is turned into plain data before it is recorded, whoever changed it
+(a handler, deferred work, another thread): what cannot be stored is found here, and texts that the database has no place for
+are cleaned here (:mod:`byte_bot.persistence.storable`), in the value too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ import msgspec
 
 from byte_bot.errors import StateError
 from byte_bot.persistence.state import ChannelState, Kept, StateSpec
+from byte_bot.persistence.storable import storable_data
 
+#: How JSON writes NUL.
+_NUL: Final = b"\\u0000"
 _SCALARS: Final = (str, int, float, bool, type(None))
 #: Told apart from every value, None included.
 _MISSING: Final = object()
@@ -58,7 +62,7 @@ class Shadow:
     def deltas(
         self, spec: StateSpec, state: ChannelState, assigned: Sequence[tuple[str, str | None]] = ()
     ) -> dict[str, Delta]:
-        """What differs from what is remembered, by field; ``Recent`` lists are cut to their cap.
+        """What differs from what is remembered, by field; ``Recent`` lists are cut to their cap, texts are cleaned.
 
         Args:
             assigned: fields (and keys of them) to be told in any case: they were given an absolute value.
@@ -75,11 +79,14 @@ class Shadow:
                 del value[: len(value) - cap]
             if _unchanged(kept, before, value):
                 continue
-            added = _added(before, value, cap) if cap and type(value) is list and kept is Kept.ITEMS else None
-            if added is not None:
-                # As if the list had been empty: what is recorded is what was appended.
-                found[name] = Delta([], _checked(spec, name, added))
-            elif (delta := _delta(spec, name, kept, before, value)) is not None:
+            try:
+                delta = _difference(spec, name, kept, cap, before, value)
+            except _UnstorableText:
+                # In the value itself: what chat is shown is what is stored.
+                value = _cleaned(spec, name, value)
+                setattr(state, name, value)
+                delta = _difference(spec, name, kept, cap, before, value)
+            if delta is not None:
                 found[name] = delta
         for name, key in assigned:
             found[name] = _with_assigned(found.get(name), getattr(state, name), key)
@@ -97,12 +104,36 @@ class Shadow:
             setattr(state, name, _revived(spec, name, kept, value))
 
 
+class _UnstorableText(StateError):
+    """A text with NUL or half of a surrogate pair: :func:`_cleaned` makes it one that can be stored."""
+
+
 def encoded(spec: StateSpec, name: str, value: Any) -> bytes:
     """The field's value as JSON with sorted keys; raises :class:`StateError` if it cannot be stored."""
     try:
-        return msgspec.json.encode(value, order="deterministic")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise StateError(f"{spec.cls.__qualname__}.{name} holds what cannot be stored: {error}") from None
+        data = msgspec.json.encode(value, order="deterministic")
+    except UnicodeEncodeError as error:
+        raise _UnstorableText(_not_stored(spec, name, error)) from None
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise StateError(_not_stored(spec, name, error)) from None
+    # Also found where a backslash stands before it; cleaning then changes nothing.
+    if _NUL in data and storable_data(plain := msgspec.json.decode(data)) != plain:
+        raise _UnstorableText(_not_stored(spec, name, "a text with NUL in it"))
+    return data
+
+
+def _not_stored(spec: StateSpec, name: str, why: object) -> str:
+    return f"{spec.cls.__qualname__}.{name} holds what cannot be stored: {why}"
+
+
+def _cleaned(spec: StateSpec, name: str, value: Any) -> Any:
+    """The field's value with every text in it as it can be stored."""
+    try:
+        plain = storable_data(msgspec.to_builtins(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StateError(_not_stored(spec, name, error)) from None
+    spec.check_field(name, plain)
+    return spec.field_from(name, plain)
 
 
 def _remembered(spec: StateSpec, name: str, kept: Kept, value: Any) -> Any:
@@ -139,6 +170,15 @@ def _unchanged(kept: Kept, before: Any, value: Any) -> bool:
             and all(map(is_, value.values(), before.values()))
         )
     return False
+
+
+def _difference(spec: StateSpec, name: str, kept: Kept, cap: int, before: Any, value: Any) -> Delta | None:
+    """The difference as plain data, checked; of a ``Recent`` list (``cap`` above 0) what was appended, if that is all."""
+    added = _added(before, value, cap) if cap and type(value) is list and kept is Kept.ITEMS else None
+    if added is not None:
+        # As if the list had been empty: what is recorded is what was appended.
+        return Delta([], _checked(spec, name, added))
+    return _delta(spec, name, kept, before, value)
 
 
 def _delta(spec: StateSpec, name: str, kept: Kept, before: Any, value: Any) -> Delta | None:

@@ -10,21 +10,37 @@ could not be read. Both halves of a pair that stand one behind the other are the
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALF: Final = re.compile("[\ud800-\udfff]")
-_BAD: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def _is_bad(text: str) -> bool:
+    return "\x00" in text or (not text.isascii() and _HALF.search(text) is not None)
 
 
 def storable(text: str) -> str:
     """``text`` without NUL, and with U+FFFD for each half of a surrogate pair; the same object if it has none."""
-    if text.isascii() and "\x00" not in text:
-        return text
-    if not _BAD.search(text):
+    if not _is_bad(text):
         return text
     whole = _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
     return _HALF.sub("\ufffd", whole.replace("\x00", ""))
+
+
+def storable_struct(value: StructT) -> StructT:
+    """``value`` with every text among its fields :func:`storable`; the same object if they all are already."""
+    fields = msgspec.structs.astuple(value)
+    # All at once: this is done for each message of chat, and nearly all are clean.
+    if not _is_bad("".join([field for field in fields if type(field) is str])):
+        return value
+    names = value.__struct_fields__
+    texts = {name: text for name, text in zip(names, fields, strict=True) if isinstance(text, str)}
+    return msgspec.structs.replace(value, **{name: storable(text) for name, text in texts.items()})
 
 
 def storable_data(value: Any) -> Any:

@@ -291,7 +291,7 @@ def test_what_cannot_be_stored_is_said_before_the_commit() -> None:
     with pytest.raises(StateError, match=r"Sample\.total"):
         row.prepare()
     row.rollback()
-    state.last = "\ud800"
+    state.last = object()  # type: ignore[assignment]
     with pytest.raises(StateError, match=r"Sample\.last"):
         row.prepare()
     row.rollback()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byte_bot.persistence.storable import storable, storable_data
+from byte_bot.chat.message import ChatNotice
+from byte_bot.persistence.storable import storable, storable_data, storable_struct
 
 ANYTHING = st.text(st.characters(codec=None))
 
@@ -45,3 +46,11 @@ def test_plain_data_is_cleaned_through_and_through() -> None:
         "n": 1.5,
         "t": True,
     }
+
+
+def test_a_struct_is_cleaned_field_by_field() -> None:
+    """One that is clean is the same object."""
+    notice = ChatNotice("lobby", "1001", "raid", "bia", "5 raiders\x00 come", "\ud800")
+    cleaned = storable_struct(notice)
+    assert (cleaned.system_text, cleaned.text) == ("5 raiders come", "\ufffd")
+    assert storable_struct(cleaned) is cleaned
