@@ -60,7 +60,11 @@ async def _opened(
     path: Path, owner: Owner, clock: Clock, durability: Durability
 ) -> AsyncIterator[FileJournalStore]:
     writer = SqliteJournal(open_journal(path, owner, durability=durability, now_s=clock.unix()))
-    store = FileJournalStore(writer, SqliteJournal(connect(path, read_only=True)))
+    store = FileJournalStore(
+        writer,
+        SqliteJournal(connect(path, read_only=True)),
+        SqliteJournal(connect(path, durability=durability)),
+    )
     _log.info("journal_opened", path=str(path), durability=durability)
     try:
         yield store
