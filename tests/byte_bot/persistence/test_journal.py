@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal import (
     BOOKKEEPING_WRITES_MAX,
@@ -327,4 +329,29 @@ async def test_a_long_life_of_quick_commits_is_watched_by_one_timer() -> None:
     await asyncio.sleep(0.1)
     assert health == [True]
     await journal.drain()
+    await stop(service)
+
+
+@pytest.mark.parametrize("fails_before", [True, False])
+@in_virtual_time()
+async def test_folding_knows_the_boundary_that_went_before(fails_before: bool) -> None:
+    """A save was under way when the disk failed: what it carried stays apart, and the boundary is forgotten once settled."""
+    disk = Disk()
+    journal, _, service = started(disk)
+    for settled, revision in ((False, 5), (True, 15)):
+        await journal.wait(journal.append([Sending(KEY, Stamp(1, revision))]))
+        if settled:
+            await journal.wait(journal.append([Settled(KEY, saved(revision, 1))]))
+        disk.failing = True
+        if fails_before:
+            journal.append([Handled("a")])
+            await asyncio.sleep(0.5)
+        first = revision + settled
+        for number in (first, first + 1):
+            journal.append([Recorded(KEY, [add(number)])])
+        await asyncio.sleep(0.5)
+        disk.failing = False
+        await journal.drain()
+        values = [operation.value for operation in disk.read().rows[KEY].pending]
+        assert values == ([2] if settled else [1, 1])
     await stop(service)

@@ -123,6 +123,17 @@ def test_a_change_recorded_while_its_save_is_under_way_stays_apart() -> None:
     assert write == Recorded(KEY, [add(5), add(6)])
 
 
+def test_a_save_that_never_left_is_no_boundary_afterwards_either() -> None:
+    """The boundary was lowered and then raised by the next save: the first says that what stood apart may be combined."""
+    image = image_of(Recorded(KEY, [add(1)]), Sending(KEY, Stamp(1, 1)), Recorded(KEY, [add(2)]))
+    backlog = Backlog()
+    backlog.add(Sending(KEY, NO_STAMP), 4, Stamp(1, 1))
+    backlog.add(Sending(KEY, Stamp(1, 2)), 5, NO_STAMP)
+    for write in backlog.take_all():
+        image.apply(write)
+    assert image.rows[KEY].pending == [add(2, 2)]
+
+
 def test_an_outage_of_the_disk_takes_the_memory_of_the_rows() -> None:
     """A thousand changes of a row are one write; message ids are those that the file would keep."""
     backlog = Backlog()
