@@ -260,7 +260,7 @@ class PersistenceLayer:
         try:
             await self.ensure_epoch()
             serial, epoch = self.next_serial(), self.epoch
-            found = await self.link.call(lambda: store.load_states(channel_ids))
+            found = await self.link.call(lambda: store.load_states(channel_ids), "load")
         except DatabaseError as error:
             _log.debug("load_failed", channels=len(channel_ids), why=str(error))
             return
@@ -311,7 +311,7 @@ class PersistenceLayer:
             )
         async with self._epoch_lock:
             if not self.epoch:
-                epoch = await self.link.call(lambda: store.take_epoch(self.holder, self._seen_epoch))
+                epoch = await self.link.call(lambda: store.take_epoch(self.holder, self._seen_epoch), "epoch")
                 self.epoch = self._seen_epoch = max(epoch, self._seen_epoch)
                 self.journal.append([EpochTaken(epoch)])
                 self.telemetry.event("epoch", epoch=epoch)

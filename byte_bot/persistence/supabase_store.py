@@ -72,9 +72,10 @@ _PAUSING_CODES: Mapping[str, str] = {
 }
 _PAUSING_STATUS: Mapping[int, str] = {
     401: "the key is refused: set SUPABASE_KEY to the project's secret key (Project settings, API keys)",
-    402: "the project is blocked for billing: see the project's dashboard",
+    402: "the project is restricted, over its quota or with a bill overdue: see usage and billing of its organization in "
+    "the dashboard; Supabase may take a day to lift it",
     403: "the key may not do this: set SUPABASE_KEY to the project's secret key",
-    540: "the project is paused: restore it in the dashboard",
+    540: "project paused: restore it in the dashboard",
 }
 _SCHEMA_ADVICE = (
     "the schema is missing or old: paste the output of `byte-bot schema` into Supabase's SQL editor"
@@ -340,6 +341,9 @@ def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestR
     sqlstate = re.fullmatch("[0-9A-Z]{5}", code) is not None
     if code.startswith("PGRST2") or (sqlstate and code.startswith("42")):
         return DatabasePaused(code, words, _SCHEMA_ADVICE)
+    if code.startswith("PGRST3"):
+        # The token is refused, whatever the status: a project without a JWT secret says 500 (PGRST300).
+        return DatabasePaused(code, words, _PAUSING_STATUS[401])
     if status in _PAUSING_STATUS:
         return DatabasePaused(code, words, _PAUSING_STATUS[status])
     if 300 <= status < 400:

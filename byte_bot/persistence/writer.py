@@ -198,7 +198,7 @@ class Writer:
             (patches if key.table == CONFIG_TABLE else rows).append(sent.payload)
         request = SaveRequest(layer.epoch, rows, patches, list(batch.history), list(batch.events))
         await layer.journal.wait(layer.journal.appended)
-        return await layer.link.call(lambda: store.save(request))
+        return await layer.link.call(lambda: store.save(request), "save")
 
     async def _isolate(self, batch: Batch, sents: Mapping[RowKey, Sent], error: RequestRefused) -> None:
         """The whole request was refused: halve it until the culprit stands alone."""
