@@ -137,7 +137,7 @@ def _operation_lines(operation: Operation, width: int) -> Iterator[str]:
 def _base_lines(entry: Entry) -> Iterator[str]:
     base = entry.base
     if base is None:
-        yield "base: not known, the bot has not read this row yet"
+        yield "base: none, the database had no such row, or it was not read yet"
         return
     edits = "" if base.edit_no is None else f", edit_no {base.edit_no}"
     yield f"base: as the database had it last (epoch {base.epoch}, revision {base.revision}, version {base.version}{edits})"

@@ -97,7 +97,7 @@ def test_an_entry_without_base_or_letter_is_short() -> None:
     assert entry_text(CLEAN, 80).splitlines() == [
         "channel_state/1",
         "",
-        "base: not known, the bot has not read this row yet",
+        "base: none, the database had no such row, or it was not read yet",
         "",
         "pending: 1 change that no save has contained yet",
         '    0/1  set game  "Celeste"',
