@@ -54,6 +54,7 @@ from byte_bot.inbox import Inboxes, Returned, Waiting, being_cancelled
 from byte_bot.persistence.boot import ChannelDirectory
 from byte_bot.persistence.breaker import Circuit
 from byte_bot.persistence.journal import SEEN_MESSAGES_MAX
+from byte_bot.persistence.storable import storable_struct
 from byte_bot.telemetry import Telemetry
 from byte_bot.turn import BotOptions, Turn
 
@@ -163,7 +164,8 @@ class Bot:
         """The bot's health.
 
         ``channels``, ``contexts`` (in RAM), ``rows_waiting``, ``appends_waiting`` and ``appends_dropped`` (history and events),
-        ``oldest_unsaved_s``, ``circuit`` (closed, open, half-open, paused, none),
+        ``oldest_unsaved_s``, ``dead_letters`` (rows that the database refused), ``circuit`` (closed, open, half-open,
+        paused, none),
         ``reply_ms`` (p50, p99, max), ``degraded``, ``uptime_s``, ``counters``.
         """
         now_s = asyncio.get_running_loop().time()
@@ -175,6 +177,7 @@ class Bot:
             "appends_waiting": layer.ledger.appends_waiting,
             "appends_dropped": layer.ledger.history_dropped + layer.ledger.events_dropped,
             "oldest_unsaved_s": round(layer.ledger.oldest_unsaved_s(now_s), 3),
+            "dead_letters": len(layer.dead_letters),
             "circuit": str(layer.link.circuit) if layer.has_database else "none",
             "reply_ms": dict(self._telemetry.reply_ms()),
             "degraded": layer.journal.degraded,
@@ -186,6 +189,8 @@ class Bot:
 
     def on_event(self, event: ChatEvent) -> None:
         """Take one event from the transport; never blocks, never awaits."""
+        # Whatever a transport made of bytes or JSON: ids go into the journal, names and texts into the database.
+        event = storable_struct(event)
         self._outbox.observe(event)
         match event:
             case ChatMessage():

@@ -1,4 +1,4 @@
-"""The command line, ``byte-bot``: run, check, migrate.
+"""The command line, ``byte-bot``: run, check, migrate, and journal (:mod:`byte_bot.journal_cli`).
 
 How it works. :func:`build_cli` makes a typer application around the function that runs the bot, so that a test can give
 it another one; :func:`main` is the entry point. Whatever is wrong on purpose (:class:`~byte_bot.errors.ByteBotError`) is
@@ -22,8 +22,10 @@ import typer
 from byte_bot import __version__, app
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.check import as_json, as_text, check_for_real, exit_code
+from byte_bot.clock import Clock, SystemClock
 from byte_bot.errors import ByteBotError, ExitCode, Fenced, JournalLocked, JournalRefused, SettingsError
 from byte_bot.finding import Finding, Status
+from byte_bot.journal_cli import EnvFile, build_journal_cli
 from byte_bot.logs import configure_logging, redactor
 from byte_bot.persistence.schema import read_schema
 from byte_bot.persistence.schema.migrate import Migration, error_as_json, migrate
@@ -68,12 +70,6 @@ _EXIT_CODES: Final[tuple[tuple[type[ByteBotError], ExitCode], ...]] = (
     (JournalRefused, ExitCode.JOURNAL_REFUSED),
 )
 
-EnvFile = Annotated[
-    Path,
-    typer.Option(
-        "--env-file", help="File with lines NAME=value; the environment overrides it.", metavar="PATH"
-    ),
-]
 DatabaseUrl = Annotated[
     str,
     typer.Option(
@@ -96,6 +92,7 @@ def build_cli(
     run_bot: Callable[[Settings, bool], int] = app.run,
     check_bot: Callable[[Settings], list[Finding]] | None = None,
     migrate_database: Callable[..., Migration] = migrate,
+    clock: Clock | None = None,
 ) -> typer.Typer:
     """The application.
 
@@ -103,6 +100,7 @@ def build_cli(
         run_bot: runs the bot to its end and returns the exit code; with True it waits for the journal's lock.
         check_bot: tries everything; None tries it over the real network.
         migrate_database: brings the database behind a URL up to date.
+        clock: wall time; None takes the machine's.
     """
     cli = typer.Typer(
         help=HELP,
@@ -204,6 +202,11 @@ def build_cli(
         typer.echo(migration.as_json() if json else migration.as_text())
         raise typer.Exit(ExitCode.FAILED if check and migration.pending else ExitCode.OK)
 
+    cli.add_typer(
+        build_journal_cli(clock or SystemClock(), _fail),
+        name="journal",
+        short_help="Look into the bot's journal on this machine, and repair it.",
+    )
     return cli
 
 

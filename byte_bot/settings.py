@@ -348,11 +348,7 @@ def load_settings(
     Raises:
         SettingsError: something is missing or wrong; the message has a line for each, without secrets.
     """
-    from_env = {
-        name.lower(): value for name, value in (os.environ if env is None else env).items() if value.strip()
-    }
-    from_file = _read_env_file(env_file)
-    values = {**from_file, **from_env}
+    values = named_values(env, env_file)
     known = {name: value for name, value in values.items() if name in Settings.model_fields}
     typos = _typos(values)
     for typo, meant in typos.items():
@@ -361,10 +357,21 @@ def load_settings(
         return Settings.model_validate(known)
     except ValidationError as error:
         problems = [line for details in error.errors() for line in _problem_lines(details, typos)]
-        where = "" if from_file or not env_file else f" (no settings in {os.fspath(env_file)!r} here)"
+        where = (
+            ""
+            if not env_file or _read_env_file(env_file)
+            else f" (no settings in {os.fspath(env_file)!r} here)"
+        )
         heading = f"{len(problems)} setting{'s are' if len(problems) > 1 else ' is'} missing or wrong{where}:"
         # "from None": pydantic's own text is in another language than ours, and it might show values.
         raise SettingsError("\n".join([heading, *(f"  - {line}" for line in problems)])) from None
+
+
+def named_values(env: Mapping[str, str] | None, env_file: Path | str | None) -> dict[str, str]:
+    """What environment and file say, by name in lower case, unchecked; arguments as of :func:`load_settings`."""
+    given = os.environ if env is None else env
+    from_env = {name.lower(): value for name, value in given.items() if value.strip()}
+    return {**_read_env_file(env_file), **from_env}
 
 
 def _log_warning(sentence: str) -> None:

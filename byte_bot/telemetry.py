@@ -14,6 +14,7 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 
 from byte_bot.clock import Clock, iso_utc
+from byte_bot.persistence.storable import storable_data
 
 #: Reply latency is recorded in microseconds up to one minute, with two significant digits (1 % error).
 _LATENCY_US_MAX = 60_000_000
@@ -59,7 +60,8 @@ class Telemetry:
                     "id": f"{self._boot_id}-{self._events}",
                     "at": iso_utc(self._clock.unix()),
                     "kind": kind,
-                    "data": data,
+                    # Servers' words are in it, and one event that cannot be stored would spoil a batch.
+                    "data": storable_data(data),
                 }
             )
 

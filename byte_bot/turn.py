@@ -128,7 +128,7 @@ class Turn:
             text = self._message.text[:CHAT_LINE_CHARS_MAX]
             stream.heard(ChatLine(event.author_login, text, round(self._now, 3)))
         else:
-            text = _storable(event.system_text or event.text)[:CHAT_LINE_CHARS_MAX]
+            text = (event.system_text or event.text)[:CHAT_LINE_CHARS_MAX]
             stream.last_event = LastEvent(event.kind, text, round(self._now, 3))
 
     async def _run_command(self, command: Command, prefix: str, invocation: Invocation) -> None:
@@ -303,7 +303,7 @@ def _started(handler: CoroutineType[Any, Any, None], waits_for: object) -> Gener
 
 
 def _as_message(event: ChatMessage | ChatNotice | Returned) -> ChatMessage:
-    """The message a context shows: cleaned of what PostgreSQL cannot store and of invisible tails."""
+    """The message a context shows: without invisible tails."""
     if isinstance(event, Returned):
         return event.message
     if isinstance(event, ChatNotice):
@@ -315,16 +315,12 @@ def _as_message(event: ChatMessage | ChatNotice | Returned) -> ChatMessage:
             author_login=event.login,
             author_name=event.login,
             role=Role.EVERYONE,
-            text=_storable(event.text),
+            text=event.text,
         )
-    text = _storable(event.text).rstrip(_INVISIBLE_TAIL)
+    text = event.text.rstrip(_INVISIBLE_TAIL)
     if text == event.text:
         return event
     return ChatMessage(**{**{name: getattr(event, name) for name in event.__struct_fields__}, "text": text})
-
-
-def _storable(text: str) -> str:
-    return text.replace("\x00", "")
 
 
 def _name(handler: Handler) -> str:

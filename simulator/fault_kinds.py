@@ -200,6 +200,20 @@ class Unauthorized(Fault):
 
 
 @dataclass(frozen=True)
+class OverQuota(Fault):
+    """402 from the gateway: the organization is over its quota or has not paid (supabase.com/docs, HTTP status codes)."""
+
+    kind: ClassVar[str] = "over_quota"
+
+
+@dataclass(frozen=True)
+class ProjectPaused(Fault):
+    """540 from the gateway: the project was paused, as free ones are when nobody uses them."""
+
+    kind: ClassVar[str] = "project_paused"
+
+
+@dataclass(frozen=True)
 class ReadOnly(Fault):
     """PostgreSQL refuses every write (25006), as Supabase does when the disk is full."""
 
@@ -347,7 +361,8 @@ KINDS: Mapping[str, type[Fault]] = {
     fault.kind: fault
     for fault in (
         Latency, SlowRecovery, Refused, Hang, Reset, Status503, Html520, TooManyRequests, HtmlOk, CutBody, Drip,
-        CommitThenDrop, Unauthorized, ReadOnly, MissingGrant, MissingFunction, Flapping, HumanEdit,
+        CommitThenDrop, Unauthorized, OverQuota, ProjectPaused, ReadOnly, MissingGrant, MissingFunction, Flapping,
+        HumanEdit,
         TwitchDisconnect, TwitchHalfOpen, TwitchReconnect, TwitchPackets, TwitchDuplicates, Crash, Restart,
     )
 }  # fmt: skip

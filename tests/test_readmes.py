@@ -23,6 +23,7 @@ from typer.main import get_command
 
 from byte_bot import check_database
 from byte_bot.chat.message import Role
+from byte_bot.cli import build_cli as build_bot_cli
 from byte_bot.components import api, builtin
 from byte_bot.components.api import Command, Component
 from byte_bot.components.router import Router
@@ -262,6 +263,19 @@ def test_every_exit_code_is_explained() -> None:
     assert [row[0] for row in rows_of(BOT_README, "Exit codes") if row[0].isdecimal()] == [
         str(int(code)) for code in ExitCode
     ]
+
+
+def test_every_journal_command_and_option_is_explained() -> None:
+    """Each command of `byte-bot journal` has a row that says whether the bot may run; options stand in the section."""
+    program: Any = get_command(build_bot_cli())
+    section = (
+        text_of(BOT_README).partition("### Looking into the journal")[2].partition("### Dead letters")[0]
+    )
+    for name, command in program.commands["journal"].commands.items():
+        assert f"| `byte-bot journal {name}" in section
+        for parameter in command.params:
+            if parameter.param_type_name == "option" and parameter.name != "help":
+                assert f"`{parameter.opts[0]}" in section, f"{name} {parameter.opts[0]}"
 
 
 # ── the simulator ────────────────────────────────────────────────────────────────────────────────────────────────────

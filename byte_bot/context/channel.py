@@ -15,6 +15,7 @@ from byte_bot.errors import StateError
 from byte_bot.persistence.operations import Operation, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE, Row
 from byte_bot.persistence.state import ChannelState, StateSpec, StateT
+from byte_bot.persistence.storable import storable
 
 if TYPE_CHECKING:
     from byte_bot.context.manager import ContextManager
@@ -178,7 +179,10 @@ class ChannelContext:
     def mark_assigned(self, cls: type[ChannelState], assigned: tuple[str, str | None]) -> None:
         """An ``Add`` field was given an absolute value, which discards earlier adds."""
         spec = self._manager.spec(cls)
-        self._manager.layer.row(RowKey(spec.table, self._owner(spec), spec.key)).assigned.append(assigned)
+        field, key = assigned
+        # By the name that the key will have once it is recorded.
+        told = field, None if key is None else storable(key)
+        self._manager.layer.row(RowKey(spec.table, self._owner(spec), spec.key)).assigned.append(told)
 
     def next_key(self) -> int:
         """The next number of the channel's counter that tells apart keys made in the same millisecond."""

@@ -188,7 +188,7 @@ class ChannelDirectory:
         assert self._store is not None
         self._again.clear()
         serial, epoch = self._layer.next_serial(), self._layer.epoch
-        bases = await self._layer.link.call(self._store.list_channels)
+        bases = await self._layer.link.call(self._store.list_channels, "list")
         if epoch != self._layer.epoch:
             self._again.set()
             return None

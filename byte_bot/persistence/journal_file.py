@@ -34,6 +34,7 @@ Left out: threads (:mod:`byte_bot.persistence.journal_thread`), and finding, mak
 from __future__ import annotations
 
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -305,27 +306,38 @@ class SqliteJournal:
         # One look: what another connection folds meanwhile must not be missing in both places.
         with self._one_look():
             image = _Folding(self)
-            for _, key, row in self._rows("AND pending IS NOT NULL" if pending_only else ""):
+            for key, row in self.stored_rows(pending_only=pending_only):
                 image.add_row(key, row)
-            for _, writes in self._log():
-                for write in writes:
-                    image.apply(write)
-            kept = JournalImage()
-            for key, row in image.rows.items():
-                if row.pending or not pending_only:
-                    kept.add_row(key, row)
-            for (message_id,) in self._connection.execute("SELECT message_id FROM handled ORDER BY position"):
-                kept.handled[message_id] = None
-        for message_id in image.handled:
-            kept.remember(message_id)
-        kept.channels, kept.epoch, kept.dead_letters = image.channels, image.epoch, image.dead_letters
-        return kept
+            self._apply_log(image)
+        if pending_only:
+            rows, image.rows, image.keys_of = image.rows, {}, {}
+            for key, row in rows.items():
+                if row.pending:
+                    image.add_row(key, row)
+        return image
+
+    def unfolded(self) -> JournalImage:
+        """The rows that the log is about, as :meth:`read` gives them, and everything that is not about rows."""
+        with self._one_look():
+            image = _Folding(self)
+            self._apply_log(image)
+        return image
+
+    def _apply_log(self, image: _Folding) -> None:
+        for _, writes in self._log():
+            for write in writes:
+                image.apply(write)
+        new, image.handled = image.handled, OrderedDict()
+        for (message_id,) in self._connection.execute("SELECT message_id FROM handled ORDER BY position"):
+            image.handled[message_id] = None
+        for message_id in new:
+            image.remember(message_id)
 
     def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
         """The last known bases of one channel's rows, in the order in which they came to be known."""
         with self._one_look():
             found = self._rows("AND channel_id = ? AND version IS NOT NULL", channel_id)
-            bases = {key: row.base for _, key, row in found if row.base is not None}
+            bases = {key: row.base for key, row in found if row.base is not None}
             later = self._connection.execute(
                 "SELECT writes FROM log WHERE bases IS NOT NULL AND instr(bases, ?) ORDER BY number",
                 (f" {channel_id} ",),
@@ -341,7 +353,11 @@ class SqliteJournal:
         found = self._rows(
             'AND channel_id = ? AND "table" = ? AND key = ?', key.channel_id, key.table, key.key
         )
-        return next((row for _, _, row in found), None)
+        return next((row for _, row in found), None)
+
+    def stored_rows(self, *, pending_only: bool = False) -> Iterator[tuple[RowKey, RowImage]]:
+        """What the tables hold of all rows, the log left out; some at a time."""
+        return self._rows("AND pending IS NOT NULL" if pending_only else "")
 
     def letters(self) -> dict[RowKey, DeadLettered]:
         """The dead letters in the tables, oldest first."""
@@ -376,15 +392,16 @@ class SqliteJournal:
                 return
             commits_max -= len(lines) if commits_max > 0 else 0
 
-    def _rows(self, only: str, *parameters: str) -> Iterator[tuple[int, RowKey, RowImage]]:
+    def _rows(self, only: str, *parameters: str) -> Iterator[tuple[RowKey, RowImage]]:
         after = 0
         while True:
             found = self._connection.execute(
                 f"SELECT {_COLUMNS} FROM rows WHERE id > ? {only} ORDER BY id LIMIT {READ_ROWS}",
                 (after, *parameters),
             ).fetchall()
-            for after, table, channel_id, name, *values in found:
-                yield after, RowKey(table, channel_id, name), self._row_image(*values)
+            for number, table, channel_id, name, *values in found:
+                after = number
+                yield RowKey(table, channel_id, name), self._row_image(*values)
             if len(found) < READ_ROWS:
                 return
 

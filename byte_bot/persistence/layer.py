@@ -27,6 +27,7 @@ import structlog
 
 from byte_bot.clock import Clock
 from byte_bot.errors import DatabaseError, DatabasePaused
+from byte_bot.persistence.dead_letters import DeadLetters
 from byte_bot.persistence.journal import (
     EpochTaken,
     Handled,
@@ -84,6 +85,7 @@ class PersistenceLayer:
         self.journal = parts.journal
         self.telemetry = parts.telemetry
         self.clock = parts.clock
+        self.dead_letters = DeadLetters(parts.journal, parts.clock, parts.telemetry)
         #: The rows in use; the others are quiet.
         self.rows: dict[RowKey, Row] = {}
         self._by_owner: dict[str, tuple[Row, ...]] = {}
@@ -188,6 +190,7 @@ class PersistenceLayer:
         for row, operations in changes:
             if operations:
                 writes.append(Recorded(row.key, operations))
+                self.dead_letters.look_at(row)
                 if row.dirty:  # else a save has overtaken the record: it took what was staged before the handler returned
                     self.ledger.mark(row.key, now_s)
         if message_id:
@@ -236,7 +239,9 @@ class PersistenceLayer:
             self.writer.work_arrived()
         else:
             self.ledger.clear(key)
-        self.journal.append([Rebased(row.key, row.base, list(row.pending))])
+        self.journal.append(
+            [Rebased(row.key, row.base, list(row.pending)), *self.dead_letters.after_rebase(row)]
+        )
 
     def _accept_quietly(self, key: RowKey, base: Base, serial: int) -> bool:
         """Take the base of a row that nobody uses as :meth:`Row.accept` would; False if that takes a row."""
@@ -294,7 +299,7 @@ class PersistenceLayer:
         try:
             await self.ensure_epoch()
             serial, epoch = self.next_serial(), self.epoch
-            found = await self.link.call(lambda: store.load_states(channel_ids))
+            found = await self.link.call(lambda: store.load_states(channel_ids), "load")
         except DatabaseError as error:
             _log.debug("load_failed", channels=len(channel_ids), why=str(error))
             return
@@ -347,7 +352,7 @@ class PersistenceLayer:
             )
         async with self._epoch_lock:
             if not self.epoch:
-                epoch = await self.link.call(lambda: store.take_epoch(self.holder, self._seen_epoch))
+                epoch = await self.link.call(lambda: store.take_epoch(self.holder, self._seen_epoch), "epoch")
                 self.epoch = self._seen_epoch = max(epoch, self._seen_epoch)
                 self.journal.append([EpochTaken(epoch)])
                 self.telemetry.event("epoch", epoch=epoch)
@@ -383,6 +388,8 @@ class PersistenceLayer:
                 row.accept(stored.base, 0, 0)
             row.replayed(stored.pending)
             self.ledger.mark(key, now_s)
+            if key in image.dead_letters:
+                self.dead_letters.restore(row, image.dead_letters[key])
         return image
 
     def keep_in_snapshot(self, channel_id: str) -> None:

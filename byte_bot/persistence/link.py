@@ -5,7 +5,9 @@ went and returns the answer or raises the :class:`~byte_bot.errors.DatabaseError
 are loops that do, each with its own idea of what to send next time.
 
 A refused request (:class:`~byte_bot.errors.RequestRefused`) means that the database works. A pause is announced at
-once and then once a minute, with what to do and how many rows wait.
+once and then once a minute, with what to do and how many rows wait; so is a pause that comes and goes (one table without a
+grant, while saves of the others work). The end is told once a call of each sort that was refused has worked, and only of
+what was told.
 """
 
 from __future__ import annotations
@@ -41,8 +43,13 @@ class Link:
         self._telemetry = telemetry
         self._rows_waiting = rows_waiting
         self._changed = asyncio.Event()
-        self._announced_at_s = float("-inf")
-        self._announced = ""
+        #: When each way out was last announced; they are texts of the code, a dozen.
+        self._announced_at_s: dict[str, float] = {}
+        #: The sorts of calls whose last answer was that a human must act.
+        self._paused: set[str] = set()
+        #: The state that the log was last told of, and since when it is not closed.
+        self._told = Circuit.CLOSED
+        self._away_since_s = 0.0
         self.last_error = ""
 
     @property
@@ -50,8 +57,13 @@ class Link:
         """The breaker's state."""
         return self._breaker.circuit
 
-    async def call(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, attempt: Callable[[], Awaitable[T]], what: str = "") -> T:
         """Make one attempt when the circuit allows it.
+
+        Args:
+            attempt: the call.
+            what: what sort of call it is; a read that works does not end the pause of saves that a read-only database
+                refuses.
 
         Raises:
             DatabaseUnavailable, DatabasePaused, RequestRefused: as the attempt ended.
@@ -59,30 +71,32 @@ class Link:
         loop = asyncio.get_running_loop()
         await self._wait()
         self._breaker.trying(loop.time())
-        before = self.circuit
         try:
             answer = await attempt()
         except DatabaseUnavailable as error:
             self._telemetry.count("database_failures")
             self._breaker.failed(loop.time(), error.retry_after_s)
-            self._after(before, str(error))
+            self._after(loop.time(), str(error))
             raise
         except DatabasePaused as error:
             self._telemetry.count("database_failures")
             self._breaker.paused(loop.time(), error.advice)
+            self._paused.add(what)
             self._announce_pause(loop.time(), error)
-            self._after(before, str(error))
+            self._after(loop.time(), str(error))
             raise
         except RequestRefused:
             self._breaker.succeeded()
-            self._after(before, "")
+            self._paused.discard(what)
+            self._after(loop.time(), "")
             raise
         except BaseException:
             self._breaker.abandoned()
-            self._after(before, self.last_error)
+            self._after(loop.time(), self.last_error)
             raise
         self._breaker.succeeded()
-        self._after(before, "")
+        self._paused.discard(what)
+        self._after(loop.time(), "")
         return answer
 
     async def _wait(self) -> None:
@@ -95,26 +109,39 @@ class Link:
             except TimeoutError:
                 continue
 
-    def _after(self, before: Circuit, error: str) -> None:
+    def _after(self, now_s: float, error: str) -> None:
         self._changed.set()
         self.last_error = error
         self._telemetry.count("database_calls")
-        now = self.circuit
-        if now is before or {before, now} == {Circuit.HALF_OPEN, Circuit.OPEN}:
-            return
-        if now is Circuit.CLOSED:
-            _log.info("database_works", rows_waiting=self._rows_waiting())
-        else:
-            _log.warning("database_out", circuit=str(now), why=error, rows_waiting=self._rows_waiting())
-        self._telemetry.event("circuit", state=str(now), why=error[:300])
+        circuit = self.circuit
+        if circuit is Circuit.CLOSED and not self._paused and self._told is not Circuit.CLOSED:
+            _log.info(
+                "database_works",
+                after_s=round(now_s - self._away_since_s, 1),
+                rows_waiting=self._rows_waiting(),
+            )
+            self._tell(Circuit.CLOSED, now_s, error)
+        elif circuit is Circuit.OPEN and self._told is not Circuit.OPEN:
+            _log.warning("database_out", circuit=str(circuit), why=error, rows_waiting=self._rows_waiting())
+            self._tell(Circuit.OPEN, now_s, error)
 
     def _announce_pause(self, now_s: float, error: DatabasePaused) -> None:
-        if now_s - self._announced_at_s < ANNOUNCE_S and error.advice == self._announced:
+        if now_s - self._announced_at_s.get(error.advice, float("-inf")) < ANNOUNCE_S:
             return
-        self._announced_at_s, self._announced = now_s, error.advice
+        self._announced_at_s[error.advice] = now_s
+        waiting = self._rows_waiting()
         _log.error(
             "database_paused",
             what_to_do=error.advice,
+            what_it_means=f"{waiting} {'row waits' if waiting == 1 else 'rows wait'}, nothing is lost",
             server_says=f"{error.code}: {error.words}",
-            rows_waiting=self._rows_waiting(),
+            rows_waiting=waiting,
         )
+        if self._told is not Circuit.PAUSED:
+            self._tell(Circuit.PAUSED, now_s, str(error))
+
+    def _tell(self, circuit: Circuit, now_s: float, why: str) -> None:
+        if self._told is Circuit.CLOSED:
+            self._away_since_s = now_s
+        self._told = circuit
+        self._telemetry.event("circuit", state=str(circuit), why=why[:300])

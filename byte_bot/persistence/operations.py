@@ -56,6 +56,11 @@ class RowKey(NamedTuple):
     channel_id: str
     key: str = ""
 
+    @property
+    def name(self) -> str:
+        """How people write it: ``component_state/141981764/counters``; ``channel_state/141981764``."""
+        return "/".join(part for part in self if part)
+
 
 class Stamp(NamedTuple):
     """When an operation was made, comparable across processes: the writer's epoch, then the row's revision."""

@@ -93,7 +93,7 @@ class Row:
         #: The layer's counter at the last change of the base; a load that was asked earlier is ignored.
         self.serial = 0
         self.unreadable = ""
-        #: The revision the server refused as invalid (a dead letter); a newer one retires it.
+        #: The revision that the server refused as invalid (a dead letter); a newer one retires it.
         self.refused = 0
         self._assigned: list[tuple[str, str | None]] | None = None
         self._spec: StateSpec | None = None
@@ -126,8 +126,13 @@ class Row:
             and self.loaded
             and not self.unreadable
             and self._shape_known
-            and (self.revision > self.refused or self.sent is not None)
+            and (not self.is_refused or self.sent is not None)
         )
+
+    @property
+    def is_refused(self) -> bool:
+        """True if what is pending was refused as it is, and nothing has changed since: it is a dead letter."""
+        return bool(self.pending) and self.revision <= self.refused
 
     @property
     def _shape_known(self) -> bool:
@@ -234,10 +239,13 @@ class Row:
             self.in_doubt = False
         return self.sent
 
-    def refuse(self, sent: Sent) -> None:
-        """The server will never take the content of ``sent``: leave it out until a newer revision replaces it."""
-        self.refused = max(self.refused, sent.base.revision)
-        if self.sent is sent:
+    def refuse(self, sent: Sent | None = None) -> None:
+        """The server will never take the content of ``sent``: leave it out until a newer revision replaces it.
+
+        Without ``sent``: what is pending now cannot even be sent.
+        """
+        self.refused = max(self.refused, self.revision if sent is None else sent.base.revision)
+        if sent is not None and self.sent is sent:
             self.unfreeze()
             self.sent = None
 
@@ -287,6 +295,8 @@ class Row:
         pending = [operation for operation in self.pending if not is_contained(operation, base)]
         if not self._readable(base, pending):
             return False
+        if base.edit_no != self.base.edit_no:
+            self.refused = 0  # a human changed the row: what was refused may fit now
         self.base = base
         self.serial = serial
         # Never below what is stored: a row that was evicted and comes back would else stamp its changes as contained.
@@ -339,6 +349,7 @@ class Row:
             self.pending = rebase({}, self.base.tombstones, self.pending).surviving
 
     def _restamp(self, epoch: int) -> None:
+        refused = self.is_refused
         stamped = []
         for operation in self.pending:
             if operation.stamp.epoch != epoch:
@@ -346,6 +357,9 @@ class Row:
                 operation = msgspec.structs.replace(operation, stamp=Stamp(epoch, self.revision))
             stamped.append(operation)
         self.pending = stamped
+        if refused:
+            # Another number for what was refused already: every restart would else send it once more.
+            self.refused = max(self.refused, self.revision)
 
     def _rebased(self, now_s: int = 0) -> tuple[dict[str, Any], Tombstones]:
         # Without its class (a component that is not installed any more, or not used yet) a row is saved all the same:

@@ -13,8 +13,9 @@ against its type: of a list that was appended to the new items, of a dict the en
 :meth:`Shadow.changes` says is what :func:`byte_bot.persistence.operations.diff` would say of the complete values; the
 commonest fields (a string, a number, an added-up counter, a list that grew) are not even handed to it.
 
-Pure, and the single place where a value of a component is turned into plain data before it is recorded: what cannot be
-stored is found here.
+Pure, and the single place where a value of a component is turned into plain data before it is recorded, whoever changed it
+(a handler, deferred work, another thread): what cannot be stored is found here, and texts that the database has no place for
+are cleaned here (:mod:`byte_bot.persistence.storable`), in the value too.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ import msgspec
 from byte_bot.errors import StateError
 from byte_bot.persistence.operations import Change, Kind, Merge, diff
 from byte_bot.persistence.state import ChannelState, FieldPlan, Kept, StateSpec
+from byte_bot.persistence.storable import storable_data
 
+#: How JSON writes NUL.
+_NUL: Final = b"\\u0000"
 _SCALARS: Final = (str, int, float, bool, type(None))
 _SCALAR_TYPES: Final = frozenset(_SCALARS)
 #: Told apart from every value, None included.
@@ -61,7 +65,8 @@ class Shadow:
     def changes(
         self, spec: StateSpec, state: ChannelState, assigned: Sequence[tuple[str, str | None]] = ()
     ) -> dict[str, list[Change]]:
-        """What differs from what is remembered, by field, in the order of the fields; ``Recent`` lists are cut to their cap.
+        """What differs from what is remembered, by field, in the order of the fields; ``Recent`` lists are cut to their cap,
+        texts are cleaned.
 
         A field may be told without a change: it is to be remembered anew all the same.
 
@@ -79,12 +84,17 @@ class Shadow:
             if plan.cap and type(value) is list and len(value) > plan.cap:
                 del value[: len(value) - plan.cap]
             absolute = [key for name, key in assigned if name == plan.name] if assigned else None
-            if absolute:
-                found[plan.name] = _assigned(spec, plan, before, value, absolute)
-            elif not _unchanged(plan.kept, before, value):
-                changes = _changes(spec, plan, before, value)
-                if changes:
-                    found[plan.name] = changes
+            if not absolute and _unchanged(plan.kept, before, value):
+                continue
+            try:
+                changes = _changes(spec, plan, before, value, absolute)
+            except _UnstorableText:
+                # In the value itself: what chat is shown is what is stored.
+                value = _cleaned(spec, plan.name, value)
+                setattr(state, plan.name, value)
+                changes = _changes(spec, plan, before, value, absolute)
+            if changes:
+                found[plan.name] = changes
         return found
 
     def keep(self, spec: StateSpec, state: ChannelState, names: Iterable[str]) -> None:
@@ -99,12 +109,36 @@ class Shadow:
             setattr(state, plan.name, _revived(spec, plan, value))
 
 
+class _UnstorableText(StateError):
+    """A text with NUL or half of a surrogate pair: :func:`_cleaned` makes it one that can be stored."""
+
+
 def encoded(spec: StateSpec, name: str, value: Any) -> bytes:
     """The field's value as JSON with sorted keys; raises :class:`StateError` if it cannot be stored."""
     try:
-        return msgspec.json.encode(value, order="deterministic")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise StateError(f"{spec.cls.__qualname__}.{name} holds what cannot be stored: {error}") from None
+        data = msgspec.json.encode(value, order="deterministic")
+    except UnicodeEncodeError as error:
+        raise _UnstorableText(_not_stored(spec, name, error)) from None
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise StateError(_not_stored(spec, name, error)) from None
+    # Also found where a backslash stands before it; cleaning then changes nothing.
+    if _NUL in data and storable_data(plain := msgspec.json.decode(data)) != plain:
+        raise _UnstorableText(_not_stored(spec, name, "a text with NUL in it"))
+    return data
+
+
+def _not_stored(spec: StateSpec, name: str, why: object) -> str:
+    return f"{spec.cls.__qualname__}.{name} holds what cannot be stored: {why}"
+
+
+def _cleaned(spec: StateSpec, name: str, value: Any) -> Any:
+    """The field's value with every text in it as it can be stored."""
+    try:
+        plain = storable_data(msgspec.to_builtins(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StateError(_not_stored(spec, name, error)) from None
+    spec.check_field(name, encoded(spec, name, plain))
+    return spec.field_from(name, plain)
 
 
 def _remembered(spec: StateSpec, plan: FieldPlan, value: Any) -> Any:
@@ -147,9 +181,16 @@ def _unchanged(kept: Kept, before: Any, value: Any) -> bool:
     return False
 
 
-def _changes(spec: StateSpec, plan: FieldPlan, before: Any, value: Any) -> list[Change]:
-    """The changes of one field, its new value checked; empty if there are none after all."""
+def _changes(
+    spec: StateSpec, plan: FieldPlan, before: Any, value: Any, absolute: Sequence[str | None] | None
+) -> list[Change]:
+    """The changes of one field, its new value checked; empty if there are none after all.
+
+    ``absolute`` keys of it (None: the whole field) are told in any case: they were given a value.
+    """
     name, kept = plan.name, plan.kept
+    if absolute:
+        return _assigned(spec, plan, before, value, absolute)
     if kept is _FLAT:
         new = value if _is_plain(plan, value) else _checked(spec, name, value)
         old = _plain(before)
@@ -250,8 +291,8 @@ def _is_plain(plan: FieldPlan, value: Any) -> bool:
 
 
 def _is_encodable(text: str) -> bool:
-    """False if a lone surrogate may be in it."""
-    return text.isascii() or text.isprintable()
+    """False if NUL or a lone surrogate may be in it."""
+    return text.isprintable() or (text.isascii() and "\0" not in text)
 
 
 def _checked(spec: StateSpec, name: str, value: Any) -> Any:

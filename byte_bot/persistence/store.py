@@ -8,11 +8,14 @@ raise :class:`~byte_bot.errors.DatabaseUnavailable` or :class:`~byte_bot.errors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
 from byte_bot.persistence.operations import Base, RowKey
+
+#: In place of a SQLSTATE: what the request carries cannot be written as JSON, so no server has seen it.
+UNENCODABLE: Final = "unencodable"
 
 
 class SaveRequest(msgspec.Struct, frozen=True):

@@ -48,7 +48,7 @@ from supabase import AsyncClient, AsyncClientOptions
 from byte_bot.errors import DatabasePaused, DatabaseUnavailable, RequestRefused
 from byte_bot.persistence.operations import ABSENT, NO_TOMBSTONES, Base, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE
-from byte_bot.persistence.store import Refusal, SaveAnswer, SaveRequest
+from byte_bot.persistence.store import UNENCODABLE, Refusal, SaveAnswer, SaveRequest
 
 #: A login that Twitch cannot have. A list of channels counts only if this row comes back with it: a wrong key is
 #: answered with ``200 []``, which is not an empty list but no answer at all.
@@ -72,9 +72,10 @@ _PAUSING_CODES: Mapping[str, str] = {
 }
 _PAUSING_STATUS: Mapping[int, str] = {
     401: "the key is refused: set SUPABASE_KEY to the project's secret key (Project settings, API keys)",
-    402: "the project is blocked for billing: see the project's dashboard",
+    402: "the project is restricted, over its quota or with a bill overdue: see usage and billing of its organization in "
+    "the dashboard; Supabase may take a day to lift it",
     403: "the key may not do this: set SUPABASE_KEY to the project's secret key",
-    540: "the project is paused: restore it in the dashboard",
+    540: "project paused: restore it in the dashboard",
 }
 _SCHEMA_ADVICE = (
     "the schema is missing or old: paste the output of `byte-bot migrate --print` into Supabase's SQL editor"
@@ -331,7 +332,7 @@ def _translated(timeout_s: float) -> Iterator[None]:
     except (ValueError, TypeError) as error:
         # pydantic's ValidationError (an answer that is no list) and an unencodable argument both land here.
         if _last_response.get() is None:
-            raise RequestRefused("unencodable", str(error)) from None
+            raise RequestRefused(UNENCODABLE, str(error)) from None
         raise DatabaseUnavailable(f"an answer that cannot be read: {type(error).__name__}") from None
 
 
@@ -349,6 +350,9 @@ def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestR
     sqlstate = re.fullmatch("[0-9A-Z]{5}", code) is not None
     if code.startswith("PGRST2") or (sqlstate and code.startswith("42")):
         return DatabasePaused(code, words, _SCHEMA_ADVICE)
+    if code.startswith("PGRST3"):
+        # The token is refused, whatever the status: a project without a JWT secret says 500 (PGRST300).
+        return DatabasePaused(code, words, _PAUSING_STATUS[401])
     if status in _PAUSING_STATUS:
         return DatabasePaused(code, words, _PAUSING_STATUS[status])
     if 300 <= status < 400:

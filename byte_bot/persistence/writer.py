@@ -11,8 +11,8 @@ What the answer means:
 
 * saved rows become their own new base; the journal is trimmed and its snapshot updated in one write;
 * rows refused as ``edited`` or ``stale`` come back as they stand: rebased, and sent again with the next batch;
-* rows refused as ``invalid`` are dead letters: logged with the server's words, counted, left out until a newer
-  revision of the row replaces them; their operations stay in the journal;
+* rows refused as ``invalid`` are dead letters (:mod:`byte_bot.persistence.dead_letters`), and so is a row that cannot
+  even be encoded: left out until a newer revision of the row replaces them; their operations stay in the journal;
 * ``fenced``: another process took over; :class:`~byte_bot.errors.Fenced` ends the program. If the holder of the higher
   epoch is this very journal, a call of our own has arrived late, and a new epoch is taken;
 * ``unknown_epoch``: the database was restored from a backup; a new epoch is taken.
@@ -41,7 +41,7 @@ from byte_bot.persistence.journal import Sending, Settled
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Batch, Horizon
 from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.row import CONFIG_TABLE, Sent
-from byte_bot.persistence.store import DatabaseStore, Refusal, SaveAnswer, SaveRequest
+from byte_bot.persistence.store import UNENCODABLE, DatabaseStore, Refusal, SaveAnswer, SaveRequest
 
 if TYPE_CHECKING:
     from byte_bot.persistence.layer import PersistenceLayer
@@ -167,7 +167,12 @@ class Writer:
                 continue
             if size > BATCH_BYTES_MAX:
                 break  # the rest still stands in the ledger, and goes with the next batch
-            sents[key] = row.freeze(self._layer.epoch, now_s)
+            try:
+                sents[key] = row.freeze(self._layer.epoch, now_s)
+            except (TypeError, ValueError, RecursionError) as error:
+                # What no JSON can hold; components' values are checked before, so it came in some other way.
+                self._layer.dead_letters.refuse(row, None, UNENCODABLE, str(error))
+                continue
             self._layer.journal.append([Sending(key, sents[key].base.stamp)])
             size += len(sents[key].base.data or b"")
             if len(sents) % ROWS_AT_ONCE == 0:
@@ -193,7 +198,7 @@ class Writer:
             (patches if key.table == CONFIG_TABLE else rows).append(sent.payload)
         request = SaveRequest(layer.epoch, rows, patches, list(batch.history), list(batch.events))
         await layer.journal.wait(layer.journal.appended)
-        return await layer.link.call(lambda: store.save(request))
+        return await layer.link.call(lambda: store.save(request), "save")
 
     async def _isolate(self, batch: Batch, sents: Mapping[RowKey, Sent], error: RequestRefused) -> None:
         """The whole request was refused: halve it until the culprit stands alone."""
@@ -208,7 +213,7 @@ class Writer:
             await self._save(second)
             return
         for key, sent in sents.items():
-            self._dead_letter(key, sent, error.code, str(error))
+            self._layer.dead_letters.refuse(self._layer.row(key), sent, error.code, error.words)
         if batch.history or batch.events:
             self._layer.telemetry.count("appends_refused")
             _log.warning("append_refused", why=str(error))
@@ -248,6 +253,8 @@ class Writer:
                 layer.journal.append(
                     [Settled(row.key, row.base) for row in rows if row.acknowledged(sents[row.key], serial)]
                 )
+                for row in rows:
+                    layer.dead_letters.look_at(row)
                 dirty = [row.key for row in rows if row.dirty]
                 layer.ledger.settle(dirty, piece, self._now_s())
                 layer.telemetry.count("rows_saved", len(piece))
@@ -267,25 +274,12 @@ class Writer:
             _log.warning("append_refused", what="/".join(refusal.key), why=refusal.message)
             return
         if refusal.reason == "invalid":
-            self._dead_letter(refusal.key, sents[refusal.key], refusal.sqlstate, refusal.message)
+            row = self._layer.row(refusal.key)
+            self._layer.dead_letters.refuse(row, sents[refusal.key], refusal.sqlstate, refusal.message)
             return
         self._layer.telemetry.count(f"rows_refused_{refusal.reason}")
         _log.info("row_rebased", row="/".join(refusal.key), why=refusal.reason)
         self._layer.deliver(refusal.key, refusal.stored, serial, authoritative=True)
-
-    def _dead_letter(self, key: RowKey, sent: Sent, sqlstate: str, words: str) -> None:
-        row = self._layer.row(key)
-        row.refuse(sent)
-        self._layer.journal.append([Sending(key, row.boundary)])
-        self._layer.telemetry.count("dead_letters")
-        self._layer.telemetry.event("dead_letter", row="/".join(key), sqlstate=sqlstate, words=words[:300])
-        _log.error(
-            "row_refused",
-            row="/".join(key),
-            sqlstate=sqlstate,
-            server_says=words,
-            what_it_means="kept in RAM and in the journal; tried again when the row changes",
-        )
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()

@@ -20,6 +20,8 @@ from simulator.faults import (
     Html520,
     HtmlOk,
     Latency,
+    OverQuota,
+    ProjectPaused,
     Refused,
     Reset,
     Status503,
@@ -31,8 +33,8 @@ from simulator.supabase.wire import Response, encode
 
 # What the faces carry out themselves; the rest (read-only, missing grants) acts inside the database.
 FACE_FAULTS: tuple[type[Fault], ...] = (
-    Latency, Refused, Hang, Reset, Status503, Html520, TooManyRequests, HtmlOk, Unauthorized, CutBody, Drip,
-    CommitThenDrop,
+    Latency, Refused, Hang, Reset, Status503, Html520, TooManyRequests, HtmlOk, Unauthorized, OverQuota,
+    ProjectPaused, CutBody, Drip, CommitThenDrop,
 )  # fmt: skip
 
 # Cloudflare's page in front of a Supabase project whose origin is broken, shortened.
@@ -100,6 +102,10 @@ def _canned(fault: Fault) -> Response | None:
         return _json(429, {"message": "API rate limit exceeded"}, retry_after)
     if isinstance(fault, Unauthorized):
         return _json(401, errors.invalid_api_key().body)
+    if isinstance(fault, OverQuota):
+        return _json(402, errors.over_quota().body)
+    if isinstance(fault, ProjectPaused):
+        return _json(540, errors.project_paused().body)
     if isinstance(fault, Html520):
         return Response(520, (_HTML, ("server", "cloudflare")), _HTML_520)
     if isinstance(fault, HtmlOk):

@@ -133,6 +133,19 @@ def invalid_api_key() -> ApiError:
     })  # fmt: skip
 
 
+def over_quota() -> ApiError:
+    """The whole organization is restricted; the words as users quote them in Supabase's issues (2026)."""
+    return ApiError(402, {
+        "message": "Service for this project is restricted due to the following violations: exceed_db_size_quota. "
+        "The project owner must upgrade their plan or remove spend caps to restore service.",
+    })  # fmt: skip
+
+
+def project_paused() -> ApiError:
+    """The status is documented (supabase.com/docs, HTTP status codes), the words are ours."""
+    return ApiError(540, {"message": "Project paused"})
+
+
 def no_route() -> ApiError:
     """A path outside /rest/v1: the other services of Supabase are not modelled."""
     return ApiError(404, {"message": "no Route matched with those values"})

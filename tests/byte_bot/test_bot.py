@@ -332,3 +332,13 @@ async def test_being_put_out_of_a_channel_is_said_with_what_to_do() -> None:
         (warning,) = [line for line in lines if line["log_level"] == "warning"]
         assert (warning["event"], warning["channel"]) == ("put_out_of_channel", "arcade")
         assert "banned" in warning["what_to_do"]
+
+
+@in_virtual_time()
+async def test_every_field_of_an_event_is_cleaned_at_the_border() -> None:
+    """Ids too: they go into the journal, which writes UTF-8, whatever the transport made of bytes or JSON."""
+    disk = Disk()
+    async with room(disk=disk) as place:
+        place.hear("he\x00llo", message_id="m\ud800", reply_parent_id="p\x00")
+        await asyncio.sleep(1)
+        assert list(disk.read().handled) == ["m\ufffd"]

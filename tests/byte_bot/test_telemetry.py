@@ -113,3 +113,10 @@ def test_events_before_anybody_listens_are_counted_only() -> None:
     telemetry.event("start")
     assert telemetry.counters["event_start"] == 2
     assert [row["id"] for row in rows] == ["boot-2"]
+
+
+def test_an_event_can_always_be_stored() -> None:
+    """Whatever a server said."""
+    telemetry, rows = telemetry_with_sink()
+    telemetry.event("circuit", why="nul \x00", more=["\ud800"])
+    assert rows[0]["data"] == {"why": "nul ", "more": ["\ufffd"]}

@@ -12,7 +12,7 @@ from byte_bot.chat.message import ChatNotice, Role
 from byte_bot.components.api import Add, ChannelState, Component, Context, UsageError, command, listener
 from byte_bot.context.stream_context import ChannelConfig, StreamContext
 from byte_bot.persistence.journal import STALL_S, Recorded, Write
-from byte_bot.persistence.operations import Operation
+from byte_bot.persistence.operations import Operation, RowKey
 from simulator.loop import current_loop, in_virtual_time
 from tests.byte_bot.rig import CHANNELS, Database, Disk, room
 
@@ -96,7 +96,14 @@ class Acts(Component):
     async def unstorable(self, ctx: Context) -> None:
         """Puts into the state what no row can hold."""
         await ctx.reply(f"never: {self._add(ctx)}")
-        ctx.state(Tally).last = "\ud800"
+        ctx.state(Tally).last = object()  # type: ignore[assignment]
+
+    @command()
+    async def half(self, ctx: Context) -> None:
+        """Puts a text into the state that a component got from elsewhere."""
+        tally = ctx.state(Tally)
+        tally.last = "half \ud83d, nul \x00."
+        await ctx.reply("done")
 
     @command()
     async def odd(self, ctx: Context) -> None:
@@ -175,12 +182,24 @@ async def test_what_cannot_be_stored_is_cleaned_from_what_is_heard() -> None:
     """NUL, which PostgreSQL refuses, and invisible tails, which clients append, are no part of a line."""
     acts = Acts()
     async with room(acts) as place:
-        place.hear("he\x00llo \U000e0000")
+        place.hear("he\x00llo \ud800 \U000e0000")
         place.hear("!add \u034f")
         await asyncio.sleep(1)
-        assert acts.heard == ["hello", "!add"]
+        assert acts.heard == ["hello \ufffd", "!add"]
         assert place.said == ["total: 1"]
-        assert [line.text for line in place.state(StreamContext).chat_lines] == ["hello", "!add"]
+        assert [line.text for line in place.state(StreamContext).chat_lines] == ["hello \ufffd", "!add"]
+
+
+@in_virtual_time()
+async def test_what_a_component_puts_into_its_state_is_cleaned_there_and_saved() -> None:
+    """The value in RAM is what the database has; nothing is rolled back for it."""
+    async with room(Acts()) as place:
+        place.hear("!half")
+        await asyncio.sleep(1)
+        assert place.said == ["done"]
+        assert place.state(Tally).last == "half \ufffd, nul ."
+        row = place.layer.row(RowKey("component_state", CHANNELS["lobby"], "test_turn_tally"))
+        assert "half \ufffd, nul ." in [operation.value for operation in row.pending]
 
 
 @in_virtual_time()

@@ -137,6 +137,18 @@ async def test_a_function_that_fails_changes_nothing() -> None:
         assert await asyncio.to_thread(place.bridge.change, "1001", add_one) == 1
 
 
+async def test_a_text_from_another_thread_is_cleaned() -> None:
+    """A web page's form can hold anything; what the database has no place for does not get in."""
+    async with contexts() as place:
+
+        def name(context: ChannelContext) -> None:
+            context.state(Tally).last = "nul \x00 half \ud800"
+
+        await asyncio.to_thread(place.bridge.change, "1001", name)
+        assert place.context().state(Tally).last == "nul  half \ufffd"
+        assert [op.value for op in place.on_disk()] == ["nul  half \ufffd"]
+
+
 async def test_a_value_that_cannot_be_stored_changes_nothing() -> None:
     """The caller learns which field does not fit; RAM keeps what it had."""
     async with contexts() as place:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
 
 from byte_bot.context.stream_context import ChannelConfig
 from byte_bot.errors import StateError
+from byte_bot.persistence.operations import Kind, RowKey
+from byte_bot.persistence.state import Add, ChannelState, assign
 from simulator.loop import in_virtual_time
 from tests.byte_bot.context.contexts import Tally, contexts
+
+
+class Counts(ChannelState, key="tests_context_counts"):
+    """Numbers by name, whose changes add up."""
+
+    counts: Annotated[dict[str, int], Add] = {}
 
 
 @in_virtual_time()
@@ -70,3 +80,16 @@ async def test_a_quiet_channel_has_neither_lock_nor_event() -> None:
         async with context.lock:
             assert context.busy
         assert context.lock is context.lock
+
+
+@in_virtual_time()
+async def test_an_absolute_value_under_a_key_that_is_cleaned_stays_absolute() -> None:
+    """It is told by the name that the key has in the row."""
+    async with contexts() as place:
+        context = place.context()
+        counts = context.state(Counts)
+        context.mark_assigned(Counts, assign(counts, "counts", 5, "de\x00aths"))
+        context.stage("m1")
+        assert context.state(Counts).counts == {"deaths": 5}
+        (operation,) = place.layer.row(RowKey("component_state", "1001", "tests_context_counts")).pending
+        assert (operation.kind, operation.key, operation.value) == (Kind.PUT, "deaths", 5)

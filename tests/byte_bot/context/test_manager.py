@@ -311,6 +311,17 @@ async def test_a_touch_within_a_transaction_waits_for_its_end() -> None:
         assert [op.value for op in place.layer.rows[TALLY].pending] == [1]
 
 
+async def test_what_another_thread_puts_into_a_state_is_cleaned() -> None:
+    """NUL and half characters are no reason to refuse the change, and no poison for the row."""
+    async with contexts() as place:
+        context = place.context()
+        context.state(Tally).last = "nul \x00 half \ud800"
+        await asyncio.to_thread(context._touch)
+        await place.layer.journal.drain()
+        assert [op.value for op in place.on_disk()] == ["nul  half \ufffd"]
+        assert context.state(Tally).last == "nul  half \ufffd"
+
+
 async def test_a_touch_from_another_thread_is_recorded_by_the_loop() -> None:
     """A thread without a loop may touch; the operation is made on the loop's own thread."""
     async with contexts() as place:

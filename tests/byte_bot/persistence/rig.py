@@ -19,7 +19,7 @@ from byte_bot.persistence.journal import Journal, JournalStore, MemoryJournalSto
 from byte_bot.persistence.layer import LayerParts, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
-from byte_bot.persistence.operations import Base, RowKey
+from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp, coalesce
 from byte_bot.persistence.state import Add, ChannelState
 from byte_bot.persistence.store import DatabaseStore, SaveAnswer, SaveRequest
 from byte_bot.persistence.supabase_store import SupabaseStore
@@ -75,6 +75,14 @@ class Rig:
         context.stage(f"op-{self.layer.next_serial()}")
         return context.seal()
 
+    def poison(self, channel_id: str = "1", *, last: str = "nul \x00") -> None:
+        """A change of the tally that PostgreSQL cannot store, past the border where texts are cleaned."""
+        row = self.layer.row(RowKey("component_state", channel_id, "rig-tally"))
+        row.revision += 1
+        operation = Operation(Kind.SET, "last", None, last, Stamp(self.layer.epoch, row.revision), "poison")
+        coalesce(row.pending, operation, boundary=row.boundary)
+        self.layer.record([(row, [operation])])
+
     def total(self, channel_id: str = "1") -> int:
         """The tally in RAM."""
         return self.context(channel_id).state(Tally).total
@@ -101,11 +109,12 @@ async def process(
     holder: str = "test",
     timeout_s: float = 5.0,
     ledger: Ledger | None = None,
+    restored: bool = True,
 ) -> AsyncIterator[Rig]:
     """A process on the database; leaving it is a crash as far as the database is concerned: nothing is flushed.
 
     ``store`` replaces the one on ``fake``, ``wrap`` puts something round it, ``database=False`` is a bot without
-    Supabase settings.
+    Supabase settings, ``restored=False`` leaves it to the test to take over what the journal holds.
     """
     clock = LoopClock()
     ledger = ledger or Ledger()
@@ -129,7 +138,8 @@ async def process(
         )
         manager = ContextManager(layer)
         rig = Rig(fake, layer, manager, journal_store, store)
-        layer.restore()
+        if restored:
+            layer.restore()
         manager.bind_loop(asyncio.get_running_loop())
         service = asyncio.get_running_loop().create_task(layer.run(), name=f"layer-{holder}")
         rig.services.append(service)

@@ -123,6 +123,7 @@ async def test_a_pause_is_announced_with_what_to_do_once_a_minute() -> None:
         "event": None,
         "log_level": "error",
         "what_to_do": "apply the schema",
+        "what_it_means": "7 rows wait, nothing is lost",
         "server_says": "42P01: no such table",
         "rows_waiting": 7,
     }
@@ -168,3 +169,67 @@ async def test_a_cancelled_probe_lets_the_next_one_try() -> None:
         async with asyncio.timeout(10):
             await link.call(hanging)
     assert await link.call(answering) == "answer"
+
+
+@in_virtual_time()
+async def test_a_pause_is_announced_and_its_end_too() -> None:
+    """One line each: what to do, then that it works again, after how long, and how much waits."""
+    link, telemetry = make_link()
+    loop = asyncio.get_running_loop()
+    with capture_logs() as logs:
+        while loop.time() < 30:
+            with pytest.raises(DatabasePaused):
+                await link.call(failing(DatabasePaused("540", "Project paused", "restore it")))
+        await link.call(answering)
+    assert [entry["event"] for entry in logs] == ["database_paused", "database_works"]
+    assert logs[1]["after_s"] == pytest.approx(loop.time())
+    assert logs[1]["rows_waiting"] == 7
+    assert telemetry.counters["event_circuit"] == 2
+
+
+@in_virtual_time()
+async def test_a_pause_that_comes_and_goes_is_announced_once_a_minute() -> None:
+    """Two tables without a grant, between saves that work: each way out once a minute, and no line more."""
+    link, telemetry = make_link()
+    loop = asyncio.get_running_loop()
+    with capture_logs() as logs:
+        while loop.time() < 115:
+            for table in ("channels_config", "channel_state"):
+                with pytest.raises(DatabasePaused):
+                    await link.call(failing(DatabasePaused("42501", "no", f"grant {table}")))
+                await link.call(answering)
+            await asyncio.sleep(1)
+    said = [entry["event"] for entry in logs]
+    assert said.count("database_paused") == 4
+    assert said.count("database_works") <= 4
+    assert set(said) == {"database_paused", "database_works"}
+    assert telemetry.counters["event_circuit"] <= 8
+
+
+@in_virtual_time()
+async def test_a_pause_that_becomes_an_outage_is_told() -> None:
+    """The project is restored, and takes its time to start."""
+    link, _ = make_link()
+    with capture_logs() as logs:
+        with pytest.raises(DatabasePaused):
+            await link.call(failing(DatabasePaused("540", "Project paused", "restore it")))
+        for _ in range(4):
+            with pytest.raises(DatabaseUnavailable):
+                await link.call(failing(DatabaseUnavailable("503")))
+        await link.call(answering)
+    assert [entry["event"] for entry in logs] == ["database_paused", "database_out", "database_works"]
+
+
+@in_virtual_time()
+async def test_a_read_that_works_does_not_end_the_pause_of_saves() -> None:
+    """A read-only database answers every question; the log must not say that it works."""
+    link, _ = make_link()
+    loop = asyncio.get_running_loop()
+    with capture_logs() as logs:
+        while loop.time() < 100:
+            with pytest.raises(DatabasePaused):
+                await link.call(failing(DatabasePaused("25006", "read-only", "make room")), "save")
+            assert await link.call(answering, "list") == "answer"
+        assert [entry["event"] for entry in logs] == ["database_paused"] * 2
+        await link.call(answering, "save")
+    assert logs[-1]["event"] == "database_works"

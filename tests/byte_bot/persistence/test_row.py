@@ -217,6 +217,32 @@ def test_a_dead_letter_is_left_out_until_a_newer_revision() -> None:
     assert len(row.pending) == 1
 
 
+def test_a_dead_letter_stays_one_under_a_new_epoch() -> None:
+    """Its operations get new numbers, and say nothing new."""
+    row, state = loaded_row()
+    state.last = "bad"
+    row.commit(1, "a", 0)
+    row.refuse()
+    assert row.is_refused
+    row.forget_base()
+    row.accept(row.base, 2, 5)
+    assert row.pending[0].stamp == Stamp(2, row.revision)
+    assert row.is_refused
+    assert not row.sendable
+
+
+def test_a_human_s_edit_has_a_dead_letter_tried_again() -> None:
+    """What was refused may fit the row as it is now; a base without an edit changes nothing."""
+    row, state = loaded_row()
+    state.last = "bad"
+    row.commit(1, "a", 0)
+    row.refuse()
+    row.accept(row.base, 1, 5)
+    assert not row.sendable
+    row.accept(msgspec.structs.replace(row.base, edit_no=(row.base.edit_no or 0) + 1), 1, 6)
+    assert row.sendable
+
+
 def test_a_new_epoch_stamps_pending_operations_anew() -> None:
     """Replayed operations are put on the loaded base once and carry the new process's stamps from then on."""
     row = Row(KEY)
@@ -265,7 +291,7 @@ def test_what_cannot_be_stored_is_said_before_the_commit() -> None:
     with pytest.raises(StateError, match=r"Sample\.total"):
         row.prepare()
     row.rollback()
-    state.last = "\ud800"
+    state.last = object()  # type: ignore[assignment]
     with pytest.raises(StateError, match=r"Sample\.last"):
         row.prepare()
     row.rollback()

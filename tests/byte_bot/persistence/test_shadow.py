@@ -210,15 +210,13 @@ def test_assigned_fields_are_those_of_comparing_everything(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("word", "\ud800"),
         ("word", 5),
-        ("counts", {"a": 1, "\ud800": 2}),
         ("counts", {"a": 1, "b": 1.5}),
         ("total", True),
         ("ratio", float("nan")),
         ("counts", {"a": True}),
         ("counts", {"a": object()}),
-        ("lines", [Line("\ud800")]),
+        ("words", ["fine", object()]),
         ("plain", ["no number"]),
         ("deep", {"a": ["no number"]}),
         ("notes", None),
@@ -231,3 +229,32 @@ def test_what_cannot_be_stored_is_refused(name: str, value: Any) -> None:
     setattr(state, name, value)
     with pytest.raises(StateError, match=f"Everything.{name}"):
         shadow.changes(SPEC, state)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cleaned"),
+    [
+        ("word", "a\ud800\x00b", "a\ufffdb"),
+        ("word", "a backslash and \\u0000", "a backslash and \\u0000"),
+        ("last", Line("x\x00"), Line("x")),
+        ("node", Node("a", Node("\udfff")), Node("a", Node("\ufffd"))),
+        ("lines", [Line("\ud800"), Line("b")], [Line("\ufffd"), Line("b")]),
+        ("words", ["a\x00", "\x00b", "c"], ["a", "b", "c"]),
+        ("counts", {"a": 1, "n\x00ul": 2}, {"a": 1, "nul": 2}),
+        ("notes", {"\ud800": Line("a\x00")}, {"\ufffd": Line("a")}),
+        ("deep", {"\x00": [1]}, {"": [1]}),
+    ],
+)
+def test_texts_are_cleaned_in_the_value_and_in_what_is_told(name: str, value: Any, cleaned: Any) -> None:
+    """Keys and items too: RAM and the database have the same, and a rollback goes back to it."""
+    state = Everything(counts={"a": 1})
+    shadow = Shadow(SPEC, state)
+    setattr(state, name, value)
+    changes = shadow.changes(SPEC, state)
+    assert getattr(state, name) == cleaned
+    assert "\\u0000" not in msgspec.json.encode(changes[name]).decode().replace("\\\\u0000", "")
+    shadow.keep(SPEC, state, changes)
+    assert shadow.changes(SPEC, state) == {}
+    setattr(state, name, None)
+    shadow.restore(SPEC, state)
+    assert getattr(state, name) == cleaned

@@ -65,6 +65,9 @@ def error_body(code: str | None, message: str = "words") -> str:
         (405, error_body("25006"), DatabasePaused),
         (404, error_body("PGRST202"), DatabasePaused),
         (401, error_body("PGRST301"), DatabasePaused),
+        (500, error_body("PGRST300"), DatabasePaused),
+        (402, '{"message":"restricted"}', DatabasePaused),
+        (540, HTML, DatabasePaused),
     ],
 )
 @pytest.mark.parametrize("name", CALLS)

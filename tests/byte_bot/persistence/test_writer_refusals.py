@@ -21,7 +21,8 @@ async def test_one_bad_row_does_not_hold_the_others() -> None:
         for channel_id in "12":
             rig.context(channel_id)
         await asyncio.sleep(1)
-        rig.add(last="nul \x00", channel_id="1")
+        rig.add(channel_id="1")
+        rig.poison("1")
         rig.add(last="good", channel_id="2")
         await asyncio.sleep(5)
         assert (rig.stored_total("1"), rig.stored_total("2")) == (None, 1)
@@ -46,7 +47,8 @@ async def test_dead_letters_do_not_make_the_pending_operations_grow() -> None:
     async with process(fake) as rig:
         await settled(rig)
         for number in range(20):
-            rig.add(last=f"\x00{number}")
+            rig.add()
+            rig.poison(last=f"\x00{number}")
             await asyncio.sleep(3)
         row = rig.layer.row(RowKey("component_state", "1", "rig-tally"))
         assert rig.layer.telemetry.counters["dead_letters"] == 20

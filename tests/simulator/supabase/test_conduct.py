@@ -16,6 +16,8 @@ from simulator.faults import (
     Html520,
     HtmlOk,
     Latency,
+    OverQuota,
+    ProjectPaused,
     ReadOnly,
     Refused,
     Reset,
@@ -65,6 +67,16 @@ def test_the_first_fault_of_each_kind_wins() -> None:
         (Status503(), 503, "PGRST002", "Could not query the database for the schema cache. Retrying."),
         (TooManyRequests(7), 429, None, "API rate limit exceeded"),
         (Unauthorized(), 401, None, "Invalid API key"),
+        (
+            OverQuota(),
+            402,
+            None,
+            (
+                "Service for this project is restricted due to the following violations: exceed_db_size_quota. "
+                "The project owner must upgrade their plan or remove spend caps to restore service."
+            ),
+        ),
+        (ProjectPaused(), 540, None, "Project paused"),
     ],
 )
 def test_canned_json(fault: Fault, status: int, code: str | None, words: str) -> None:

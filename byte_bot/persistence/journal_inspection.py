@@ -1,0 +1,249 @@
+"""What a journal holds, read beside the bot that writes to it.
+
+How it works. :func:`open_for_reading` gives a read-only connection to a file that is surely a journal in today's format, and
+changes nothing: the bot may be running. Each question begins with the log (:meth:`SqliteJournal.unfolded`), at most some
+thousand commits, and :meth:`JournalReader.everything` reads the tables page by page: an open read would keep the bot from
+using the WAL anew, and a few milliseconds of it do not. The price: what the pages show can be some commits apart.
+
+Left out: the lock, repairs (:mod:`byte_bot.persistence.journal_repair`), and how it is shown (:mod:`byte_bot.journal_tables`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from byte_bot.errors import JournalRefused
+from byte_bot.persistence.journal_file import FORMAT, SqliteJournal
+from byte_bot.persistence.journal_image import DeadLettered, JournalImage, KnownChannel, RowImage
+from byte_bot.persistence.journal_opening import APPLICATION_ID, BUSY_S
+from byte_bot.persistence.operations import Base, Operation, RowKey, Stamp
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """A journal in numbers. ``oldest_unsaved_s`` is None if everything is saved; coalesced changes count from the last."""
+
+    login: str
+    identity: str
+    format: int
+    commits: int
+    epoch: int
+    rows: int
+    rows_pending: int
+    operations: int
+    oldest_unsaved_s: float | None
+    dead_letters: int
+    handled: int
+    channels: int
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One row in the journal; ``since_s`` is when its oldest pending operation was made, in Unix seconds, None if none is."""
+
+    key: RowKey
+    base: Base | None
+    boundary: Stamp
+    operations: list[Operation]
+    letter: DeadLettered | None = None
+
+    @property
+    def since_s(self) -> float | None:
+        """See the class."""
+        return min((operation.at_s for operation in self.operations if operation.at_s), default=None)
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """Rows with pending operations or dead letters: refused ones first, then in the order in which they came to be known."""
+
+    entries: list[Entry]
+    left_out: int
+
+
+@contextlib.contextmanager
+def open_for_reading(path: Path, login: str = "") -> Iterator[JournalReader]:
+    """A reader on the journal at ``path``.
+
+    Args:
+        path: the file.
+        login: whose it must be; empty: anybody's.
+
+    Raises:
+        JournalRefused: there is none, or it cannot be read, is damaged, or is not the bot's; the message says what to do.
+    """
+    if not path.is_file():
+        raise JournalRefused(
+            f"there is no journal at {path}: the bot has not run yet with these settings (DURABILITY=off makes none). "
+            "JOURNAL_PATH and TWITCH_LOGIN say where it is, or --file"
+        )
+    with refused_if_damaged(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None
+        )
+    with contextlib.closing(connection), refused_if_damaged(path):
+        _check(connection, path, login)
+        yield JournalReader(connection)
+
+
+@contextlib.contextmanager
+def refused_if_damaged(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into words about the journal at ``path``."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise JournalRefused(
+                f"the journal {path} is damaged ({error}): the bot sets it aside at its next start and begins a new one; "
+                "keep the file, it may hold changes that the database does not have"
+            ) from None
+        raise JournalRefused(
+            f"the journal {path} cannot be used: {error}. Use the account that the bot runs under"
+        ) from None
+
+
+def _check(connection: sqlite3.Connection, path: Path, login: str) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (number,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise JournalRefused(f"{path} is not a journal of byte-bot: correct JOURNAL_PATH or --file")
+    if number > FORMAT:
+        raise JournalRefused(
+            f"the journal {path} has format {number}, which a newer byte-bot wrote; this one knows formats up to {FORMAT}: "
+            "use that release's byte-bot"
+        )
+    if number < FORMAT:
+        raise JournalRefused(
+            f"the journal {path} has format {number}, of an older byte-bot: start the bot once, which brings it to format "
+            f"{FORMAT}"
+        )
+    owner = SqliteJournal(connection).login
+    if login and owner != login:
+        raise JournalRefused(
+            f"the journal {path} belongs to the bot {owner!r}, not to {login!r}: correct TWITCH_LOGIN or JOURNAL_PATH, or "
+            "name the file with --file"
+        )
+
+
+class JournalReader:
+    """See the module's docstring.
+
+    Args:
+        connection: to a journal in today's format; it may be read-only.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._journal = SqliteJournal(connection)
+
+    def overview(self, now_s: float) -> Overview:
+        """The journal in numbers; ``now_s`` is wall time in seconds."""
+        image = self._journal.unfolded()
+        pending = [entry for entry in self._entries(image, pending_only=True) if entry.operations]
+        oldest_s = min((entry.since_s for entry in pending if entry.since_s), default=None)
+        new = sum(self._journal.stored_row(key) is None for key in image.rows)
+        return Overview(
+            login=self._journal.login,
+            identity=self._journal.identity,
+            format=FORMAT,
+            commits=self._journal.commits,
+            epoch=image.epoch,
+            rows=self._one("SELECT count(*) FROM rows")[0] + new,
+            rows_pending=len(pending),
+            operations=sum(len(entry.operations) for entry in pending),
+            oldest_unsaved_s=None if oldest_s is None else round(max(0.0, now_s - oldest_s), 3),
+            dead_letters=len(image.dead_letters),
+            handled=len(image.handled),
+            channels=len(image.channels),
+        )
+
+    def channels(self) -> list[KnownChannel]:
+        """The last known list of channels."""
+        return self._journal.unfolded().channels
+
+    def handled(self) -> list[str]:
+        """The window of message ids that were handled, oldest first."""
+        return list(self._journal.unfolded().handled)
+
+    def letters(self, channel: str = "") -> list[DeadLettered]:
+        """The dead letters, oldest first; with ``channel`` (an id, or a login) only that channel's."""
+        image = self._journal.unfolded()
+        names = _names_of(channel, image.channels)
+        found = [
+            letter for letter in image.dead_letters.values() if not channel or letter.key.channel_id in names
+        ]
+        return sorted(found, key=lambda letter: letter.at_s)
+
+    def listing(self, *, channel: str = "", dead_only: bool = False, limit: int) -> Listing:
+        """Rows with pending operations or dead letters.
+
+        Args:
+            channel: only this channel's: its id, or its login.
+            dead_only: only dead letters.
+            limit: at most so many.
+        """
+        letters = {letter.key: letter for letter in self.letters(channel)}
+        entries = [entry for key in letters if (entry := self.entry(key)) is not None]
+        if not dead_only:
+            image = self._journal.unfolded()
+            names = _names_of(channel, image.channels)
+            entries += [
+                entry
+                for entry in self._entries(image, pending_only=True)
+                if entry.operations
+                and entry.key not in letters
+                and (not channel or entry.key.channel_id in names)
+            ]
+        return Listing(entries[:limit], max(0, len(entries) - limit))
+
+    def entry(self, key: RowKey) -> Entry | None:
+        """One row, None if the journal does not know it."""
+        image = self._journal.unfolded()
+        row = image.rows.get(key) or self._journal.stored_row(key)
+        letter = image.dead_letters.get(key)
+        if row is not None:
+            return _entry(key, row, letter)
+        return None if letter is None else Entry(key, None, Stamp(), [], letter)
+
+    def everything(self, *, dead_only: bool = False) -> Iterator[Entry]:
+        """Every row; with ``dead_only`` those with a dead letter."""
+        if dead_only:
+            for letter in self.letters():
+                entry = self.entry(letter.key)
+                if entry is not None:
+                    yield entry
+            return
+        yield from self._entries(self._journal.unfolded())
+
+    def _entries(self, image: JournalImage, *, pending_only: bool = False) -> Iterator[Entry]:
+        """The rows in the tables, as they are with the log in ``image``, then those that are only in the log."""
+        left = dict(image.rows)
+        for key, row in self._journal.stored_rows(pending_only=pending_only):
+            yield _entry(key, left.pop(key, row), image.dead_letters.get(key))
+        for key, row in left.items():
+            yield _entry(key, row, image.dead_letters.get(key))
+
+    def _one(self, query: str) -> Any:
+        return self._connection.execute(query).fetchone()
+
+
+def _entry(key: RowKey, row: RowImage, letter: DeadLettered | None) -> Entry:
+    return Entry(key, row.base, row.boundary, row.pending, letter)
+
+
+def _names_of(channel: str, known: list[KnownChannel]) -> frozenset[str]:
+    """By what the rows of a channel can be found: its id and its login, whichever of them is given."""
+    login = channel.lower().lstrip("#@")
+    pairs = [(one.login, one.channel_id) for one in known]
+    return frozenset({channel, login}.union(*(pair for pair in pairs if login in pair))) - {""}
+
+
+def key_of(name: str) -> RowKey | None:
+    """The row that people call ``name`` (:attr:`~byte_bot.persistence.operations.RowKey.name`); None if nothing is called so."""
+    table, _, rest = name.strip("/").partition("/")
+    channel_id, _, key = rest.partition("/")
+    return RowKey(table, channel_id, key) if table and channel_id else None

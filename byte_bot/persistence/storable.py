@@ -1,0 +1,57 @@
+"""Texts that the database can hold; pure.
+
+PostgreSQL has no place for NUL in a text or in JSON, and half of a surrogate pair is no character: UTF-8 cannot write it.
+Both can come from outside (a chat line, a forum's text that a component fetched, another thread), and a row with one of them
+would be refused each time it is sent. So they are cleaned at the border, where a text comes in and again where a component's
+value is recorded (:mod:`byte_bot.persistence.shadow`): NUL goes, half a pair becomes U+FFFD, the sign for a character that
+could not be read. Both halves of a pair that stand one behind the other are the character that they mean.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_HALF: Final = re.compile("[\ud800-\udfff]")
+
+
+def _is_bad(text: str) -> bool:
+    return "\x00" in text or (not text.isascii() and _HALF.search(text) is not None)
+
+
+def storable(text: str) -> str:
+    """``text`` without NUL, and with U+FFFD for each half of a surrogate pair; the same object if it has none."""
+    if not _is_bad(text):
+        return text
+    whole = _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
+    return _HALF.sub("\ufffd", whole.replace("\x00", ""))
+
+
+def storable_struct(value: StructT) -> StructT:
+    """``value`` with every text among its fields :func:`storable`; the same object if they all are already."""
+    fields = msgspec.structs.astuple(value)
+    # All at once: this is done for each message of chat, and nearly all are clean.
+    if not _is_bad("".join([field for field in fields if type(field) is str])):
+        return value
+    names = value.__struct_fields__
+    texts = {name: text for name, text in zip(names, fields, strict=True) if isinstance(text, str)}
+    return msgspec.structs.replace(value, **{name: storable(text) for name, text in texts.items()})
+
+
+def storable_data(value: Any) -> Any:
+    """Plain data (dict, list, str, numbers, None) with every text in it :func:`storable`, keys of dicts too.
+
+    Keys that become equal are one: the last counts.
+    """
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable_data(key): storable_data(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable_data(item) for item in value]
+    return value

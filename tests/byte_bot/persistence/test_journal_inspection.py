@@ -1,0 +1,167 @@
+"""Looking into a journal: what it says, and that the bot beside does not notice."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from byte_bot.errors import JournalRefused
+from byte_bot.persistence.journal_file import READ_ROWS, SqliteJournal
+from byte_bot.persistence.journal_image import Handled, KnownChannel, Recorded
+from byte_bot.persistence.journal_inspection import key_of, open_for_reading
+from byte_bot.persistence.journal_opening import connect
+from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
+from tests.byte_bot.persistence.journal_files import SAMPLE_UNIX_S, damage, sample, set_format, write
+from tests.data.journals.make_format_1 import CONTEXT, DEATHS, QUOTES
+
+
+def change(number: int) -> Recorded:
+    """An operation on a row of its own."""
+    operation = Operation(Kind.SET, "last", None, number, Stamp(4, 1), "m", 1_767_225_610)
+    return Recorded(RowKey("component_state", f"{number}", "deaths"), [operation])
+
+
+def test_the_overview_counts_what_there_is(tmp_path: Path) -> None:
+    """Rows, changes, letters, and how long the oldest change waits."""
+    with open_for_reading(sample(tmp_path), "my_bot") as reader:
+        overview = reader.overview(SAMPLE_UNIX_S + 100)
+        assert (overview.login, overview.format, overview.epoch) == ("my_bot", 1, 4)
+        assert (overview.rows, overview.rows_pending, overview.operations) == (3, 2, 3)
+        assert overview.oldest_unsaved_s == 104.5
+        assert (overview.dead_letters, overview.handled, overview.channels) == (1, 2, 2)
+        assert reader.channels() == [KnownChannel("anna", "1"), KnownChannel("bert")]
+        assert reader.handled() == ["message-1", "message-2"]
+
+
+def test_the_list_has_refused_rows_first_and_filters(tmp_path: Path) -> None:
+    """By channel, whether its id or its login is given; only the refused; no more than wanted."""
+    path = sample(tmp_path)
+    write(path, [change(2)])
+    other = RowKey("component_state", "2", "deaths")
+    with open_for_reading(path) as reader:
+
+        def keys(**options: object) -> list[RowKey]:
+            return [entry.key for entry in reader.listing(**{"limit": 9, **options}).entries]  # type: ignore[arg-type]
+
+        assert keys() == [CONTEXT, DEATHS, other]
+        assert keys(dead_only=True) == [CONTEXT]
+        assert keys(channel="1") == keys(channel="#Anna") == [CONTEXT, DEATHS]
+        assert keys(channel="2") == [other]
+        assert keys(channel="nobody") == []
+        assert reader.listing(limit=1).left_out == 2
+
+
+def test_an_entry_is_all_that_is_known_of_a_row(tmp_path: Path) -> None:
+    """Base, boundary, operations, and the letter with the server's words."""
+    with open_for_reading(sample(tmp_path)) as reader:
+        deaths = reader.entry(DEATHS)
+        assert deaths is not None
+        assert (deaths.base, deaths.boundary, deaths.letter) == (None, Stamp(4, 8), None)
+        assert [operation.field for operation in deaths.operations] == ["total", "last"]
+        assert deaths.since_s == 1_767_225_600
+        context = reader.entry(CONTEXT)
+        assert context is not None and context.letter is not None
+        assert (context.letter.sqlstate, context.letter.payload) == ("23514", b'{"vibe":"calm"}')
+        quotes = reader.entry(QUOTES)
+        assert quotes is not None and quotes.base is not None
+        assert (quotes.base.data, quotes.operations, quotes.since_s) == (
+            '{"quotes":["aé"]}'.encode(),
+            [],
+            None,
+        )
+        assert reader.entry(RowKey("component_state", "1", "nothing")) is None
+        assert [entry.key for entry in reader.everything(dead_only=True)] == [CONTEXT]
+
+
+def test_a_bot_in_mid_commit_is_neither_waited_for_nor_held_up(tmp_path: Path) -> None:
+    """The reader sees what was committed; the writer commits, and moves its WAL, while an export is half done."""
+    path = sample(tmp_path)
+    write(path, [change(number) for number in range(10, READ_ROWS + 60)])
+    bot = SqliteJournal(connect(path))
+    while bot.fold():
+        pass
+    with contextlib.closing(connect(path)) as busy, open_for_reading(path) as reader:
+        busy.execute("BEGIN IMMEDIATE")
+        assert reader.overview(0).handled == 2
+        busy.execute("ROLLBACK")
+        rows = reader.everything()
+        next(rows)
+        bot.apply([Handled("m3"), change(5_000)], bot.commits + 1)
+        assert bot.fold()
+        assert bot.tidy()
+        assert len(list(rows)) == 3 + READ_ROWS + 50
+        assert reader.overview(0).handled == 3
+    bot.close()
+
+
+def test_a_reader_cannot_change_anything(tmp_path: Path) -> None:
+    """Whatever a bug would have it do."""
+    with (
+        open_for_reading(sample(tmp_path)) as reader,
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
+        reader._connection.execute("DELETE FROM rows")
+
+
+def test_a_killed_bot_s_last_commits_are_seen(tmp_path: Path) -> None:
+    """They are in the WAL still, and nobody else has the file open."""
+    path = sample(tmp_path)
+    bot = SqliteJournal(connect(path))
+    bot.apply([Handled("m3")], bot.commits + 1)
+    copy = tmp_path / "after"
+    copy.mkdir()
+    for name in ("my_bot.journal", "my_bot.journal-wal"):
+        (copy / name).write_bytes((tmp_path / name).read_bytes())
+    bot.close()
+    with open_for_reading(copy / "my_bot.journal") as reader:
+        assert reader.handled() == ["message-1", "message-2", "m3"]
+
+
+def test_what_is_no_journal_of_this_bot_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    """Missing, another bot's, newer, older, damaged, another program's: each in words of its own."""
+    path = sample(tmp_path)
+
+    def refusal(login: str = "") -> str:
+        with pytest.raises(JournalRefused) as refused, open_for_reading(path, login) as reader:
+            list(reader.everything())
+        return str(refused.value)
+
+    assert "belongs to the bot 'my_bot', not to 'other'" in refusal("other")
+    set_format(path, 99)
+    assert "format 99, which a newer byte-bot wrote" in refusal()
+    set_format(path, 0)
+    assert "start the bot once" in refusal()
+    set_format(path, 1)
+    damage(path)
+    assert "is damaged" in refusal()
+    path.write_text("no SQLite at all, but long enough to be looked at" * 100)
+    assert "is damaged" in refusal()
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    assert "is not a journal of byte-bot" in refusal()
+    path.unlink()
+    assert "there is no journal at" in refusal()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("component_state/1/deaths", RowKey("component_state", "1", "deaths")),
+        ("component_state/1/with/slash", RowKey("component_state", "1", "with/slash")),
+        ("channel_state/1", RowKey("channel_state", "1")),
+        ("channels_config/anna/", RowKey("channels_config", "anna")),
+        ("deaths", None),
+        ("", None),
+    ],
+)
+def test_a_row_is_called_as_it_is_shown(name: str, key: RowKey | None) -> None:
+    """What a list shows can be copied into the next command."""
+    assert key_of(name) == key
+    if key is not None:
+        assert key_of(key.name) == key
