@@ -29,8 +29,8 @@ _MOUNTS: Final = Path("/proc/self/mountinfo")
 # https://www.sqlite.org/fileformat.html#the_database_header: user version and application id, big-endian.
 _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
-_USER_VERSION: Final = slice(60, 64)
-_APPLICATION_ID: Final = slice(68, 72)
+_USER_VERSION_AT: Final = 60
+_APPLICATION_ID_AT: Final = 68
 
 
 def check_journal(settings: Settings, environment: Mapping[str, str], mounts: Path = _MOUNTS) -> Finding:
@@ -87,12 +87,16 @@ def _describe(path: Path) -> tuple[str, str]:
     held = f"held by {holder_of(path) or 'another process'}" if is_locked(path) else "not in use"
     if not header:
         return f"empty, {held}", ""
-    if not header.startswith(_MAGIC) or int.from_bytes(header[_APPLICATION_ID]) != APPLICATION_ID:
+    if not header.startswith(_MAGIC) or _number(header, _APPLICATION_ID_AT) != APPLICATION_ID:
         return "not a journal of byte-bot", "choose another JOURNAL_PATH"
-    number = int.from_bytes(header[_USER_VERSION])
+    number = _number(header, _USER_VERSION_AT)
     if number > FORMAT:
         return f"format {number}, of a newer byte-bot", "start that release, or choose another JOURNAL_PATH"
     return f"format {number}, {size / 1e6:.1f} MB, {held}", ""
+
+
+def _number(header: bytes, at: int) -> int:
+    return int.from_bytes(header[at : at + 4])
 
 
 def file_system_of(path: Path, mountinfo: str) -> str:

@@ -3,9 +3,10 @@
 How it works. A :class:`Disk` outlives the processes that use it. Each opens it (:meth:`Disk.open`) and gets the journal's
 store: :class:`~byte_bot.persistence.journal_file.SqliteJournal`, the code of the shipped bot, on a database in memory,
 without a thread. A commit of records is *written* at one virtual instant and *acknowledged* at a later one; how long it
-takes is drawn for each record by itself, from a stream named after it, so that no latency depends on what is committed
-together or on what the database does. What bookkeeping alone costs (saves on their way, rows acknowledged) is left out: a
-real disk does that between two commits of records, or beside them.
+takes is the slowest of its records', each drawn by itself, from a stream named after the message that it records. So no
+latency depends on what is committed together, on how operations were combined meanwhile, or on what the database does. What
+bookkeeping alone costs (saves on their way, rows acknowledged) is left out: a real disk does that between two commits of
+records, or beside them.
 
 **What is kept.** SQLite in WAL mode appends each commit to the WAL, and drops a tail that is not whole. So:
 
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -146,7 +147,7 @@ class Disk:
 
     def draw_times_s(self, writes: Iterable[Write], now_s: float) -> tuple[float, float]:
         """After how many seconds this commit is written, and acknowledged."""
-        latency_s = max((self._draw_s(write) for write in writes), default=0.0)
+        latency_s = max((self._draw_s(record) for record in _records(writes)), default=0.0)
         if latency_s <= 0.0:
             return 0.0, 0.0
         if latency_s >= STALL_S:
@@ -184,15 +185,8 @@ class Disk:
         if self._acknowledged >= TIDY_EVERY:
             self.sync()
 
-    def _draw_s(self, write: Write) -> float:
-        match write:
-            case Handled(message_id):
-                name = message_id
-            case Recorded(_, operations) if operations:
-                name = operations[0].op_id
-            case _:
-                return 0.0
-        latency_s = 0.0 if self._latency is None else self._latency.draw_s(self._seeds.stream(name))
+    def _draw_s(self, record: str) -> float:
+        latency_s = 0.0 if self._latency is None else self._latency.draw_s(self._seeds.stream(record))
         if self.durability == "off":
             return latency_s
         slow = (fault.sync_s for fault in self._faults.disk_now() if isinstance(fault, SlowSync))
@@ -233,6 +227,19 @@ class InlineJournalStore:
     def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
         """The last known bases of one channel's rows."""
         return self._disk.snapshot(channel_id)
+
+
+def _records(writes: Iterable[Write]) -> Iterator[str]:
+    """The names of what chat did: of each message, and of what was recorded without one."""
+    writes = list(writes)
+    messages = {write.message_id: None for write in writes if isinstance(write, Handled)}
+    yield from messages
+    for write in writes:
+        if isinstance(write, Recorded) and write.operations:
+            op_id = write.operations[0].op_id
+            # "message:step". Which operations of a message are left may depend on when a save was sent.
+            if op_id.rpartition(":")[0] not in messages:
+                yield op_id
 
 
 async def _until(loop: asyncio.AbstractEventLoop, at_s: float) -> None:

@@ -251,7 +251,7 @@ def test_every_reason_to_pause_is_explained(code: str) -> None:
     assert any(f"`{code}`" in row[0] for row in rows_of(BOT_README, "Troubleshooting, by message"))
 
 
-@pytest.mark.parametrize("name", ["settings", "twitch login", "database", *check_database._NAMES])
+@pytest.mark.parametrize("name", ["settings", "journal", "twitch login", "database", *check_database._NAMES])
 def test_every_line_of_the_check_is_explained(name: str) -> None:
     """Each finding of ``byte-bot check`` has a row."""
     assert any(f"`{name}`" in row[0] for row in rows_of(BOT_README, "Troubleshooting, by message"))

@@ -25,7 +25,7 @@ from byte_bot.persistence.journal_image import (
     Settled,
     Write,
 )
-from byte_bot.persistence.operations import NO_STAMP, RowKey, Stamp, coalesced, is_contained
+from byte_bot.persistence.operations import NO_STAMP, RowKey, Stamp, coalesce, coalesced, is_contained
 
 RowWrite = Recorded | Sending | Settled | Rebased | DeadLettered | LetterRetired
 
@@ -155,6 +155,12 @@ class Backlog:
                 if waiting is None:
                     self._since[write.key] = sequence
                     self._rows[write.key] = [write]
+                elif isinstance(write, Recorded) and isinstance(last := waiting[-1], Recorded):
+                    # What chat does all day; the same as folding them all anew.
+                    operations = list(last.operations)
+                    for operation in write.operations:
+                        coalesce(operations, operation, boundary=boundary)
+                    waiting[-1] = Recorded(write.key, operations)
                 else:
                     self._rows[write.key] = folded([*waiting, write], boundary)
 
@@ -179,16 +185,21 @@ class Backlog:
             taken += writes
         return taken
 
+    def writes(self) -> list[Write]:
+        """Everything, to be committed together."""
+        found: list[Write] = []
+        if self._epoch:
+            found.append(EpochTaken(self._epoch))
+        if self._channels is not None:
+            found.append(self._channels)
+        for writes in self._rows.values():
+            found += writes
+        found += map(Handled, self._handled)
+        return found
+
     def take_all(self) -> list[Write]:
         """Take out everything."""
-        taken: list[Write] = []
-        if self._epoch:
-            taken.append(EpochTaken(self._epoch))
-        if self._channels is not None:
-            taken.append(self._channels)
-        for writes in self._rows.values():
-            taken += writes
-        taken += map(Handled, self._handled)
+        taken = self.writes()
         self._rows, self._since, self._channels = {}, {}, None
         self._handled, self._epoch = {}, 0
         return taken

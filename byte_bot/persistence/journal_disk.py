@@ -49,19 +49,27 @@ async def journal_on_disk(
     prepare_folder(path)
     lock = await _locked(path, owner, clock, wait_lock=wait_lock)
     try:
-        connection = open_journal(path, owner, durability=durability, now_s=clock.unix())
-        try:
-            store = FileJournalStore(SqliteJournal(connection), SqliteJournal(connect(path, read_only=True)))
-        except BaseException:
-            connection.close()
-            raise
-        _log.info("journal_opened", path=str(path), durability=durability)
-        try:
+        async with _opened(path, owner, clock, durability) as store:
             yield store
-        finally:
-            store.close()
     finally:
         lock.release()
+
+
+@asynccontextmanager
+async def _opened(
+    path: Path, owner: Owner, clock: Clock, durability: Durability
+) -> AsyncIterator[FileJournalStore]:
+    writer = SqliteJournal(open_journal(path, owner, durability=durability, now_s=clock.unix()))
+    store = FileJournalStore(
+        writer,
+        SqliteJournal(connect(path, read_only=True)),
+        SqliteJournal(connect(path, durability=durability)),
+    )
+    _log.info("journal_opened", path=str(path), durability=durability)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 async def _locked(path: Path, owner: Owner, clock: Clock, *, wait_lock: bool) -> journal_lock.Lock:

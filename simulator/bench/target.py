@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,6 +174,9 @@ class TargetBench:
         values = placeholder_values(addresses)
         command = [filled(word, values) for word in options.command]
         variables = environment(addresses, options.variables, options.inherited)
+        # The fakes are new, so a journal of Byte Bot's must be too: an older one is not about them.
+        folder = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
+        variables.setdefault("JOURNAL_PATH", str(Path(folder) / "bench.journal"))
         self._bot = BotProcess(command, variables, options.directory, lambda event: None, all_output=True)
         try:
             await self._bot.__aenter__()

@@ -21,12 +21,14 @@ WITH_DATABASE = Addresses(
 
 
 def test_the_floor_is_byte_bot_without_a_database() -> None:
-    """The same command and settings, but for the database's."""
+    """The same command and settings, but for the database's, and without a journal: no persistence at all."""
     floor, bot = strategy("floor"), strategy("byte_bot")
     assert (floor.command, floor.uses_database) == (bot.command, False)
     with_database = dict(bot.variables(WITH_DATABASE))
     assert with_database.pop("SUPABASE_URL") and with_database.pop("SUPABASE_KEY")
-    assert with_database == floor.variables(ADDRESSES)
+    without = dict(floor.variables(ADDRESSES))
+    assert (with_database.pop("JOURNAL_PATH"), without.pop("DURABILITY")) == ("bench.journal", "off")
+    assert with_database == without
 
 
 def test_byte_bot_understands_its_settings() -> None:

@@ -10,7 +10,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from byte_bot.app import DRAIN_S, FLUSH_S, JOURNAL_S, Application, Surroundings, run
+from byte_bot.components.counters import Counters
 from byte_bot.errors import ComponentError, ExitCode
+from byte_bot.persistence.journal import JournalImage, KnownChannel, KnownChannels, Settled
+from byte_bot.persistence.journal_file import SqliteJournal
+from byte_bot.persistence.journal_lock import is_locked
+from byte_bot.persistence.journal_opening import Owner, open_journal
+from byte_bot.persistence.operations import Base, RowKey
 from byte_bot.settings import Settings
 from simulator.faults import Hang
 from simulator.scenario import Scenario
@@ -184,9 +190,11 @@ def test_the_status_is_logged_as_often_as_the_settings_say() -> None:
     play(story, replace(NIGHT, settings={"status_interval_s": 5.0}))
 
 
-def test_a_component_that_is_not_there_is_a_sentence_and_not_a_traceback() -> None:
-    """The real start: it fails before anything is connected, with the words of the loader."""
+def test_a_component_that_is_not_there_is_a_sentence_and_not_a_traceback(tmp_path: Path) -> None:
+    """The real start: it fails before anything is connected, with the words of the loader; the journal is free again."""
+    journal = tmp_path / "my_bot.journal"
     settings = Settings(
+        journal_path=str(journal),
         twitch_login="my_bot",
         twitch_token="a" * 30,
         twitch_channel_logins=("my_channel",),
@@ -196,6 +204,12 @@ def test_a_component_that_is_not_there_is_a_sentence_and_not_a_traceback() -> No
     )
     with pytest.raises(ComponentError, match="no_such_component: there is no such module"):
         run(settings)
+    assert journal.exists()
+    assert not is_locked(journal)
+    journal.unlink()
+    with pytest.raises(ComponentError):
+        run(settings.model_copy(update={"durability": "off"}))
+    assert not journal.exists()
 
 
 def test_components_are_looked_for_beside_the_bot(tmp_path: Path) -> None:
@@ -291,3 +305,59 @@ def test_a_stop_while_components_load_is_obeyed_at_once(tmp_path: Path, broken: 
             play(story, scenario, application=build, strict=False)
     else:
         play(story, scenario, application=build, strict=False)
+
+
+def test_a_bot_whose_disk_fails_says_what_may_be_lost() -> None:
+    """A durable journal that is degraded at the end, and a database that is away: the rows are counted in a warning."""
+
+    class DurableDisk(Disk):
+        durable = True
+
+    disk = DurableDisk()
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        world.break_database(Hang())
+        for disk.broken in (False, True):
+            with capture_logs() as lines:
+                await world.ask("mod", "!count deaths +1")
+                if disk.broken:
+                    await world.stop_bot()
+        (warning,) = [line for line in lines if line["event"] == "stopped_with_unsaved_rows"]
+        assert "the journal's disk does not work" in warning["why"]
+
+    play(story, NIGHT, application=with_disk(disk), strict=False)
+
+
+def test_a_start_during_an_outage_answers_from_the_journal(tmp_path: Path) -> None:
+    """A thousand channels in the file, nothing in the database to be had: all joined, each knows its counter, within 3 s."""
+    path = tmp_path / "my_bot.journal"
+    owner = Owner("my_bot", "host/1/abc")
+    ids = {f"channel{number}": str(10_000 + number) for number in range(1_000)}
+    journal = SqliteJournal(open_journal(path, owner, durability="process", now_s=0.0))
+    base = Base(b'{"values":{"deaths":41}}', {}, 1, 1, 1, 0)
+    rows = [RowKey("component_state", channel_id, "counters") for channel_id in ids.values()]
+    journal.apply([KnownChannels([KnownChannel(*item) for item in ids.items()])], 1)
+    journal.apply([Settled(key, base) for key in rows], 2)
+
+    class Inline(Disk):
+        def read(self, *, pending_only: bool = False) -> JournalImage:
+            return journal.read(pending_only=pending_only)
+
+        def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
+            return journal.snapshot(channel_id)
+
+    async def story(world: World) -> None:
+        world.break_database(Hang())
+        world.start_bot()
+        # The 3 s that the database has at boot, and the login.
+        await asyncio.sleep(3.1)
+        assert world.app is not None
+        app = world.app
+        assert len(app.directory.wanted) >= 1_000
+        states = [app.manager.obtain(channel_id).state(Counters) for channel_id in ids.values()]
+        assert {state.values["deaths"] for state in states} == {41}
+
+    play(story, NIGHT, application=with_disk(Inline()), strict=False)
+    journal.close()

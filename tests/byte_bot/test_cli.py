@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from byte_bot import __version__
 from byte_bot.chat.errors import LoginRejected
-from byte_bot.errors import ByteBotError, ExitCode, Fenced, SettingsError
+from byte_bot.errors import ByteBotError, ExitCode, Fenced, JournalLocked, JournalRefused, SettingsError
 from byte_bot.finding import Finding, Status
 from byte_bot.persistence.schema import schema_files
 from byte_bot.settings import Settings
@@ -151,6 +151,8 @@ def test_a_misspelt_variable_is_warned_of(invoke: Invoke) -> None:
     [
         (LoginRejected("my_bot", "Login authentication failed"), ExitCode.LOGIN_REFUSED),
         (Fenced(3, 4), ExitCode.FENCED),
+        (JournalLocked("in use by process 7"), ExitCode.JOURNAL_LOCKED),
+        (JournalRefused("of a newer release"), ExitCode.JOURNAL_REFUSED),
         (SettingsError("COMPONENTS: there is no module 'x'"), ExitCode.SETTINGS),
         (ByteBotError("something else"), ExitCode.FAILED),
     ],
@@ -210,10 +212,29 @@ def test_check_with_wrong_settings_says_so(invoke: Invoke) -> None:
 
 def test_check_tries_the_real_network(invoke: Invoke) -> None:
     """Without an injected check: a port of this machine where nobody listens."""
-    env = {**MINIMAL, "TWITCH_IRC_HOST": "127.0.0.1", "TWITCH_IRC_PORT": "1", "TWITCH_IRC_TLS": "no"}
+    env = {
+        **MINIMAL,
+        "TWITCH_IRC_HOST": "127.0.0.1",
+        "TWITCH_IRC_PORT": "1",
+        "TWITCH_IRC_TLS": "no",
+        "DURABILITY": "off",
+    }
     code, out, _ = invoke("check", "--json", env=env)
     assert code == ExitCode.FAILED
-    assert [item["status"] for item in json.loads(out)["checks"]] == ["ok", "failed", "skipped"]
+    assert [item["status"] for item in json.loads(out)["checks"]] == ["ok", "warning", "failed", "skipped"]
+
+
+@pytest.mark.parametrize("options", [(), ("--wait-lock",)])
+def test_a_rolling_deploy_waits_for_the_journal(invoke: Invoke, options: tuple[str, ...]) -> None:
+    """Only if it is told to."""
+    waits: list[bool] = []
+
+    def run_bot(settings: Settings, wait_lock: bool) -> int:
+        waits.append(wait_lock)
+        return 0
+
+    code, _, _ = invoke("run", *options, env=MINIMAL, run_bot=run_bot)
+    assert (code, waits) == (0, [bool(options)])
 
 
 def test_schema_prints_every_file_in_order(invoke: Invoke) -> None:

@@ -93,9 +93,10 @@ def test_a_fenced_process_names_both_epochs_and_the_way_out() -> None:
         (ExitCode.LOGIN_REFUSED, 3),
         (ExitCode.FENCED, 4),
         (ExitCode.JOURNAL_LOCKED, 5),
+        (ExitCode.JOURNAL_REFUSED, 6),
     ],
 )
 def test_exit_codes_never_change(code: ExitCode, number: int) -> None:
     """Service files tell "restart me" from "fix me" by these numbers."""
     assert int(code) == number
-    assert len(ExitCode) == 6
+    assert len(ExitCode) == 7

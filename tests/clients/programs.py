@@ -112,6 +112,11 @@ class Program:
         """SIGTERM."""
         self._process.terminate()
 
+    def kill(self) -> None:
+        """SIGKILL, and the end of it."""
+        self._process.kill()
+        self._process.wait()
+
     def exit_code(self, within_s: float = PATIENCE_S) -> int:
         """Wait until it has ended by itself; its exit code."""
         try:

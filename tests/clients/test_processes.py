@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from byte_bot.errors import ExitCode
-from tests.clients.programs import Fakes, bot
+from tests.clients.programs import Fakes, bot, until
 
 #: Containers kill 10 s after SIGTERM; the bot promises to be gone in 8.
 SHUTDOWN_S = 8.0
@@ -69,7 +69,8 @@ def test_the_second_process_fences_the_first(fakes: Fakes, tmp_path: Path) -> No
     with bot(tmp_path, fakes.variables()) as older:
         fakes.wait_for_bot()
         assert fakes.ask("!count deaths +1") == "deaths: 1"
-        with bot(tmp_path, fakes.variables()) as newer:
+        # As on another machine: with a journal of its own.
+        with bot(tmp_path, fakes.variables(JOURNAL_PATH=str(tmp_path / "newer.journal"))) as newer:
             newer.event("started")
             fakes.say("!count deaths +1")
             assert older.exit_code() == ExitCode.FENCED
@@ -78,3 +79,32 @@ def test_the_second_process_fences_the_first(fakes: Fakes, tmp_path: Path) -> No
             newer.terminate()
             if sys.platform != "win32":
                 assert newer.exit_code() == ExitCode.OK
+
+
+def test_a_second_process_on_one_journal_says_who_holds_it(fakes: Fakes, tmp_path: Path) -> None:
+    """Exit code 5 before it has touched the database or chat; the first goes on."""
+    with bot(tmp_path, fakes.variables()) as first:
+        fakes.wait_for_bot()
+        with bot(tmp_path, fakes.variables()) as second:
+            assert second.exit_code() == ExitCode.JOURNAL_LOCKED
+        assert "in use by process" in second.output
+        assert fakes.ask("!count deaths +1") == "deaths: 1"
+        first.event("started")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without telling it")
+def test_a_kill_during_an_outage_loses_nothing_that_was_confirmed(fakes: Fakes, tmp_path: Path) -> None:
+    """The next process knows it before the database can be asked, and saves it when it can."""
+    with bot(tmp_path, fakes.variables()) as first:
+        fakes.wait_for_bot()
+        assert fakes.ask("!count deaths +1") == "deaths: 1"
+        fakes.hang_database()
+        assert fakes.ask("!count deaths +1") == "deaths: 2"
+        first.kill()
+    with bot(tmp_path, fakes.variables()) as second:
+        second.event("started")
+        assert fakes.ask("!count deaths +1") == "deaths: 3"
+        fakes.heal()
+        until(
+            lambda: (fakes.stored("counters") or {}).get("values", {}).get("deaths") == 3 or None, "the save"
+        )

@@ -17,6 +17,8 @@ PURE = (
     "byte_bot/chat/message.py",
     "byte_bot/persistence/backoff.py",
     "byte_bot/persistence/breaker.py",
+    "byte_bot/persistence/journal_backlog.py",
+    "byte_bot/persistence/journal_image.py",
     "byte_bot/persistence/ledger.py",
     "byte_bot/persistence/operations.py",
     "simulator/bench/matching.py",
@@ -49,6 +51,10 @@ CLOCK_OR_RANDOMNESS: Allowances = {
 }
 
 THREAD: Allowances = {
+    (
+        "byte_bot/persistence/journal_thread.py",
+        "threading",
+    ): "the disk's thread: it starts one and hands it commits; worlds have no such store",
     (
         "byte_bot/context/bridge.py",
         "threading",
@@ -91,6 +97,7 @@ COLLECTOR: Allowances = {
 }
 
 UNIX_ONLY: Allowances = {
+    ("byte_bot/persistence/journal_lock.py", "fcntl"): "Windows' branch beside it locks with msvcrt",
     ("byte_bot/app.py", "add_signal_handler"): "falls back to signal.signal where the loop has none",
     ("simulator/keyboard.py", ""): "imported under try; without them the demo says that keys do not work",
 }

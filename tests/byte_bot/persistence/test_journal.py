@@ -1,30 +1,27 @@
-"""The journal: what any sequence of writes amounts to, group commit, and the gate."""
+"""The journal: group commit, what goes first, the gate, and a disk that fails."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal import (
-    SEEN_MESSAGES_MAX,
+    BOOKKEEPING_WRITES_MAX,
+    WAITING_MAX,
     EpochTaken,
     Handled,
     Journal,
     JournalImage,
-    KnownChannel,
-    KnownChannels,
     MemoryJournalStore,
-    Rebased,
     Recorded,
     Sending,
     Settled,
     Write,
 )
-from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp, is_contained
+from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 from simulator.loop import in_virtual_time
 
 KEY = RowKey("component_state", "1", "deaths")
@@ -41,104 +38,14 @@ def saved(revision: int, total: int, epoch: int = 1) -> Base:
     return Base(b'{"total":%d}' % total, {}, 1, epoch, revision, 0)
 
 
-def image_of(*writes: Write) -> JournalImage:
-    """What the writes amount to."""
-    image = JournalImage()
-    for write in writes:
-        image.apply(write)
-    return image
-
-
-def total(image: JournalImage, base_total: int, base: Base) -> int:
-    """What a restarted process would make of the row if the database held ``base``."""
-    pending = image.rows[KEY].pending
-    return base_total + sum(operation.value for operation in pending if not is_contained(operation, base))
-
-
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.data())
-def test_a_save_on_its_way_may_or_may_not_have_arrived(deltas: list[int], data: st.DataObject) -> None:
-    """Whatever the image holds counts once on a base with the save and on one without it."""
-    sent = data.draw(st.integers(1, len(deltas)))
-    writes: list[Write] = []
-    for revision, delta in enumerate(deltas, start=1):
-        writes.append(Recorded(KEY, [add(revision, delta)]))
-        if revision == sent:
-            writes.append(Sending(KEY, Stamp(1, sent)))
-            if data.draw(st.booleans()):
-                # A load that does not show it yet comes in between.
-                writes.append(
-                    Rebased(KEY, saved(0, 10, epoch=0), [add(n, d) for n, d in enumerate(deltas[:sent], 1)])
-                )
-    image = image_of(*writes)
-    assert total(image, 10, saved(0, 10, epoch=0)) == 10 + sum(deltas)
-    with_it = 10 + sum(deltas[:sent])
-    assert total(image, with_it, saved(sent, with_it)) == 10 + sum(deltas)
-
-
-def test_operations_are_coalesced_and_trimmed() -> None:
-    """Changes of one field become one operation, and none once the database has them."""
-    image = image_of(*(Recorded(KEY, [add(revision)]) for revision in range(1, 5)))
-    assert image.rows[KEY].pending == [add(4, 4)]
-    image.apply(Settled(KEY, saved(4, 4)))
-    assert image.rows[KEY].pending == []
-    assert image.rows[KEY].base == saved(4, 4)
-
-
-def test_a_boundary_that_was_lowered_lets_operations_be_combined_again() -> None:
-    """A save that surely never left is no boundary: the image stays as small as the row in a long outage."""
-    writes: list[Write] = []
-    for revision in range(1, 50):
-        writes += [Recorded(KEY, [add(revision)]), Sending(KEY, Stamp(1, revision)), Sending(KEY, Stamp())]
-    assert image_of(*writes).rows[KEY].pending == [add(49, 49)]
-
-
-def test_a_record_that_a_save_has_overtaken_is_not_pending() -> None:
-    """What the database has already is not replayed, also if its record comes after the acknowledgement."""
-    image = image_of(Settled(KEY, saved(3, 3)), Recorded(KEY, [add(3)]), Recorded(KEY, [add(4)]))
-    assert image.rows[KEY].pending == [add(4)]
-
-
-def test_a_rebase_replaces_what_was_pending() -> None:
-    """The re-stamped operations are all that is pending from then on."""
-    image = image_of(Recorded(KEY, [add(1)]), Rebased(KEY, saved(7, 7), [add(8, 1, epoch=2)]))
-    assert image.rows[KEY].pending == [add(8, 1, epoch=2)]
-    assert image.rows[KEY].base == saved(7, 7)
-
-
-def test_channels_epoch_and_handled_messages_are_remembered() -> None:
-    """The last list of channels, the highest epoch, the newest message ids."""
-    image = image_of(
-        KnownChannels([KnownChannel("anna", "1")]),
-        EpochTaken(4),
-        EpochTaken(2),
-        KnownChannels([KnownChannel("bert")]),
-        *(Handled(f"m{n}") for n in range(SEEN_MESSAGES_MAX + 3)),
-    )
-    assert image.channels == [KnownChannel("bert", "")]
-    assert image.epoch == 4
-    assert len(image.handled) == SEEN_MESSAGES_MAX
-    assert next(iter(image.handled)) == "m3"
-
-
-def test_channels_with_pending_operations_are_named_once() -> None:
-    """Rows of configuration belong to logins, not to channel ids."""
-    other = RowKey("channel_state", "1")
-    image = image_of(
-        Recorded(KEY, [add(1)]),
-        Recorded(other, [add(1)]),
-        Recorded(CONFIG, [add(1)]),
-        Settled(RowKey("channel_state", "2"), saved(1, 1)),
-    )
-    assert image.pending_channels == ("1",)
-
-
 class Disk:
     """A store whose commits the test holds back or lets fail."""
 
     def __init__(self) -> None:
         self.groups: list[list[Write]] = []
         self.delay_s = 0.0
-        self.failing = False
+        self.failing = self.in_doubt = False
+        self.tried: list[list[Write]] = []
         self.memory = MemoryJournalStore()
 
     async def commit(self, writes: Sequence[Write]) -> None:
@@ -146,13 +53,14 @@ class Disk:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         if self.failing:
-            raise JournalError("disk full")
+            self.tried.append(list(writes))
+            raise JournalError("disk full", in_doubt=self.in_doubt)
         self.groups.append(list(writes))
         await self.memory.commit(writes)
 
-    def read(self) -> JournalImage:
+    def read(self, *, pending_only: bool = False) -> JournalImage:
         """The image."""
-        return self.memory.read()
+        return self.memory.read(pending_only=pending_only)
 
     def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
         """The bases."""
@@ -278,3 +186,172 @@ async def test_the_memory_store_reads_back_what_it_committed() -> None:
     assert list(store.read().handled) == ["a"]
     assert store.snapshot("anna") == {CONFIG: saved(1, 1)}
     assert store.snapshot("1") == {}
+
+
+@in_virtual_time()
+async def test_replies_do_not_wait_behind_bookkeeping() -> None:
+    """What 500 acknowledged rows have to note down rides along in pieces; records go with the next commit."""
+    disk, opened = Disk(), []
+    disk.delay_s = 0.01
+    journal, _, service = started(disk)
+    keys = [RowKey("component_state", str(number), "deaths") for number in range(500)]
+    settled = journal.append([Settled(key, saved(1, 1)) for key in keys])
+    await asyncio.sleep(0.005)
+    record = journal.append([Recorded(KEY, [add(2)]), Handled("a")])
+    journal.after(record, lambda: opened.append(asyncio.get_running_loop().time()))
+    began_s = asyncio.get_running_loop().time()
+    assert not journal.committed(settled)
+    await journal.drain()
+    # The commit under way, and the next.
+    assert opened[0] - began_s <= 0.0151
+    assert max(map(len, disk.groups)) <= BOOKKEEPING_WRITES_MAX + 2
+    assert journal.committed(settled)
+    assert len(disk.read().rows) == 500
+    await stop(service)
+
+
+@in_virtual_time()
+async def test_bookkeeping_of_a_row_goes_before_its_next_record() -> None:
+    """A record takes along what waits about its own row: the order within a row is that of the appends."""
+    disk = Disk()
+    disk.delay_s = 0.01
+    journal, _, service = started(disk)
+    journal.append([Handled("first")])
+    await asyncio.sleep(0.001)
+    others = [RowKey("component_state", str(number), "deaths") for number in range(200, 400)]
+    journal.append([Settled(key, saved(1, 1)) for key in others])
+    journal.append([Sending(KEY, Stamp(1, 1)), Settled(KEY, saved(1, 1))])
+    journal.append([Recorded(KEY, [add(2)])])
+    await asyncio.sleep(0.011)
+    await asyncio.sleep(0.01)
+    about = [write for group in disk.groups for write in group if getattr(write, "key", None) == KEY]
+    assert about == [Sending(KEY, Stamp(1, 1)), Settled(KEY, saved(1, 1)), Recorded(KEY, [add(2)])]
+    await journal.drain()
+    await stop(service)
+
+
+@in_virtual_time()
+async def test_waiting_for_bookkeeping_waits_for_all_of_it() -> None:
+    """A save may only leave once every base and boundary before it is on the disk."""
+    disk = Disk()
+    disk.delay_s = 0.01
+    journal, _, service = started(disk)
+    keys = [RowKey("component_state", str(number), "deaths") for number in range(300)]
+    await journal.wait(journal.append([Sending(key, Stamp(1, 1)) for key in keys]))
+    assert sum(map(len, disk.groups)) == 300
+    await stop(service)
+
+
+@in_virtual_time()
+async def test_what_waits_for_a_failing_disk_is_folded() -> None:
+    """An hour of chat on one row is one write and the window of ids; all of it is there once the disk works."""
+    disk = Disk()
+    disk.failing = True
+    journal, _, service = started(disk)
+    for revision in range(1, 3601):
+        journal.append([Recorded(KEY, [add(revision)]), Handled(f"m{revision}")])
+        await asyncio.sleep(1)
+    assert len(disk.tried[-1]) in (3600, 3601)
+    disk.failing = False
+    await journal.drain()
+    assert disk.read().rows[KEY].pending == [add(3600, 3600)]
+    assert len(disk.read().handled) == 3600
+    await stop(service)
+
+
+@in_virtual_time()
+async def test_what_waits_behind_a_hanging_commit_is_folded() -> None:
+    """The disk neither works nor fails: after a second nothing more is queued one by one."""
+    disk = Disk()
+    disk.delay_s = 5.0
+    journal, _, service = started(disk)
+    for revision in range(1, 401):
+        journal.append([Recorded(KEY, [add(revision)])])
+        await asyncio.sleep(0.01)
+    await journal.drain()
+    assert disk.groups[1:] == [[Recorded(KEY, [add(400, 399)])]]
+    await stop(service)
+
+
+@in_virtual_time()
+async def test_more_than_the_disk_keeps_up_with_is_folded_and_counted() -> None:
+    """A flood within the second before a slow commit counts as stalled stays bounded."""
+    disk = Disk()
+    disk.delay_s = 0.9
+    journal, health, service = started(disk)
+    journal.append([Handled("first")])
+    await asyncio.sleep(0.1)
+    for revision in range(1, WAITING_MAX + 5):
+        journal.append([Recorded(KEY, [add(revision)])])
+    assert journal.overflows == 1
+    await journal.drain()
+    assert [len(group) for group in disk.groups] == [1, 1]
+    assert health == []
+    await stop(service)
+
+
+@in_virtual_time()
+async def test_a_commit_in_doubt_is_tried_again_as_it_was() -> None:
+    """The store recognises it only then; one that surely failed is folded into what came since."""
+    disk = Disk()
+    disk.failing = disk.in_doubt = True
+    journal, _, service = started(disk)
+    journal.append([Recorded(KEY, [add(1)])])
+    await asyncio.sleep(0.5)
+    sequence = journal.append([Recorded(KEY, [add(2)])])
+    await asyncio.sleep(3)
+    assert disk.tried[1:] == [disk.tried[0]] * 3
+    disk.in_doubt = False
+    await asyncio.sleep(2)
+    assert disk.tried[-1] == [Recorded(KEY, [add(2, 2)])]
+    disk.failing = False
+    await journal.drain()
+    assert journal.committed(sequence)
+    assert disk.read().rows[KEY].pending == [add(2, 2)]
+    await stop(service)
+
+
+@in_virtual_time()
+async def test_a_long_life_of_quick_commits_is_watched_by_one_timer() -> None:
+    """A commit late in the second of an earlier one's watch has its own second."""
+    disk = Disk()
+    journal, health, service = started(disk)
+    journal.append([Handled("a")])
+    await asyncio.sleep(0.9)
+    disk.delay_s = 0.95
+    journal.append([Handled("b")])
+    await asyncio.sleep(0.94)
+    assert health == []
+    disk.delay_s = 1.5
+    journal.append([Handled("c")])
+    await asyncio.sleep(0.99)
+    assert health == []
+    await asyncio.sleep(0.1)
+    assert health == [True]
+    await journal.drain()
+    await stop(service)
+
+
+@pytest.mark.parametrize("fails_before", [True, False])
+@in_virtual_time()
+async def test_folding_knows_the_boundary_that_went_before(fails_before: bool) -> None:
+    """A save was under way when the disk failed: what it carried stays apart, and the boundary is forgotten once settled."""
+    disk = Disk()
+    journal, _, service = started(disk)
+    for settled, revision in ((False, 5), (True, 15)):
+        await journal.wait(journal.append([Sending(KEY, Stamp(1, revision))]))
+        if settled:
+            await journal.wait(journal.append([Settled(KEY, saved(revision, 1))]))
+        disk.failing = True
+        if fails_before:
+            journal.append([Handled("a")])
+            await asyncio.sleep(0.5)
+        first = revision + settled
+        for number in (first, first + 1):
+            journal.append([Recorded(KEY, [add(number)])])
+        await asyncio.sleep(0.5)
+        disk.failing = False
+        await journal.drain()
+        values = [operation.value for operation in disk.read().rows[KEY].pending]
+        assert values == ([2] if settled else [1, 1])
+    await stop(service)

@@ -20,7 +20,7 @@ from byte_bot.errors import JournalError
 from byte_bot.persistence.journal import Handled, Journal, Recorded
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_opening import Owner, connect, open_journal
-from byte_bot.persistence.journal_thread import FileJournalStore
+from byte_bot.persistence.journal_thread import TIDY_EVERY, FileJournalStore
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_writes import contents, image_of
 
@@ -37,7 +37,8 @@ def add(revision: int, value: int = 1) -> Recorded:
 def store_at(path: Path, pages_max: int = 1000) -> Iterator[tuple[FileJournalStore, sqlite3.Connection]]:
     """The store on a file, and the connection that its thread commits through."""
     connection = open_journal(path, OWNER, durability="process", now_s=0.0, pages_max=pages_max)
-    store = FileJournalStore(SqliteJournal(connection), SqliteJournal(connect(path, read_only=True)))
+    reader, tidier = connect(path, read_only=True), connect(path)
+    store = FileJournalStore(*map(SqliteJournal, (connection, reader, tidier)))
     try:
         yield store, connection
     finally:
@@ -141,7 +142,24 @@ async def test_closing_ends_the_thread_and_refuses_what_comes_later(tmp_path: Pa
         store.close()
         with pytest.raises(JournalError, match="closed"):
             await store.commit([add(2)])
-        assert "journal" not in [thread.name for thread in threading.enumerate()]
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("journal")]
+
+
+async def test_the_wal_is_moved_into_the_file_while_commits_go_on(tmp_path: Path) -> None:
+    """It is written anew from its beginning, so it stays as large as so many commits are."""
+    path = tmp_path / "my_bot.journal"
+    with store_at(path) as (store, _):
+        for number in range(4 * TIDY_EVERY):
+            await store.commit([Handled(f"m{number}")])
+        assert size_of(path) > 100_000
+        assert size_of(Path(f"{path}-wal")) < 0.9 * 4 * TIDY_EVERY * 2 * 4120  # two pages a commit, unmoved
+    assert size_of(Path(f"{path}-wal")) == 0
+    assert len(commits_in(path)) == 4 * TIDY_EVERY
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 if there is none."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def commits_in(path: Path) -> list[str]:
@@ -201,8 +219,8 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
     for _ in range(4):
         with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
-            for _ in range(rng.randrange(1, 400)):
-                acknowledged.append(process.stdout.readline().decode().strip())
+            lines = (process.stdout.readline() for _ in range(rng.randrange(1, 400)))
+            acknowledged += [line.decode().strip() for line in lines]
             process.kill()
             acknowledged += process.stdout.read().decode().split("\n")[:-1]
         found = commits_in(path)

@@ -13,7 +13,7 @@ from byte_bot.persistence.layer import CHANNELS_AT_ONCE, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.row import Row
-from byte_bot.persistence.store import SaveRequest
+from byte_bot.persistence.store import SaveAnswer, SaveRequest
 from byte_bot.persistence.supabase_store import ITEMS_AT_ONCE, SupabaseStore
 from byte_bot.persistence.writer import ROWS_AT_ONCE
 from simulator.faults import Latency
@@ -152,4 +152,33 @@ async def test_a_load_is_delivered_in_pieces() -> None:
         contexts = [rig.context(str(number)) for number in range(4 * CHANNELS_AT_ONCE)]
         loaded = await steps(lambda: sum(context.is_loaded for context in contexts), len(contexts))
         assert max(loaded) <= CHANNELS_AT_ONCE
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_change_between_two_pieces_is_journaled_apart_from_what_the_save_carries() -> None:
+    """A crash after the save has arrived must not count what it carried once more: the journal keeps both apart."""
+    fake = fake_supabase()
+    channels = [f"{number}" for number in range(ROWS_AT_ONCE + 5)]
+    key = RowKey("component_state", "0", "rig-tally")
+    carried: list[tuple[int, int]] = []
+
+    class Watching(Wrapped):
+        async def save(self, request: SaveRequest) -> SaveAnswer:
+            if len(request.rows) == len(channels):
+                pending = rig.journal_store.read().rows[key].pending
+                revisions = {row["channel_id"]: row["revision"] for row in request.rows}
+                carried.extend((op.stamp.revision - revisions["0"], op.value) for op in pending)
+            return await self.inner.save(request)
+
+    async with process(fake, wrap=Watching) as rig:
+        rig.manager.preload(channels)
+        await asyncio.sleep(5)
+        for channel_id in channels:
+            rig.add(channel_id=channel_id)
+        flush = asyncio.get_running_loop().create_task(rig.layer.writer.flush())
+        await steps(lambda: rig.layer.row(key).sent is not None, 1)
+        rig.add(channel_id="0")
+        await flush
+        assert carried == [(0, 1), (1, 1)]
     fake.close()
