@@ -62,7 +62,9 @@ class Account:
         self.counters[channel, counter.lower()] = value
 
     def said(self, message: SentMessage) -> None:
-        """A viewer said something: remember it if it wishes a change."""
+        """A viewer said something: remember it if it wishes a change. Delivered again, a message wishes nothing new."""
+        if message.id in self._confirmed:
+            return
         self.state.said(message)
         match = _COUNT.match(message.text)
         if match:

@@ -157,6 +157,9 @@ class Conversation:
             # Whether it was this very reply or another one meanwhile cannot be seen from outside.
             ungated = self._ungated_replies() > asked.ungated_before
         self._account.replied(message, ungated=ungated)
+        if ungated and asked is not None and not asked.heard_by & self._attendance(message.channel):
+            # It was on its way when its sender died: what the death took with it was reckoned before.
+            self._account.take_back([message.reply_to])
 
 
 def spoken(text: str) -> str:

@@ -4,7 +4,7 @@ What the bot confirmed survives the end of its process; the world's :class:`~sim
 things are not promised, and only they are taken back, for the messages that they concern:
 
 * Replies that left while the bot had announced *journal degraded*, and whose messages the disk does not hold: they were in
-  RAM only. The database may have them or not.
+  RAM only. The database may have them or not. Once its journal says that everything is committed, this holds no more.
 * With ``DURABILITY=process``, commits after the last sync of a disk whose machine lost its power.
 
 A save may have left under a stamp that the disk does not know (a row is stamped anew when a new process has loaded it; that
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 
 from byte_bot.persistence.operations import Kind
 from simulator.account import Account
-from simulator.simulated_bot import Death, SimulatedBot
+from simulator.simulated_bot import Death
 
 #: Where counters are stored: the only sums that the account follows.
 COUNTERS = ("component_state", "counters", "values")
@@ -28,23 +28,12 @@ def reckon(account: Account, death: Death, channels: Mapping[str, str]) -> None:
     """Take back what this death may have cost; ``channels`` are ids by login."""
     disk = death.disk
     account.take_back(death.lost)
-    account.take_back([message_id for message_id in account.ungated if not disk.holds(message_id)])
+    if death.behind:
+        account.take_back([message_id for message_id in account.ungated if not disk.holds(message_id)])
+    account.ungated.clear()
     if death.behind or death.lost:
         for channel, counter, number in _sums_of_older_processes(death, channels):
             account.may_count_again(channel, counter, number)
-
-
-def reckon_stragglers(account: Account, bot: SimulatedBot) -> None:
-    """Take back what was confirmed by a reply that was on its way when its sender died.
-
-    It left ungated and came after the death was reckoned. Once the journal of the process that runs now has caught up, a
-    message that is on no disk was in the RAM of one that is dead.
-    """
-    journal = bot.app.layer.journal if bot.app is not None else None
-    if account.ungated and (
-        journal is None or (not journal.degraded and journal.committed(journal.appended))
-    ):
-        account.take_back([one for one in account.ungated if not any(disk.holds(one) for disk in bot.disks)])
 
 
 def _sums_of_older_processes(death: Death, channels: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:

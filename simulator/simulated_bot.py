@@ -48,7 +48,7 @@ class Death:
     disk: Disk
     #: Its epoch, 0 if it had none.
     epoch: int
-    #: True if it had announced that replies leave before they are durable, and still kept something that was not written.
+    #: True if it had announced that replies leave before they are durable, and its journal had not caught up yet.
     behind: bool
     #: The messages whose commits it was told of, and which the disk has lost all the same.
     lost: tuple[str, ...]

@@ -47,7 +47,7 @@ from simulator.invariants.present import absent_from
 from simulator.invariants.recovers import recovery
 from simulator.invariants.standard import standard_invariants
 from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
-from simulator.losses import reckon, reckon_stragglers
+from simulator.losses import reckon
 from simulator.meter import Meter, MeteredTransport
 from simulator.network import MemoryNetwork
 from simulator.recording import RecordedTransport, record_answers, record_plan, recorded_chat
@@ -309,7 +309,6 @@ class World:
 
     def judge(self) -> None:
         """Let every invariant look at the end."""
-        reckon_stragglers(self.account, self.bot)
         for invariant in self.invariants:
             invariant.converged(self)
 

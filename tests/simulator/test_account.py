@@ -159,3 +159,12 @@ def test_an_ungated_confirmation_is_remembered_until_it_is_taken_back() -> None:
     account.take_back(account.ungated)
     assert list(account.ungated) == []
     assert account.range_of("lobby", "deaths") == (0, 1)
+
+
+def test_a_message_that_is_delivered_again_wishes_nothing_new() -> None:
+    """Also if the bot confirms it once more."""
+    account = Account()
+    for _ in range(2):
+        wish(account, "!count deaths +1")
+        confirm(account, "deaths: 1")
+    assert account.range_of("lobby", "deaths") == (1, 1)

@@ -139,5 +139,10 @@ def test_a_reply_is_ungated_if_one_left_so_since_its_command() -> None:
         stage.reply("deaths: 2", second)
         assert list(stage.account.ungated) == [second]
         assert stage.chat.was_command(first) and not stage.chat.was_command("m0")
+        # On its way when its sender died: the account was reckoned before it came.
+        third = stage.chat.say("mod", "!count deaths +1")
+        stage.ungated, stage.seats = stage.ungated + 1, frozenset()
+        stage.reply("deaths: 3", third)
+        assert stage.account.range_of("lobby", "deaths") == (2, 3)
 
     run(body())
