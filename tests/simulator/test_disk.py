@@ -9,8 +9,16 @@ import pytest
 
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal import Journal
-from byte_bot.persistence.journal_image import EpochTaken, Handled, KnownChannel, KnownChannels, Write
+from byte_bot.persistence.journal_image import (
+    EpochTaken,
+    Handled,
+    KnownChannel,
+    KnownChannels,
+    Recorded,
+    Write,
+)
 from byte_bot.persistence.journal_thread import TIDY_EVERY
+from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
 from simulator.disk import NO_ROOM, Disk, Durability
 from simulator.faults import DiskFull, DiskReadOnly, Fault, FaultBoard, SlowSync
 from simulator.loop import current_loop, in_virtual_time
@@ -57,6 +65,26 @@ async def test_a_commit_takes_as_long_for_a_record_whatever_it_is_committed_with
     assert alone[0] != alone[1]
     assert await took([second], [bookkeeping, first]) == [alone[1], alone[0]]
     assert await took([first, second]) == [max(alone)]
+
+
+@in_virtual_time()
+async def test_operations_that_were_combined_change_no_latency() -> None:
+    """Which are left depends on when a save was sent, so on the database; a record without a message has its own."""
+    key = RowKey("component_state", "1", "counters")
+
+    def recorded(op_id: str) -> Recorded:
+        return Recorded(key, [Operation(Kind.ADD, "values", "deaths", 1, Stamp(1, 1), op_id)])
+
+    async def took(*writes: Write) -> float:
+        began_s = current_loop().time()
+        await disk_with(latency=SLOW).open().commit(writes)
+        return round(current_loop().time() - began_s, 6)
+
+    messages = (Handled("m1"), Handled("m2"))
+    alone = await took(*messages)
+    assert await took(recorded("m1:1"), recorded("m2:1"), *messages) == alone
+    assert await took(recorded("m2:2"), *messages) == alone
+    assert await took(recorded("m0+1:1")) > 0.0
 
 
 @in_virtual_time()
