@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from byte_bot.persistence.row import Row
 from tests.byte_bot.persistence.row_disk import FileDisk
-from tests.byte_bot.persistence.row_world import World, random_walk, take_step
+from tests.byte_bot.persistence.row_walks import random_walk, take_step
+from tests.byte_bot.persistence.row_world import World
 from tests.safeguards.test_replay_containment import ForgetfulRow
 
 INDEX = st.integers(0, 3)
