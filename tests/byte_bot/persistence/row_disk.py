@@ -148,6 +148,8 @@ class FileDisk:
         self._store = SteppedStore(SqliteJournal(self._connection))
         self._journal = Journal(self._store, stall_s=STALL_S, retry_s=0.0)
         self._running = self._loop.create_task(self._journal.run())
+        #: What left the gate ungated: durable once the journal says that everything is committed.
+        self._ungated: list[Callable[[], object]] = []
         self._turn()
 
     def _turn(self) -> None:
@@ -156,14 +158,20 @@ class FileDisk:
                 await asyncio.sleep(0)
 
         self._loop.run_until_complete(turns())
+        if not self._journal.degraded and self._journal.committed(self._journal.appended):
+            for durable in self._ungated:
+                durable()
+            self._ungated.clear()
 
     def append(self, writes: Sequence[Write], durable: Callable[[], object] | None = None) -> None:
-        """Append to the journal; ``durable`` is not called for what leaves the gate ungated."""
-        sequence, journal = self._journal.append(writes), self._journal
+        """Append to the journal; for what leaves the gate ungated ``durable`` is called when the journal has caught up."""
+        sequence, journal, ungated = self._journal.append(writes), self._journal, self._ungated
 
         def through() -> None:
-            if not journal.degraded:
-                assert durable is not None
+            assert durable is not None
+            if journal.degraded:
+                ungated.append(durable)
+            else:
                 durable()
 
         if durable is not None:
@@ -208,6 +216,7 @@ class FileDisk:
 
     def crash(self) -> JournalImage:
         """The process dies: what is in the file is all there is."""
+        self._ungated.clear()
         self._running.cancel()
         self._turn()
         self._boot()
