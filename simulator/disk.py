@@ -147,6 +147,8 @@ class Disk:
 
     def draw_times_s(self, writes: Iterable[Write], now_s: float) -> tuple[float, float]:
         """After how many seconds this commit is written, and acknowledged."""
+        if self._latency is None and not self._faults.disk_now():
+            return 0.0, 0.0
         latency_s = max((self._draw_s(record) for record in _records(writes)), default=0.0)
         if latency_s <= 0.0:
             return 0.0, 0.0
