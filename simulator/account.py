@@ -2,12 +2,14 @@
 
 It reads chat as a viewer does: ``!count deaths +1`` is a wish, and the bot's reply to that very message is the
 confirmation. Confirmed changes are applied in the order of the wishes' confirmations to a plain dict. What is not a
-number (games, notes, quotes, commands) is followed by :mod:`simulator.account_state`.
+number (games, notes, quotes, commands) is followed by :mod:`simulator.account_state`. What was confirmed can be *taken back*
+(:mod:`simulator.losses` says when): then it may have been made or not, like a wish that was never answered.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from simulator.account_state import StateAccount
@@ -29,13 +31,18 @@ class Account:
     #: How many changes of counters were confirmed.
     confirmed: int = 0
     state: StateAccount = field(default_factory=StateAccount)
+    #: The messages whose confirmation left before it was durable, as the bot had announced.
+    ungated: dict[str, None] = field(default_factory=dict)
     _wishes: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
+    _confirmed: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
+    #: Sums that may be in a counter once more than they were told.
+    _again: list[tuple[str, str, int]] = field(default_factory=list)
 
     def range_of(self, channel: str, counter: str) -> tuple[int, int] | None:
         """The least and the greatest value the counter may have; None if nothing can be said.
 
         Confirmed changes are certain. One that was wished and never confirmed (its reply was dropped at Twitch's limits,
-        or the bot died before it left) may have been made or not.
+        or the bot died before it left) or was taken back may have been made or not.
         """
         low = high = self.counters.get((channel, counter), 0)
         for wished_in, name, sign, number in self._wishes.values():
@@ -45,6 +52,9 @@ class Account:
                 return None
             low -= number if sign == "-" else 0
             high += number if sign == "+" else 0
+        for counted_in, name, number in self._again:
+            if (counted_in, name) == (channel, counter):
+                low, high = low + min(number, 0), high + max(number, 0)
         return low, high
 
     def open_with(self, channel: str, counter: str, value: int) -> None:
@@ -52,7 +62,9 @@ class Account:
         self.counters[channel, counter.lower()] = value
 
     def said(self, message: SentMessage) -> None:
-        """A viewer said something: remember it if it wishes a change."""
+        """A viewer said something: remember it if it wishes a change. Delivered again, a message wishes nothing new."""
+        if message.id in self._confirmed:
+            return
         self.state.said(message)
         match = _COUNT.match(message.text)
         if match:
@@ -62,9 +74,31 @@ class Account:
         if removal:
             self._wishes[message.id] = (message.channel, removal[1].lower(), "del", 0)
 
-    def replied(self, message: SentMessage) -> None:
-        """The bot said something: apply the wish that it confirms, if it does."""
+    def take_back(self, message_ids: Iterable[str]) -> None:
+        """What these messages wished may have been made or not, whatever was said."""
+        for message_id in list(message_ids):
+            self.ungated.pop(message_id, None)
+            self.state.take_back(message_id)
+            wish = self._confirmed.pop(message_id, None)
+            if wish is None:
+                continue
+            channel, name, sign, number = wish
+            self._wishes[message_id] = wish
+            if sign in "+-":
+                self.counters[channel, name] -= number if sign == "+" else -number
+
+    def may_count_again(self, channel: str, counter: str, number: int) -> None:
+        """This sum may be in the counter once more than it was told."""
+        self._again.append((channel, counter, number))
+
+    def replied(self, message: SentMessage, *, ungated: bool = False) -> None:
+        """The bot said something: apply the wish that it confirms, if it does.
+
+        ``ungated`` says that it left before it was durable, as the bot had announced.
+        """
         self.state.replied(message)
+        if ungated:
+            self.ungated[message.reply_to] = None
         wish = self._wishes.get(message.reply_to)
         if wish is None:
             return
@@ -76,6 +110,7 @@ class Account:
             if _REMOVED.match(message.text):
                 self.counters[key] = self.told[key] = 0
                 self.confirmed += 1
+                self._confirmed[message.reply_to] = wish
             return
         told = _TOLD.match(message.text)
         if not told:
@@ -85,3 +120,4 @@ class Account:
         self.counters[key] = {"+": before + number, "-": before - number, "=": number}[sign]
         self.told[key] = int(told.group(2))
         self.confirmed += 1
+        self._confirmed[message.reply_to] = wish

@@ -110,6 +110,7 @@ class StateAccount:
 
     wishes: list[Wish] = field(default_factory=list)
     _unanswered: dict[str, Wish] = field(default_factory=dict)
+    _answered: dict[str, Wish] = field(default_factory=dict)
 
     @property
     def confirmed(self) -> int:
@@ -130,9 +131,16 @@ class StateAccount:
             return
         words = _ADDRESS.sub("", message.text, count=1) if message.text.startswith("@") else message.text
         wish.outcome = Outcome.CONFIRMED if _confirms(wish, words) else Outcome.REFUSED
+        self._answered[message.reply_to] = wish
         told = _NUMBER.search(words)
         if told and wish.subject in ("note", "quote"):
             wish.number = int(told.group())
+
+    def take_back(self, message_id: str) -> None:
+        """What this message wished may have been made or not, whatever was said."""
+        wish = self._answered.pop(message_id, None)
+        if wish is not None and wish.outcome is Outcome.CONFIRMED:
+            wish.outcome = Outcome.OPEN
 
     def values(self) -> dict[ValueKey, frozenset[str]]:
         """What each value that was ever confirmed may be now; "" stands for none."""

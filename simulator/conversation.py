@@ -31,6 +31,8 @@ class Asked:
 
     message: SentMessage
     heard_by: frozenset[int]
+    #: How many replies had left before they were durable by then.
+    ungated_before: int = 0
 
 
 class Conversation:
@@ -43,6 +45,7 @@ class Conversation:
         bot_login: who the bot is.
         default_channel: where people speak who name no channel.
         attendance: by which connections the bot hears a channel at this moment.
+        ungated_replies: how many replies have left before they were durable, as the bot had announced and counts.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Conversation:
         bot_login: str,
         default_channel: str,
         attendance: Callable[[str], frozenset[int]],
+        ungated_replies: Callable[[], int],
     ) -> None:
         self._twitch = twitch
         self._trace = trace
@@ -61,7 +65,9 @@ class Conversation:
         self._bot_login = bot_login
         self._default_channel = default_channel
         self._attendance = attendance
+        self._ungated_replies = ungated_replies
         self._asked: dict[str, Asked] = {}
+        self._answered: dict[str, None] = {}
         self._answers: dict[str, list[SentMessage]] = {}
         self._said_plainly: dict[str, list[SentMessage]] = {}
         self.latencies_ms: list[float] = []
@@ -80,6 +86,10 @@ class Conversation:
     def asked(self, message_id: str) -> Asked | None:
         """The command of this id, while nobody has replied to it."""
         return self._asked.get(message_id)
+
+    def was_command(self, message_id: str) -> bool:
+        """True if this is the id of a command that somebody gave."""
+        return message_id in self._asked or message_id in self._answered
 
     def answer_to(self, message_id: str) -> SentMessage | None:
         """The first reply to this message, if there is one."""
@@ -130,7 +140,9 @@ class Conversation:
         )
         if message.login != self._bot_login:
             if message.text.startswith("!"):
-                self._asked[message.id] = Asked(message, self._attendance(message.channel))
+                self._asked[message.id] = Asked(
+                    message, self._attendance(message.channel), self._ungated_replies()
+                )
             self._account.said(message)
             return
         if message.reply_to:
@@ -138,9 +150,16 @@ class Conversation:
         else:
             self._said_plainly.setdefault(message.channel, []).append(message)
         asked = self._asked.pop(message.reply_to, None)
+        ungated = False
         if asked is not None:
+            self._answered[message.reply_to] = None
             self.latencies_ms.append((message.at_s - asked.message.at_s) * 1000)
-        self._account.replied(message)
+            # Whether it was this very reply or another one meanwhile cannot be seen from outside.
+            ungated = self._ungated_replies() > asked.ungated_before
+        self._account.replied(message, ungated=ungated)
+        if ungated and asked is not None and not asked.heard_by & self._attendance(message.channel):
+            # It was on its way when its sender died: what the death took with it was reckoned before.
+            self._account.take_back([message.reply_to])
 
 
 def spoken(text: str) -> str:

@@ -1,6 +1,7 @@
 """Carries out the faults that somebody must do: those of Twitch and of the bot's process, at their instants.
 
-Faults of the database need no driver: the fake's faces look at the board with every request.
+Faults of the database need no driver: the fake's faces look at the board with every request, and so does the disk with every
+commit.
 
 Over real sockets the kernel decides how bytes are cut. So `twitch_packets` is refused there (`check_simulated`) rather than
 left out in silence, which would make the night an easier one than its name says.
@@ -17,6 +18,7 @@ from simulator.faults import (
     Crash,
     Fault,
     FaultBoard,
+    PowerCut,
     Restart,
     TwitchDisconnect,
     TwitchDuplicates,
@@ -51,6 +53,10 @@ class Patient(Protocol):
 
     def crash_bot(self) -> None:
         """Kill it."""
+        ...
+
+    def cut_power(self) -> None:
+        """Kill it, and the machine with it."""
         ...
 
     async def restart_bot(self) -> None:
@@ -109,11 +115,18 @@ class FaultDriver:
         for crash in board.take_due(Crash):
             if patient.bot_runs:
                 patient.crash_bot()
-                await asyncio.sleep(crash.down_s)
-                if not patient.bot_runs:  # the heal at the end of the night starts a bot that is down
-                    patient.start_bot()
+                await self._start_again(crash.down_s)
+        for cut in board.take_due(PowerCut):
+            if patient.bot_runs:
+                patient.cut_power()
+                await self._start_again(cut.down_s)
         if board.take_due(Restart) and patient.bot_runs:
             await patient.restart_bot()
+
+    async def _start_again(self, down_s: float) -> None:
+        await asyncio.sleep(down_s)
+        if not self._patient.bot_runs:  # the heal at the end of the night starts a bot that is down
+            self._patient.start_bot()
 
     def _apply_lasting(self) -> None:
         acting = self._board.twitch_now()

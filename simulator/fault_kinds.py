@@ -4,8 +4,8 @@ Units are ``_s`` seconds and ``_ms`` milliseconds. A fault acts from ``start_s``
 until somebody heals it); a ``probability`` below one is drawn afresh, from the world's seed, each time the
 fault could act. A fault knows nothing of what it breaks: the faces of the fakes act on it.
 
-*Instant* faults (a human's edit, a crash, a disconnect) have a start and no duration. Left out: faults of the machine
-itself (disk, clock), which belong to the parts that own those things.
+*Instant* faults (a human's edit, a crash, a disconnect) have a start and no duration. Left out: faults of the machine's
+clock, and a disk that cannot be read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 if TYPE_CHECKING:
     import random
 
-Family = Literal["database", "twitch", "process"]
+Family = Literal["database", "twitch", "process", "disk"]
 
 
 class FaultError(ValueError):
@@ -357,6 +357,53 @@ class Restart(Fault):
     instant: ClassVar[bool] = True
 
 
+@dataclass(frozen=True)
+class PowerCut(Fault):
+    """At ``start_s`` the machine loses its power: the bot dies as in a crash, and the disk may lose commits.
+
+    Which is said in :mod:`simulator.disk`. The bot is started again ``down_s`` later.
+    """
+
+    kind: ClassVar[str] = "power_cut"
+    family: ClassVar[Family] = "process"
+    instant: ClassVar[bool] = True
+    down_s: float = 1.0
+
+
+# --- the disk under the bot's journal
+# --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DiskFull(Fault):
+    """There is no room for another commit; what is on the disk can be read."""
+
+    kind: ClassVar[str] = "disk_full"
+    family: ClassVar[Family] = "disk"
+
+
+@dataclass(frozen=True)
+class DiskReadOnly(Fault):
+    """The disk takes no commit, as after the system has mounted it anew to save what is there; it can be read."""
+
+    kind: ClassVar[str] = "disk_read_only"
+    family: ClassVar[Family] = "disk"
+
+
+@dataclass(frozen=True)
+class SlowSync(Fault):
+    """A commit of records takes ``sync_s`` longer, as on a disk that is busy with something else."""
+
+    kind: ClassVar[str] = "slow_sync"
+    family: ClassVar[Family] = "disk"
+    sync_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if math.isinf(self.sync_s):
+            raise FaultError("slow_sync: sync_s must be finite")
+
+
 KINDS: Mapping[str, type[Fault]] = {
     fault.kind: fault
     for fault in (
@@ -364,5 +411,6 @@ KINDS: Mapping[str, type[Fault]] = {
         CommitThenDrop, Unauthorized, OverQuota, ProjectPaused, ReadOnly, MissingGrant, MissingFunction, Flapping,
         HumanEdit,
         TwitchDisconnect, TwitchHalfOpen, TwitchReconnect, TwitchPackets, TwitchDuplicates, Crash, Restart,
+        PowerCut, DiskFull, DiskReadOnly, SlowSync,
     )
 }  # fmt: skip

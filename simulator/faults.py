@@ -23,6 +23,8 @@ from simulator.fault_kinds import (
     CommitThenDrop,
     Crash,
     CutBody,
+    DiskFull,
+    DiskReadOnly,
     Drip,
     Family,
     Fault,
@@ -36,12 +38,14 @@ from simulator.fault_kinds import (
     MissingFunction,
     MissingGrant,
     OverQuota,
+    PowerCut,
     ProjectPaused,
     ReadOnly,
     Refused,
     Reset,
     Restart,
     SlowRecovery,
+    SlowSync,
     Status503,
     TooManyRequests,
     TwitchDisconnect,
@@ -60,6 +64,8 @@ __all__ = [
     "CommitThenDrop",
     "Crash",
     "CutBody",
+    "DiskFull",
+    "DiskReadOnly",
     "Drip",
     "Fault",
     "FaultBoard",
@@ -73,12 +79,14 @@ __all__ = [
     "MissingFunction",
     "MissingGrant",
     "OverQuota",
+    "PowerCut",
     "ProjectPaused",
     "ReadOnly",
     "Refused",
     "Reset",
     "Restart",
     "SlowRecovery",
+    "SlowSync",
     "Status503",
     "TooManyRequests",
     "TwitchDisconnect",
@@ -276,6 +284,10 @@ class FaultBoard:
         """The Twitch faults of this instant, in the same order."""
         return self._acting("twitch")
 
+    def disk_now(self) -> tuple[Fault, ...]:
+        """The faults of the journal's disk at this instant, in the same order."""
+        return self._acting("disk")
+
     def database_draw(self, *kinds: type[Fault]) -> tuple[Fault, ...]:
         """The database faults that hit this one request: `database_now` with each probability drawn.
 
@@ -286,6 +298,10 @@ class FaultBoard:
     def twitch_draw(self, *kinds: type[Fault]) -> tuple[Fault, ...]:
         """The Twitch faults that hit this one message or packet; ``kinds`` as above."""
         return self._drawn("twitch", kinds)
+
+    def disk_draw(self) -> tuple[Fault, ...]:
+        """The faults of the disk that hit this one commit."""
+        return self._drawn("disk", ())
 
     def next_change_s(self) -> float | None:
         """The next instant (board time, seconds) at which a fault begins, ends or flaps, or None."""
@@ -319,7 +335,7 @@ class FaultBoard:
             "time_s": self._time_source(),
             "named": {name: fault_to_json(entry.fault) for name, entry in self._named.items()},
             "timeline": [fault_to_json(entry.fault) for entry in self._timeline],
-            "acting": [fault.kind for fault in (*self.database_now(), *self.twitch_now())],
+            "acting": [fault.kind for fault in (*self.database_now(), *self.twitch_now(), *self.disk_now())],
         }
 
     def _entries(self) -> list[_Entry]:

@@ -9,7 +9,7 @@ The chat has a few channels and one verified account for the bot, moderator ever
 mod_1, mod_2, … exist from the start, with tokens too, so that a chat client can log in as one of them; everybody else comes
 into being when they first speak. All names and keys are made up and fixed. Faults on the stage's board act on both fakes.
 
-Left out: TLS, the faults of the bot's process (the stage has none), and Twitch's packets cut at arbitrary places, which
+Left out: TLS, the faults of the bot's process and of its disk (the stage has none), and Twitch's packets cut at arbitrary places, which
 need the in-memory network of the simulated worlds.
 """
 
@@ -224,6 +224,8 @@ class Stage:
         """Why this fault cannot act here, "" if it can."""
         if fault.family == "process":
             return f"{fault.kind}: the bot's process is not ours; stop and start it yourself"
+        if fault.family == "disk":
+            return f"{fault.kind}: the disk of your bot is not ours; only in simulated worlds (byte-sim run)"
         if isinstance(fault, TwitchPackets):
             return f"{fault.kind}: only in simulated worlds (byte-sim run), not on sockets"
         return ""

@@ -1,18 +1,14 @@
 """The bot as a process of a world: started, stopped in order, killed, started again; and a second one beside it.
 
-A process that is killed leaves nothing but its *disk*, the journal's store, which the next one gets (unless the scenario
-says that the disk is lost too). Every incarnation draws from its own branch of the seed tree: a restarted process must not
-repeat its ids.
-
-A disk may take its time (:class:`SlowStore`): as long as the slowest record of a commit, drawn for each record by itself.
-Left out: what bookkeeping costs on it (saves on their way, rows acknowledged): a real disk does that between two commits of
-records, or beside them.
+A process that is killed leaves nothing but its *disk* (:mod:`simulator.disk`), which the next one gets, unless the scenario
+says that the disk is lost too. What else a death may have taken with it is told to whoever listens (:class:`Death`). Every
+incarnation draws from its own branch of the seed tree: a restarted process must not repeat its ids.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -20,13 +16,14 @@ import httpx
 from byte_bot.app import Application, Surroundings
 from byte_bot.chat.transport import Connector
 from byte_bot.errors import ExitCode
-from byte_bot.persistence.journal import Handled, JournalStore, MemoryJournalStore, Recorded, Write
 from byte_bot.settings import Settings
 from simulator.conversation import StoryError
+from simulator.disk import Disk, Durability
+from simulator.faults import FaultBoard
 from simulator.loop import Process, VirtualLoop
 from simulator.meter import Meter
 from simulator.rng import SeedTree
-from simulator.scenario import DiskLatency, Scenario
+from simulator.scenario import Scenario
 from simulator.trace import Trace
 
 ApplicationFactory = Callable[[Settings, Surroundings], Application]
@@ -44,32 +41,17 @@ class LoopClock:
         return self._loop.unix_time()
 
 
-class SlowStore(MemoryJournalStore):
-    """A journal's store whose commits take time; what a crash interrupts was never written.
+@dataclass(frozen=True)
+class Death:
+    """What is known of a process that was killed; ``disk`` is as it was left."""
 
-    A record's latency is drawn from a stream of its own, named after what it records: it does not depend on which records
-    are committed together, nor in which order, nor on what the database does meanwhile.
-    """
-
-    def __init__(self, identity: str, latency: DiskLatency, seeds: SeedTree) -> None:
-        super().__init__(identity)
-        self._latency = latency
-        self._seeds = seeds
-
-    async def commit(self, writes: Sequence[Write]) -> None:
-        """Fold the writes into the image, once the slowest record is on the disk."""
-        await asyncio.sleep(max((self._latency_s(write) for write in writes), default=0.0))
-        await super().commit(writes)
-
-    def _latency_s(self, write: Write) -> float:
-        match write:
-            case Handled(message_id):
-                name = message_id
-            case Recorded(_, operations) if operations:
-                name = operations[0].op_id
-            case _:
-                return 0.0
-        return self._latency.draw_s(self._seeds.stream(name))
+    disk: Disk
+    #: Its epoch, 0 if it had none.
+    epoch: int
+    #: True if it had announced that replies leave before they are durable, and its journal had not caught up yet.
+    behind: bool
+    #: The messages whose commits it was told of, and which the disk has lost all the same.
+    lost: tuple[str, ...]
 
 
 class SimulatedBot:
@@ -79,7 +61,9 @@ class SimulatedBot:
         loop, trace, seeds, meter: the world's.
         application: puts the bot together.
         settings, http_transport, connector: made anew for every incarnation.
-        scenario: says whether the journal's store outlives the process, and how long its commits take.
+        scenario: says whether the disk outlives the process, and how long its commits take.
+        faults: what is wrong with the disk.
+        on_death: told of every process that was killed.
     """
 
     def __init__(
@@ -94,6 +78,8 @@ class SimulatedBot:
         http_transport: Callable[[], httpx.AsyncBaseTransport],
         connector: Callable[[], Connector],
         scenario: Scenario,
+        faults: FaultBoard,
+        on_death: Callable[[Death], None],
     ) -> None:
         self._loop = loop
         self._trace = trace
@@ -103,9 +89,15 @@ class SimulatedBot:
         self._settings = settings
         self._http_transport = http_transport
         self._connector = connector
-        self._disk_kept = scenario.disk == "kept"
+        self._faults = faults
+        self._on_death = on_death
         self._disk_latency = scenario.disk_latency
-        self._disk = self._new_disk("memory")
+        self._durability: Durability = scenario.settings.get("durability", "process")
+        self._disk_kept = scenario.disk == "kept" and self._durability != "off"
+        #: All disks that there ever were, and the bot's.
+        self.disks: list[Disk] = []
+        self.disk = self._new_disk("memory")
+        self._ungated_before = 0
         self._process: Process | None = None
         self.exit_codes: list[ExitCode] = []
         self.incarnation = 0
@@ -127,16 +119,38 @@ class SimulatedBot:
         """Start a process; returns at once."""
         self.incarnation += 1
         if not self._disk_kept:
-            self._disk = self._new_disk(f"disk-{self.incarnation}")
+            self.disk = self._new_disk(f"disk-{self.incarnation}")
         self._trace.record("bot_started", incarnation=self.incarnation)
-        self._process = self._loop.spawn(_NAME, self._main(self.incarnation, self._disk))
+        self._process = self._loop.spawn(_NAME, self._main(self.incarnation, self.disk))
 
     def crash(self) -> None:
         """``kill -9``: nothing of it runs again, not even ``finally``."""
         self._trace.record("bot_crashed", incarnation=self.incarnation)
+        self._die(())
+
+    def cut_power(self) -> None:
+        """The machine dies, and the process with it."""
+        self._trace.record("power_cut", incarnation=self.incarnation)
+        self._die(tuple(self.disk.cut_power()))
+
+    def _die(self, lost: tuple[str, ...]) -> None:
         self._loop.kill_process(_NAME)
         self._meter.process_died()
-        self.app = None
+        app, self.app = self.app, None
+        if app is None:
+            self._on_death(Death(self.disk, 0, False, lost))
+            return
+        journal = app.layer.journal
+        self._ungated_before += journal.ungated_replies
+        announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
+        behind = announced and not journal.committed(journal.appended)
+        self._on_death(Death(self.disk, app.layer.epoch, behind, lost))
+
+    @property
+    def ungated_replies(self) -> int:
+        """How many replies have left before they were durable, as the bots count them."""
+        live = (app.layer.journal.ungated_replies for app in (self.app, self.second) if app is not None)
+        return self._ungated_before + sum(live)
 
     async def stop(self) -> ExitCode:
         """SIGTERM: ask it to stop, wait until it has; its exit code."""
@@ -171,17 +185,25 @@ class SimulatedBot:
         if root is not None and root.done() and not root.cancelled() and root.exception() is not None:
             raise StoryError(f"the bot died: {root.exception()!r}") from root.exception()
 
-    def _new_disk(self, identity: str) -> JournalStore:
-        if self._disk_latency is None:
-            return MemoryJournalStore(identity)
-        return SlowStore(identity, self._disk_latency, self._seeds.child(f"disk/{identity}"))
+    def _new_disk(self, identity: str) -> Disk:
+        disk = Disk(
+            identity,
+            self._seeds.child(f"disk/{identity}"),
+            self._faults,
+            latency=self._disk_latency,
+            durability=self._durability,
+        )
+        self.disks.append(disk)
+        return disk
 
-    async def _main(self, incarnation: int, disk: JournalStore) -> None:
+    async def _main(self, incarnation: int, disk: Disk) -> None:
         seeds = self._seeds.child(f"bot-{incarnation}")
         self.exit_codes.append(await self._run(seeds, disk, shown=True))
+        if self.app is not None:
+            self._ungated_before += self.app.layer.journal.ungated_replies
         self.app = None
 
-    async def _run(self, seeds: SeedTree, disk: JournalStore, *, shown: bool) -> ExitCode:
+    async def _run(self, seeds: SeedTree, disk: Disk, *, shown: bool) -> ExitCode:
         settings = self._settings()
         async with httpx.AsyncClient(
             transport=self._http_transport(), timeout=settings.database_timeout_s
@@ -191,11 +213,13 @@ class SimulatedBot:
                 http=http,
                 clock=LoopClock(self._loop),
                 rng=seeds.stream("application"),
-                journal_store=disk,
+                journal_store=disk.open(),
             )
             application = self._application(settings, surroundings)
             if shown:
                 self.app = application
             else:
                 self.second = application
-            return await application.run()
+            code = await application.run()
+            disk.sync()  # an orderly end closes the file
+            return code

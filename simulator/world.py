@@ -11,20 +11,20 @@ it likes with it; both build the same world. Two networks, one behaviour:
 * ``tcp``: real loopback sockets, the fake Twitch behind ``asyncio.start_server``, the fake Supabase behind uvicorn, in a
   hybrid loop.
 
-The bot is a *process* of the loop: ``World.crash_bot`` freezes it without running a ``finally``; the journal's store
-outlives it like a disk (``scenario.disk``). Randomness comes from named streams of one seed tree, those of the bot keyed
-by its incarnation, since a restarted process must not repeat its ids.
+The bot is a *process* of the loop: ``World.crash_bot`` freezes it without running a ``finally``; its disk
+(:mod:`simulator.disk`) outlives it, unless the scenario says otherwise (``scenario.disk``). Randomness comes from named
+streams of one seed tree, those of the bot keyed by its incarnation, since a restarted process must not repeat its ids.
 
 Only this module builds fake things for the bot; it may import ``byte_bot``, the fakes may not.
 
-Left out: a second machine, clock jumps, disk faults (later releases).
+Left out: a second machine, clock jumps (later releases).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -47,6 +47,7 @@ from simulator.invariants.present import absent_from
 from simulator.invariants.recovers import recovery
 from simulator.invariants.standard import standard_invariants
 from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
+from simulator.losses import reckon
 from simulator.meter import Meter, MeteredTransport
 from simulator.network import MemoryNetwork
 from simulator.recording import RecordedTransport, record_answers, record_plan, recorded_chat
@@ -91,8 +92,7 @@ class World:
         invariants: tuple[Invariant, ...] | None = None,
     ) -> None:
         check_simulated(scenario.faults, network)
-        self.scenario = scenario
-        self.seed = seed
+        self.scenario, self.seed = scenario, seed
         self.loop = current_loop()
         self.seeds = SeedTree(seed)
         self.network_kind = network
@@ -114,8 +114,7 @@ class World:
         )
         self.invariants = standard_invariants() if invariants is None else invariants
         self._memory = MemoryNetwork(self.seeds.stream("network"), latency_s=scenario.latency_ms / 1000)
-        self._irc_port = IRC_PORT
-        self._supabase_url = MEMORY_SUPABASE_URL
+        self._irc_port, self._supabase_url = IRC_PORT, MEMORY_SUPABASE_URL
         self._recovered_after_s: float | None = None
         self.bot = SimulatedBot(
             loop=self.loop,
@@ -127,6 +126,8 @@ class World:
             http_transport=self._http_transport,
             connector=self._connector,
             scenario=scenario,
+            faults=self.faults,
+            on_death=lambda death: reckon(self.account, death, self.channels),
         )
         self.chat = Conversation(
             self.twitch,
@@ -135,14 +136,16 @@ class World:
             bot_login=BOT_LOGIN,
             default_channel=scenario.channels[0],
             attendance=self.attendance,
+            ungated_replies=lambda: self.bot.ungated_replies,
         )
         self.editor = TableEditor(self.supabase, self.channels, self.account)
         # What stories use most, within reach.
         self.say, self.ask = self.chat.say, self.chat.ask
         self.stored, self.counter, self.config = self.editor.stored, self.editor.counter, self.editor.config
-        self.store_counters = self.editor.store_counters
+        self.store_counters, self.start_second_bot = self.editor.store_counters, self.bot.run_second
         self.start_bot, self.stop_bot, self.restart_bot = self.bot.start, self.bot.stop, self.bot.restart
-        self.crash_bot, self.start_second_bot = self.bot.crash, self.bot.run_second
+        self.crash_bot, self.cut_power = self.bot.crash, self.bot.cut_power
+        self.break_disk = partial(self.break_database, name="disk")
         self.bot_tasks, self.exit_codes = self.bot.tasks, self.bot.exit_codes
 
     # ── building ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -290,10 +293,8 @@ class World:
 
     async def returned(self) -> None:
         """Wait until the bot is back in its channels, or should be; who is missing is an invariant's business."""
-        try:
+        with suppress(StoryError):
             await self.until(lambda: not absent_from(self), RETURN_S)
-        except StoryError:
-            return
 
     def drained(self) -> bool:
         """True if a bot runs, nothing waits to be saved and the circuit is closed."""
@@ -335,14 +336,13 @@ class World:
 
     async def night(self) -> Report:
         """Safety phase, heal, liveness phase, judgement."""
-        scenario = self.scenario
         self.start_bot()
         async with asyncio.TaskGroup() as tasks:
-            crowd = utterances(scenario.crowds, self.seeds.child("audience"), scenario.duration_s)
+            crowd = utterances(self.scenario.crowds, self.seeds.child("audience"), self.scenario.duration_s)
             tasks.create_task(perform(crowd, speaker(self.twitch)))
-            if scenario.script is not None:
-                tasks.create_task(scenario.script(self))
-            tasks.create_task(asyncio.sleep(scenario.duration_s))
+            if self.scenario.script is not None:
+                tasks.create_task(self.scenario.script(self))
+            tasks.create_task(asyncio.sleep(self.scenario.duration_s))
         self.heal()
         await self.until(lambda: not self.bot.restarting, STOP_S, "the end of a restart")
         if not self.bot_runs:

@@ -206,7 +206,7 @@ class SqliteJournal:
                 "INSERT INTO log VALUES (?, ?, ?)", (number, _bases_in(writes), self._encode(writes))
             )
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
                 raise
             self._fold(writes, number)
         self._last = number

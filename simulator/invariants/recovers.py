@@ -3,8 +3,8 @@
 * After the heal: everything is saved and the circuit closed within 10 s + (rows waiting) / 500 per second
   (:func:`recovery`, which the world awaits where a night or a story heals).
 * While all is well: a change is in the database within a second more than the flush interval, 3 s as shipped. All is well
-  when for :data:`WELL_S` a bot has run, its circuit was closed and no fault of the database acted; each is looked at
-  every second.
+  when for :data:`WELL_S` a bot has run, its circuit was closed and no fault of the database or of the disk acted; each is
+  looked at every second.
 
 Rows that the database refuses for what is in them, or that the bot cannot read, wait for a human, and nothing is said about
 waiting while there is one.
@@ -47,7 +47,8 @@ class Recovers:
         """Look at the change that waits longest, if all is well."""
         now_s = world.loop.time()
         app = world.app
-        if app is None or app.layer.link.circuit is not Circuit.CLOSED or world.faults.database_now():
+        faulty = world.faults.database_now() or world.faults.disk_now()
+        if app is None or app.layer.link.circuit is not Circuit.CLOSED or faulty:
             self._unwell_s = now_s
         if app is None:
             return

@@ -7,6 +7,8 @@ from simulator.invariants.agreement import Agreement
 from simulator.invariants.answered import Answered
 from simulator.invariants.answered_once import AnsweredOnce
 from simulator.invariants.bounded import Bounded
+from simulator.invariants.degraded import Degraded
+from simulator.invariants.gated import Gated
 from simulator.invariants.human_edits import HumanEdits
 from simulator.invariants.newest_wins import NewestWins
 from simulator.invariants.present import Present
@@ -25,6 +27,8 @@ def standard_invariants() -> tuple[Invariant, ...]:
         Bounded(),
         Answered(),
         AnsweredOnce(),
+        Gated(),
+        Degraded(),
         Agreement(),
         Present(),
         Recovers(),

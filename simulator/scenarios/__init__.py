@@ -27,7 +27,8 @@ from simulator.scenarios.database import (
     SLOW,
     SLOW_RECOVERY,
 )
-from simulator.scenarios.process import CRASH, CRASH_LOOP, RESTART
+from simulator.scenarios.disk import DISK_FULL, SLOW_SYNC
+from simulator.scenarios.process import CRASH, CRASH_LOOP, POWER_CUT, RESTART
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
@@ -35,6 +36,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         for scenario in (
             QUIET, QUEDA, OUTAGE, SLOW, SLOW_RECOVERY, FLAPPING, LOST_ANSWERS, LATE_ARRIVALS, HUMAN_EDIT,
             RAID_DURING_OUTAGE, COMMAND_STORM, RECONNECT_STORM, DEAD_SOCKET, RESTART, CRASH, CRASH_LOOP,
+            POWER_CUT, DISK_FULL, SLOW_SYNC,
         )
     }
 )  # fmt: skip

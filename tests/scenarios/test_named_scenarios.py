@@ -7,7 +7,7 @@ import pytest
 from simulator.faults import TwitchPackets
 from simulator.loop import ReadyOrder
 from simulator.scenarios import SCENARIOS
-from simulator.world import simulate
+from simulator.world import World, play, simulate
 
 
 @pytest.mark.parametrize(("seed", "ready_order"), [(1, "fifo"), (2, "random"), (3, "random")])
@@ -26,12 +26,24 @@ def test_the_night_is_the_same_kind_of_night_over_sockets(name: str) -> None:
     assert report.ok, report.to_text()
 
 
+@pytest.mark.parametrize("name", ["disk_full", "slow_sync"])
+def test_the_disk_is_in_trouble_in_its_nights(name: str) -> None:
+    """The bot announces it, replies leave all the same, and most of the night they wait as always."""
+
+    async def night(world: World) -> None:
+        report = await world.night()
+        assert report.ok, report.to_text()
+        assert 20 < world.bot.ungated_replies < len(report.transcript) * 0.7
+
+    play(night, SCENARIOS[name], seed=4, judge=False)
+
+
 def test_names_are_those_of_the_scenarios() -> None:
     """`byte-sim list` shows each under its own name, with a summary; all channels stay below Twitch's limits."""
     assert all(name == scenario.name and scenario.summary for name, scenario in SCENARIOS.items())
     wanted = {
         "queda", "outage", "slow", "flapping", "reconnect_storm", "raid_during_outage", "command_storm", "restart",
-        "crash", "lost_answers", "human_edit", "quiet",
+        "crash", "lost_answers", "human_edit", "quiet", "disk_full", "slow_sync", "power_cut",
     }  # fmt: skip
     assert wanted <= set(SCENARIOS)
     assert any(isinstance(fault, TwitchPackets) for fault in SCENARIOS["reconnect_storm"].faults)

@@ -118,3 +118,53 @@ def test_what_is_no_number_is_followed_too() -> None:
     assert account.state.values() == {("lobby", "game", ""): {"Celeste"}}
     assert account.state.entries() == {("lobby", "quote", "so close"): (1, 1)}
     assert (account.confirmed, account.state.confirmed) == (0, 2)
+
+
+def test_what_is_taken_back_may_have_happened_or_not() -> None:
+    """Sums leave a range; of other messages nothing is taken back, and what was never confirmed stays as it is."""
+    account = Account()
+    for number, text in enumerate(("!count deaths +2", "!count deaths -1", "!count deaths +5"), start=1):
+        wish(account, text, f"m{number}")
+        confirm(account, "deaths: 1", f"m{number}")
+    assert account.range_of("lobby", "deaths") == (6, 6)
+    account.take_back(["m1", "m2", "m2", "m9"])
+    assert account.range_of("lobby", "deaths") == (4, 7)
+
+
+def test_after_an_absolute_value_was_taken_back_nothing_can_be_said() -> None:
+    """It may have discarded everything before it."""
+    account = Account()
+    wish(account, "!count deaths =5")
+    confirm(account, "deaths: 5")
+    account.take_back(["m1"])
+    assert account.range_of("lobby", "deaths") is None
+
+
+def test_a_sum_that_may_count_again_widens_the_range() -> None:
+    """By its own size, in its own direction, for its own counter."""
+    account = Account()
+    account.open_with("lobby", "deaths", 10)
+    account.may_count_again("lobby", "deaths", 3)
+    account.may_count_again("lobby", "deaths", -1)
+    assert account.range_of("lobby", "deaths") == (9, 13)
+    assert account.range_of("lobby", "wins") == (0, 0)
+
+
+def test_an_ungated_confirmation_is_remembered_until_it_is_taken_back() -> None:
+    """Whether it has to be is known only when the bot dies."""
+    account = Account()
+    wish(account, "!count deaths +1")
+    account.replied(SentMessage(0.1, "lobby", "byte_bot", "deaths: 1", "m1", "r1"), ungated=True)
+    assert list(account.ungated) == ["m1"]
+    account.take_back(account.ungated)
+    assert list(account.ungated) == []
+    assert account.range_of("lobby", "deaths") == (0, 1)
+
+
+def test_a_message_that_is_delivered_again_wishes_nothing_new() -> None:
+    """Also if the bot confirms it once more."""
+    account = Account()
+    for _ in range(2):
+        wish(account, "!count deaths +1")
+        confirm(account, "deaths: 1")
+    assert account.range_of("lobby", "deaths") == (1, 1)

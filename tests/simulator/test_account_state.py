@@ -161,3 +161,18 @@ def test_the_order_of_chat_counts_and_not_that_of_the_replies() -> None:
     for number, game in ((1, "New"), (0, "Old")):
         account.replied(SentMessage(0.1, "lobby", "byte_bot", f"Game: {game}", f"m{number}", ""))
     assert account.state.values() == {("lobby", "game", ""): {"New"}}
+
+
+def test_a_confirmed_value_that_is_taken_back_may_be_there_or_not() -> None:
+    """Then the one before it may be there as well; what was refused stays refused."""
+    account = Account()
+    for number, (text, reply) in enumerate(
+        (("!game Chess", "Game: Chess"), ("!game Go", "Game: Go"), ("!note add milk", "Notes are full.")),
+        start=1,
+    ):
+        account.said(SentMessage(0.0, "lobby", "mod", text, "", f"m{number}"))
+        account.replied(SentMessage(0.1, "lobby", "byte_bot", reply, f"m{number}", ""))
+    assert account.state.values() == {("lobby", "game", ""): frozenset({"Go"})}
+    account.take_back(["m2", "m3"])
+    assert account.state.values() == {("lobby", "game", ""): frozenset({"Chess", "Go"})}
+    assert account.state.entries() == {}

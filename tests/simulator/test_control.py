@@ -68,6 +68,7 @@ async def test_a_mistake_in_the_faults_changes_nothing() -> None:
         assert words.startswith("bad: unknown kind of fault 'hangs'; allowed: latency")
         assert "needs a name" in await error_of(http, "PUT", "/faults", {"": {"kind": "hang"}})
         assert "not ours" in await error_of(http, "PUT", "/faults", {"x": {"kind": "crash"}})
+        assert "not ours" in await error_of(http, "PUT", "/faults", {"x": {"kind": "disk_full"}})
         assert "JSON object" in await error_of(http, "PUT", "/faults", ["hang"])
         answer = await http.put("/faults", content=b"{'kind'}")
         assert answer.status_code == 400 and "no JSON" in answer.json()["error"]

@@ -30,6 +30,7 @@ class Stage:
         self.trace = Trace(loop.time, keep=True)
         self.account = Account()
         self.seats = frozenset({1})
+        self.ungated = 0
         self.chat = Conversation(
             self.twitch,
             self.trace,
@@ -37,6 +38,7 @@ class Stage:
             bot_login="bot",
             default_channel="lobby",
             attendance=lambda channel: self.seats,
+            ungated_replies=lambda: self.ungated,
         )
 
     def reply(self, text: str, to: str = "", channel: str = "lobby") -> None:
@@ -121,3 +123,26 @@ def test_small_talk_is_recorded_and_waits_for_nothing() -> None:
 def test_spoken_takes_the_invisible_mark_away() -> None:
     """Equal messages differ for Twitch by a mark that no viewer sees."""
     assert spoken("Pong! \u034f") == spoken("Pong!") == "Pong!"
+
+
+def test_a_reply_is_ungated_if_one_left_so_since_its_command() -> None:
+    """The account notes it, for the case that the bot dies; before the command it does not count."""
+
+    async def body() -> None:
+        stage = Stage()
+        stage.ungated = 3
+        first = stage.chat.say("mod", "!count deaths +1")
+        stage.reply("deaths: 1", first)
+        assert list(stage.account.ungated) == []
+        second = stage.chat.say("mod", "!count deaths +1")
+        stage.ungated += 1
+        stage.reply("deaths: 2", second)
+        assert list(stage.account.ungated) == [second]
+        assert stage.chat.was_command(first) and not stage.chat.was_command("m0")
+        # On its way when its sender died: the account was reckoned before it came.
+        third = stage.chat.say("mod", "!count deaths +1")
+        stage.ungated, stage.seats = stage.ungated + 1, frozenset()
+        stage.reply("deaths: 3", third)
+        assert stage.account.range_of("lobby", "deaths") == (2, 3)
+
+    run(body())

@@ -13,6 +13,7 @@ from simulator.faults import (
     Crash,
     Fault,
     FaultBoard,
+    PowerCut,
     Restart,
     TwitchDisconnect,
     TwitchDuplicates,
@@ -47,6 +48,11 @@ class Patient:
         """It is dead."""
         self.bot_runs = False
         self._note("crash")  # type: ignore[operator]
+
+    def cut_power(self) -> None:
+        """It is dead, and the machine with it."""
+        self.bot_runs = False
+        self._note("power cut")  # type: ignore[operator]
 
     async def restart_bot(self) -> None:
         """It takes a second."""
@@ -152,11 +158,18 @@ def test_lasting_faults_begin_and_end() -> None:
 
 
 def test_the_process_is_killed_and_comes_back() -> None:
-    """A crash has its pause, a restart is one; a crash of a process that is down does nothing."""
-    assert driven(Crash(start_s=5, down_s=2), Crash(start_s=6, down_s=2), Restart(start_s=20)) == [
+    """A crash and a power cut have their pauses, a restart is one; a crash of a process that is down does nothing."""
+    assert driven(
+        Crash(start_s=5, down_s=2),
+        Crash(start_s=6, down_s=2),
+        Restart(start_s=20),
+        PowerCut(start_s=30, down_s=4),
+    ) == [
         (5.0, "crash"),
         (7.0, "start"),
         (7.0, "crash"),
         (9.0, "start"),
         (20.0, "restart"),
+        (30.0, "power cut"),
+        (34.0, "start"),
     ]

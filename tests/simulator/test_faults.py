@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from simulator.faults import (
     KINDS,
     Crash,
+    DiskFull,
+    DiskReadOnly,
     Drip,
     Fault,
     FaultBoard,
@@ -23,10 +25,12 @@ from simulator.faults import (
     Latency,
     MissingFunction,
     MissingGrant,
+    PowerCut,
     ReadOnly,
     Refused,
     Restart,
     SlowRecovery,
+    SlowSync,
     TooManyRequests,
     TwitchDisconnect,
     TwitchDuplicates,
@@ -50,6 +54,8 @@ EXAMPLES: dict[str, Fault] = {
     "twitch_packets": TwitchPackets(0.2, 0.3),
     "twitch_duplicates": TwitchDuplicates(probability=0.25),
     "crash": Crash(4, start_s=9),
+    "power_cut": PowerCut(3, start_s=9),
+    "slow_sync": SlowSync(0.5, start_s=1),
 }
 
 
@@ -70,7 +76,7 @@ def acting_at(fault: Fault, *instants_s: float) -> list[bool]:
     one, clock = board(fault)
     answers = []
     for clock.now_s in instants_s:
-        answers.append(bool(one.database_now() + one.twitch_now()))
+        answers.append(bool(one.database_now() + one.twitch_now() + one.disk_now()))
     return answers
 
 
@@ -130,9 +136,10 @@ def test_the_timeline_comes_before_the_named_faults() -> None:
 
 def test_families_are_kept_apart() -> None:
     """A database face never sees Twitch's faults."""
-    one, _ = board(TwitchPackets(), Hang())
+    one, _ = board(TwitchPackets(), Hang(), DiskFull(), DiskReadOnly())
     assert one.database_now() == (Hang(),)
     assert one.twitch_now() == (TwitchPackets(),)
+    assert one.disk_now() == one.disk_draw() == (DiskFull(), DiskReadOnly())
 
 
 def test_flapping_begins_down_and_goes_on_in_turns() -> None:
@@ -201,6 +208,7 @@ def test_drawing_can_be_restricted_to_what_one_carries_out() -> None:
         TwitchHalfOpen(start_s=2),
         TwitchReconnect(3, start_s=2),
         Crash(1, start_s=2),
+        PowerCut(1, start_s=2),
         Restart(start_s=2),
     ],
     ids=lambda fault: fault.kind,
@@ -274,6 +282,8 @@ def test_a_slow_recovery_acts_as_a_falling_latency() -> None:
         ({"kind": "flapping", "up_s": 0}, "up_s must be finite and at least a microsecond"),
         ({"kind": "flapping", "inner": {"kind": "flapping"}}, "inner cannot be flapping"),
         ({"kind": "flapping", "inner": {"kind": "crash"}}, "inner cannot be crash"),
+        ({"kind": "flapping", "inner": {"kind": "disk_full"}}, "inner cannot be disk_full"),
+        ({"kind": "slow_sync", "sync_s": math.inf}, "sync_s must be finite"),
         ({"kind": "human_edit", "table": "t"}, "must not be empty"),
         ({"kind": "human_edit", "table": "t", "values": 3}, "values must be an object"),
     ],
@@ -289,10 +299,11 @@ def test_the_board_shows_itself_as_json() -> None:
     """Time, named faults, timeline, and what acts now."""
     one, clock = board(Hang(start_s=5))
     one.set("slow", Latency(100))
+    one.set("room", DiskFull())
     clock.now_s = 6.0
     shown = one.to_json()
     assert shown["time_s"] == 6.0
     assert shown["named"]["slow"]["ms"] == 100
     assert shown["named"]["slow"]["duration_s"] is None
     assert shown["timeline"][0]["kind"] == "hang"
-    assert shown["acting"] == ["hang", "latency"]
+    assert shown["acting"] == ["hang", "latency", "disk_full"]

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from byte_bot.errors import ExitCode
-from byte_bot.persistence.journal import EpochTaken, Handled
-from simulator.loop import current_loop, in_virtual_time
-from simulator.rng import SeedTree
+from simulator.faults import DiskFull, Hang
 from simulator.scenario import DiskLatency, Scenario
-from simulator.simulated_bot import LoopClock, SlowStore
+from simulator.simulated_bot import LoopClock
 from simulator.world import World, play
 
 
@@ -92,45 +90,65 @@ def test_the_bots_clock_is_the_worlds() -> None:
     play(story)
 
 
-DISK = DiskLatency(median_ms=20.0)
-
-
-@in_virtual_time()
-async def test_a_slow_disk_takes_as_long_for_a_record_whatever_it_is_committed_with() -> None:
-    """The slowest record decides, bookkeeping takes no time, and order and company change no draw."""
-    first, second, bookkeeping = Handled("m1"), Handled("m2"), EpochTaken(1)
-
-    async def took(*groups: list[Handled | EpochTaken]) -> list[float]:
-        store = SlowStore("disk", DISK, SeedTree(1))
-        times = []
-        for group in groups:
-            began_s = current_loop().time()
-            await store.commit(group)
-            times.append(round(current_loop().time() - began_s, 6))
-        return times
-
-    alone = await took([first], [second], [bookkeeping])
-    assert alone[2] == 0.0 < min(alone[:2])
-    assert alone[0] != alone[1]
-    assert await took([second], [bookkeeping, first]) == [alone[1], alone[0]]
-    assert await took([first, second]) == [max(alone)]
-
-
 def test_a_reply_waits_for_a_slow_disk() -> None:
-    """And what a crash interrupts was never written."""
+    """And what a crash interrupts is there afterwards if it was written by then, else not; the seed decides."""
 
-    async def story(world: World) -> None:
+    async def story(world: World) -> int:
         world.bot.start()
         await world.joined()
         began_s = world.loop.time()
         assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
         assert world.loop.time() - began_s >= 0.5
-        world.say("mod", "!count deaths +1")
-        await asyncio.sleep(0.2)
+        lost = world.say("mod", "!count deaths +1")
+        await asyncio.sleep(0.25)
         world.crash_bot()
+        written = world.bot.disk.holds(lost)
         world.start_bot()
         await world.joined()
         await world.until(world.drained)
-        assert world.counter("lobby", "deaths") == 1
+        assert world.counter("lobby", "deaths") == (2 if written else 1)
+        return int(written)
 
-    play(story, Scenario("disk", "a slow disk", disk_latency=DiskLatency(median_ms=500.0, spread=0.0)))
+    slow = Scenario("disk", "a slow disk", disk_latency=DiskLatency(median_ms=500.0, spread=0.0))
+    assert 2 <= sum(play(story, slow, seed=seed) for seed in range(10)) <= 8
+
+
+def test_a_power_cut_is_a_crash_that_may_cost_commits() -> None:
+    """With DURABILITY=process what was told last may be gone; the account allows that, and nothing else."""
+
+    async def story(world: World) -> int:
+        world.bot.start()
+        await world.joined()
+        world.break_database(Hang())
+        for number in range(1, 7):
+            assert await world.ask("mod", "!count deaths +1") == f"deaths: {number}"
+        world.cut_power()
+        world.heal()
+        world.start_bot()
+        await world.joined()
+        await world.until(world.drained)
+        world.judge()
+        return world.counter("lobby", "deaths")
+
+    kept = [play(story, seed=seed) for seed in range(12)]
+    assert min(kept) < 3 and max(kept) > 4
+    strict = Scenario("power", "every commit is synced", settings={"durability": "power"})
+    assert [play(story, strict, seed=seed) for seed in range(12)] == [6] * 12
+
+
+def test_without_durability_nothing_is_left_of_a_process() -> None:
+    """DURABILITY=off: no journal outlives it, and no disk can be full."""
+
+    async def story(world: World) -> None:
+        world.bot.start()
+        await world.joined()
+        world.break_database(Hang())
+        world.break_disk(DiskFull())
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
+        assert world.app is not None and not world.app.layer.journal.degraded
+        world.crash_bot()
+        world.start_bot()
+        await world.joined()
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
+
+    play(story, Scenario("off", "no journal", fixed=("lobby",), settings={"durability": "off"}), judge=False)

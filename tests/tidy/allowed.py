@@ -34,6 +34,8 @@ IMPORT_DIRECTION: Allowances = {
         "simulator/simulated_bot.py",
         "byte_bot",
     ): "the real bot as a process of a world, with a disk of its own",
+    ("simulator/disk.py", "byte_bot"): "the bot's own journal file, on a disk of a world",
+    ("simulator/losses.py", "byte_bot"): "reads on that disk what a death has left",
     ("simulator/twin.py", "byte_bot"): "plays the shipped bot unless a test gives it another",
     ("simulator/invariants/", "byte_bot"): "compare what the bot holds with what the fakes saw",
     ("simulator/cli.py", "byte_bot"): "starts worlds, and the shipped bot beside the fakes",

@@ -5,23 +5,25 @@ more so that the bot's code is compared with the contract and not with itself. T
 may be executed late or never, its answer may be lost, a load may be read and delivered at any time. The process may
 crash between any two steps, and then loses what its journal has not synced.
 
-What the world must show in the end is :class:`Expected`: the intentions of the chat, one after the other, on what was
-in the database first.
+The disk under the journal is one of ``row_disk.py``: a list, for long walks, or the shipped journal on the shipped SQLite core.
+
+What the world must show in the end is what :meth:`World.expected` says: the intentions of the chat, one after the other, on
+what was in the database first.
 """
 
 from __future__ import annotations
 
 import copy
-import random
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
 
-from byte_bot.persistence.journal import JournalImage, Rebased, Recorded, Sending, Settled, Write
+from byte_bot.persistence.journal import Handled, JournalImage, Rebased, Recorded, Sending, Settled
 from byte_bot.persistence.operations import ABSENT, Base, RowKey
 from byte_bot.persistence.row import Row, Sent
 from byte_bot.persistence.state import Add, ChannelState, Recent, StateSpec, assign
+from tests.byte_bot.persistence.row_disk import PlainDisk, RowDisk
 
 LINES_CAP = 3
 
@@ -134,10 +136,11 @@ Intent = tuple[str, str, Any]
 class Process:
     """One run of the bot, reduced to one row: what the layer and the writer do with it."""
 
-    def __init__(self, image: JournalImage) -> None:
+    def __init__(self, image: JournalImage, row: Row) -> None:
         self.epoch = 0
         self.serial = 0
-        self.row = Row(KEY)
+        self.row = row
+        self.handled = dict(image.handled)
         stored = image.rows.get(KEY)
         if stored is not None:
             if stored.base is not None:
@@ -149,20 +152,29 @@ class Process:
 
 
 class World:
-    """Database, journal, wire and process; every method is one step that may come at any time."""
+    """Database, journal, wire and process; every method is one step that may come at any time.
 
-    def __init__(self, data: dict[str, Any] | None) -> None:
+    Args:
+        data: the row in the database at first, None for none.
+        disk: under the journal.
+        row_class: a test that plants a bug gives its own.
+    """
+
+    def __init__(
+        self, data: dict[str, Any] | None, disk: RowDisk | None = None, row_class: type[Row] = Row
+    ) -> None:
         self.initial = data or {}
         self.database = Database(data)
-        self.image = JournalImage()
-        self.unsynced: list[Write] = []
-        self.intents: list[Intent] = []
-        self.intents_synced = 0
+        self.disk = disk if disk is not None else PlainDisk()
+        self.row_class = row_class
+        #: What chat wanted, by the id of the message; and what it was told of once it was durable.
+        self.intents: dict[str, Intent] = {}
+        self.confirmed: dict[str, None] = {}
         self.wire: list[Request] = []
         self.note = str(self.initial.get("note", ""))
         self.human = False
         self.op_no = 0
-        self.process = Process(self.image)
+        self.process = Process(self.disk.read(), row_class(KEY))
 
     # what the chat does
 
@@ -173,7 +185,20 @@ class World:
         return value
 
     def change(self, intent: Intent) -> None:
-        """A handler's transaction."""
+        """A message, and its handler's transaction."""
+        self.op_no += 1
+        self.receive(f"op-{self.op_no}", intent)
+
+    def repeat(self, index: int) -> None:
+        """Twitch delivers a message again: one of the last, also if the process that handled it is dead."""
+        if self.intents:
+            message_id = list(self.intents)[-1 - index % len(self.intents)]
+            self.receive(message_id, self.intents[message_id])
+
+    def receive(self, message_id: str, intent: Intent) -> None:
+        """A message arrives; one that was handled is passed over."""
+        if message_id in self.process.handled:
+            return
         state, row = self.state(), self.process.row
         kind, key, value = intent
         match kind:
@@ -193,26 +218,31 @@ class World:
                 del state.names[key]
             case "line":
                 state.lines.append(value)
-        self.op_no += 1
-        operations = row.commit(self.process.epoch, f"op-{self.op_no}", 1_000 + self.op_no)
+        operations = row.commit(self.process.epoch, message_id, 1_000 + self.op_no)
+        self.process.handled[message_id] = None
+        recorded = [Recorded(KEY, operations)] if operations else []
         if operations:
-            self.intents.append(intent)
-            self.unsynced.append(Recorded(KEY, operations))
+            self.intents[message_id] = intent
+        self.disk.append(
+            [*recorded, Handled(message_id)],
+            lambda: self.confirmed.setdefault(message_id) if operations else None,
+        )
 
     # what the disk does
 
     def sync(self) -> None:
         """The journal commits what was appended."""
-        for write in self.unsynced:
-            self.image.apply(write)
-        self.unsynced = []
-        self.intents_synced = len(self.intents)
+        self.disk.sync()
 
     def crash(self) -> None:
-        """The process dies; a new one starts from what was synced. What is on the wire stays there."""
-        self.unsynced = []
-        del self.intents[self.intents_synced :]
-        self.process = Process(_read_back(self.image))
+        """The process dies; a new one starts from what is on the disk. What is on the wire stays there."""
+        image = self.disk.crash()
+        assert all(message_id in image.handled for message_id in self.confirmed), (
+            "confirmed, and not on the disk"
+        )
+        for message_id in [one for one in self.intents if one not in image.handled]:
+            del self.intents[message_id]
+        self.process = Process(image, self.row_class(KEY))
 
     # what the layer and the writer do
 
@@ -226,7 +256,7 @@ class World:
         process = self.process
         if process.epoch and process.waiting is None and process.row.sendable:
             sent = process.row.freeze(process.epoch, 2_000)
-            self.unsynced.append(Sending(KEY, sent.base.stamp))
+            self.disk.append([Sending(KEY, sent.base.stamp)])
             self.sync()
             process.waiting = Request(process.epoch, sent)
             self.wire.append(process.waiting)
@@ -237,7 +267,7 @@ class World:
             self.wire.remove(self.process.waiting)
             self.process.waiting = None
             self.process.row.unfreeze()
-            self.unsynced.append(Sending(KEY, self.process.row.boundary))
+            self.disk.append([Sending(KEY, self.process.row.boundary)])
 
     def execute(self, index: int) -> None:
         """One request on the wire reaches the database."""
@@ -262,7 +292,7 @@ class World:
         process.serial += 1
         if status == "saved":
             if process.row.acknowledged(request.sent, process.serial):
-                self.unsynced.append(Settled(KEY, process.row.base))
+                self.disk.append([Settled(KEY, process.row.base)])
         else:
             self._accept(base, process.serial, authoritative=True)
 
@@ -298,8 +328,8 @@ class World:
         process = self.process
         if process.row.loaded and not process.row.dirty and process.waiting is None and not process.loads:
             self.sync()
-            process.row = Row(KEY)
-            process.row.accept(self.image.rows[KEY].base or ABSENT, 0, 0)
+            process.row = self.row_class(KEY)
+            process.row.accept(self.disk.snapshot().get(KEY, ABSENT), 0, 0)
             process.row.view(SPEC)
 
     def _accept(self, base: Base, serial: int, *, authoritative: bool = False) -> None:
@@ -307,7 +337,7 @@ class World:
         if row.accept(base, process.epoch, serial, now_s=2_000, authoritative=authoritative):
             process.serial += 1
             row.serial = process.serial
-            self.unsynced.append(Rebased(KEY, row.base, list(row.pending)))
+            self.disk.append([Rebased(KEY, row.base, list(row.pending))])
 
     def human_edit(self, note: str) -> None:
         """A human edits the row."""
@@ -354,7 +384,7 @@ class World:
         """The intentions, one after the other, on what the database held first."""
         initial = {"total": 0, "last": "", "counts": {}, "names": {}, "lines": [], "note": ""} | self.initial
         value = copy.deepcopy(initial)
-        for kind, key, item in self.intents:
+        for kind, key, item in self.intents.values():
             match kind:
                 case "add":
                     value["total"] += item
@@ -376,67 +406,3 @@ class World:
         if self.human:
             value["names"]["human"] = self.note
         return value
-
-
-#: The steps of a walk by their weights: chat and network often, crashes and humans now and then.
-STEPS = {
-    "change": 8,
-    "sync": 2,
-    "crash": 1,
-    "take_epoch": 1,
-    "load_at_once": 2,
-    "send": 4,
-    "connection_refused": 1,
-    "execute": 4,
-    "lose_answer": 2,
-    "answer": 3,
-    "ask": 2,
-    "read": 2,
-    "deliver": 2,
-    "evict": 1,
-    "human_edit": 1,
-}
-
-
-def take_step(world: World, step: str, argument: Any) -> None:
-    """One step by its name; ``argument`` is an intent, a note or an index, as the step needs it."""
-    if step in ("change", "execute", "read", "deliver", "human_edit"):
-        getattr(world, step)(argument)
-    else:
-        getattr(world, step)()
-
-
-def random_walk(rng: random.Random, length: int) -> list[tuple[str, Any]]:
-    """A walk of ``length`` steps."""
-    walk: list[tuple[str, Any]] = []
-    for step in rng.choices(list(STEPS), list(STEPS.values()), k=length):
-        argument: Any = rng.randint(0, 3)
-        if step == "change":
-            argument = _random_intent(rng)
-        elif step == "human_edit":
-            argument = rng.choice("xyz")
-        walk.append((step, argument))
-    return walk
-
-
-def _random_intent(rng: random.Random) -> Intent:
-    key, number, word = rng.choice("ab"), rng.randint(-3, 5), rng.choice("xyz")
-    return rng.choice(
-        [
-            ("add", "", number),
-            ("count", key, number),
-            ("assign", "", number),
-            ("set", "", word),
-            ("put", key, word),
-            ("uncount", key, None),
-            ("unname", key, None),
-            ("line", "", word),
-        ]
-    )
-
-
-def _read_back(image: JournalImage) -> JournalImage:
-    read = JournalImage()
-    for key, row in image.rows.items():
-        read.rows[key] = msgspec.structs.replace(row, pending=list(row.pending))
-    return read

@@ -1,0 +1,49 @@
+"""What a death may have taken with it although viewers were told: the boundary of "nothing lost" (P3), drawn in the account.
+
+What the bot confirmed survives the end of its process; the world's :class:`~simulator.account.Account` holds it to that. Two
+things are not promised, and only they are taken back, for the messages that they concern:
+
+* Replies that left while the bot had announced *journal degraded*, and whose messages the disk does not hold: they were in
+  RAM only. The database may have them or not. Once its journal says that everything is committed, this holds no more.
+* With ``DURABILITY=process``, commits after the last sync of a disk whose machine lost its power.
+
+A save may have left under a stamp that the disk does not know (a row is stamped anew when a new process has loaded it; that
+record was lost in one of the two ways). Then a sum that the disk still holds under an older process's stamp is added once
+more: it may count twice. That is not promised either, and is allowed for those sums only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from byte_bot.persistence.operations import Kind
+from simulator.account import Account
+from simulator.simulated_bot import Death
+
+#: Where counters are stored: the only sums that the account follows.
+COUNTERS = ("component_state", "counters", "values")
+
+
+def reckon(account: Account, death: Death, channels: Mapping[str, str]) -> None:
+    """Take back what this death may have cost; ``channels`` are ids by login."""
+    disk = death.disk
+    account.take_back(death.lost)
+    if death.behind:
+        account.take_back([message_id for message_id in account.ungated if not disk.holds(message_id)])
+    account.ungated.clear()
+    if death.behind or death.lost:
+        for channel, counter, number in _sums_of_older_processes(death, channels):
+            account.may_count_again(channel, counter, number)
+
+
+def _sums_of_older_processes(death: Death, channels: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
+    """Channel, counter and number of every sum that waits on the disk under the stamp of an earlier process."""
+    logins = {channel_id: login for login, channel_id in channels.items()}
+    table, component, field = COUNTERS
+    for key, row in death.disk.read(pending_only=True).rows.items():
+        if (key.table, key.key) != (table, component) or key.channel_id not in logins:
+            continue
+        for operation in row.pending:
+            summed = operation.kind is Kind.ADD and operation.field == field and operation.key is not None
+            if summed and operation.stamp.epoch != death.epoch:
+                yield logins[key.channel_id], str(operation.key), int(operation.value)

@@ -1,0 +1,65 @@
+"""Safeguard: folding. What waits while the disk does not work is kept, and written when it works again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from byte_bot.persistence.journal import Journal
+from byte_bot.persistence.journal_image import Write
+from simulator.faults import DiskFull, Hang
+from simulator.scenario import Scenario
+from simulator.world import World, play
+from tests.safeguards.variants import application_with, broken
+
+STORY = Scenario("full_disk", "the disk is full for a while, during an outage", fixed=("lobby",))
+
+
+class DroppingJournal(Journal):
+    """Folds what waits into nothing."""
+
+    def _fold(self, group: Iterable[Write]) -> None:
+        super()._fold(())
+        self._backlog.take_all()
+
+
+async def killed_after_the_disk_works_again(world: World) -> None:
+    """Five deaths are told of while the disk is full and the database away; the disk works, and the process dies."""
+    world.start_bot()
+    await world.joined()
+    await world.until(world.drained)
+    world.break_database(Hang())
+    world.break_disk(DiskFull())
+    for number in range(1, 6):
+        assert await world.ask("mod", "!count deaths +1") == f"deaths: {number}"
+    world.faults.clear("disk")
+    await asyncio.sleep(3)
+    assert world.app is not None and not world.app.layer.journal.degraded
+    world.crash_bot()
+    world.heal()
+    world.start_bot()
+    await world.joined()
+    await world.converge()
+    world.judge()
+
+
+def test_it_is_written_once_the_disk_works() -> None:
+    """With folding all of it is on the disk, one record for each row."""
+
+    async def story(world: World) -> None:
+        await killed_after_the_disk_works_again(world)
+        assert world.counter("lobby", "deaths") == 5
+
+    play(story, STORY)
+
+
+def test_without_it_what_was_told_meanwhile_is_lost() -> None:
+    """The journal says that everything is committed, and it is not."""
+
+    async def story(world: World) -> None:
+        await killed_after_the_disk_works_again(world)
+        assert world.counter("lobby", "deaths") < 5
+        assert broken(world) == ["agreement"]
+
+    dropping = application_with(lambda application: application.layer.journal, DroppingJournal)
+    play(story, STORY, strict=False, application=dropping)

@@ -1,0 +1,73 @@
+"""Safeguard: containment. What a base already has is not put on it again when the journal is replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from byte_bot.persistence.layer import PersistenceLayer
+from byte_bot.persistence.operations import NO_STAMP, Operation, RowKey
+from byte_bot.persistence.row import Row
+from simulator.faults import CommitThenDrop
+from simulator.world import World, play
+from tests.safeguards.variants import application_with, become, broken
+
+
+class ForgetfulRow(Row):
+    """Takes what is replayed for something that no base can have."""
+
+    __slots__ = ()
+
+    def replayed(self, operations: Sequence[Operation]) -> None:
+        """Take it over without its stamps."""
+        super().replayed([msgspec.structs.replace(operation, stamp=NO_STAMP) for operation in operations])
+
+
+class ForgetfulLayer(PersistenceLayer):
+    """Holds forgetful rows."""
+
+    def row(self, key: RowKey) -> Row:
+        """The row, made forgetful."""
+        row = super().row(key)
+        if not isinstance(row, ForgetfulRow):
+            become(row, ForgetfulRow)
+        return row
+
+
+async def killed_between_a_save_and_its_answer(world: World) -> None:
+    """The database has a change, its answer is lost, and the process dies before it is told."""
+    world.start_bot()
+    await world.joined()
+    await world.until(world.drained)
+    world.break_database(CommitThenDrop())
+    assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
+    await world.until(lambda: world.counter("lobby", "deaths") == 1)
+    world.crash_bot()
+    world.heal()
+    world.start_bot()
+    await world.joined()
+    await world.converge()
+    world.judge()
+
+
+def test_the_replay_sees_that_the_row_has_it() -> None:
+    """With containment the change counts once."""
+
+    async def story(world: World) -> None:
+        await killed_between_a_save_and_its_answer(world)
+        assert world.counter("lobby", "deaths") == 1
+
+    play(story)
+
+
+def test_without_it_the_replay_counts_twice() -> None:
+    """Without it viewers were told of one death, and there are two."""
+
+    async def story(world: World) -> None:
+        await killed_between_a_save_and_its_answer(world)
+        assert world.counter("lobby", "deaths") == 2
+        assert broken(world) == ["agreement"]
+
+    forgetful = application_with(lambda application: application.layer, ForgetfulLayer)
+    play(story, strict=False, application=forgetful)

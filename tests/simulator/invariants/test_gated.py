@@ -1,0 +1,64 @@
+"""A reply that is heard before its command is in the journal is seen, unless the bot has announced it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from byte_bot.persistence.journal import Journal
+from simulator.faults import DiskFull
+from simulator.invariants.gated import Gated
+from simulator.scenario import DiskLatency, Scenario
+from simulator.world import World, play
+from tests.safeguards.variants import become, broken
+from tests.simulator.invariants.broken_worlds import watched, working_bot
+
+SLOW = Scenario("slow_disk", "a slow disk", disk_latency=DiskLatency(median_ms=300.0))
+
+
+class OpenGate(Journal):
+    """Lets every reply go at once, and does not say so."""
+
+    def after(self, sequence, callback):  # type: ignore[no-untyped-def]
+        """Go."""
+        callback()
+
+
+def test_replies_that_wait_break_nothing() -> None:
+    """On a slow disk, and on one that fails: then the bot says that it does not wait."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.break_disk(DiskFull())
+        for number in range(2, 5):
+            assert await world.ask("mod", "!count deaths +1") == f"deaths: {number}"
+        assert world.bot.ungated_replies == 3
+
+    assert watched(story, Gated()) == []
+
+
+def test_a_reply_before_its_commit_is_seen() -> None:
+    """Also if nobody dies."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        assert world.app is not None
+        become(world.app.layer.journal, OpenGate)
+        world.say("mod", "!count deaths +1")
+        await asyncio.sleep(1)
+        assert broken(world) == ["gated"]
+
+    play(story, SLOW, strict=False)
+
+
+def test_where_nothing_is_durable_nothing_is_asked() -> None:
+    """DURABILITY=off."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        assert world.app is not None
+        become(world.app.layer.journal, OpenGate)
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
+
+    play(story, Scenario("off", "no journal", settings={"durability": "off"}))
