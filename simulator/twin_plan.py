@@ -36,6 +36,8 @@ from simulator.faults import (
     Latency,
     MissingFunction,
     MissingGrant,
+    OverQuota,
+    ProjectPaused,
     ReadOnly,
     Refused,
     Reset,
@@ -96,6 +98,7 @@ FUNCTIONS = ("byte_bot_save", "byte_bot_take_epoch")
 #: The kinds without anything else to draw; any of them may also be what flaps.
 PLAIN: tuple[type[Fault], ...] = (
     Refused, Hang, Reset, Status503, Html520, HtmlOk, CutBody, CommitThenDrop, Unauthorized, ReadOnly,
+    OverQuota, ProjectPaused,
 )  # fmt: skip
 
 

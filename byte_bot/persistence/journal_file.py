@@ -79,48 +79,6 @@ WAL_PAGES_MAX: Final = 65_536
 VACUUMED_PAGES: Final = 1024
 
 FORMAT: Final = 1
-SCHEMA: Final = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE log (
-    number INTEGER PRIMARY KEY,
-    -- The channels (or logins) of which the commit has a base, with a blank around each; NULL if of none.
-    bases TEXT,
-    writes BLOB NOT NULL
-);
-CREATE INDEX log_bases ON log (number) WHERE bases IS NOT NULL;
-CREATE TABLE rows (
-    id INTEGER PRIMARY KEY,
-    "table" TEXT NOT NULL,
-    channel_id TEXT NOT NULL,
-    key TEXT NOT NULL,
-    -- The last known base; version is NULL as long as there is none, data is NULL if the database has no such row.
-    version INTEGER,
-    data BLOB,
-    tombstones BLOB,
-    epoch INTEGER NOT NULL,
-    revision INTEGER NOT NULL,
-    edit_no INTEGER,
-    boundary_epoch INTEGER NOT NULL,
-    boundary_revision INTEGER NOT NULL,
-    -- Operations that no base contains yet, NULL if there are none.
-    pending BLOB
-);
-CREATE UNIQUE INDEX rows_key ON rows (channel_id, "table", key);
-CREATE INDEX rows_pending ON rows (id) WHERE pending IS NOT NULL;
-CREATE TABLE handled (position INTEGER PRIMARY KEY, message_id TEXT NOT NULL);
-CREATE TABLE channels (id INTEGER PRIMARY KEY CHECK (id = 1), logins BLOB NOT NULL);
-CREATE TABLE dead_letters (
-    "table" TEXT NOT NULL,
-    channel_id TEXT NOT NULL,
-    key TEXT NOT NULL,
-    revision INTEGER NOT NULL,
-    sqlstate TEXT NOT NULL,
-    words TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    at_s REAL NOT NULL,
-    PRIMARY KEY ("table", channel_id, key)
-) WITHOUT ROWID;
-"""
 
 _COLUMNS: Final = (
     'id, "table", channel_id, key, version, data, tombstones, epoch, revision, edit_no, '

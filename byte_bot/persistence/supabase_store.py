@@ -7,14 +7,12 @@ How it works
   are per read and a dripping body outlives them.
 * The client hides the HTTP status of an error body that is PostgREST's; a response hook keeps the response in a
   context variable, which is right under concurrency since every call runs in its own context.
-* A 200 with something else than JSON raises nothing in the client, and a 200 with an empty body becomes ``[]`` there:
-  the answer's type and size are checked here.
+* A 200 with something else than JSON, or with nothing, raises nothing in the client: type and size are checked here.
 
-Classification (facts: PostgREST's ``Error.hs``, Supabase's gateway)
--------------------------------------------------------------------
+**Classification** (facts: PostgREST's ``Error.hs``, Supabase's gateway)
+
 ========================================================  =========================================
-transport errors, deadline, 408, 429, 5xx, PGRST103, odd   :class:`DatabaseUnavailable`
-answers
+no answer, 408, 429, 5xx, PGRST103, odd answers            :class:`DatabaseUnavailable`
 401, 402, 403, 540, 3xx; class 42 (42P01, 42501, …),      :class:`DatabasePaused`
 PGRST2xx, PGRST3xx, 25006; no sentinel row; every other
 4xx that is not PostgREST's own (a wrong address)
@@ -23,7 +21,6 @@ other SQLSTATEs and PGRST codes with 4xx; classes 21, 22, :class:`RequestRefused
 ========================================================  =========================================
 
 Only a save carries data of ours that can be at fault: what refuses an epoch or a load for good pauses the database.
-
 Left out: auth, storage, realtime and everything else of the client.
 """
 
