@@ -159,12 +159,23 @@ class Run:
 
     def findings(self) -> list[report.Finding]:
         """How the promises stand, the soak's memory included."""
-        return findings(self.rows)
+        return findings(self.rows, self.rounds)
 
 
-def findings(rows: Sequence[Row]) -> list[report.Finding]:
-    """How the promises stand by these rows."""
-    found = report.findings(rows, (BYTE_BOT, POWER), {POWER: POWER_FLOOR_SLACK_MS})
+def findings(rows: Sequence[Row], rounds: Sequence[Round] = ()) -> list[report.Finding]:
+    """How the promises stand by these rows; kills are looked up in the rounds, since they have a load of their own."""
+    # The soak's stretches are one round of another length each: its memory is judged, its latencies are not.
+    shown = report.findings(rows, (BYTE_BOT, POWER), {POWER: POWER_FLOOR_SLACK_MS})
+    soak = f" at {SOAK.rate:g}/s"
+    found = [finding for finding in shown if not (finding.promise == "P2" and soak in finding.under)]
+    killed = [
+        (one.lost_after_kill, one.stale_after_kill)
+        for one in rounds
+        if one.strategy in (BYTE_BOT, POWER) and one.lost_after_kill is not None
+    ]
+    if killed:
+        found = [finding for finding in found if report.KILLED not in finding.words]
+        found.append(report.lost_finding(report.KILLED, killed))
     for row in rows:
         if (row.strategy, row.condition, row.rate) == (BYTE_BOT, HANG, SOAK.rate):
             words = (
@@ -229,9 +240,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--conditions", metavar="A,B", help="such as healthy,500 ms,hang (default: all eleven)"
     )
-    found.add_argument(
-        "--strategies", metavar="A,B", help="such as floor,byte_bot,inline (default: all five)"
-    )
+    found.add_argument("--strategies", metavar="A,B", help="such as floor,byte_bot,inline (default: all six)")
     found.add_argument("--rounds", type=int, help="interleaved rounds (default 9; P2 asks for 9 or more)")
     found.add_argument(
         "--only-rounds", action="store_true", help="leave out small bots, kill, soak and picture"
@@ -257,7 +266,12 @@ def choices_of(parsed: argparse.Namespace) -> Choices:
     """What the options ask for; raises `UnknownChoice`."""
 
     def words(given: str | None) -> list[str] | None:
-        return None if given is None else [word.strip() for word in given.split(",") if word.strip()]
+        if given is None:
+            return None
+        found = [word.strip() for word in given.split(",") if word.strip()]
+        if not found:
+            raise UnknownChoice(f"{given!r} names nothing; leave the option out for everything")
+        return found
 
     found = Choices(
         loads=chosen_loads(words(parsed.loads)),
@@ -265,6 +279,8 @@ def choices_of(parsed: argparse.Namespace) -> Choices:
         strategies=chosen_strategies(words(parsed.strategies)),
         seed=parsed.seed,
     )
+    if parsed.only_rounds and parsed.only_picture:
+        raise UnknownChoice("--only-rounds and --only-picture leave nothing: choose one")
     if parsed.only_rounds:
         found.parts = ("rounds",)
     if parsed.only_picture:
@@ -292,6 +308,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = command.parse_args(arguments)
     try:
         choices = choices_of(parsed)
+        for file in (parsed.json, parsed.plot):
+            if file is not None and not file.absolute().parent.is_dir():
+                raise UnknownChoice(f"there is no folder {file.absolute().parent} to write {file.name} into")
         if parsed.plot is not None:
             plot.check_drawable()
     except (UnknownChoice, plot.PlotError) as error:
@@ -315,8 +334,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if interrupted:
         return INTERRUPTED
     # Worst first: a broken promise is more than one that could not be measured.
-    status = report.status(found)
+    status = report.status(found, ("P2", *_judged_besides(found)))
     return status if status == report.BROKEN or not run.failures else report.UNMEASURED
+
+
+def _judged_besides(found: Sequence[report.Finding]) -> tuple[str, ...]:
+    """The promises besides P2 that were measured: what was not asked for is no failure, what was found broken is one."""
+    return tuple(
+        {finding.promise: None for finding in found if finding.ok is not None and finding.promise != "P2"}
+    )
 
 
 def _remarks(choices: Choices, cores: Cores, run: Run) -> list[str]:

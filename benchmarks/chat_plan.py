@@ -10,14 +10,14 @@ A `Job` is one bot started once: its conditions run one after the other against 
 - *soak*: a minute of a hanging database at 200/s, then a SIGKILL.
 - *picture*: an outage in mid-stream, one job for each line of the picture.
 
-Jobs of a low rate run side by side in *lanes*, each with a bot, fakes and a load of its own: a `Batch`. The lanes of a batch
-measure in step, so what one of them goes through the others go through at the same moment. There are as many as keep the rates
-together within `LANES_RATE_MAX`. The conditions of one strategy in one round are dealt to several lanes, each with a process of the bot.
+Jobs of a low rate run side by side in *lanes*, each with a bot, fakes and a load of its own: a `Batch`. There are as many as keep
+the rates together within `LANES_RATE_MAX`. In the rounds the lanes of a batch are several rounds of **one** strategy, which go
+through the same conditions in step: healthy beside healthy, hang beside hang. What a bot with a broken database costs its
+neighbours falls on bots with a broken database, never on the healthy ones and the floor that it is compared with.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ POWER_CONDITIONS, POWER_RATE_MAX = (HEALTHY, HEALTHY_AGAIN, HANG), 100.0
 LANES_RATE_MAX, LANES_MAX = 300.0, 8
 
 # At least 1,000 samples each (DESIGN, P2).
-LOADS = (Load(1, 50, 20), Load(20, 100, 10), Load(20, 1_000, 6))
+LOADS = (Load(1, 50, 20), Load(20, 100, 10), Load(20, 1_000, 4))
 # Nothing is judged of the small bots.
 SMALL_LOAD = Load(20, 100, 5)
 KILL_LOAD = Load(20, 100, 3)
@@ -125,11 +125,8 @@ def batches(choices: Choices) -> list[Batch]:
     rng = random.Random(choices.seed)
     found: list[Batch] = []
     if "rounds" in choices.parts:
-        for number in range(choices.rounds):
-            found += _round(choices, number, rng)
-            if "small bots" in choices.parts and number < choices.small_rounds:
-                found += _side_by_side(_small_bots(choices, number, rng), choices)
-    elif "small bots" in choices.parts:
+        found += _rounds(choices, rng)
+    if "small bots" in choices.parts:
         for number in range(choices.small_rounds):
             found += _side_by_side(_small_bots(choices, number, rng), choices)
     measured = [name for name in choices.strategies if name != FLOOR]
@@ -144,7 +141,8 @@ def batches(choices: Choices) -> list[Batch]:
             for name in measured
             if not choices.quick or name in QUICK_PICTURE
         ]
-        found += _side_by_side(pictures, choices)
+        # One after the other: a line of the picture is a bot by itself.
+        found += [((job,),) for job in pictures]
     return found
 
 
@@ -166,42 +164,32 @@ def _condition(name: str) -> Condition:
     return next(condition for condition in CONDITIONS if condition.name == name)
 
 
-def _round(choices: Choices, number: int, rng: random.Random) -> list[Batch]:
-    """Floor and Byte Bot under every load, a batch for each, in an order of their own; the floor has no database to break."""
-    found: list[Batch] = []
+def _rounds(choices: Choices, rng: random.Random) -> list[Batch]:
+    """Floor and Byte Bot under every load. The lanes of a batch are rounds of one strategy: see the module's docstring."""
+    placed: list[tuple[float, Batch]] = []
     for load in choices.loads:
-        wanted: list[tuple[str, Sequence[Condition]]] = []
-        if FLOOR in choices.strategies:
-            wanted.append((FLOOR, (_condition(HEALTHY),)))
-        if BYTE_BOT in choices.strategies:
-            wanted.append((BYTE_BOT, shuffled(choices.conditions, rng)))
-        if POWER in choices.strategies and load.rate <= POWER_RATE_MAX:
-            fewer = [one for one in choices.conditions if one.name in POWER_CONDITIONS]
-            wanted.append((POWER, shuffled(fewer, rng)))
-        rng.shuffle(wanted)
-        steps = [(strategy, condition) for strategy, conditions in wanted for condition in conditions]
-        found += _dealt(steps, load, number, lanes_of(load, choices), rng)
-    rng.shuffle(found)
-    return found
-
-
-def _dealt(
-    steps: Sequence[tuple[str, Condition]], load: Load, number: int, lanes: int, rng: random.Random
-) -> list[Batch]:
-    """A batch in which every lane has about as many conditions to measure, those of one strategy with one process."""
-    if not steps:
-        return []
-    length = math.ceil(len(steps) / lanes)
-    found = []
-    for start in range(0, len(steps), length):
-        lane = [
-            _job("rounds", strategy, [condition for _, condition in group], load, number)
-            for strategy, group in itertools.groupby(steps[start : start + length], key=lambda step: step[0])
-        ]
-        rng.shuffle(lane)
-        found.append(tuple(lane))
-    rng.shuffle(found)
-    return [tuple(found)]
+        lanes = lanes_of(load, choices)
+        parts = math.ceil(choices.rounds / lanes)
+        for part in range(parts):
+            numbers = range(choices.rounds)[part::parts]
+            wanted: list[tuple[str, Sequence[Condition]]] = []
+            if FLOOR in choices.strategies:
+                wanted.append((FLOOR, (_condition(HEALTHY),)))
+            if BYTE_BOT in choices.strategies:
+                wanted.append((BYTE_BOT, shuffled(choices.conditions, rng)))
+            if POWER in choices.strategies and load.rate <= POWER_RATE_MAX:
+                fewer = [one for one in choices.conditions if one.name in POWER_CONDITIONS]
+                wanted.append((POWER, shuffled(fewer, rng)))
+            rng.shuffle(wanted)
+            # All loads go evenly through the whole time; those that are compared stand side by side.
+            place = (part + rng.random()) / parts
+            placed += [
+                (place, tuple((_job("rounds", strategy, conditions, load, number),) for number in numbers))
+                for strategy, conditions in wanted
+                if conditions
+            ]
+    placed.sort(key=lambda one: one[0])
+    return [batch for _, batch in placed]
 
 
 def _small_bots(choices: Choices, number: int, rng: random.Random) -> list[Job]:

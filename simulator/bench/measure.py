@@ -9,8 +9,8 @@ keeps what it told its viewers. `Bench` is one running bot with its fakes; `Benc
 4. the fault is cleared, and the round ends when the database has everything that viewers were told, or when nothing has
    changed there for `quiet_s`: what is missing then is lost. So one condition does not reach into the next.
 
-With `kill` there is a SIGKILL after step 3, which then waits `KILL_AFTER_S` at most, and a new process after the fault is cleared. `Bench.timeline` has the
-fault in the middle of one load, for the picture.
+With `kill` there is a SIGKILL instead of step 3, with the last messages on their way, and a new process after the fault is
+cleared. `Bench.timeline` has the fault in the middle of one load, for the picture.
 
 Left out: a bot that does not log in, or not to all channels, is an error and not a result.
 """
@@ -41,8 +41,6 @@ JOIN_S = 30.0  # how long a bot may take to log in and join
 WARM_S = 20.0  # how long it may take to answer the first message of every kind
 WARM_TOGETHER = 10  # messages at a time, a pace that the slowest bot keeps
 TOLERANCE_S = 1e-6  # of floating point, where a moment is compared with itself
-# What is on its way when the process is killed was not left unanswered by the bot; one that is stuck is not waited for long.
-KILL_AFTER_S = 1.0
 LOOK_EVERY_S = 0.25  # at the database, while it catches up
 
 Values = Mapping[tuple[str, str], int]  # channel, key -> value
@@ -219,7 +217,7 @@ class Bench:
     async def measure(
         self, condition: Condition, load: Load, number: int = 0, *, kill: bool = False
     ) -> Round:
-        """One round; see the module's docstring. `kill`: with SIGKILL after the last replies, and a new process."""
+        """One round; see the module's docstring. `kill`: with SIGKILL in mid-load, and a new process; no latencies then."""
         requests = await self._attempts()
         rss_start_mb = rss_mb(self._bot.pid)
         lag = LagProbe(self._twitch.irc)
@@ -229,12 +227,14 @@ class Bench:
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(lag.run())
             await self._open_loop.run(whole)
-            await self._answers(KILL_AFTER_S if kill else self._patience.reply_s)
+            if kill:
+                # At once, with the last messages on their way: a reply that leaves before it is durable must be caught.
+                await self._bot.kill()
+            else:
+                await self._answers(self._patience.reply_s)
             probing.cancel()
-        rss_end_mb = rss_mb(self._bot.pid)
-        samples = self._samples()
-        if kill:
-            await self._bot.kill()
+        rss_end_mb = rss_start_mb if kill else rss_mb(self._bot.pid)
+        samples = [] if kill else self._samples()
         await self._set_fault(None)
         if kill:
             await self._start_bot(warm=False)

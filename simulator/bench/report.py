@@ -58,6 +58,9 @@ class Column:
     is_name: bool = False
 
 
+KILLED = "after a SIGKILL in the outage"
+
+
 @dataclass(frozen=True)
 class Finding:
     """How one promise stands: kept (True), broken (False), not measured (None), and the figures that say so.
@@ -139,9 +142,9 @@ def findings(
         return found
     counts = (
         ("after the database was back", [(row.lost, row.stale) for row in claimed]),
-        ("after a SIGKILL in the outage", [(row.lost_after_kill, row.stale_after_kill) for row in claimed]),
+        (KILLED, [(row.lost_after_kill, row.stale_after_kill) for row in claimed]),
     )
-    found += [_lost(when, pairs) for when, pairs in counts]
+    found += [lost_finding(when, pairs) for when, pairs in counts]
     # Healthy: what a broken database is asked again and again for depends on how long it is broken, not on the messages.
     busy = [row for row in claimed if row.rate >= REQUESTS_RATE and row.condition in (HEALTHY, HEALTHY_AGAIN)]
     if busy:
@@ -180,7 +183,8 @@ def _flat(judgement: Judgement, row: Row) -> Finding:
     return Finding("P2", judgement.ok, words, under)
 
 
-def _lost(when: str, pairs: Sequence[tuple[int | None, int | None]]) -> Finding:
+def lost_finding(when: str, pairs: Sequence[tuple[int | None, int | None]]) -> Finding:
+    """How P3 stands by these counts of lost changes and stale counters; None: not counted."""
     lost = [lost for lost, _ in pairs if lost is not None]
     stale = [stale for _, stale in pairs if stale is not None]
     if not lost and not stale:

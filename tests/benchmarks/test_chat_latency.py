@@ -6,15 +6,16 @@ import asyncio
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from benchmarks.chat_latency import InStep, Run, choices_of, findings, main, parser
-from benchmarks.chat_plan import STRATEGIES, Choices, Job, UnknownChoice
+from benchmarks.chat_latency import InStep, Run, _judged_besides, choices_of, findings, main, parser
+from benchmarks.chat_plan import SOAK, STRATEGIES, Choices, Job, UnknownChoice
 from benchmarks.strategies import POWER, strategy
 from simulator.bench.measure import Bench, Patience
 from simulator.bench.plan import CONDITIONS, Condition, Load
 from simulator.bench.probe import Cores
-from simulator.bench.report import BROKEN, UNMEASURED, status
+from simulator.bench.report import BROKEN, KEPT, KILLED, UNMEASURED, Finding, status
 from simulator.bench.results import FLOOR, Round, Sample, rows_of
 from simulator.loop import START_UNIX_S
 
@@ -84,13 +85,13 @@ def test_a_misspelt_option_is_refused_before_anything_is_measured(
     assert words in capsys.readouterr().err
 
 
-def made_up(strategy_name: str, condition: str, p99_ms: float) -> Round:
+def made_up(strategy_name: str, condition: str, p99_ms: float, rate: float = 100) -> Round:
     """A round in which every answer took as long."""
     return Round(
         strategy=strategy_name,
         condition=condition,
         channels=20,
-        rate=200.0,
+        rate=rate,
         samples=[Sample(0.0, p99_ms)] * 10,
         requests=0,
         messages=10,
@@ -106,8 +107,9 @@ def test_a_slow_condition_breaks_p2_and_memory_breaks_p5() -> None:
         made_up("byte_bot", "hang", 40.0),
         made_up("byte_bot", "healthy", 1.0),
         made_up(FLOOR, "healthy", 1.0),
+        made_up("byte_bot", "hang", 1.0, SOAK.rate),
     ]
-    assert [(row.strategy, row.condition) for row in run.rows] == [
+    assert [(row.strategy, row.condition) for row in run.rows][:3] == [
         (FLOOR, "healthy"), ("byte_bot", "healthy"), ("byte_bot", "hang")
     ]  # fmt: skip
     found = run.findings()
@@ -183,3 +185,43 @@ async def test_nobody_starts_before_all_are_ready_and_nobody_waits_for_those_who
     await lane("short", 1)
     await first
     assert sorted(passed) == [(0, "long"), (0, "short"), (1, "long"), (2, "long")]
+
+
+def test_a_lost_change_fails_the_run() -> None:
+    """Not only P2 decides: nor do a kill's losses get lost because nothing else was measured at its load."""
+    row = msgspec.structs.replace(rows_of([made_up("byte_bot", "healthy", 1.0)])[0], lost=0, stale=0)
+    kept = [Finding("P2", True, "flat")]
+    assert status(kept, ("P2", *_judged_besides(kept))) == KEPT
+    lost = findings([msgspec.structs.replace(row, lost=503)])
+    assert status([*kept, *lost], ("P2", *_judged_besides(lost))) == BROKEN
+    killed = msgspec.structs.replace(
+        made_up("byte_bot", "healthy", 1.0), samples=[], rate=100, lost_after_kill=77, stale_after_kill=2
+    )
+    (found,) = [one for one in findings([row], [killed]) if KILLED in one.words]
+    assert (found.ok, "77 changes lost" in found.words) == (False, True)
+
+
+def test_the_soak_is_not_judged_for_its_latency() -> None:
+    """One round of another length is no measurement of P2; its memory is judged."""
+    soak = msgspec.structs.replace(
+        made_up("byte_bot", "healthy", 1.0), rate=SOAK.rate, condition="hang", rss_end_mb=500.0
+    )
+    found = findings(rows_of([soak]), [soak])
+    assert [one.ok for one in found if one.promise == "P5"] == [False]
+    assert not [one for one in found if one.promise == "P2"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--conditions", ","),
+        ("--strategies", ""),
+        ("--only-rounds", "--only-picture", "--plot", "x.png"),
+        ("--json", "/there/is/no/such/folder/x.json"),
+    ],
+)
+def test_options_that_measure_nothing_are_refused(options: tuple[str, ...]) -> None:
+    """Before anything is measured."""
+    with pytest.raises(SystemExit) as ended:
+        main(options)
+    assert ended.value.code == 2

@@ -59,20 +59,24 @@ def test_low_rates_share_the_machine(load: Load, lanes: int) -> None:
     assert lanes_of(load, Choices(lanes=8)) == (8 if lanes > 1 else 1)
 
 
-def test_lanes_are_about_as_long_as_each_other() -> None:
-    """None waits for the others with nothing to do, but for the remainder."""
+def test_only_like_is_measured_beside_like() -> None:
+    """The lanes of a batch are rounds of one strategy that go through the same conditions in step."""
     for batch in batches(Choices(parts=("rounds",))):
-        lengths = [sum(len(job.conditions) for job in lane) for lane in batch]
-        assert len(batch) <= lanes_of(batch[0][0].loads[0], Choices())
-        assert max(lengths) - min(lengths) <= 1
-        assert len({job.loads[0] for lane in batch for job in lane}) == 1
+        assert 1 <= len(batch) <= lanes_of(batch[0][0].loads[0], Choices())
+        assert len({repr((job.strategy, job.conditions, job.loads)) for lane in batch for job in lane}) == 1
+        assert len({job.number for lane in batch for job in lane}) == len(batch)
 
 
 def test_rounds_are_interleaved() -> None:
-    """A round is complete before the next begins, and no two rounds have one order."""
+    """Every load goes through the whole time, what is compared stands side by side, and the order is drawn afresh."""
     planned = [job for job in planned_jobs(Choices()) if job.part == "rounds"]
-    numbers = [job.number for job in planned]
-    assert numbers == sorted(numbers)
+    for load in LOADS:
+        places = [place for place, job in enumerate(planned) if job.loads[0] == load]
+        assert min(places) < len(planned) / 2 < max(places)
+        of_load = [job for job in planned if job.loads[0] == load]
+        for floor in (place for place, job in enumerate(of_load) if job.strategy == FLOOR):
+            beside = of_load[max(0, floor - 24) : floor + 25]
+            assert any(job.strategy == BYTE_BOT and job.number == of_load[floor].number for job in beside)
     alone = [job for job in planned if job.strategy == BYTE_BOT and job.loads[0] == LOADS[2]]
     assert len({tuple(one.name for one in job.conditions) for job in alone}) == len(alone) == 9
 

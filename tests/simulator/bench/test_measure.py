@@ -67,9 +67,11 @@ async def test_what_a_bot_leaves_out_is_unanswered_and_counts_as_the_whole_patie
 async def test_a_killed_bot_is_started_again() -> None:
     """And measured on: the next round finds a process that answers."""
     async with bench() as running:
+        first = running._bot.pid
         killed = await running.measure(HEALTHY, Load(2, 50, 0.1), kill=True)
+        assert running._bot.pid != first, "it was not killed"
         after = await running.measure(HEALTHY, Load(2, 50, 0.1))
-    assert killed.messages == 10
+    assert (killed.messages, killed.samples) == (10, [])
     assert all(sample.latency_ms is not None for sample in after.samples)
 
 
