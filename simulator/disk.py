@@ -195,7 +195,7 @@ class Disk:
             self.sync()
 
     def _fold(self) -> None:
-        while self._journal.fold():
+        while self._journal.fold() or self._journal.trim():
             pass
 
     def _draw_s(self, record: str) -> float:

@@ -3,8 +3,9 @@
 How it works. A commit appends **one** line to the table ``log``: all its writes, as they are. That is all a reply waits for,
 and it touches the fewest pages: the WAL grows by a kilobyte or two a commit, so it has to reach the disk seldom.
 
-:meth:`SqliteJournal.fold` takes lines off the front of the log and applies them to the other tables, which hold an image
-(:class:`~byte_bot.persistence.journal_image.JournalImage`, the same code) of everything that was folded:
+:meth:`SqliteJournal.fold` applies lines at the front of the log to the other tables, which hold an image
+(:class:`~byte_bot.persistence.journal_image.JournalImage`, the same code) of everything that was folded; then
+:meth:`SqliteJournal.trim` deletes them:
 
 * ``rows`` has a line for each row ever seen: its last known base (the snapshot), its pending operations, coalesced, and its
   boundary. However long an outage lasts, the file is as large as the rows.
@@ -61,11 +62,16 @@ from byte_bot.persistence.operations import (
     Tombstones,
 )
 
-#: Lines of the log that are folded at a time, and rows that they may touch; chosen: the tables are held for 2 ms.
-FOLD_COMMITS: Final = 512
+#: Lines of the log that are folded at a time, and rows that they may touch; chosen: the tables are held for 2 ms. A row is
+#: written whole, so few large folds write less than many small ones.
+FOLD_COMMITS: Final = 1024
 FOLD_ROWS: Final = 64
+#: Lines of the log that are deleted at a time; measured: 2 ms.
+TRIM_COMMITS: Final = 64
 #: Lines of the log, if nobody folds; chosen: a boot reads them in a quarter of a second, some 10 MB.
 LOG_MAX: Final = 16_384
+#: Commits after which one looks how long the log is.
+LOG_LOOK: Final = 512
 #: Rows that are read at a time, so that a large journal is not in memory twice.
 READ_ROWS: Final = 500
 PAGE_BYTES: Final = 1024
@@ -75,7 +81,8 @@ PAGES_MAX: Final = 1_048_576
 WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
 #: Pages after which a commit itself moves the WAL; a bound for when :meth:`SqliteJournal.tidy` does not keep up: 64 MB.
 WAL_PAGES_MAX: Final = 65_536
-#: Free pages given back to the disk at a time; chosen: a few milliseconds.
+#: Free pages that the file keeps, 16 MiB: the log needs them again at once. Beyond, some are given back at a time.
+FREE_PAGES_KEPT: Final = 16_384
 VACUUMED_PAGES: Final = 1024
 
 FORMAT: Final = 1
@@ -134,7 +141,7 @@ class SqliteJournal:
 
     @property
     def folded(self) -> int:
-        """The number of the last commit that is in the tables, and not in the log any more."""
+        """The number of the last commit that is in the tables; what the log still has of them does not count."""
         return int(str(self._meta("folded")))
 
     def close(self) -> None:
@@ -168,12 +175,12 @@ class SqliteJournal:
                 raise
             self._fold(writes, number)
         self._last = number
-        if number % FOLD_COMMITS == 0 and number - self.folded > LOG_MAX:
-            while self.fold():
+        if number % LOG_LOOK == 0 and number - self.folded > LOG_MAX:
+            while self.fold() or self.trim():
                 pass
 
     def fold(self) -> bool:
-        """Take some commits off the front of the log, into the tables; False if none was left.
+        """Apply some commits at the front of the log to the tables; False if none was left.
 
         From another connection than the one that commits, that one waits only while the tables are written.
 
@@ -201,8 +208,9 @@ class SqliteJournal:
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            # First: on a full disk it makes the room for what follows.
-            execute("DELETE FROM log WHERE number <= ?", (last,))
+            if number:
+                # First: on a full disk it makes the room for what follows.
+                execute("DELETE FROM log WHERE number <= ?", (last,))
             self._save(image)
             execute("UPDATE meta SET value = ? WHERE name = 'folded'", (last,))
             execute("COMMIT")
@@ -211,6 +219,18 @@ class SqliteJournal:
                 execute("ROLLBACK")
             raise
         return True
+
+    def trim(self) -> bool:
+        """Delete some of the commits that were folded; False if none was left. Apart from the fold: it takes ten times as long.
+
+        Raises:
+            sqlite3.Error: nothing was deleted.
+        """
+        deleted = self._connection.execute(
+            "DELETE FROM log WHERE number <= ? AND number < (SELECT min(number) FROM log) + ?",
+            (self.folded, TRIM_COMMITS),
+        )
+        return deleted.rowcount > 0
 
     def _save(self, image: _Folding) -> None:
         """Write an image that was begun with what the tables hold."""
@@ -254,8 +274,10 @@ class SqliteJournal:
         return bool(pages == moved)
 
     def vacuum(self) -> None:
-        """Give up to :data:`VACUUMED_PAGES` free pages back to the disk."""
-        self._connection.execute(f"PRAGMA incremental_vacuum({VACUUMED_PAGES})").fetchall()
+        """Give up to :data:`VACUUMED_PAGES` free pages back to the disk, if there are more than :data:`FREE_PAGES_KEPT`."""
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        if free > FREE_PAGES_KEPT:
+            self._connection.execute(f"PRAGMA incremental_vacuum({VACUUMED_PAGES})").fetchall()
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -297,8 +319,8 @@ class SqliteJournal:
             found = self._rows("AND channel_id = ? AND version IS NOT NULL", channel_id)
             bases = {key: row.base for key, row in found if row.base is not None}
             later = self._connection.execute(
-                "SELECT writes FROM log WHERE bases IS NOT NULL AND instr(bases, ?) ORDER BY number",
-                (f" {channel_id} ",),
+                "SELECT writes FROM log WHERE bases IS NOT NULL AND number > ? AND instr(bases, ?) ORDER BY number",
+                (self.folded, f" {channel_id} "),
             ).fetchall()
         for (writes,) in later:
             for write in self._decode_writes(writes):
@@ -337,9 +359,9 @@ class SqliteJournal:
 
     def _log(self, commits_max: int = -1) -> Iterator[tuple[int, list[Write]]]:
         """The commits in the log, oldest first."""
-        after = 0
+        after = self.folded
         while commits_max:
-            at_once = FOLD_COMMITS if commits_max < 0 else min(FOLD_COMMITS, commits_max)
+            at_once = READ_ROWS if commits_max < 0 else min(READ_ROWS, commits_max)
             # Some at a time, each to its end: an open cursor would keep the WAL from being used anew.
             lines = self._connection.execute(
                 "SELECT number, writes FROM log WHERE number > ? ORDER BY number LIMIT ?", (after, at_once)

@@ -150,7 +150,8 @@ class FileJournalStore:
     def _try(self, writes: Sequence[Write], number: int) -> JournalError | None:
         try:
             self._writer.apply(writes, number)
-        except sqlite3.Error as error:
+        except Exception as error:
+            # Supervisor: SQLite's errors, and what cannot be encoded in spite of all: never the end of the journal.
             return JournalError(str(error), in_doubt=not self._is_missing(number))
         return None
 
@@ -174,7 +175,9 @@ class FileJournalStore:
         while more:
             more = self._tidying.get()
             try:
-                while self._tidier.fold():
+                # What is committed meanwhile is for the next time.
+                due = self._tidier.commits
+                while (self._tidier.folded < due and self._tidier.fold()) or self._tidier.trim():
                     self._pause.wait(FOLD_PAUSE_S)
                 self._tidier.tidy()
             except sqlite3.Error as error:

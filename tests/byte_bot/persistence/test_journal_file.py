@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from byte_bot.persistence import journal_file
 from byte_bot.persistence.journal import Handled, Recorded, Settled, Write
-from byte_bot.persistence.journal_file import FOLD_COMMITS, LOG_MAX, CommitsMissing, SqliteJournal
+from byte_bot.persistence.journal_file import LOG_LOOK, LOG_MAX, CommitsMissing, SqliteJournal
 from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX
 from byte_bot.persistence.journal_opening import Owner, configure, make_tables
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
@@ -47,6 +47,7 @@ def test_what_is_read_is_the_image_of_what_was_committed(
         journal.apply(group, number)
         if fold:
             assert SqliteJournal(connection).fold()
+            assert number % 2 or SqliteJournal(connection).trim()
     model = image_of(*(write for group in groups for write in group))
     for reader in (journal, SqliteJournal(connection)):
         assert contents(reader.read()) == contents(model)
@@ -81,7 +82,7 @@ def test_an_outage_of_any_length_takes_the_space_of_the_row() -> None:
     journal, connection = in_memory()
     for number in range(1, 1001):
         journal.apply([add(number)], number)
-    while journal.fold():
+    while journal.fold() or journal.trim():
         pass
     assert lines(connection, "log") == 0
     assert lines(connection, "rows") == 1
@@ -95,9 +96,9 @@ def test_an_outage_of_any_length_takes_the_space_of_the_row() -> None:
 def test_a_log_that_nobody_folds_is_folded_by_a_commit() -> None:
     """Its length has a bound of its own."""
     journal, connection = in_memory(pages_max=20_000)
-    for number in range(1, LOG_MAX + 2 * FOLD_COMMITS + 1):
+    for number in range(1, LOG_MAX + 2 * LOG_LOOK + 1):
         journal.apply([], number)
-        assert number % FOLD_COMMITS or lines(connection, "log") <= LOG_MAX
+        assert number % LOG_LOOK or lines(connection, "log") <= LOG_MAX
     assert journal.folded > 0
     journal.close()
 
