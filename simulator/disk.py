@@ -62,7 +62,7 @@ class _File(sqlite3.Connection):
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """Run one statement; what commits fails while there is no room."""
-        if self.full and (sql == "COMMIT" or sql.startswith("INSERT INTO log")):
+        if self.full and (sql == "COMMIT" or sql.startswith("REPLACE INTO log")):
             error = sqlite3.OperationalError(NO_ROOM)
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
@@ -195,7 +195,7 @@ class Disk:
             self.sync()
 
     def _fold(self) -> None:
-        while self._journal.fold() or self._journal.trim():
+        while self._journal.fold():
             pass
 
     def _draw_s(self, record: str) -> float:

@@ -1,32 +1,33 @@
 """The journal as a SQLite file: the synchronous core, over one connection.
 
-How it works. A commit appends **one** line to the table ``log``: all its writes, as they are. That is all a reply waits for,
-and it touches the fewest pages: the WAL grows by a kilobyte or two a commit, so it has to reach the disk seldom.
+How it works. A commit writes **one** line of the table ``log``: all its writes, as they are. That is all a reply waits for, and
+it touches the fewest pages, so the WAL has to reach the disk seldom. The log is a ring of :data:`LOG_SLOTS` lines.
 
-:meth:`SqliteJournal.fold` applies lines at the front of the log to the other tables, which hold an image
-(:class:`~byte_bot.persistence.journal_image.JournalImage`, the same code) of everything that was folded; then
-:meth:`SqliteJournal.trim` deletes them:
+:meth:`SqliteJournal.fold` applies the commits in the log to the other tables, which hold an image
+(:class:`~byte_bot.persistence.journal_image.JournalImage`, the same code) of everything that was folded:
 
 * ``rows`` has a line for each row ever seen: its last known base (the snapshot), its pending operations, coalesced, and its
   boundary. However long an outage lasts, the file is as large as the rows.
-* ``handled`` is the window of message ids, ``dead_letters`` what the server refused, ``channels`` one JSON list.
-* ``meta`` has whose file it is, and the number of the last commit that was folded.
+* ``handled`` is the window of message ids in pieces, ``dead_letters`` what the server refused, ``channels`` one JSON list.
+* ``meta`` has whose file it is, and the number of the last commit that was folded: lines of the log up to it do not count.
 
-What :meth:`SqliteJournal.read` gives is the image in the tables with the rest of the log applied: the image of all that was
-committed; the tests compare the two over generated writes. A commit whose fate is not known is tried again under the same
+A connection that has folded once keeps the image of what it commits after that, so the next fold reads nothing back; any other
+one reads the log. What :meth:`SqliteJournal.read` gives is the image in the tables with the log applied: the image of all that
+was committed; the tests compare the two over generated writes. A commit whose fate is not known is tried again under the same
 number, and found done or not done.
 
 **Durability.** WAL. ``synchronous`` NORMAL survives the end of the process at any instant (what the operating system was
 given is not lost with it); FULL also a power cut, for a sync of the disk in each commit. A tail of the WAL that was not
 written whole is dropped by SQLite: what remains is a prefix of the commits.
 
-**Bounds.** :data:`LOG_MAX` lines of the log, then a commit folds by itself. :data:`PAGES_MAX` live pages, then the disk
-counts as full: a commit is then folded at once with everything before it, since what it trims may be what makes room.
-:meth:`SqliteJournal.tidy` moves the WAL into the file, :meth:`SqliteJournal.vacuum` gives free pages back, some at a time.
+**Bounds.** When the ring is full a commit folds first. :data:`PAGES_MAX` live pages, then the disk counts as full: a commit is
+then folded at once with everything before it, since what it trims may be what makes room. :meth:`SqliteJournal.tidy` moves
+the WAL into the file, :meth:`SqliteJournal.vacuum` gives free pages back, some at a time.
 
 **Measured** (two shared cores, ext4; 1,000 commits a second of a chat line each, in 20 channels; acknowledged within, p99):
 each write applied to tables at once, in pages of 4 KiB, 43 ms, since moving 30 MB of WAL every two seconds held commits up
-for 70 ms; in pages of 1 KiB 9 ms. What this way comes to stands in the benchmarks.
+for 70 ms. A log whose lines were deleted by another thread: 4 ms alone, 25 to 80 ms with a whole bot around it, since SQLite
+waits in steps of up to 20 ms for a lock that is held for two.
 
 Left out: threads (:mod:`byte_bot.persistence.journal_thread`), and finding, making, checking and locking the file
 (:mod:`byte_bot.persistence.journal_opening`).
@@ -52,26 +53,16 @@ from byte_bot.persistence.journal_image import (
     Settled,
     Write,
 )
-from byte_bot.persistence.operations import (
-    NO_STAMP,
-    NO_TOMBSTONES,
-    Base,
-    Operation,
-    RowKey,
-    Stamp,
-    Tombstones,
-)
+from byte_bot.persistence.journal_line import LINE_COLUMNS, line_of, row_of
+from byte_bot.persistence.operations import Base, RowKey
 
-#: Lines of the log that are folded at a time, and rows that they may touch; chosen: the tables are held for 2 ms. A row is
-#: written whole, so few large folds write less than many small ones.
-FOLD_COMMITS: Final = 1024
-FOLD_ROWS: Final = 64
-#: Lines of the log that are deleted at a time; measured: 2 ms.
-TRIM_COMMITS: Final = 64
-#: Lines of the log, if nobody folds; chosen: a boot reads them in a quarter of a second, some 10 MB.
-LOG_MAX: Final = 16_384
-#: Commits after which one looks how long the log is.
-LOG_LOOK: Final = 512
+#: Lines of the log; chosen: a boot reads them in a quarter of a second, some 5 MB.
+LOG_SLOTS: Final = 8_192
+#: Rows that are folded at a time, which takes some 15 ms, and commits that are read back from the log for it.
+FOLD_ROWS: Final = 256
+FOLD_COMMITS: Final = 1_024
+#: Rows that a connection remembers from one fold to the next; chosen: some 10 MB if they are all large.
+ROWS_REMEMBERED: Final = 1_024
 #: Rows that are read at a time, so that a large journal is not in memory twice.
 READ_ROWS: Final = 500
 PAGE_BYTES: Final = 1024
@@ -87,18 +78,10 @@ VACUUMED_PAGES: Final = 1024
 
 FORMAT: Final = 1
 
-_COLUMNS: Final = (
-    'id, "table", channel_id, key, version, data, tombstones, epoch, revision, edit_no, '
-    "boundary_epoch, boundary_revision, pending"
-)
-_SAVE_ROW: Final = """
-INSERT INTO rows ("table", channel_id, key, version, data, tombstones, epoch, revision, edit_no,
-                  boundary_epoch, boundary_revision, pending)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (channel_id, "table", key) DO UPDATE SET
-    version = excluded.version, data = excluded.data, tombstones = excluded.tombstones, epoch = excluded.epoch,
-    revision = excluded.revision, edit_no = excluded.edit_no, boundary_epoch = excluded.boundary_epoch,
-    boundary_revision = excluded.boundary_revision, pending = excluded.pending
+_SAVE_ROW: Final = f"""
+INSERT INTO rows ("table", channel_id, key, {", ".join(LINE_COLUMNS)})
+VALUES (?, ?, ?, {", ".join("?" * len(LINE_COLUMNS))})
+ON CONFLICT (channel_id, "table", key) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in LINE_COLUMNS)}
 """
 
 
@@ -117,10 +100,12 @@ class SqliteJournal:
         self._connection = connection
         #: The number of the last commit; None: to be read.
         self._last: int | None = None
+        #: The number of the last folded commit, as far as this connection knows.
+        self._folded = 0
+        #: What was committed since this connection has folded; None: nothing is known, the log has to be read.
+        self._image: _Folding | None = None
         self._encode = msgspec.json.Encoder().encode
         self._decode_writes = msgspec.json.Decoder(list[Write]).decode
-        self._decode_operations = msgspec.json.Decoder(list[Operation]).decode
-        self._decode_tombstones = msgspec.json.Decoder(Tombstones).decode
         self._decode_channels = msgspec.json.Decoder(list[KnownChannel]).decode
 
     @property
@@ -136,13 +121,14 @@ class SqliteJournal:
     @property
     def commits(self) -> int:
         """The number of the last commit."""
-        (last,) = self._connection.execute("SELECT max(number) FROM log").fetchone()
-        return self.folded if last is None else int(last)
+        (last,) = self._connection.execute("SELECT coalesce(max(number), 0) FROM log").fetchone()
+        return max(int(last), self.folded)
 
     @property
     def folded(self) -> int:
         """The number of the last commit that is in the tables; what the log still has of them does not count."""
-        return int(str(self._meta("folded")))
+        self._folded = int(str(self._meta("folded")))
+        return self._folded
 
     def close(self) -> None:
         """Close the connection; the last one to a file moves its WAL into it."""
@@ -157,7 +143,7 @@ class SqliteJournal:
             sqlite3.Error: nothing of it was committed, as far as this connection can tell.
         """
         if self._last is None:
-            self._last = self.commits
+            self._last, self._image = self.commits, None
         if number == self._last:
             return
         if number != self._last + 1:
@@ -165,84 +151,95 @@ class SqliteJournal:
                 f"the journal's last commit is {self._last}, not {number - 1}: another program wrote to it"
             )
         writes = list(writes)
+        while number - self._folded >= LOG_SLOTS and number - self.folded >= LOG_SLOTS:
+            self.fold()
         self._last = None
         try:
             self._connection.execute(
-                "INSERT INTO log VALUES (?, ?, ?)", (number, _bases_in(writes), self._encode(writes))
+                "REPLACE INTO log VALUES (?, ?, ?, ?)",
+                (number % LOG_SLOTS, number, _bases_in(writes), self._encode(writes)),
             )
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
                 raise
-            self._fold(writes, number)
+            self._fold_all(writes, number)
+        else:
+            if self._image is not None:
+                for write in writes:
+                    self._image.apply(write)
         self._last = number
-        if number % LOG_LOOK == 0 and number - self.folded > LOG_MAX:
-            while self.fold() or self.trim():
-                pass
+
+    @property
+    def fold_is_due(self) -> bool:
+        """True if this connection has as many rows to fold as it should at a time."""
+        return self._image is not None and len(self._image.rows) >= FOLD_ROWS
 
     def fold(self) -> bool:
-        """Apply some commits at the front of the log to the tables; False if none was left.
-
-        From another connection than the one that commits, that one waits only while the tables are written.
+        """Apply commits in the log to the tables, all or some of them; False if there was none.
 
         Raises:
             sqlite3.Error: nothing was folded.
         """
-        return self._fold((), 0)
+        folded = self.folded
+        image, last = self._image, self._last
+        if image is None or last is None or image.after != folded:
+            image, last = _Folding(self, folded), folded
+            for number, writes in self._log(FOLD_COMMITS):
+                last = number
+                for write in writes:
+                    image.apply(write)
+                if len(image.rows) >= FOLD_ROWS:
+                    break
+        if last == folded:
+            self._image = self._image or image.successor(last)
+            return False
+        with self._transaction():
+            self._save(image, last)
+        # If another one commits, or more is left, the log knows more than the next image would.
+        self._image = image.successor(last) if last == self._last else None
+        return True
 
-    def _fold(self, more: Sequence[Write], number: int) -> bool:
-        """Fold the front of the log; or all of it and then ``more`` too, as the commit ``number``."""
-        image = _Folding(self)
-        last = 0
-        commits = self._log() if number else self._log(FOLD_COMMITS)
-        for commit, writes in commits:
-            last = commit
+    def _fold_all(self, more: Sequence[Write], number: int) -> None:
+        """Fold all of the log and then ``more``, as the commit ``number``: on a full disk that may be what makes room."""
+        image = _Folding(self, self.folded)
+        for writes in (*(writes for _, writes in self._log()), more):
             for write in writes:
                 image.apply(write)
-            if len(image.rows) >= FOLD_ROWS and not number:
-                break
-        for write in more:
-            image.apply(write)
-        last = number or last
-        if not last:
-            return False
+        self._image = None
+        with self._transaction():
+            self._connection.execute("DELETE FROM log")
+            self._save(image, number)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            if number:
-                # First: on a full disk it makes the room for what follows.
-                execute("DELETE FROM log WHERE number <= ?", (last,))
-            self._save(image)
-            execute("UPDATE meta SET value = ? WHERE name = 'folded'", (last,))
+            yield
             execute("COMMIT")
         except BaseException:
+            self._image = None
             if self._connection.in_transaction:
                 execute("ROLLBACK")
             raise
-        return True
 
-    def trim(self) -> bool:
-        """Delete some of the commits that were folded; False if none was left. Apart from the fold: it takes ten times as long.
-
-        Raises:
-            sqlite3.Error: nothing was deleted.
-        """
-        deleted = self._connection.execute(
-            "DELETE FROM log WHERE number <= ? AND number < (SELECT min(number) FROM log) + ?",
-            (self.folded, TRIM_COMMITS),
-        )
-        return deleted.rowcount > 0
-
-    def _save(self, image: _Folding) -> None:
-        """Write an image that was begun with what the tables hold."""
+    def _save(self, image: _Folding, last: int) -> None:
+        """Write an image that was begun with what the tables hold, and goes up to the commit ``last``."""
         execute, executemany = self._connection.execute, self._connection.executemany
-        executemany(_SAVE_ROW, [self._row_values(key, row) for key, row in image.rows.items()])
+        executemany(_SAVE_ROW, [(*key, *line_of(row)) for key, row in image.rows.items()])
         if image.handled:
-            (position,) = execute("SELECT coalesce(max(position), 0) FROM handled").fetchone()
-            executemany("INSERT INTO handled VALUES (?, ?)", enumerate(image.handled, start=position + 1))
             execute(
-                "DELETE FROM handled WHERE position <= ?",
-                (position + len(image.handled) - SEEN_MESSAGES_MAX,),
+                "INSERT INTO handled (count, message_ids) VALUES (?, ?)",
+                (len(image.handled), self._encode(list(image.handled))),
             )
+            newer = 0
+            for position, count in execute(
+                "SELECT position, count FROM handled ORDER BY position DESC"
+            ).fetchall():
+                if newer >= SEEN_MESSAGES_MAX:
+                    execute("DELETE FROM handled WHERE position <= ?", (position,))
+                    break
+                newer += count
         if image.channels is not image.channels_before:
             execute("INSERT OR REPLACE INTO channels VALUES (1, ?)", (self._encode(image.channels),))
         if image.dead_letters != image.letters_before:
@@ -255,15 +252,8 @@ class SqliteJournal:
                 ],
             )
         execute("UPDATE meta SET value = max(value, ?) WHERE name = 'epoch'", (image.epoch,))
-
-    def _row_values(self, key: RowKey, row: RowImage) -> tuple[object, ...]:
-        base = row.base
-        pending = self._encode(row.pending) if row.pending else None
-        if base is None:
-            return (*key, None, None, None, 0, 0, None, *row.boundary, pending)
-        graves = self._encode(base.tombstones) if base.tombstones else None
-        known = (base.version, base.data, graves, base.epoch, base.revision, base.edit_no)
-        return (*key, *known, *row.boundary, pending)
+        execute("UPDATE meta SET value = ? WHERE name = 'folded'", (last,))
+        self._folded = last
 
     def tidy(self) -> bool:
         """Move the WAL into the file; True if all of it was moved.
@@ -285,7 +275,7 @@ class SqliteJournal:
         """The image of everything committed; with ``pending_only`` without the rows that have nothing pending."""
         # One look: what another connection folds meanwhile must not be missing in both places.
         with self._one_look():
-            image = _Folding(self)
+            image = _Folding(self, self.folded)
             for key, row in self.stored_rows(pending_only=pending_only):
                 image.add_row(key, row)
             self._apply_log(image)
@@ -299,7 +289,7 @@ class SqliteJournal:
     def unfolded(self) -> JournalImage:
         """The rows that the log is about, as :meth:`read` gives them, and everything that is not about rows."""
         with self._one_look():
-            image = _Folding(self)
+            image = _Folding(self, self.folded)
             self._apply_log(image)
         return image
 
@@ -308,8 +298,9 @@ class SqliteJournal:
             for write in writes:
                 image.apply(write)
         new, image.handled = image.handled, OrderedDict()
-        for (message_id,) in self._connection.execute("SELECT message_id FROM handled ORDER BY position"):
-            image.handled[message_id] = None
+        for (piece,) in self._connection.execute("SELECT message_ids FROM handled ORDER BY position"):
+            for message_id in msgspec.json.decode(piece, type=list[str]):
+                image.remember(message_id)
         for message_id in new:
             image.remember(message_id)
 
@@ -376,34 +367,14 @@ class SqliteJournal:
         after = 0
         while True:
             found = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM rows WHERE id > ? {only} ORDER BY id LIMIT {READ_ROWS}",
+                f'SELECT id, "table", channel_id, key, {", ".join(LINE_COLUMNS)} FROM rows WHERE id > ? {only} ORDER BY id LIMIT {READ_ROWS}',
                 (after, *parameters),
             ).fetchall()
             for number, table, channel_id, name, *values in found:
                 after = number
-                yield RowKey(table, channel_id, name), self._row_image(*values)
+                yield RowKey(table, channel_id, name), row_of(*values)
             if len(found) < READ_ROWS:
                 return
-
-    def _row_image(
-        self,
-        version: int | None,
-        data: bytes | None,
-        tombstones: bytes | None,
-        epoch: int,
-        revision: int,
-        edit_no: int | None,
-        boundary_epoch: int,
-        boundary_revision: int,
-        pending: bytes | None,
-    ) -> RowImage:
-        base = None
-        if version is not None:
-            graves = self._decode_tombstones(tombstones) if tombstones else NO_TOMBSTONES
-            base = Base(data, graves, version, epoch, revision, edit_no)
-        stamp = Stamp(boundary_epoch, boundary_revision)
-        boundary = stamp if stamp != NO_STAMP else NO_STAMP
-        return RowImage(base, self._decode_operations(pending) if pending else [], boundary)
 
     @contextmanager
     def _one_look(self) -> Iterator[None]:
@@ -423,21 +394,39 @@ class SqliteJournal:
 
 
 class _Folding(JournalImage):
-    """An image that begins with what the tables hold; rows come out of them as they are needed, handled ids are new ones."""
+    """An image that begins with what the tables hold; rows come out of them as they are needed, handled ids are new ones.
 
-    def __init__(self, journal: SqliteJournal) -> None:
+    Args:
+        journal: whose tables.
+        after: the number of the commit up to which they go.
+        remembered: rows that are known to be as in the tables.
+    """
+
+    def __init__(
+        self, journal: SqliteJournal, after: int, remembered: dict[RowKey, RowImage] | None = None
+    ) -> None:
         super().__init__()
         self._journal = journal
+        self.after = after
+        self._remembered = remembered or {}
         self.channels = self.channels_before = journal.known_channels()
         self.dead_letters = journal.letters()
         self.letters_before = dict(self.dead_letters)
         self.epoch = journal.epoch
 
+    def successor(self, after: int) -> _Folding:
+        """The image for what is committed after this one has been saved."""
+        remembered = self._remembered | self.rows
+        return _Folding(self._journal, after, remembered if len(remembered) <= ROWS_REMEMBERED else self.rows)
+
     def _row(self, key: RowKey) -> RowImage:
         row = self.rows.get(key)
-        if row is None and (row := self._journal.stored_row(key)) is not None:
+        if row is None:
+            row = self._remembered.get(key) or self._journal.stored_row(key)
+            if row is None:
+                return super()._row(key)
             self.add_row(key, row)
-        return row if row is not None else super()._row(key)
+        return row
 
 
 def _bases_in(writes: Iterable[Write]) -> str | None:

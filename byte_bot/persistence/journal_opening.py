@@ -38,7 +38,8 @@ from byte_bot.persistence.journal_file import (
 SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE log (
-    number INTEGER PRIMARY KEY,
+    slot INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL,
     -- The channels (or logins) of which the commit has a base, with a blank around each; NULL if of none.
     bases TEXT,
     writes BLOB NOT NULL
@@ -63,7 +64,7 @@ CREATE TABLE rows (
 );
 CREATE UNIQUE INDEX rows_key ON rows (channel_id, "table", key);
 CREATE INDEX rows_pending ON rows (id) WHERE pending IS NOT NULL;
-CREATE TABLE handled (position INTEGER PRIMARY KEY, message_id TEXT NOT NULL);
+CREATE TABLE handled (position INTEGER PRIMARY KEY, count INTEGER NOT NULL, message_ids BLOB NOT NULL);
 CREATE TABLE channels (id INTEGER PRIMARY KEY CHECK (id = 1), logins BLOB NOT NULL);
 CREATE TABLE dead_letters (
     "table" TEXT NOT NULL,

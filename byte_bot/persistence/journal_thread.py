@@ -6,9 +6,9 @@ loop with ``call_soon_threadsafe``. Nothing on the loop waits for the disk but :
 :meth:`FileJournalStore.snapshot`, an indexed look at one channel on a connection of its own: in WAL mode a reader never
 waits for the writer.
 
-Every so many commits the log has to be folded into the tables, and the WAL moved into the file
-(:meth:`~byte_bot.persistence.journal_file.SqliteJournal.fold` and ``tidy``), which waits for the disk: 10 to 50 ms were
-measured, against 0.04 ms for a commit. So a second thread does it, on a connection of its own, while commits go on.
+Every so many commits the thread folds the log into the tables: a few milliseconds, in which commits wait. Then the WAL has to
+be moved into the file (:meth:`~byte_bot.persistence.journal_file.SqliteJournal.tidy`), which waits for the disk: 10 to 50 ms
+were measured, against 0.04 ms for a commit. So a second thread does that, on a connection of its own, while commits go on.
 
 **Errors.** SQLite's become :class:`~byte_bot.errors.JournalError`. The transaction was rolled back, so it is not in doubt,
 unless the disk failed in the middle of the commit itself: then the same group is tried again under its number.
@@ -35,8 +35,6 @@ from byte_bot.persistence.operations import Base, RowKey
 TIDY_EVERY: Final = 2_000
 #: A commit with bases counts as so many: :meth:`FileJournalStore.snapshot` has to look through those in the log.
 BASES_WEIGH: Final = 32
-#: Seconds that the tidying thread leaves to commits between two folds; SQLite's own wait for a lock begins with as much.
-FOLD_PAUSE_S: Final = 0.002
 #: Seconds that :meth:`FileJournalStore.close` waits for a commit under way; a container kills soon after.
 CLOSE_S: Final = 1.0
 
@@ -65,8 +63,6 @@ class FileJournalStore:
         self._number = writer.commits + 1
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._tidying: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        #: Set at the end, when nobody waits for commits any more.
-        self._pause = threading.Event()
         self._under_way = False
         self._unreadable = False
         self._closed = False
@@ -121,7 +117,6 @@ class FileJournalStore:
             return
         self._closed = True
         self._jobs.put(None)
-        self._pause.set()
         self._reader.close()
         for thread in self._threads:
             thread.join(CLOSE_S / len(self._threads))
@@ -132,6 +127,8 @@ class FileJournalStore:
 
     def _work(self) -> None:
         debt = 0
+        # What an earlier process left in the log; from then on the journal knows what it has committed.
+        self._fold()
         while (job := self._jobs.get()) is not None:
             writes, number, done = job
             error = self._try(writes, number)
@@ -142,8 +139,11 @@ class FileJournalStore:
             debt += BASES_WEIGH if any(isinstance(write, Settled | Rebased) for write in writes) else 1
             if debt >= TIDY_EVERY:
                 debt = 0
+                self._fold()
                 self._tidying.put(True)
-                self._vacuum()
+            elif self._writer.fold_is_due:
+                self._fold()
+        self._fold()
         self._writer.close()
         self._tidying.put(False)
 
@@ -162,11 +162,14 @@ class FileJournalStore:
         except sqlite3.Error:
             return False
 
-    def _vacuum(self) -> None:
+    def _fold(self) -> None:
         try:
+            while self._writer.fold():
+                pass
             self._writer.vacuum()
         except sqlite3.Error as error:
-            _log.debug("journal_not_vacuumed", why=str(error))
+            # What is committed is in the log; there will be another time.
+            _log.debug("journal_not_folded", why=str(error))
 
     # ── the other thread ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -175,10 +178,6 @@ class FileJournalStore:
         while more:
             more = self._tidying.get()
             try:
-                # What is committed meanwhile is for the next time.
-                due = self._tidier.commits
-                while (self._tidier.folded < due and self._tidier.fold()) or self._tidier.trim():
-                    self._pause.wait(FOLD_PAUSE_S)
                 self._tidier.tidy()
             except sqlite3.Error as error:
                 _log.debug("journal_not_tidied", why=str(error))

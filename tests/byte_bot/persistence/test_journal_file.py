@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from byte_bot.persistence import journal_file
 from byte_bot.persistence.journal import Handled, Recorded, Settled, Write
-from byte_bot.persistence.journal_file import LOG_LOOK, LOG_MAX, CommitsMissing, SqliteJournal
+from byte_bot.persistence.journal_file import LOG_SLOTS, CommitsMissing, SqliteJournal
 from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX
 from byte_bot.persistence.journal_opening import Owner, configure, make_tables
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
@@ -46,8 +46,8 @@ def test_what_is_read_is_the_image_of_what_was_committed(
     for number, (group, fold) in enumerate(commits, start=1):
         journal.apply(group, number)
         if fold:
-            assert SqliteJournal(connection).fold()
-            assert number % 2 or SqliteJournal(connection).trim()
+            # The one that commits goes on from what it knows; another one reads the log.
+            assert (SqliteJournal(connection) if number % 3 == 0 else journal).fold()
     model = image_of(*(write for group in groups for write in group))
     for reader in (journal, SqliteJournal(connection)):
         assert contents(reader.read()) == contents(model)
@@ -82,9 +82,8 @@ def test_an_outage_of_any_length_takes_the_space_of_the_row() -> None:
     journal, connection = in_memory()
     for number in range(1, 1001):
         journal.apply([add(number)], number)
-    while journal.fold() or journal.trim():
+    while journal.fold():
         pass
-    assert lines(connection, "log") == 0
     assert lines(connection, "rows") == 1
     (pending,) = connection.execute("SELECT pending FROM rows").fetchone()
     assert len(pending) < 60
@@ -94,24 +93,51 @@ def test_an_outage_of_any_length_takes_the_space_of_the_row() -> None:
 
 
 def test_a_log_that_nobody_folds_is_folded_by_a_commit() -> None:
-    """Its length has a bound of its own."""
+    """It is a ring: what is overwritten is in the tables by then."""
     journal, connection = in_memory(pages_max=20_000)
-    for number in range(1, LOG_MAX + 2 * LOG_LOOK + 1):
-        journal.apply([], number)
-        assert number % LOG_LOOK or lines(connection, "log") <= LOG_MAX
+    for number in range(1, LOG_SLOTS + 10):
+        journal.apply([add(number)], number)
+    assert lines(connection, "log") <= LOG_SLOTS
     assert journal.folded > 0
+    for reader in (journal, SqliteJournal(connection)):
+        assert [operation.value for operation in reader.read().rows[KEY].pending] == [LOG_SLOTS + 9]
     journal.close()
 
 
 def test_a_fold_touches_no_more_rows_than_its_share() -> None:
-    """Commits wait while the tables are written: a hundred rows are folded in two pieces."""
+    """Commits wait while the tables are written: many rows are folded in pieces, and whoever commits is told in time."""
     journal, connection = in_memory()
-    for number in range(1, 101):
+    rows = journal_file.FOLD_ROWS + 50
+    for number in range(1, rows + 1):
         journal.apply([Recorded(RowKey("t", str(number)), add(1).operations)], number)
     assert journal.fold()
     assert (lines(connection, "rows"), journal.folded) == (journal_file.FOLD_ROWS,) * 2
     assert journal.fold() and not journal.fold()
-    assert lines(connection, "rows") == 100
+    assert lines(connection, "rows") == rows
+    for number in range(rows + 1, 2 * rows + 1):
+        assert not journal.fold_is_due
+        journal.apply([Recorded(RowKey("u", str(number)), add(1).operations)], number)
+        if number == rows + journal_file.FOLD_ROWS:
+            break
+    assert journal.fold_is_due
+    journal.close()
+
+
+def test_a_fold_that_fails_loses_nothing() -> None:
+    """The log still has it; the next fold reads it from there."""
+    journal, connection = in_memory()
+    journal.apply([add(1)], 1)
+    assert journal.fold() and not journal.fold()
+    journal.apply([add(2), Handled("a")], 2)
+    connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(sqlite3.OperationalError):
+        journal.fold()
+    connection.execute("PRAGMA query_only = OFF")
+    journal.apply([add(3)], 3)
+    assert journal.fold()
+    assert contents(SqliteJournal(connection).read()) == contents(
+        image_of(add(1), add(2), Handled("a"), add(3))
+    )
     journal.close()
 
 
@@ -139,7 +165,12 @@ def test_the_window_of_handled_messages_is_bounded() -> None:
     assert list(journal.read().handled) == ids[5:]
     journal.fold()
     assert list(journal.read().handled) == ids[5:]
-    assert lines(connection, "handled") == SEEN_MESSAGES_MAX
+    assert lines(connection, "handled") == 2
+    for number in range(3, 8):
+        journal.apply([Handled(f"n{number}-{one}") for one in range(SEEN_MESSAGES_MAX // 2)], number)
+        journal.fold()
+    assert lines(connection, "handled") == 2
+    assert len(journal.read().handled) == SEEN_MESSAGES_MAX
     journal.close()
 
 

@@ -170,7 +170,7 @@ def test_an_older_format_is_upgraded_in_one_transaction(tmp_path: Path) -> None:
         upgrade(connection, 1, 4, steps)
     upgrade(connection, 1, 2, steps)
     assert connection.execute("PRAGMA user_version").fetchone() == (2,)
-    assert connection.execute("SELECT message_id, at_s FROM handled").fetchall() == [("a", None)]
+    assert connection.execute("SELECT message_ids, at_s FROM handled").fetchall() == [(b'["a"]', None)]
     connection.close()
 
 

@@ -1,0 +1,65 @@
+"""One row of a journal as a line of the file's table ``rows``, and back; pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from byte_bot.persistence.journal_image import RowImage
+from byte_bot.persistence.operations import NO_STAMP, NO_TOMBSTONES, Base, Operation, Stamp, Tombstones
+
+#: The columns of a line behind those of its key, in the order in which :func:`line_of` gives them.
+LINE_COLUMNS: Final = (
+    "version",
+    "data",
+    "tombstones",
+    "epoch",
+    "revision",
+    "edit_no",
+    "boundary_epoch",
+    "boundary_revision",
+    "pending",
+)
+
+_encode: Final = msgspec.json.encode
+
+
+def line_of(row: RowImage) -> tuple[object, ...]:
+    """The values of :data:`LINE_COLUMNS`; ``version`` is None as long as no base is known."""
+    base = row.base
+    pending = _encode(row.pending) if row.pending else None
+    if base is None:
+        return (None, None, None, 0, 0, None, *row.boundary, pending)
+    graves = _encode(base.tombstones) if base.tombstones else None
+    return (
+        base.version,
+        base.data,
+        graves,
+        base.epoch,
+        base.revision,
+        base.edit_no,
+        *row.boundary,
+        pending,
+    )
+
+
+def row_of(
+    version: int | None,
+    data: bytes | None,
+    tombstones: bytes | None,
+    epoch: int,
+    revision: int,
+    edit_no: int | None,
+    boundary_epoch: int,
+    boundary_revision: int,
+    pending: bytes | None,
+) -> RowImage:
+    """The row of such a line; raises :class:`msgspec.DecodeError` for one that is damaged."""
+    base = None
+    if version is not None:
+        graves = msgspec.json.decode(tombstones, type=Tombstones) if tombstones else NO_TOMBSTONES
+        base = Base(data, graves, version, epoch, revision, edit_no)
+    stamp = Stamp(boundary_epoch, boundary_revision)
+    operations = msgspec.json.decode(pending, type=list[Operation]) if pending else []
+    return RowImage(base, operations, stamp if stamp != NO_STAMP else NO_STAMP)
