@@ -27,7 +27,7 @@ from simulator.bench.results import Row
 MARKS: Mapping[bool | None, str] = {True: "✓", False: "✗", None: "?"}
 NOT_MEASURED = "not measured"
 ROUNDS_MIN = 9  # with fewer P2 is not judged
-#: What `make test` shows of the promises that are not about time, and `make kill` of P3.
+#: The promises that hold or do not, whatever the machine: `make test` shows them.
 SHOWN_BY_TESTS: Mapping[str, str] = {
     "P1: non-interference": "`byte-sim twin`: 300 pairs of runs in `make test`",
     "P4: newest wins": "an invariant in every simulated night; the SQL on a real PostgreSQL",
