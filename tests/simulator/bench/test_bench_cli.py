@@ -38,7 +38,10 @@ def test_a_bot_is_measured_with_report_json_and_picture(tmp_path: Path) -> None:
     result = call("--target", TARGET, *QUICK, "--json", str(rows), "--plot", str(picture))
     assert result.exit_code == Exit.OK, result.output
     assert "1 channel at 30/s" in result.output and "30 of 30 messages were answered" in result.output
+    shown = next(line for line in result.output.splitlines() if " ping_bot.py " in line).split()
+    assert shown[3:5] == ["-", "-"]  # p99 and p99.9 of thirty messages
     (row,) = json.loads(rows.read_text(encoding="utf-8"))
+    assert row["p99_ms"] > 0
     assert (row["strategy"], row["condition"], row["samples"]) == ("ping_bot.py", "healthy", 30)
     assert picture.read_bytes().startswith(b"\x89PNG")
 
