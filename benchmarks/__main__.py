@@ -3,11 +3,16 @@
 Each benchmark is a module with `main(arguments) -> int`: 0 its promises are kept, 1 one is broken, 2 it was not measured,
 130 Ctrl-C. `all` is what `make bench` runs: each writes its result to a file (`--json`), from which one table of all promises
 is made at the end (`standing.py`). Its exit code is the worst of theirs, a broken promise before an unmeasured one.
+
+One that fails costs its own result only: its traceback is logged, it counts as not measured, and the next one begins. After
+Ctrl-C none begins, and the table is made of what there is.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +21,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-USAGE = "python -m benchmarks [all [--quick] | NAME [OPTIONS]]"
-WORDS: Mapping[int, str] = {0: "kept", 1: "BROKEN", 2: "not measured", 130: "broken off"}
-WORST_FIRST = (130, 1, 2)
+from simulator.bench.plot import PlotError, check_drawable
+from simulator.bench.result_file import UnwritableFile, check_writable
+
+USAGE = "python -m benchmarks [all [OPTIONS] | NAME [OPTIONS]]"
+NOT_MEASURED, INTERRUPTED = 2, 130
+WORDS: Mapping[int, str] = {0: "kept", 1: "BROKEN", NOT_MEASURED: "not measured", INTERRUPTED: "broken off"}
+WORST_FIRST = (INTERRUPTED, 1, NOT_MEASURED)
+PICTURED = "chat_latency"  # the one that draws
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,26 +77,96 @@ def overview() -> str:
     return "\n".join(lines)
 
 
-def run_all(arguments: Sequence[str], run: Callable[[str, Sequence[str]], int] = run_one) -> int:
-    """Run every benchmark with the same arguments, then print where each promise stands; returns the worst exit code."""
+def run_all(
+    arguments: Sequence[str],
+    folder: Path,
+    plot_file: Path | None = None,
+    run: Callable[[str, Sequence[str]], int] = run_one,
+) -> int:
+    """Run every benchmark with the same arguments, then print where each promise stands; returns the worst exit code.
+
+    Each writes NAME.json into `folder`, and the one that draws its picture to `plot_file`.
+    """
     codes: dict[str, int] = {}
     results: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="byte-bench-") as folder:
+    try:
         for name, benchmark in BENCHMARKS.items():
             _say(f"\n── {name}: {benchmark.about}\n")
-            file = Path(folder) / f"{name}.json"
-            codes[name] = run(name, [*arguments, "--json", str(file)])
-            results[name] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-            if codes[name] == 130:
+            file = folder / f"{name}.json"
+            # What an earlier run wrote must not pass for this one's.
+            file.unlink(missing_ok=True)
+            picture = ["--plot", str(plot_file)] if plot_file is not None and name == PICTURED else []
+            codes[name] = _supervised(name, [*arguments, *picture, "--json", str(file)], run)
+            results[name] = _written(file)
+            if codes[name] == INTERRUPTED:
                 break
+    finally:
+        _tell(codes, results)
+    unknown = [code for code in codes.values() if code not in WORDS]
+    return next((code for code in (*WORST_FIRST, *unknown) if code in codes.values()), 0)
+
+
+def _supervised(name: str, arguments: Sequence[str], run: Callable[[str, Sequence[str]], int]) -> int:
+    """One benchmark's exit code, however it ended: what is wrong with it must not cost the others' results."""
+    try:
+        return run(name, arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as exit_:
+        # argparse ends the program for an option it refuses, and has said why.
+        return exit_.code if isinstance(exit_.code, int) else NOT_MEASURED
+    except Exception:
+        log.exception("%s failed; the next one begins", name)
+        return NOT_MEASURED
+
+
+def _written(file: Path) -> Any:
+    """What a benchmark wrote, None if it wrote nothing, or not to its end."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _tell(codes: Mapping[str, int], results: Mapping[str, Any]) -> None:
     _say("\n── where each promise stands\n")
     for name, code in codes.items():
         _say(f"  {WORDS.get(code, f'failed ({code})')}: {BENCHMARKS[name].promise}")
     _say("")
     for line in import_module("benchmarks.standing").table(results):
         _say(line)
-    unknown = [code for code in codes.values() if code not in WORDS]
-    return next((code for code in (*WORST_FIRST, *unknown) if code in codes.values()), 0)
+
+
+def _all(arguments: Sequence[str]) -> int:
+    """The command line of `all`: everything that is wrong with it is said before anything is measured."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks all",
+        description="Run every benchmark, then print where each promise stands.",
+        epilog="A benchmark's own options: python -m benchmarks NAME --help",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--quick", action="store_true", help="less of everything: about ten minutes")
+    parser.add_argument("--json", type=Path, metavar="FOLDER", help="keep each result there, as NAME.json")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help=f"the picture of {PICTURED}: latency over an outage"
+    )
+    parsed = parser.parse_args(arguments)
+    try:
+        check_writable(parsed.plot)
+        if parsed.plot is not None:
+            check_drawable()
+        if parsed.json is not None:
+            parsed.json.mkdir(parents=True, exist_ok=True)
+            check_writable(*(parsed.json / f"{name}.json" for name in BENCHMARKS))
+    except (UnwritableFile, PlotError) as error:
+        parser.error(str(error))
+    except OSError as error:
+        parser.error(f"--json {str(parsed.json)!r} cannot be a folder: {error.strerror or error}")
+    passed = ["--quick"] if parsed.quick else []
+    if parsed.json is not None:
+        return run_all(passed, parsed.json, parsed.plot)
+    with tempfile.TemporaryDirectory(prefix="byte-bench-") as folder:
+        return run_all(passed, Path(folder), parsed.plot)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,13 +177,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     name, rest = given[0], given[1:]
     if name == "all":
-        if unknown := [word for word in rest if word != "--quick"]:
-            sys.stderr.write(f"all takes --quick only, not {unknown[0]}: run one benchmark for its options\n")
-            return 2
-        return run_all(rest)
+        return _all(rest)
     if name not in BENCHMARKS:
         sys.stderr.write(f"there is no benchmark {name!r}\n\n{overview()}\n")
-        return 2
+        return NOT_MEASURED
     return run_one(name, rest)
 
 

@@ -13,18 +13,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from byte_bot.persistence.schema import read_schema
+from simulator.bench.child import BenchError
+from simulator.bench.result_file import check_writable
 
 LIMIT_MS = 30.0
 # Above this the machine is busy, and says nothing about the function: on a quiet one the plain upsert of 500 rows took
@@ -47,6 +51,10 @@ on conflict (channel_id, key) do update
   set version = excluded.version, data = excluded.data, tombstones = excluded.tombstones, epoch = excluded.epoch,
       revision = excluded.revision, updated_at = now()
 """
+
+
+class NoServer(BenchError):
+    """PostgreSQL could not be started; the message says what failed, and what helps."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +112,16 @@ def measure(connection: Any, sizes: Sequence[int], rounds: int, clock: Callable[
     return results
 
 
+def judged(results: Sequence[Result]) -> list[Result]:
+    """The largest saves, new and changed: what the promise is about."""
+    return [one for one in results if one.rows == max(SIZES) and one.case != "one bad"]
+
+
 def verdict(results: Sequence[Result]) -> int:
     """0 when the largest save is fast enough, 1 when not, 2 when it was not measured, or on a busy machine."""
-    judged = [one for one in results if one.rows == max(SIZES) and one.case != "one bad"]
-    late = [one for one in judged if one.save_ms > LIMIT_MS]
-    if not judged or any(one.plain_ms > BUSY_MS for one in late):
+    largest = judged(results)
+    late = [one for one in largest if one.save_ms > LIMIT_MS]
+    if not largest or any(one.plain_ms > BUSY_MS for one in late):
         return 2
     return int(bool(late))
 
@@ -125,7 +138,7 @@ def table(results: Sequence[Result]) -> str:
 
 @contextmanager
 def server() -> Iterator[Any]:
-    """A connection to a server of its own with the schema, all gone afterwards."""
+    """A connection to a server of its own with the schema, all gone afterwards; raises `NoServer`."""
     with warnings.catch_warnings():
         # platformdirs warns where XDG_RUNTIME_DIR is not set (containers).
         warnings.simplefilter("ignore")
@@ -134,12 +147,26 @@ def server() -> Iterator[Any]:
 
     # Not below a long path: that of a Unix socket has 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="byte-pg-"))
-    with (
-        postgres_server.get_server(folder, cleanup_mode="delete") as running,
-        psycopg.connect(running.get_uri(), autocommit=True) as connection,
-    ):
+    with ExitStack() as resources:
+        try:
+            running = resources.enter_context(postgres_server.get_server(folder, cleanup_mode="delete"))
+            connection = resources.enter_context(psycopg.connect(running.get_uri(), autocommit=True))
+        except (subprocess.SubprocessError, OSError, psycopg.Error) as error:
+            # The server's package removes what it has started, not what it could not start.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise NoServer(
+                f"PostgreSQL did not start: {_words(error)}; the lines above have its own words, if it said any. It needs space "
+                f"in {str(folder.parent)!r}, a locale that exists (LC_ALL, LANG), and as root the program useradd"
+            ) from error
         connection.execute(ROLES + read_schema())  # type: ignore[arg-type]
         yield connection
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, without the whole command line."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"{Path(error.cmd[0]).name} ended with exit code {error.returncode}"
+    return str(error)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -150,10 +177,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
     options = parser.parse_args(arguments)
     try:
+        check_writable(options.json)
         with server() as connection:
             results = measure(connection, SIZES, 5 if options.quick else options.rounds, time.perf_counter)
     except ImportError as error:
         sys.stderr.write(f"save_sql needs the packages of the tests: pip install -e '.[tests]' ({error})\n")
+        return 2
+    except BenchError as error:
+        sys.stderr.write(f"save_sql: {error}\n")
         return 2
     except KeyboardInterrupt:
         return 130

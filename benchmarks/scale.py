@@ -24,14 +24,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from simulator.bench.result_file import UnwritableFile, check_writable
+
 SIZES = (1, 100, 10_000, 100_000)
 CHANNEL_BYTES_MAX = 4_096
 P50_RATIO_MAX = 1.3
 STALL_MS_MAX = 20.0
 #: Below this many channels memory is the program's, not theirs.
 CHANNELS_FOR_MEMORY_MIN = 1_000
-#: Exit codes: every target met, one missed, a size that could not be measured.
-MET, MISSED, FAILED = 0, 1, 2
+#: Exit codes: every target met, one missed, a size that could not be measured, Ctrl-C.
+MET, MISSED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 Figures = Mapping[str, Any]
 
@@ -139,8 +141,17 @@ def measure(channels: int, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure every size, print the tables and the targets; :data:`MET`, :data:`MISSED` or :data:`FAILED`."""
+    """Measure every size, print the tables and the targets; returns the exit code.
+
+    That is :data:`MET`, :data:`MISSED`, :data:`FAILED`, or :data:`INTERRUPTED`: then the sizes that were done are shown,
+    and nothing is judged or written, since the targets are about the largest.
+    """
     options = _parser().parse_args(arguments)
+    try:
+        check_writable(options.json)
+    except UnwritableFile as error:
+        sys.stderr.write(f"scale: {error}\n")
+        return FAILED
     sizes: list[dict[str, Any]] = []
     for number, channels in enumerate(sorted(options.sizes), start=1):
         sys.stderr.write(f"{number} of {len(options.sizes)}: {channels:,} channels ...\n")
@@ -151,11 +162,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{channels:,} channels could not be measured; its last words:\n{error.stderr[-2000:]}\n"
             )
             return FAILED
+        except KeyboardInterrupt:
+            sys.stderr.write(f"broken off at {channels:,} channels\n")
+            if sizes:
+                sys.stdout.write("\n".join(table(sizes)) + "\n")
+            return INTERRUPTED
     found = list(verdicts(sizes))
+    sys.stdout.write("\n".join([*table(sizes), "", *lines(found)]) + "\n")
     if options.json is not None:
         report = {"sizes": sizes, "targets": [{**verdict._asdict(), "met": verdict.met} for verdict in found]}
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write("\n".join([*table(sizes), "", *lines(found)]) + "\n")
     return MET if all(verdict.met for verdict in found) else MISSED
 
 

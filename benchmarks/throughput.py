@@ -35,6 +35,7 @@ from benchmarks.rate_search import DRIVER_LIMIT, MACHINE_LIMIT, Found, highest_r
 from benchmarks.step import StepPlan, StepResult
 from simulator.bench.child import BenchError
 from simulator.bench.probe import Cores
+from simulator.bench.result_file import UnwritableFile, check_writable
 
 #: The issue's target: half of a loop without a router.
 TARGET_RATIO: Final = 0.5
@@ -303,11 +304,6 @@ def options_from(parsed: argparse.Namespace) -> Options:
     )
 
 
-def names_writable(file: Path | None) -> bool:
-    """Whether a file can be made there, as far as its folder tells; None needs none."""
-    return file is None or file.absolute().parent.is_dir()
-
-
 async def profile(case: Case, file: Path, rate: float, options: Options, console: Console) -> None:
     """Run one of our own bots under cProfile for three steps at ``rate``, so that it writes ``file`` at its end.
 
@@ -359,13 +355,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     try:
         options = options_from(parsed)
-    except ValueError as error:
+        check_writable(parsed.json, parsed.profile, parsed.flame)
+    except (ValueError, UnwritableFile) as error:
         sys.stderr.write(f"throughput: {error}\n")
         return 2
-    for file in (parsed.json, parsed.profile, parsed.flame):
-        if not names_writable(file):
-            sys.stderr.write(f"throughput: there is no folder {str(file.parent)!r} to write {file.name} to\n")
-            return 2
     case = options.cases[0] if parsed.only else next(each for each in CASES if each.name == JUDGED[0])
     try:
         if parsed.flame is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import re
 import sys
@@ -18,17 +19,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
 
 from simulator.bench.load import run_precisely
 from simulator.bench.plot import check_drawable, draw
 from simulator.bench.report import Finding, figure, rows_json, show, status
-from simulator.bench.results import Row
+from simulator.bench.result_file import check_writable
+from simulator.bench.results import HEALTHY, Row
 from simulator.bench.target import NoAnswer, Outcome, Progress, TargetBench, TargetOptions
 from simulator.bench.target_options import (
     PLACEHOLDERS,
     BadTarget,
+    command_to_send,
     expectation_of,
     outage_names,
     outage_of,
@@ -41,6 +45,9 @@ from simulator.termination import cancelled_by_sigterm
 PROGRESS_LINES: Final = 6  # without a terminal: every 5 s of 30
 WARM_MAX_S: Final = 10.0  # for the first answer, once it is there
 RATE_MAX: Final = 2_000.0  # what the fakes' side of one core keeps up with
+# With fewer, a percentile is the largest of all, which has a column of its own.
+P99_SAMPLES_MIN: Final = 100
+P999_SAMPLES_MIN: Final = 1_000
 VARIABLE: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)", re.DOTALL)
 # Starts a program written in the file that follows, so that file is the bot's name.
 INTERPRETERS: Final = re.compile(
@@ -135,7 +142,7 @@ def add_bench(cli: typer.Typer, unix_time: Callable[[], float]) -> None:
             options = TargetOptions(
                 name=name_of(command),
                 command=command,
-                send=send,
+                send=command_to_send(send),
                 expectation=expectation_of(expect),
                 unix_start_s=unix_time(),
                 variables=variables_of(env or ()),
@@ -209,15 +216,43 @@ def threshold(rows: Sequence[Row], p99_max_ms: float | None) -> list[Finding]:
     """Whether each phase stayed below the limit that was asked for; nothing if none was."""
     if p99_max_ms is None:
         return []
-    words = "p99 {} ms, at most {} asked for (--p99-max-ms)".format
+    words = "{}: {} {} ms, at most {} asked for (--p99-max-ms)".format
     return [
         Finding(
             "p99",
             row.p99_ms <= p99_max_ms,
-            f"{row.condition}: {words(figure(row.p99_ms), figure(p99_max_ms))}",
+            words(
+                row.condition,
+                "p99"
+                if row.samples >= P99_SAMPLES_MIN
+                else f"too few for a p99 ({row.samples}), the slowest took",
+                figure(row.p99_ms),
+                figure(p99_max_ms),
+            ),
         )
         for row in rows
     ]
+
+
+def told(rows: Sequence[Row]) -> list[Row]:
+    """The rows as they are shown: a percentile of too few samples is no figure ("-"), nor is what was made of it.
+
+    The JSON keeps them, beside the number of samples.
+    """
+    few_when_healthy = any(row.condition == HEALTHY and row.samples < P99_SAMPLES_MIN for row in rows)
+    shown = []
+    for row in rows:
+        few = row.samples < P99_SAMPLES_MIN
+        shown.append(
+            msgspec.structs.replace(
+                row,
+                p99_ms=math.nan if few else row.p99_ms,
+                p999_ms=math.nan if row.samples < P999_SAMPLES_MIN else row.p999_ms,
+                p99_over_healthy=None if few or few_when_healthy else row.p99_over_healthy,
+                p99_over_floor_ms=None if few else row.p99_over_floor_ms,
+            )
+        )
+    return shown
 
 
 def _run(options: TargetOptions) -> Outcome:
@@ -257,16 +292,14 @@ def _progress(options: TargetOptions) -> Callable[[Progress], None]:
 
 def _present(outcome: Outcome, found: Sequence[Finding]) -> None:
     console = Console()
-    show(console, outcome.rows, found)
+    show(console, told(outcome.rows), found)
     for remark in outcome.remarks:
         console.print(f"note: {remark}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _check_files(*files: Path | None) -> None:
     """Before anything is measured: the files can be written, and the picture drawn."""
-    for file in files:
-        if file is not None and not file.absolute().parent.is_dir():
-            raise BadTarget(f"there is no folder {str(file.parent)!r} to write {file.name!r} to")
+    check_writable(*files)
     if files[-1] is not None:
         check_drawable()
 

@@ -11,12 +11,13 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
+from typing import Any
 
 from simulator.bench.child import BenchError
 from simulator.bench.matching import Expectation
 from simulator.bench.plan import CONDITIONS, Condition
 from simulator.bench.stage import Addresses
-from simulator.faults import FaultError, fault_from_json
+from simulator.faults import KINDS, FaultError, fault_from_json
 
 #: What a command and its variables may contain, and what stands there when the bot is started.
 PLACEHOLDERS: Mapping[str, str] = {
@@ -30,7 +31,10 @@ PLACEHOLDERS: Mapping[str, str] = {
 }
 NUMBER = "{n}"  # in what is said and expected: the number of the message
 # Kinds of faults that need no further field and are no condition of the benchmark.
-MORE_OUTAGES = ("reset", "html_520", "html_ok", "cut_body", "commit_then_drop", "unauthorized", "read_only")
+MORE_OUTAGES = (
+    "reset", "html_520", "html_ok", "cut_body", "commit_then_drop", "unauthorized", "over_quota", "project_paused", "read_only",
+)  # fmt: skip
+EXAMPLE = '\'{"kind": "latency", "ms": 300}\''
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 # A name that is so like a placeholder is a misspelt one.
 _LIKENESS = 0.75
@@ -76,6 +80,15 @@ def expectation_of(expect: str) -> Expectation:
     return found
 
 
+def command_to_send(send: str) -> str:
+    """What is said in chat, as it is; raises `BadTarget` for what Twitch would not take as one message."""
+    if not send.strip() or send.splitlines() != [send]:
+        raise BadTarget(
+            "--send is empty or more than one line; it is the command that is given in chat: --send '!ping'"
+        )
+    return send
+
+
 def outage_of(text: str) -> Condition | None:
     """The outage of this name: a condition of the benchmark, a kind of database fault, or a fault as JSON; None for "none".
 
@@ -86,22 +99,31 @@ def outage_of(text: str) -> Condition | None:
     for condition in CONDITIONS:
         if condition.name == text and condition.fault is not None:
             return condition
-    name, value = text, {"kind": text}
+    name, value = text, dict[str, Any](kind=text)
     if text.startswith("{"):
         try:
             value = json.loads(text)
         except ValueError as error:
             raise BadTarget(f"--outage {text!r} is no JSON: {error}") from error
         name = str(value.get("kind", ""))
+    inner = value.get("inner")
+    # Asked before it is made: the answer for any kind of fault would list those of chat and process as well.
+    for kind in (name, *([str(inner.get("kind", ""))] if isinstance(inner, Mapping) else [])):
+        if kind not in database_kinds():
+            raise BadTarget(
+                f"--outage {kind!r} is no outage of a database; there are: none, {', '.join(outage_names())}; or as "
+                f"JSON, such as {EXAMPLE}, one of the kinds {', '.join(database_kinds())}"
+            )
     try:
-        fault = fault_from_json(value)
+        fault_from_json(value)
     except FaultError as error:
         raise BadTarget(f"--outage: {error}; or one of: none, {', '.join(outage_names())}") from error
-    if fault.family != "database":
-        raise BadTarget(
-            f"--outage {name}: that is no fault of a database; there are: {', '.join(outage_names())}"
-        )
     return Condition(name, value)
+
+
+def database_kinds() -> list[str]:
+    """The kinds of faults that can be an outage: a database's, and such as last."""
+    return [kind for kind, fault in KINDS.items() if fault.family == "database" and not fault.instant]
 
 
 def outage_names() -> list[str]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,7 @@ from benchmarks.save_sql import (
     LIMIT_MS,
     SIZES,
     Result,
+    main,
     measure,
     rows_of,
     server,
@@ -61,3 +66,31 @@ def test_every_case_is_measured_on_a_real_server() -> None:
     assert [(one.rows, one.case) for one in results] == [(3, case) for case in CASES]
     assert {(one.save_ms, one.plain_ms, one.ratio) for one in results} == {(1000.0, 1000.0, 1.0)}
     assert left == 3
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_a_server_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is measured for it."""
+    assert main(["--json", str(tmp_path / "nowhere" / "saves.json")]) == 2
+    shown = capsys.readouterr()
+    assert "save_sql: there is no folder" in shown.err
+    assert shown.out == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such locales")
+def test_a_server_that_does_not_start_is_told_in_words(tmp_path: Path) -> None:
+    """initdb refuses a locale that does not exist: exit code 2, the way out, no traceback, and nothing is left behind."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "save_sql", "--quick"],
+        env={**os.environ, "LC_ALL": "xx_nowhere", "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "save_sql: PostgreSQL did not start: initdb ended with exit code 1" in ended.stderr
+    assert "LC_ALL" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+    assert list(tmp_path.glob("byte-pg-*")) == []

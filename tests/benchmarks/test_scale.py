@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +102,38 @@ def test_a_small_size_is_measured_from_boot_to_reply(
     assert size["boot_requests"] >= 4  # the epoch, the list with its end, two tables
     assert 0 < size["p50_us"] <= size["p99_us"]
     assert "eviction" in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_a_size_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not after four minutes."""
+    assert scale.main(["--sizes", "3", "--json", str(tmp_path / "nowhere" / "a.json")]) == scale.FAILED
+    shown = capsys.readouterr()
+    assert "scale: there is no folder" in shown.err
+    assert "channels ..." not in shown.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process on Windows")
+def test_ctrl_c_ends_it_with_130_and_shows_what_was_measured() -> None:
+    """Sent while the second size is measured: no traceback."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "scale",
+        "--sizes",
+        "2",
+        "900000",
+        "--messages",
+        "5",
+        "--quick",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while not (line := process.stderr.readline()).startswith("2 of 2"):
+            assert line
+        process.send_signal(signal.SIGINT)
+        shown, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "broken off at 900,000 channels\n")
+    assert "B/channel" in shown and "✓" not in shown

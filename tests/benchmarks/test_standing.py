@@ -8,7 +8,8 @@ from msgspec import to_builtins
 
 from benchmarks.contenders import CASES
 from benchmarks.rate_search import Found
-from benchmarks.standing import table
+from benchmarks.save_sql import BUSY_MS, Result
+from benchmarks.standing import SHOWN_BY_TESTS, table
 from benchmarks.throughput import Outcome, rows_of
 from simulator.bench.report import rows_json
 from simulator.bench.results import Round, Sample
@@ -16,14 +17,14 @@ from simulator.bench.results import rows_of as latency_rows
 from tests.benchmarks.test_rate_search import step_at
 
 
-def latencies(**p99_ms: float) -> Any:
+def latencies(*, count: int = 9, rate: float = 100.0, **p99_ms: float) -> Any:
     """What chat_latency writes of Byte Bot, in nine rounds."""
     rounds = [
         Round(
             strategy="floor" if condition == "floor" else "byte_bot",
             condition="healthy" if condition == "floor" else condition,
             channels=20,
-            rate=100.0,
+            rate=rate,
             number=number,
             samples=[Sample(0.0, p99)] * 10,
             requests=50,
@@ -34,7 +35,7 @@ def latencies(**p99_ms: float) -> Any:
             stale=0,
         )
         for condition, p99 in p99_ms.items()
-        for number in range(9)
+        for number in range(count)
     ]
     return rows_json(latency_rows(rounds))
 
@@ -65,11 +66,69 @@ def test_a_promise_that_is_kept_and_one_that_is_broken_have_their_figures() -> N
     assert "✓ throughput, byte_bot 0.500 of bare_loop, target 0.5 (20,000/s)" in lines
     assert "✓ p50 1.04 x (at most 1.3)" in lines
     assert any(line.startswith("✓ requests per 1,000 messages at most 5.00") for line in lines)
-    assert any(line.startswith("? memory in a 60 s hang: at most 10 MB not measured") for line in lines)
+    assert any(line.startswith("? P5: memory in a 60 s hang: at most 10 MB not measured") for line in lines)
 
 
 def test_what_was_not_measured_is_a_line_too() -> None:
     """Nothing is missing from the table because a benchmark failed."""
     shown = table({"chat_latency": None, "throughput": None})
-    assert [line for line in shown[2:] if not line.startswith("?")] == []
-    assert len(shown) == 2 + 6
+    measured = shown[2 : shown.index("")]
+    assert [line for line in measured if not line.startswith("?")] == []
+    assert len(measured) == 7
+
+
+def test_every_promise_has_a_line() -> None:
+    """P1 to P7: those that no benchmark measures stand below, with what shows them, and without a mark."""
+    shown = table({})
+    for number in range(1, 8):
+        assert any(f" P{number}: " in line for line in shown), number
+    below = shown[shown.index("") + 2 :]
+    assert [line.split(":")[0] for line in below] == [f"· {name.split(':')[0]}" for name in SHOWN_BY_TESTS]
+    assert any("byte-sim twin" in line and "300" in line for line in below)
+
+
+def saves(save_ms: float, plain_ms: float = 10.0) -> Any:
+    """What save_sql writes of 500 rows."""
+    return to_builtins([Result(500, case, save_ms, plain_ms, 1.0) for case in ("new", "changed", "one bad")])
+
+
+def test_the_save_function_has_a_line() -> None:
+    """Kept, broken, or not judged on a machine that was busy; a bad row is not judged."""
+    for written, mark, end in (
+        (saves(30.0), "✓", "new 30.00 ms, changed 30.00 ms"),
+        (saves(30.1), "✗", "new 30.10 ms, changed 30.10 ms"),
+        (saves(30.1, BUSY_MS + 1), "?", ": not measured (the machine was busy)"),
+        (None, "?", "not measured"),
+    ):
+        (line,) = [
+            line for line in table({"save_sql": written}) if "saves: 500 rows in at most 30 ms" in line
+        ]
+        assert line.startswith(mark) and line.endswith(end)
+
+
+def flat_line(written: Any) -> str:
+    """The line of P2."""
+    (line,) = [line for line in table({"chat_latency": written}) if " P2, byte_bot, " in line]
+    return " ".join(line.split())
+
+
+def test_flat_latency_is_not_judged_by_few_rounds() -> None:
+    """As many as P2 asks for judge, at any rate; the soak has one round, whichever way it ends."""
+    for rate in (100.0, 200.0):
+        assert flat_line(latencies(rate=rate, floor=2.0, healthy=2.5, hang=2.6)).startswith("✓")
+    load = "? P2, byte_bot, 20 channels at 200/s"
+    few = "(1 round of 9: not judged)"
+    kept = flat_line(latencies(count=1, rate=200.0, floor=2.0, healthy=2.5, hang=2.6))
+    assert kept == f"{load} 2 of 2 conditions kept {few}"
+    broken = flat_line(latencies(count=1, rate=200.0, floor=2.0, healthy=2.5, hang=9.0))
+    assert broken.startswith(f"{load} 1 of 2 conditions kept {few}; broken: hang")
+
+
+def test_rounds_are_counted_for_each_load() -> None:
+    """The soak's single round takes nothing from the nine of the other loads."""
+    written = [
+        *latencies(floor=2.0, healthy=2.5, hang=2.6),
+        *latencies(count=1, rate=200.0, floor=2.0, healthy=2.5, hang=2.6),
+    ]
+    marks = [line[0] for line in table({"chat_latency": written}) if " P2, byte_bot, " in line]
+    assert marks == ["✓", "?"]

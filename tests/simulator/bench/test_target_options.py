@@ -10,6 +10,7 @@ from simulator.bench.stage import Addresses
 from simulator.bench.target_options import (
     PLACEHOLDERS,
     BadTarget,
+    command_to_send,
     environment,
     expectation_of,
     filled,
@@ -94,6 +95,36 @@ def test_an_outage_that_cannot_be_is_refused(text: str) -> None:
     """An unknown one, broken JSON, a value out of range, a fault of something else."""
     with pytest.raises(BadTarget, match="--outage"):
         outage_of(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "foo",
+        "human_edit",
+        "crash",
+        '{"kind": "restart"}',
+        '{"kind": "flapping", "inner": {"kind": "foo"}}',
+        '{"kind": "flapping", "inner": {"kind": "twitch_disconnect"}}',
+        '{"kind": "human_edit", "table": "t", "values": {"a": 1}}',
+    ],
+)
+def test_a_refusal_lists_only_what_can_be_an_outage(text: str) -> None:
+    """No fault of chat, process or disk, and nothing that happens at once and is over."""
+    with pytest.raises(BadTarget) as refused:
+        outage_of(text)
+    _, _, listed = str(refused.value).partition("there are: ")
+    assert listed.startswith("none, ") and "commit_then_drop" in listed
+    for name in ("human_edit", "twitch_", "crash", "restart", "power_cut", "disk", "sync"):
+        assert name not in listed
+
+
+@pytest.mark.parametrize("send", ["", "  ", "!ping\n", "!a\r\n!b"])
+def test_a_command_that_cannot_be_said_is_refused(send: str) -> None:
+    """Nothing, and more than one message."""
+    with pytest.raises(BadTarget, match="--send"):
+        command_to_send(send)
+    assert command_to_send("!ping {n}") == "!ping {n}"
 
 
 def test_placeholders_are_filled_and_other_braces_stay() -> None:
