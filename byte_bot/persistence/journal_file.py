@@ -191,7 +191,8 @@ class SqliteJournal:
                 if len(image.rows) >= FOLD_ROWS:
                     break
         if last == folded:
-            self._image = self._image or image.successor(last)
+            if self._image is None:
+                self._image, self._last = image.successor(last), last
             return False
         with self._transaction():
             self._save(image, last)

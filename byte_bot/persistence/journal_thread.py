@@ -30,11 +30,11 @@ from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import JournalImage, Rebased, Settled, Write
 from byte_bot.persistence.operations import Base, RowKey
 
-#: Commits after which the log is folded and the WAL moved into the file; chosen: some 4 MB of it, two seconds of a chat that is
-#: far busier than any. The first commit after that waits for the disk once.
-TIDY_EVERY: Final = 2_000
+#: Commits after which the log is folded and the WAL moved into the file; chosen: some 8 MB of it, four seconds of a chat that is far
+#: busier than any, so that what the disk takes for it stays below one part in a hundred. The next commit waits for it once.
+TIDY_EVERY: Final = 4_000
 #: A commit with bases counts as so many: :meth:`FileJournalStore.snapshot` has to look through those in the log.
-BASES_WEIGH: Final = 32
+BASES_WEIGH: Final = 64
 #: Seconds that :meth:`FileJournalStore.close` waits for a commit under way; a container kills soon after.
 CLOSE_S: Final = 1.0
 
