@@ -21,7 +21,6 @@ import os
 import random
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -65,9 +64,6 @@ FLUSH_S = 4.0
 JOURNAL_S = 1.0
 #: Seconds the start waits for Twitch's welcome before it goes on without; chosen: connecting takes well under one.
 LOGIN_S = 10.0
-#: Seconds for which a thread keeps the interpreter while another one waits for it, in place of Python's 5 ms. A reply passes the
-#: interpreter three times between the loop and the journal's threads, and 5 ms each is what viewers would notice.
-SWITCH_INTERVAL_S = 0.0005
 
 _log = structlog.get_logger(__name__)
 
@@ -363,7 +359,6 @@ def run(settings: Settings, wait_lock: bool = False) -> int:
     Raises:
         ByteBotError: it could not start, or had to stop; the message says what to do.
     """
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         return asyncio.run(_run_for_real(settings, wait_lock=wait_lock))
     except BaseExceptionGroup as group:
