@@ -113,22 +113,22 @@ def flat_line(written: Any) -> str:
 
 
 def test_flat_latency_is_not_judged_by_few_rounds() -> None:
-    """As many as P2 asks for judge, at any rate; the soak has one round, whichever way it ends."""
-    for rate in (100.0, 200.0):
+    """As many as P2 asks for judge, at any rate; one round does not, whichever way it ends."""
+    for rate in (100.0, 50.0):
         assert flat_line(latencies(rate=rate, floor=2.0, healthy=2.5, hang=2.6)).startswith("✓")
-    load = "? P2, byte_bot, 20 channels at 200/s"
+    load = "? P2, byte_bot, 20 channels at 50/s"
     few = "(1 round of 9: not judged)"
-    kept = flat_line(latencies(count=1, rate=200.0, floor=2.0, healthy=2.5, hang=2.6))
+    kept = flat_line(latencies(count=1, rate=50.0, floor=2.0, healthy=2.5, hang=2.6))
     assert kept == f"{load} 2 of 2 conditions kept {few}"
-    broken = flat_line(latencies(count=1, rate=200.0, floor=2.0, healthy=2.5, hang=9.0))
+    broken = flat_line(latencies(count=1, rate=50.0, floor=2.0, healthy=2.5, hang=9.0))
     assert broken.startswith(f"{load} 1 of 2 conditions kept {few}; broken: hang")
 
 
 def test_rounds_are_counted_for_each_load() -> None:
-    """The soak's single round takes nothing from the nine of the other loads."""
+    """One load's single round takes nothing from the nine of the others."""
     written = [
         *latencies(floor=2.0, healthy=2.5, hang=2.6),
-        *latencies(count=1, rate=200.0, floor=2.0, healthy=2.5, hang=2.6),
+        *latencies(count=1, rate=50.0, floor=2.0, healthy=2.5, hang=2.6),
     ]
     marks = [line[0] for line in table({"chat_latency": written}) if " P2, byte_bot, " in line]
     assert marks == ["✓", "?"]
