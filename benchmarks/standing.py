@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import save_sql
+from benchmarks import journal, save_sql
 from benchmarks.chat_latency import RSS_GROWTH_MAX_MB, findings
 from benchmarks.throughput import Row as ThroughputRow
 from benchmarks.throughput import verdicts
@@ -50,6 +50,7 @@ def table(results: Mapping[str, Any]) -> list[str]:
         *_latency(results.get("chat_latency")),
         *_throughput(results.get("throughput")),
         *_scale(results.get("scale")),
+        *_journal(results.get("journal")),
         *_saves(results.get("save_sql")),
     ]
     width = max(len(name) for name in (*(one.promise for one in standings), *SHOWN_BY_TESTS))
@@ -117,6 +118,21 @@ def _scale(written: Any) -> Iterator[Standing]:
     for target in targets:
         measured = f"{_rounded(target['value'])} {target['unit']} (at most {target['bound']:,g})"
         yield Standing(target["name"], measured, target["met"])
+
+
+def _journal(written: Any) -> Iterator[Standing]:
+    name = f"journal: {journal.REPLAY_OPERATIONS:,} operations replayed"
+    if written is None:
+        yield Standing(name, NOT_MEASURED, None)
+        return
+    result = msgspec.convert(written, journal.Result)
+    if result.replay_s is None or result.replay_mb is None:
+        yield Standing(name, NOT_MEASURED, None)
+        return
+    limits = f"at most {journal.REPLAY_S_MAX:g} s and {journal.REPLAY_MB_MAX:g} MB"
+    yield Standing(
+        name, f"{result.replay_s:.2f} s, {result.replay_mb:.0f} MB ({limits})", journal.verdict(result) == 0
+    )
 
 
 def _saves(written: Any) -> Iterator[Standing]:

@@ -74,7 +74,7 @@ def test_what_was_not_measured_is_a_line_too() -> None:
     shown = table({"chat_latency": None, "throughput": None})
     measured = shown[2 : shown.index("")]
     assert [line for line in measured if not line.startswith("?")] == []
-    assert len(measured) == 7
+    assert len(measured) == 8
 
 
 def test_every_promise_has_a_line() -> None:

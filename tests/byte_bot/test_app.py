@@ -361,3 +361,19 @@ def test_a_start_during_an_outage_answers_from_the_journal(tmp_path: Path) -> No
 
     play(story, NIGHT, application=with_disk(Inline()), strict=False)
     journal.close()
+
+
+def test_a_bot_without_a_database_keeps_its_state_in_the_journal() -> None:
+    """An outage without end: what viewers were told is there after a crash, and after the next one."""
+    heard: list[str] = []
+
+    async def story(world: World) -> None:
+        for _ in range(3):
+            world.start_bot()
+            await world.joined()
+            await world.ask("mod", "!count deaths +2")
+            heard.append(str(await world.ask("mod", "!count deaths")))
+            world.crash_bot()
+
+    play(story, replace(NIGHT, settings={"supabase_url": "", "supabase_key": ""}), strict=False)
+    assert [line.rpartition(" ")[2] for line in heard] == ["2", "4", "6"]
