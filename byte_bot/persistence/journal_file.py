@@ -219,7 +219,8 @@ class SqliteJournal:
             yield
             execute("COMMIT")
         except BaseException:
-            self._image = None
+            # To be looked up again: the ring must not overwrite what was not folded after all.
+            self._image, self._folded = None, 0
             if self._connection.in_transaction:
                 execute("ROLLBACK")
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -101,6 +102,40 @@ def test_a_log_that_nobody_folds_is_folded_by_a_commit() -> None:
     assert journal.folded > 0
     for reader in (journal, SqliteJournal(connection)):
         assert [operation.value for operation in reader.read().rows[KEY].pending] == [LOG_SLOTS + 9]
+    journal.close()
+
+
+def test_a_fold_whose_commit_fails_leaves_the_ring_closed() -> None:
+    """What was not folded after all is not overwritten, however often it fails."""
+
+    class Failing(sqlite3.Connection):
+        fails = False
+
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            if self.fails and sql == "COMMIT":
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().execute(sql, parameters)
+
+    connection = sqlite3.connect(":memory:", isolation_level=None, factory=Failing)
+    make_tables(connection, Owner("my_bot", "here"))
+    journal = SqliteJournal(connection)
+    journal.apply([add(1)], 1)
+    assert journal.fold() and not journal.fold()
+    number = 1
+    for _ in range(LOG_SLOTS - 1):
+        number += 1
+        journal.apply([add(number)], number)
+    connection.fails = True
+    for _ in range(3):
+        with pytest.raises(sqlite3.OperationalError, match="I/O"):
+            journal.fold()
+        with pytest.raises(sqlite3.OperationalError, match="I/O"):
+            journal.apply([add(number + 1)], number + 1)
+    connection.fails = False
+    journal.apply([add(number + 1)], number + 1)
+    assert [operation.value for operation in SqliteJournal(connection).read().rows[KEY].pending] == [
+        number + 1
+    ]
     journal.close()
 
 
