@@ -20,7 +20,7 @@ from byte_bot.clock import Clock, iso_utc
 from byte_bot.errors import JournalLocked
 from byte_bot.persistence import journal_lock
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_opening import Durability, Owner, connect, open_journal, prepare_folder
+from byte_bot.persistence.journal_opening import Durability, Owner, connect, open_and_read, prepare_folder
 from byte_bot.persistence.journal_thread import FileJournalStore
 
 #: Seconds between two tries for a lock that is waited for; chosen: a rolling deploy is not slowed down by it.
@@ -59,11 +59,12 @@ async def journal_on_disk(
 async def _opened(
     path: Path, owner: Owner, clock: Clock, durability: Durability
 ) -> AsyncIterator[FileJournalStore]:
-    writer = SqliteJournal(open_journal(path, owner, durability=durability, now_s=clock.unix()))
+    connection, image = open_and_read(path, owner, durability=durability, now_s=clock.unix())
     store = FileJournalStore(
-        writer,
+        SqliteJournal(connection),
         SqliteJournal(connect(path, read_only=True)),
         SqliteJournal(connect(path, durability=durability)),
+        image,
     )
     _log.info("journal_opened", path=str(path), durability=durability)
     try:

@@ -24,11 +24,6 @@ written whole is dropped by SQLite: what remains is a prefix of the commits.
 then folded at once with everything before it, since what it trims may be what makes room. :meth:`SqliteJournal.tidy` moves
 the WAL into the file, :meth:`SqliteJournal.vacuum` gives free pages back, some at a time.
 
-**Measured** (two shared cores, ext4; 1,000 commits a second of a chat line each, in 20 channels; acknowledged within, p99):
-each write applied to tables at once, in pages of 4 KiB, 43 ms, since moving 30 MB of WAL every two seconds held commits up
-for 70 ms. A log whose lines were deleted by another thread: 4 ms alone, 25 to 80 ms with a whole bot around it, since SQLite
-waits in steps of up to 20 ms for a lock that is held for two.
-
 Left out: threads (:mod:`byte_bot.persistence.journal_thread`), and finding, making, checking and locking the file
 (:mod:`byte_bot.persistence.journal_opening`).
 """
@@ -53,7 +48,15 @@ from byte_bot.persistence.journal_image import (
     Settled,
     Write,
 )
-from byte_bot.persistence.journal_line import LINE_COLUMNS, line_of, row_of
+from byte_bot.persistence.journal_line import (
+    LINE_COLUMNS,
+    CommitsMissing,
+    JournalDamaged,
+    bases_in,
+    damage_named,
+    line_of,
+    row_of,
+)
 from byte_bot.persistence.operations import Base, RowKey
 
 #: Lines of the log; chosen: a boot reads them in a quarter of a second, some 5 MB.
@@ -85,19 +88,26 @@ ON CONFLICT (channel_id, "table", key) DO UPDATE SET {", ".join(f"{name} = exclu
 """
 
 
-class CommitsMissing(sqlite3.DatabaseError):
-    """The file does not have the commits that this process made before: it was replaced or lost its tail."""
-
-
 class SqliteJournal:
     """See the module's docstring. One connection, one thread at a time; several may be open on one file.
 
     Args:
         connection: to a file with the tables, in autocommit mode (``isolation_level=None``).
+        log_slots, fold_rows, rows_remembered: see the constants; the first is a property of the file.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        log_slots: int = LOG_SLOTS,
+        fold_rows: int = FOLD_ROWS,
+        rows_remembered: int = ROWS_REMEMBERED,
+    ) -> None:
         self._connection = connection
+        self._log_slots = log_slots
+        self._fold_rows = fold_rows
+        self.rows_remembered = rows_remembered
         #: The number of the last commit; None: to be read.
         self._last: int | None = None
         #: The number of the last folded commit, as far as this connection knows.
@@ -151,28 +161,31 @@ class SqliteJournal:
                 f"the journal's last commit is {self._last}, not {number - 1}: another program wrote to it"
             )
         writes = list(writes)
-        while number - self._folded >= LOG_SLOTS and number - self.folded >= LOG_SLOTS:
-            self.fold()
-        self._last = None
         try:
+            while number - self._folded >= self._log_slots and number - self.folded >= self._log_slots:
+                self.fold()
+            self._last = None
             self._connection.execute(
                 "REPLACE INTO log VALUES (?, ?, ?, ?)",
-                (number % LOG_SLOTS, number, _bases_in(writes), self._encode(writes)),
+                (number % self._log_slots, number, bases_in(writes), self._encode(writes)),
             )
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
                 raise
             self._fold_all(writes, number)
-        else:
+        self._last = number
+        try:
             if self._image is not None:
                 for write in writes:
                     self._image.apply(write)
-        self._last = number
+        except Exception:
+            # Supervisor: the commit is in the file, and must not count as failed. The next fold reads the log.
+            self._image = None
 
     @property
     def fold_is_due(self) -> bool:
         """True if this connection has as many rows to fold as it should at a time."""
-        return self._image is not None and len(self._image.rows) >= FOLD_ROWS
+        return self._image is not None and len(self._image.rows) >= self._fold_rows
 
     def fold(self) -> bool:
         """Apply commits in the log to the tables, all or some of them; False if there was none.
@@ -182,34 +195,40 @@ class SqliteJournal:
         """
         folded = self.folded
         image, last = self._image, self._last
-        if image is None or last is None or image.after != folded:
-            image, last = _Folding(self, folded), folded
-            for number, writes in self._log(FOLD_COMMITS):
-                last = number
-                for write in writes:
-                    image.apply(write)
-                if len(image.rows) >= FOLD_ROWS:
-                    break
-        if last == folded:
-            if self._image is None:
-                self._image, self._last = image.successor(last), last
-            return False
+        with damage_named():
+            if image is None or last is None or image.after != folded:
+                image, last = _Folding(self, folded), folded
+                for number, writes in self._log(FOLD_COMMITS):
+                    last = number
+                    for write in writes:
+                        image.apply(write)
+                    if len(image.rows) >= self._fold_rows:
+                        break
+            if last == folded:
+                if self._image is None:
+                    self._image, self._last = image.successor(last), last
+                return False
         with self._transaction():
+            if self.folded != image.after:
+                raise CommitsMissing("another connection has folded meanwhile")
             self._save(image, last)
+        self._folded = last
         # If another one commits, or more is left, the log knows more than the next image would.
         self._image = image.successor(last) if last == self._last else None
         return True
 
     def _fold_all(self, more: Sequence[Write], number: int) -> None:
         """Fold all of the log and then ``more``, as the commit ``number``: on a full disk that may be what makes room."""
-        image = _Folding(self, self.folded)
-        for writes in (*(writes for _, writes in self._log()), more):
-            for write in writes:
-                image.apply(write)
         self._image = None
+        with damage_named():
+            image = _Folding(self, self.folded)
+            for writes in (*(writes for _, writes in self._log()), more):
+                for write in writes:
+                    image.apply(write)
         with self._transaction():
             self._connection.execute("DELETE FROM log")
             self._save(image, number)
+        self._folded = number
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -255,7 +274,6 @@ class SqliteJournal:
             )
         execute("UPDATE meta SET value = max(value, ?) WHERE name = 'epoch'", (image.epoch,))
         execute("UPDATE meta SET value = ? WHERE name = 'folded'", (last,))
-        self._folded = last
 
     def tidy(self) -> bool:
         """Move the WAL into the file; True if all of it was moved.
@@ -275,8 +293,7 @@ class SqliteJournal:
 
     def read(self, *, pending_only: bool = False) -> JournalImage:
         """The image of everything committed; with ``pending_only`` without the rows that have nothing pending."""
-        # One look: what another connection folds meanwhile must not be missing in both places.
-        with self._one_look():
+        with self._one_look():  # what another connection folds meanwhile must not be missing in both places
             image = _Folding(self, self.folded)
             for key, row in self.stored_rows(pending_only=pending_only):
                 image.add_row(key, row)
@@ -315,10 +332,10 @@ class SqliteJournal:
                 "SELECT writes FROM log WHERE bases IS NOT NULL AND number > ? AND instr(bases, ?) ORDER BY number",
                 (self.folded, f" {channel_id} "),
             ).fetchall()
-        for (writes,) in later:
-            for write in self._decode_writes(writes):
-                if isinstance(write, Settled | Rebased) and write.key.channel_id == channel_id:
-                    bases[write.key] = write.base
+            for (writes,) in later:
+                for write in self._decode_writes(writes):
+                    if isinstance(write, Settled | Rebased) and write.key.channel_id == channel_id:
+                        bases[write.key] = write.base
         return bases
 
     def stored_row(self, key: RowKey) -> RowImage | None:
@@ -335,10 +352,7 @@ class SqliteJournal:
     def letters(self) -> dict[RowKey, DeadLettered]:
         """The dead letters in the tables, oldest first."""
         found = self._connection.execute("SELECT * FROM dead_letters ORDER BY at_s").fetchall()
-        return {
-            RowKey(*place): DeadLettered(RowKey(*place), *letter)
-            for *place, letter in ((table, channel_id, key, rest) for table, channel_id, key, *rest in found)
-        }
+        return {key: DeadLettered(key, *line[3:]) for line in found for key in (RowKey(*line[:3]),)}
 
     def known_channels(self) -> list[KnownChannel]:
         """The list of channels in the tables."""
@@ -355,12 +369,15 @@ class SqliteJournal:
         after = self.folded
         while commits_max:
             at_once = READ_ROWS if commits_max < 0 else min(READ_ROWS, commits_max)
-            # Some at a time, each to its end: an open cursor would keep the WAL from being used anew.
+            # Each to its end: an open cursor would keep the WAL from being used anew.
             lines = self._connection.execute(
                 "SELECT number, writes FROM log WHERE number > ? ORDER BY number LIMIT ?", (after, at_once)
             ).fetchall()
-            for after, writes in lines:
-                yield after, self._decode_writes(writes)
+            for number, writes in lines:
+                if number != after + 1:
+                    raise CommitsMissing(f"the journal lacks the commits from {after + 1} to {number - 1}")
+                after = number
+                yield number, self._decode_writes(writes)
             if len(lines) < at_once:
                 return
             commits_max -= len(lines) if commits_max > 0 else 0
@@ -386,12 +403,15 @@ class SqliteJournal:
             return
         self._connection.execute("BEGIN")
         try:
-            yield
+            with damage_named():
+                yield
         finally:
             self._connection.execute("COMMIT")
 
     def _meta(self, name: str) -> object:
         found = self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        if found is None:
+            raise JournalDamaged(f"the journal does not say its {name}")
         return found[0]
 
 
@@ -418,8 +438,8 @@ class _Folding(JournalImage):
 
     def successor(self, after: int) -> _Folding:
         """The image for what is committed after this one has been saved."""
-        remembered = self._remembered | self.rows
-        return _Folding(self._journal, after, remembered if len(remembered) <= ROWS_REMEMBERED else self.rows)
+        remembered = [*(self._remembered | self.rows).items()][-self._journal.rows_remembered :]
+        return _Folding(self._journal, after, dict(remembered))
 
     def _row(self, key: RowKey) -> RowImage:
         row = self.rows.get(key)
@@ -429,9 +449,3 @@ class _Folding(JournalImage):
                 return super()._row(key)
             self.add_row(key, row)
         return row
-
-
-def _bases_in(writes: Iterable[Write]) -> str | None:
-    """The channels of which there are bases, as the column ``bases`` has them."""
-    channels = dict.fromkeys(write.key.channel_id for write in writes if isinstance(write, Settled | Rebased))
-    return f" {' '.join(channels)} " if channels else None

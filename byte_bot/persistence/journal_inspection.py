@@ -171,12 +171,7 @@ class JournalReader:
 
     def letters(self, channel: str = "") -> list[DeadLettered]:
         """The dead letters, oldest first; with ``channel`` (an id, or a login) only that channel's."""
-        image = self._journal.unfolded()
-        names = _names_of(channel, image.channels)
-        found = [
-            letter for letter in image.dead_letters.values() if not channel or letter.key.channel_id in names
-        ]
-        return sorted(found, key=lambda letter: letter.at_s)
+        return _letters(self._journal.unfolded(), channel)
 
     def listing(self, *, channel: str = "", dead_only: bool = False, limit: int) -> Listing:
         """Rows with pending operations or dead letters.
@@ -186,11 +181,11 @@ class JournalReader:
             dead_only: only dead letters.
             limit: at most so many.
         """
-        letters = {letter.key: letter for letter in self.letters(channel)}
-        entries = [entry for key in letters if (entry := self.entry(key)) is not None]
+        image = self._journal.unfolded()
+        names = _names_of(channel, image.channels)
+        letters = {letter.key: letter for letter in _letters(image, channel)}
+        entries = [entry for key in letters if (entry := self._entry(image, key)) is not None]
         if not dead_only:
-            image = self._journal.unfolded()
-            names = _names_of(channel, image.channels)
             entries += [
                 entry
                 for entry in self._entries(image, pending_only=True)
@@ -202,22 +197,23 @@ class JournalReader:
 
     def entry(self, key: RowKey) -> Entry | None:
         """One row, None if the journal does not know it."""
+        return self._entry(self._journal.unfolded(), key)
+
+    def everything(self, *, dead_only: bool = False) -> Iterator[Entry]:
+        """Every row; with ``dead_only`` those with a dead letter."""
         image = self._journal.unfolded()
+        if dead_only:
+            found = (self._entry(image, letter.key) for letter in _letters(image))
+            yield from (entry for entry in found if entry is not None)
+        else:
+            yield from self._entries(image)
+
+    def _entry(self, image: JournalImage, key: RowKey) -> Entry | None:
         row = image.rows.get(key) or self._journal.stored_row(key)
         letter = image.dead_letters.get(key)
         if row is not None:
             return _entry(key, row, letter)
         return None if letter is None else Entry(key, None, Stamp(), [], letter)
-
-    def everything(self, *, dead_only: bool = False) -> Iterator[Entry]:
-        """Every row; with ``dead_only`` those with a dead letter."""
-        if dead_only:
-            for letter in self.letters():
-                entry = self.entry(letter.key)
-                if entry is not None:
-                    yield entry
-            return
-        yield from self._entries(self._journal.unfolded())
 
     def _entries(self, image: JournalImage, *, pending_only: bool = False) -> Iterator[Entry]:
         """The rows in the tables, as they are with the log in ``image``, then those that are only in the log."""
@@ -233,6 +229,12 @@ class JournalReader:
 
 def _entry(key: RowKey, row: RowImage, letter: DeadLettered | None) -> Entry:
     return Entry(key, row.base, row.boundary, row.pending, letter)
+
+
+def _letters(image: JournalImage, channel: str = "") -> list[DeadLettered]:
+    names = _names_of(channel, image.channels)
+    found = [one for one in image.dead_letters.values() if not channel or one.key.channel_id in names]
+    return sorted(found, key=lambda letter: letter.at_s)
 
 
 def _names_of(channel: str, known: list[KnownChannel]) -> frozenset[str]:

@@ -1,12 +1,15 @@
-"""One row of a journal as a line of the file's table ``rows``, and back; pure."""
+"""What stands in the lines of a journal's file, written and read; and what it is called when it cannot be read. Pure."""
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
 
-from byte_bot.persistence.journal_image import RowImage
+from byte_bot.persistence.journal_image import Rebased, RowImage, Settled, Write
 from byte_bot.persistence.operations import NO_STAMP, NO_TOMBSTONES, Base, Operation, Stamp, Tombstones
 
 #: The columns of a line behind those of its key, in the order in which :func:`line_of` gives them.
@@ -23,6 +26,29 @@ LINE_COLUMNS: Final = (
 )
 
 _encode: Final = msgspec.json.encode
+
+
+class CommitsMissing(sqlite3.DatabaseError):
+    """The file does not have commits that were made: it was replaced, lost its tail, or has a hole."""
+
+
+class JournalDamaged(sqlite3.DatabaseError):
+    """What is in a field of the file cannot be read, although SQLite reads the file."""
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Whatever cannot be decoded inside is :class:`JournalDamaged`."""
+    try:
+        yield
+    except msgspec.MsgspecError as error:
+        raise JournalDamaged(f"the journal is damaged: {error}") from None
+
+
+def bases_in(writes: Iterable[Write]) -> str | None:
+    """The channels of which there are bases, as the column ``bases`` has them."""
+    channels = dict.fromkeys(write.key.channel_id for write in writes if isinstance(write, Settled | Rebased))
+    return f" {' '.join(channels)} " if channels else None
 
 
 def line_of(row: RowImage) -> tuple[object, ...]:

@@ -17,11 +17,11 @@ import contextlib
 import os
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import structlog
 
@@ -32,7 +32,10 @@ from byte_bot.persistence.journal_file import (
     PAGES_MAX,
     WAL_KEPT_BYTES,
     WAL_PAGES_MAX,
+    SqliteJournal,
 )
+from byte_bot.persistence.journal_image import JournalImage
+from byte_bot.persistence.journal_line import CommitsMissing, JournalDamaged
 
 #: The tables of today's format; :mod:`~byte_bot.persistence.journal_file` says what is in them.
 SCHEMA: Final = """
@@ -88,6 +91,7 @@ _SUFFIX: Final = ".journal"
 _COMPANIONS: Final = ("", "-wal", "-shm")
 
 Durability = Literal["process", "power"]
+OpenedT = TypeVar("OpenedT")
 
 _log = structlog.get_logger(__name__)
 
@@ -155,8 +159,29 @@ def open_journal(
     Raises:
         JournalRefused: it is not to be used, or cannot be opened; the message says what to do.
     """
+    return _or_set_aside(path, now_s, lambda: _opened(path, owner, durability, pages_max))
+
+
+def open_and_read(
+    path: Path, owner: Owner, *, durability: Durability, now_s: float
+) -> tuple[sqlite3.Connection, JournalImage]:
+    """:func:`open_journal`, and what is pending in it: damage that only shows when it is read sets the file aside too."""
+
+    def opened() -> tuple[sqlite3.Connection, JournalImage]:
+        connection = _opened(path, owner, durability, PAGES_MAX)
+        try:
+            return connection, SqliteJournal(connection).read(pending_only=True)
+        except BaseException:
+            connection.close()
+            raise
+
+    return _or_set_aside(path, now_s, opened)
+
+
+def _or_set_aside(path: Path, now_s: float, opened: Callable[[], OpenedT]) -> OpenedT:
+    """What ``opened`` gives; if the file is damaged, what it gives once the file is out of the way."""
     try:
-        return _opened(path, owner, durability, pages_max)
+        return opened()
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise _out_of_reach(path, str(error)) from None
@@ -170,7 +195,7 @@ def open_journal(
         what_it_means="changes that only it held are not in the database; the bot starts with an empty journal",
     )
     try:
-        return _opened(path, owner, durability, pages_max)
+        return opened()
     except sqlite3.Error as error:
         raise _out_of_reach(path, str(error)) from None
 
@@ -305,7 +330,8 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     """True for a file that is no journal any more; False for a disk that does not work, which another file would not help."""
     code = getattr(error, "sqlite_errorcode", None)
     return (
-        str(error).startswith(_DAMAGED)
+        isinstance(error, JournalDamaged | CommitsMissing)
+        or str(error).startswith(_DAMAGED)
         or (code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
         # A table that should be there is not.
         or str(error).startswith(("no such table", "no such column"))

@@ -35,6 +35,8 @@ from byte_bot.persistence.operations import Base, RowKey
 TIDY_EVERY: Final = 4_000
 #: A commit with bases counts as so many: :meth:`FileJournalStore.snapshot` has to look through those in the log.
 BASES_WEIGH: Final = 64
+#: Commits after which a fold that failed is tried again.
+FOLD_RETRY: Final = 256
 #: Seconds that :meth:`FileJournalStore.close` waits for a commit under way; a container kills soon after.
 CLOSE_S: Final = 1.0
 
@@ -50,11 +52,19 @@ class FileJournalStore:
         writer: the journal on the connection that commits; nobody else uses it from now on.
         reader: the same journal on a connection of its own, for the loop's thread.
         tidier: the same once more, for the thread that moves the WAL.
+        image: what is pending, if it has been read already.
     """
 
     durable = True
 
-    def __init__(self, writer: SqliteJournal, reader: SqliteJournal, tidier: SqliteJournal) -> None:
+    def __init__(
+        self,
+        writer: SqliteJournal,
+        reader: SqliteJournal,
+        tidier: SqliteJournal,
+        image: JournalImage | None = None,
+    ) -> None:
+        self._image = image
         self._writer = writer
         self._reader = reader
         self._tidier = tidier
@@ -65,6 +75,7 @@ class FileJournalStore:
         self._tidying: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._under_way = False
         self._unreadable = False
+        self._unfoldable = False
         self._closed = False
         # Daemons: a disk that hangs must not keep the process from ending.
         self._threads = (
@@ -81,6 +92,7 @@ class FileJournalStore:
         if self._under_way:
             raise JournalError("the commit before this one is still under way", in_doubt=True)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._image = None
         self._under_way = True
         self._jobs.put((writes, self._number, done))
         await done
@@ -91,6 +103,9 @@ class FileJournalStore:
         Raises:
             JournalError: the file cannot be read.
         """
+        image, self._image = self._image, None
+        if image is not None and pending_only:
+            return image
         try:
             return self._reader.read(pending_only=pending_only)
         except sqlite3.Error as error:
@@ -138,8 +153,7 @@ class FileJournalStore:
                 pass  # the loop has ended; the commit stands
             debt += BASES_WEIGH if any(isinstance(write, Settled | Rebased) for write in writes) else 1
             if debt >= TIDY_EVERY:
-                debt = 0
-                self._fold()
+                debt = 0 if self._fold() else TIDY_EVERY - FOLD_RETRY
                 self._tidying.put(True)
             elif self._writer.fold_is_due:
                 self._fold()
@@ -162,14 +176,20 @@ class FileJournalStore:
         except sqlite3.Error:
             return False
 
-    def _fold(self) -> None:
+    def _fold(self) -> bool:
+        """Fold what there is; False if that failed. What is committed is in the log, and there will be another time."""
         try:
             while self._writer.fold():
                 pass
             self._writer.vacuum()
-        except sqlite3.Error as error:
-            # What is committed is in the log; there will be another time.
-            _log.debug("journal_not_folded", why=str(error))
+        except Exception as error:
+            # Supervisor: a field that cannot be read must not end the journal's thread.
+            if not self._unfoldable:
+                _log.error("journal_not_folded", why=str(error))
+            self._unfoldable = True
+            return False
+        self._unfoldable = False
+        return True
 
     # ── the other thread ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from byte_bot.persistence import journal_file
 from byte_bot.persistence.journal import Handled, Recorded, Settled, Write
-from byte_bot.persistence.journal_file import LOG_SLOTS, CommitsMissing, SqliteJournal
+from byte_bot.persistence.journal_file import LOG_SLOTS, SqliteJournal
 from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX
+from byte_bot.persistence.journal_line import CommitsMissing, JournalDamaged
 from byte_bot.persistence.journal_opening import Owner, configure, make_tables
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_writes import WRITES, contents, image_of
@@ -275,4 +277,102 @@ def test_what_was_saved_is_trimmed_and_known_in_one_commit() -> None:
         assert journal.read().rows[KEY].pending == []
         journal.fold()
     assert connection.execute("SELECT pending FROM rows").fetchone() == (None,)
+    journal.close()
+
+
+class Faulty(sqlite3.Connection):
+    """A connection on which statements that begin with ``fails_at`` fail; ``late``: after they have been carried out."""
+
+    fails_at = ""
+    late = False
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Run one statement, or fail."""
+        strikes = bool(self.fails_at) and sql.lstrip().startswith(self.fails_at)
+        if strikes and not self.late:
+            raise sqlite3.OperationalError("disk I/O error")
+        cursor = super().execute(sql, parameters)
+        if strikes:
+            raise sqlite3.OperationalError("disk I/O error")
+        return cursor
+
+
+FAULTS = st.sampled_from(
+    ["", "", "", "BEGIN IMMEDIATE", "COMMIT", "UPDATE meta", "REPLACE INTO log", "SELECT id"]
+)
+
+
+@given(st.lists(st.tuples(st.lists(WRITES, max_size=3), FAULTS, st.booleans(), st.booleans()), max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_whatever_fails_what_was_acknowledged_is_read(
+    commits: Sequence[tuple[Sequence[Write], str, bool, bool]],
+) -> None:
+    """With a ring of 8 lines and folds of 2 rows: commits and folds fail anywhere, before or after they are done, and are
+    tried again as the journal does.
+    """
+    connection = sqlite3.connect(":memory:", isolation_level=None, factory=Faulty)
+    make_tables(connection, Owner("my_bot", "here"))
+    journal = SqliteJournal(connection, log_slots=8, fold_rows=2, rows_remembered=3)
+    acknowledged: list[Write] = []
+    for number, (writes, fault, late, fold) in enumerate(commits, start=1):
+        connection.fails_at, connection.late = fault, late
+        if fold:
+            with contextlib.suppress(sqlite3.OperationalError):
+                journal.fold()
+            if connection.in_transaction:
+                connection.rollback()
+        try:
+            journal.apply(writes, number)
+        except sqlite3.OperationalError:
+            connection.fails_at = ""
+            if connection.in_transaction:
+                connection.rollback()
+            journal.apply(writes, number)
+        connection.fails_at = ""
+        acknowledged += writes
+        assert journal.commits == number
+    assert contents(SqliteJournal(connection, log_slots=8).read()) == contents(image_of(*acknowledged))
+    while journal.fold():
+        pass
+    assert contents(SqliteJournal(connection, log_slots=8).read()) == contents(image_of(*acknowledged))
+    journal.close()
+
+
+def test_a_hole_in_the_log_is_damage() -> None:
+    """Commits that are missing are never passed over."""
+    journal, connection = in_memory()
+    for number in range(1, 5):
+        journal.apply([add(number)], number)
+    connection.execute("DELETE FROM log WHERE number = 2")
+    for look in (journal.read, journal.fold):
+        with pytest.raises(CommitsMissing, match="from 2 to 2"):
+            look()
+    journal.close()
+
+
+@pytest.mark.parametrize("damage", ["UPDATE log SET writes = x'7b'", "UPDATE rows SET pending = x'5b5b'"])
+def test_what_cannot_be_read_in_a_field_is_damage(damage: str) -> None:
+    """SQLite reads the file all the same, so its own checks do not see it."""
+    journal, connection = in_memory()
+    journal.apply([add(1)], 1)
+    journal.fold()
+    journal.apply([add(2)], 2)
+    connection.execute(damage)
+    with pytest.raises(JournalDamaged, match="damaged"):
+        SqliteJournal(connection).read()
+    journal.close()
+
+
+def test_a_full_ring_on_a_full_disk_takes_what_makes_room() -> None:
+    """The fold that the ring needs has no room either: then everything is folded with the commit that trims."""
+    journal, connection = in_memory(pages_max=300)
+    journal = SqliteJournal(connection, log_slots=8)
+    for number in range(1, 8):
+        text = Operation(Kind.SET, f"text_{number}", None, "x" * 30_000, Stamp(1, number))
+        journal.apply([Recorded(KEY, [text])], number)
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    journal.apply([Settled(KEY, Base(b"{}", {}, 1, 1, 99, 0))], 8)
+    journal.apply([Settled(KEY, Base(b"{}", {}, 1, 1, 99, 0))], 9)
+    assert journal.read().rows[KEY].pending == []
     journal.close()

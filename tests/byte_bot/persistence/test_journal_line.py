@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byte_bot.persistence.journal_image import RowImage
-from byte_bot.persistence.journal_line import LINE_COLUMNS, line_of, row_of
+from byte_bot.persistence.journal_image import Handled, Rebased, RowImage, Settled
+from byte_bot.persistence.journal_line import (
+    LINE_COLUMNS,
+    JournalDamaged,
+    bases_in,
+    damage_named,
+    line_of,
+    row_of,
+)
+from byte_bot.persistence.operations import ABSENT, RowKey
 from tests.byte_bot.persistence.journal_writes import BASES, LISTS, STAMPS
 
 
@@ -16,3 +25,16 @@ def test_a_row_comes_back_from_its_line(row: RowImage) -> None:
     line = line_of(row)
     assert len(line) == len(LINE_COLUMNS)
     assert row_of(*line) == row  # type: ignore[arg-type]
+
+
+def test_the_channels_of_bases_are_told_with_a_blank_around_each() -> None:
+    """So that one is never found inside another's name."""
+    assert bases_in([Handled("a")]) is None
+    writes = [Settled(RowKey("t", "1"), ABSENT), Rebased(RowKey("u", "12"), ABSENT, [])]
+    assert bases_in(writes) == " 1 12 "
+
+
+def test_a_damaged_line_is_called_so() -> None:
+    """Whatever is wrong with it."""
+    with pytest.raises(JournalDamaged, match="damaged"), damage_named():
+        row_of(1, b"{}", b"{", 0, 0, None, 0, 0, None)

@@ -18,6 +18,7 @@ from byte_bot.persistence.journal_opening import (
     Owner,
     connect,
     journal_path,
+    open_and_read,
     open_journal,
     prepare_folder,
     upgrade,
@@ -182,3 +183,19 @@ def test_a_journal_of_format_1_opens(tmp_path: Path) -> None:
     assert contents(journal.read()) == contents(image_of(*WRITES))
     assert (journal.login, journal.commits) == ("my_bot", LAST_COMMIT)
     journal.close()
+
+
+@pytest.mark.parametrize("damage", ["UPDATE log SET writes = x'7b'", "DELETE FROM log WHERE number = 2"])
+def test_damage_that_shows_when_it_is_read_sets_the_file_aside_too(tmp_path: Path, damage: str) -> None:
+    """A field that no JSON is, a hole in the log: the bot starts with an empty journal, and the file is kept."""
+    path = tmp_path / "my_bot.journal"
+    journal = opened(path)
+    for number in range(1, 4):
+        journal.apply([Handled(f"m{number}")], number)
+    journal._connection.execute(damage)
+    journal.close()
+    with capture_logs() as lines:
+        connection, image = open_and_read(path, OWNER, durability="process", now_s=NOW_S)
+    connection.close()
+    assert (list(image.handled), [line["event"] for line in lines]) == ([], ["journal_set_aside"])
+    assert len(list(tmp_path.glob("*.damaged-*"))) >= 1

@@ -179,6 +179,8 @@ def test_whatever_is_cut_off_the_wal_a_prefix_of_the_commits_is_left(tmp_path: P
     journal = SqliteJournal(connection)
     for number in range(1, 61):
         journal.apply([Handled(f"m{number}a"), add(number), Handled(f"m{number}b")], number)
+        if number % 10 == 0:
+            journal.fold()
     wal = Path(f"{path}-wal").read_bytes()
     assert len(wal) > 60 * 1024
     every = [f"m{number}{half}" for number in range(1, 61) for half in "ab"]
@@ -210,6 +212,8 @@ first = journal.commits + 1
 for number in range(first, first + 9000):
     journal.apply([Handled(f"m{number}")], number)
     print(f"m{number}", flush=True)
+    if number % 7 == 0:
+        journal.fold()
 """
 
 
