@@ -179,8 +179,7 @@ class SqliteJournal:
                 for write in writes:
                     self._image.apply(write)
         except Exception:
-            # Supervisor: the commit is in the file, and must not count as failed. The next fold reads the log.
-            self._image = None
+            self._image = None  # supervisor: the commit is in the file and must not count as failed; a fold reads the log
 
     @property
     def fold_is_due(self) -> bool:
@@ -356,8 +355,8 @@ class SqliteJournal:
 
     def known_channels(self) -> list[KnownChannel]:
         """The list of channels in the tables."""
-        found = self._connection.execute("SELECT logins FROM channels").fetchone()
-        return [] if found is None else self._decode_channels(found[0])
+        found = self._connection.execute("SELECT logins FROM channels").fetchall()
+        return self._decode_channels(found[0][0]) if found else []
 
     @property
     def epoch(self) -> int:
