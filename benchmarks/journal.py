@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from benchmarks.scale_process import rss_bytes
 from byte_bot.clock import SystemClock
@@ -303,6 +306,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check_writable(parsed.json)
     except UnwritableFile as error:
         parser.error(str(error))
+    # Only what is wrong is said, and not among the figures.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     result = run_precisely(measure((100.0, 1_000.0), 2.0 if parsed.quick else 10.0))
     if not parsed.no_replay:
         took_s, grown_mb = measure_replay()
