@@ -36,7 +36,14 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from byte_bot.errors import DatabaseError, DatabasePaused, DatabaseUnavailable, Fenced, RequestRefused
+from byte_bot.errors import (
+    DatabaseError,
+    DatabasePaused,
+    DatabaseUnavailable,
+    Fenced,
+    RequestRefused,
+    StateError,
+)
 from byte_bot.persistence.journal import Sending, Settled
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Batch, Horizon
 from byte_bot.persistence.operations import RowKey
@@ -169,8 +176,9 @@ class Writer:
                 break  # the rest still stands in the ledger, and goes with the next batch
             try:
                 sents[key] = row.freeze(self._layer.epoch, now_s)
-            except (TypeError, ValueError, RecursionError) as error:
-                # What no JSON can hold; components' values are checked before, so it came in some other way.
+            except (TypeError, ValueError, OverflowError, RecursionError, StateError) as error:
+                # What no JSON can hold (components' values are checked before, so it came in some other way), or an author's
+                # upgrade that fails now: the other rows must not wait for it.
                 self._layer.dead_letters.refuse(row, None, UNENCODABLE, str(error))
                 continue
             self._layer.journal.append([Sending(key, sents[key].base.stamp)])
@@ -238,8 +246,10 @@ class Writer:
         serial = layer.next_serial()
         await self._acknowledge([key for key in sents if key not in refused], sents, serial)
         layer.ledger.settle([key for key in sents if key in refused], (), self._now_s())
-        for refusal in answer.refused:
+        for number, refusal in enumerate(answer.refused, start=1):
             self._refused(refusal, sents, serial)
+            if number % ROWS_AT_ONCE == 0:
+                await asyncio.sleep(0)
         if refused:
             self.work_arrived()
 

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from byte_bot.errors import StateError
 from byte_bot.persistence.dead_letters import PAYLOAD_BYTES_MAX, WORDS_MAX, DeadLetters
 from byte_bot.persistence.journal import DeadLettered, Journal, MemoryJournalStore
 from byte_bot.persistence.operations import ABSENT, Kind, Operation, RowKey, Stamp
-from byte_bot.persistence.row import Row
+from byte_bot.persistence.row import Row, Sent
 from byte_bot.persistence.state import ChannelState
 from byte_bot.telemetry import Telemetry
 from simulator.loop import in_virtual_time
 from tests.byte_bot.persistence.rig import LoopClock, Rig, Wrapped, fake_supabase, process, settled, wrapped
+from tests.safeguards.variants import become
 
 KEY = RowKey("component_state", "1", "rig-tally")
 
@@ -220,6 +222,34 @@ async def test_what_cannot_be_encoded_is_a_dead_letter_and_the_batch_goes_on(bad
         rig.add(channel_id="2", last="well")
         await asyncio.sleep(5)
         assert rig.stored_total("2") == 2
+    fake.close()
+
+
+class Stubborn(Row):
+    """A row whose class cannot be made of what is stored when it is to be saved."""
+
+    __slots__ = ()
+
+    def freeze(self, epoch: int, now_s: int) -> Sent:
+        """Fail as an author's upgrade does."""
+        raise StateError("Tally.upgrade cannot read a row of version 1")
+
+
+@in_virtual_time()
+async def test_a_row_that_cannot_be_made_up_for_its_save_does_not_end_the_writer() -> None:
+    """It is a dead letter, and the others are saved."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        rig.manager.preload("123")
+        await asyncio.sleep(1)
+        for channel_id in "123":
+            rig.add(channel_id=channel_id)
+        become(rig.layer.row(RowKey("component_state", "2", "rig-tally")), Stubborn)
+        await asyncio.sleep(10)
+        assert [rig.stored_total(channel_id) for channel_id in "123"] == [1, None, 1]
+        letter = letter_of(rig, RowKey("component_state", "2", "rig-tally"))
+        assert letter is not None and "upgrade" in letter.words
+        assert not rig.services[0].done()
     fake.close()
 
 
