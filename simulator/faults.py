@@ -232,6 +232,7 @@ class FaultBoard:
         self._timeline: list[_Entry] = []
         self._named: dict[str, _Entry] = {}
         self._observers: list[Callable[[], None]] = []
+        self._struck_at_s: dict[Family, float] = {}
         for fault in timeline:
             self.add(fault)
 
@@ -348,7 +349,14 @@ class FaultBoard:
 
     def _drawn(self, family: Family, kinds: tuple[type[Fault], ...]) -> tuple[Fault, ...]:
         wanted = [fault for fault in self._acting(family) if not kinds or isinstance(fault, kinds)]
-        return tuple(fault for fault in wanted if self._hits(fault))
+        hits = tuple(fault for fault in wanted if self._hits(fault))
+        if hits:
+            self._struck_at_s[family] = self._time_source()
+        return hits
+
+    def struck_at_s(self, family: Family) -> float:
+        """When a fault of that family last hit somebody, in the board's seconds; minus infinity if none ever did."""
+        return self._struck_at_s.get(family, -math.inf)
 
     def _hits(self, fault: Fault) -> bool:
         return fault.probability >= 1 or self._rng.random() < fault.probability

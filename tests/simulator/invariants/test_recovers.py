@@ -80,6 +80,25 @@ def test_in_an_outage_and_shortly_after_nothing_is_held_against_the_bot() -> Non
     assert watched(story, Recovers()) == []
 
 
+def test_a_fault_between_two_looks_counts_too() -> None:
+    """A save that was caught by half a second of hanging waits for its deadline: nobody else was to blame."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        await asyncio.sleep(12.2 - world.loop.time() % 1.0)
+        await world.ask("mod", "!count deaths +1")
+        world.break_database(Hang())
+        assert world.app is not None
+        world.app.layer.writer.work_arrived()
+        flushing = asyncio.ensure_future(world.app.layer.writer.flush())
+        await asyncio.sleep(0.3)
+        world.heal()
+        await asyncio.sleep(6)
+        await flushing
+
+    assert watched(story, Recovers()) == []
+
+
 def test_a_backlog_that_does_not_drain_is_seen() -> None:
     """P6 has a limit: who has not recovered by then has broken it."""
 
