@@ -154,8 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     sizes: list[dict[str, Any]] = []
     for number, channels in enumerate(sorted(options.sizes), start=1):
-        sys.stderr.write(f"{number} of {len(options.sizes)}: {channels:,} channels ...\n")
         try:
+            sys.stderr.write(f"{number} of {len(options.sizes)}: {channels:,} channels ...\n")
             sizes.append(measure(channels, options))
         except subprocess.CalledProcessError as error:
             sys.stderr.write(
