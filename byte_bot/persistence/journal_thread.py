@@ -8,7 +8,8 @@ waits for the writer.
 
 Every so many commits the thread folds the log into the tables: a few milliseconds, in which commits wait. Then the WAL has to
 be moved into the file (:meth:`~byte_bot.persistence.journal_file.SqliteJournal.tidy`), which waits for the disk: 10 to 50 ms
-were measured, against 0.04 ms for a commit. So a second thread does that, on a connection of its own, while commits go on.
+were measured, against 0.04 ms for a commit. So a second thread does that, on a connection of its own, while commits go on;
+where threads have priorities it lets everybody else go first.
 
 **Errors.** SQLite's become :class:`~byte_bot.errors.JournalError`. The transaction was rolled back, so it is not in doubt,
 unless the disk failed in the middle of the commit itself: then the same group is tried again under its number.
@@ -17,8 +18,10 @@ unless the disk failed in the middle of the commit itself: then the same group i
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import sqlite3
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Final
@@ -37,6 +40,8 @@ TIDY_EVERY: Final = 4_000
 BASES_WEIGH: Final = 64
 #: Commits after which a fold that failed is tried again.
 FOLD_RETRY: Final = 256
+#: Priority of the thread that moves the WAL (``nice``; the system's own bound): of 40 ms it needs the processor for 15.
+TIDYING_NICENESS: Final = 19
 #: Seconds that :meth:`FileJournalStore.close` waits for a commit under way; a container kills soon after.
 CLOSE_S: Final = 1.0
 
@@ -194,6 +199,9 @@ class FileJournalStore:
     # ── the other thread ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _tidy(self) -> None:
+        # Elsewhere a priority is the whole process's.
+        if sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), TIDYING_NICENESS)
         more = True
         while more:
             more = self._tidying.get()

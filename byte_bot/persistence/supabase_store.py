@@ -45,6 +45,7 @@ from supabase import AsyncClient, AsyncClientOptions
 from byte_bot.errors import DatabasePaused, DatabaseUnavailable, RequestRefused
 from byte_bot.persistence.operations import ABSENT, NO_TOMBSTONES, Base, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE
+from byte_bot.persistence.save_body import save_body
 from byte_bot.persistence.store import UNENCODABLE, Refusal, SaveAnswer, SaveRequest
 
 #: A login that Twitch cannot have. A list of channels counts only if this row comes back with it: a wrong key is
@@ -55,8 +56,8 @@ STATE_TABLES = ("channel_state", "component_state")
 PAGE_ROWS = 1000
 #: Ids in one request; 100 ids of 10 digits keep the URL far under the usual 8 KB.
 LOAD_IDS_MAX = 100
-#: Rows that are encoded or read before the loop has its turn; measured: 20 full rows take about a millisecond.
-ITEMS_AT_ONCE = 20
+#: Rows of a load that are read before the loop has its turn; measured: 20 full rows take about a millisecond.
+ROWS_AT_ONCE = 20
 #: The same for a page of ``channels_config``, whose rows are short.
 PAGE_ROWS_AT_ONCE = 200
 
@@ -138,7 +139,7 @@ class SupabaseStore:
 
     async def _post_save(self, request: SaveRequest) -> Any:
         """Call ``byte_bot_save`` with a body encoded here: the client's encoder holds the loop 10 ms for a megabyte."""
-        body = await _save_body(request)
+        body = await save_body(request)
         call = self._client.rpc("byte_bot_save", {})
         sent = call.request
         call.request = _EncodedRequest(
@@ -164,7 +165,7 @@ class SupabaseStore:
                 channel_id = _text(row, "channel_id")
                 key = RowKey(table, ours.get(channel_id, channel_id), sys.intern(str(row.get("key", ""))))
                 found[key] = _state_base(row)
-                if number % ITEMS_AT_ONCE == 0:
+                if number % ROWS_AT_ONCE == 0:
                     await asyncio.sleep(0)
         return found
 
@@ -262,29 +263,6 @@ class _EncodedRequest(RequestConfig[httpx.AsyncClient]):
             headers=additional_headers,
             auth=self.auth or self.session.auth,
         )
-
-
-async def _save_body(request: SaveRequest) -> bytes:
-    """The arguments of ``byte_bot_save`` as JSON; the loop has its turn between the pieces."""
-    body = bytearray(b'{"p_epoch":%d' % request.epoch)
-    parts = (
-        (b"p_rows", request.rows),
-        (b"p_patches", request.patches),
-        (b"p_history", request.history),
-        (b"p_events", request.events),
-    )
-    for name, items in parts:
-        body += b',"%s":[' % name
-        for first in range(0, len(items), ITEMS_AT_ONCE):
-            if first:
-                body += b","
-                await asyncio.sleep(0)
-            piece = items[first : first + ITEMS_AT_ONCE]
-            # As the client does it: what JSON cannot hold (NaN, half a surrogate pair) is an error, not a null.
-            text = json.dumps(piece, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-            body += text[1:-1].encode("utf-8")
-        body += b"]"
-    return bytes(body + b"}")
 
 
 class _Answer(msgspec.Struct):

@@ -137,6 +137,7 @@ class Bench:
     async def _start(self) -> None:
         enter = self._resources.enter_async_context
         self._loop = asyncio.get_running_loop()
+        self._resources.enter_context(self._cores.going_first())
         self._folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         if self._target.uses_database:
             storage = self._target.storage

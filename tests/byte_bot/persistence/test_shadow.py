@@ -130,9 +130,13 @@ def test_the_changes_are_those_of_comparing_everything(transactions: list[list[t
             edit(state, what, value)
         for name in ("lines", "words"):
             del getattr(state, name)[:-CAP]
-        expected = diff(SPEC.rules, before, as_data(state))
+        after = as_data(state)
+        expected = diff(SPEC.rules, before, after)
         changes = shadow.changes(SPEC, state)
-        assert told(changes) == expected
+        found = told(changes)
+        # A line that pushes its like out of a full list: comparing values cannot see it, and it changes none.
+        unseen = [one for one in found if one.kind is Kind.APPEND and before[one.field] == after[one.field]]
+        assert [one for one in found if one not in unseen] == expected
         shadow.keep(SPEC, state, changes)
         assert shadow.changes(SPEC, state) == {}
 

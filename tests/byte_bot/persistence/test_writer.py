@@ -46,7 +46,7 @@ async def test_a_full_batch_does_not_wait_for_the_interval() -> None:
         await asyncio.sleep(1)
         for channel_id in channels:
             rig.add(channel_id=channel_id)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
         assert [save.rows for save in fake.saves] == [BATCH_ROWS_MAX, 1]
     fake.close()
 

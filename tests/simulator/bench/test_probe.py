@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -72,6 +73,27 @@ def test_a_process_that_is_pinned_itself_is_told_which_cores_there_are() -> None
     cores = Cores((4, 2, 3))
     assert (list(cores.bot), list(cores.rest)) == ([4], [2, 3])
     assert (list(Cores((2,)).bot), list(Cores(()).rest)) == ([], [])
+
+
+def test_the_load_goes_first_only_where_the_bot_has_a_core_of_its_own() -> None:
+    """Real time ends with the context; what cannot be had is said in the report and changes nothing."""
+    if not hasattr(os, "SCHED_FIFO"):
+        pytest.skip("this system has no real time")
+    before = os.sched_getscheduler(0)
+    with Cores((2,)).going_first() as first:
+        assert not first and os.sched_getscheduler(0) == before
+    cores = Cores((2, 3))
+    with cores.going_first() as first:
+        policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+        assert policy == (os.SCHED_FIFO if first else before)
+        child = subprocess.run(
+            [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"],
+            capture_output=True,
+            check=True,
+        )
+        assert int(child.stdout) == before
+    assert os.sched_getscheduler(0) == before
+    assert ("goes first" in cores.words) == first
 
 
 def test_processor_time_is_that_of_all_threads(tmp_path: Path) -> None:
