@@ -15,8 +15,9 @@ enforces a constraint (the SQLSTATE is right), dates that only PostgreSQL can re
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from simulator.supabase import pgtypes
@@ -143,23 +144,27 @@ def save(
 
     saved = 0
     refused: list[Json] = []
-    for item in _in_order_of_keys(arguments):
-        connection.execute("savepoint byte_bot_item")
-        try:
-            _SAVERS[item.part](connection, _Sender(epoch, row_guard, edit_guard), item, now_iso)
-        except (_Refused, PgError, sqlite3.IntegrityError) as error:
-            connection.execute("rollback to byte_bot_item")
-            refused.append(_refusal(item, error))
-        else:
-            saved += item.part in ("p_rows", "p_patches")
-        connection.execute("release byte_bot_item")
+    sender = _Sender(epoch, row_guard, edit_guard)
+    for part, items in _in_order_of_keys(arguments):
+        if part in _APPENDED and _append_all(connection, items):
+            continue
+        for item in items:
+            connection.execute("savepoint byte_bot_item")
+            try:
+                _SAVERS[part](connection, sender, item, now_iso)
+            except (_Refused, PgError, sqlite3.IntegrityError) as error:
+                connection.execute("rollback to byte_bot_item")
+                refused.append(_refusal(item, error))
+            else:
+                saved += part not in _APPENDED
+            connection.execute("release byte_bot_item")
     return {"status": "ok", "epoch": epoch, "saved": saved, "refused": refused}
 
 
 # Items --------------------------------------------------------------------------------------------------------------
 
 
-def _in_order_of_keys(arguments: Mapping[str, object]) -> Iterator[_Item]:
+def _in_order_of_keys(arguments: Mapping[str, object]) -> Iterator[tuple[str, list[_Item]]]:
     """Rows, then patches, history and events, each in the order of (table, channel_id, key)."""
     for part, table, id_name in (
         ("p_rows", "", "channel_id"),
@@ -183,18 +188,18 @@ def _in_order_of_keys(arguments: Mapping[str, object]) -> Iterator[_Item]:
             )
             for value in values
         ]
-        yield from sorted(items, key=lambda item: (item.table, item.channel_id, item.key))
+        yield part, sorted(items, key=lambda item: (item.table, item.channel_id, item.key))
 
 
 def _as_text(value: object, name: str) -> str:
     """What ``value ->> name`` gives in SQL, with '' for NULL."""
-    found = value.get(name) if isinstance(value, Mapping) else None
+    found = value.get(name) if isinstance(value, dict) else None
     return "" if found is None else str(pgtypes.from_json(TEXT, found))
 
 
 def _field(value: object, name: str, json_type: str) -> Any:
     """The field ``name``, which must be of the JSON type; 22023 otherwise."""
-    if not isinstance(value, Mapping) or name not in value:
+    if not isinstance(value, dict) or name not in value:
         found_type = "missing"
     else:
         found_type = _json_type(value[name])
@@ -284,7 +289,29 @@ def _save_patch(connection: sqlite3.Connection, sender: _Sender, item: _Item, no
         _insert(connection, "channels_config", {**keys, **stamped})
 
 
+def _append_all(connection: sqlite3.Connection, items: Sequence[_Item]) -> bool:
+    """Append all items at once, which is what nearly always works; False, and nothing done, if one of them is bad."""
+    if not items:
+        return True
+    connection.execute("savepoint byte_bot_items")
+    try:
+        values = [_appended(item) for item in items]
+        statement = _insertion(items[0].table, tuple(values[0]), _ONCE)
+        connection.executemany(statement, [tuple(one.values()) for one in values])
+    except (PgError, sqlite3.IntegrityError):
+        connection.execute("rollback to byte_bot_items")
+        return False
+    finally:
+        connection.execute("release byte_bot_items")
+    return True
+
+
 def _append(connection: sqlite3.Connection, _sender: _Sender, item: _Item, _now_iso: str) -> None:
+    _insert(connection, item.table, _appended(item), _ONCE)
+
+
+def _appended(item: _Item) -> Json:
+    """The columns of a row that is only ever inserted, always the same ones for a table."""
     values: Json = {
         "id": _field(item.value, "id", "string"),
         "at": pgtypes.from_json(TIMESTAMPTZ, _field(item.value, "at", "string")),
@@ -295,7 +322,7 @@ def _append(connection: sqlite3.Connection, _sender: _Sender, item: _Item, _now_
     else:
         values["kind"] = _field(item.value, "kind", "string")
         values["data"] = pgtypes.from_json(JSONB, _field(item.value, "data", "object"))
-    _insert(connection, item.table, values, " on conflict (id) do nothing")
+    return values
 
 
 def _is_there(stored: Json | None, sender: _Sender, value: object, revision: object) -> bool:
@@ -321,6 +348,9 @@ _SAVERS: Final[Mapping[str, Callable[[sqlite3.Connection, _Sender, _Item, str], 
     "p_history": _append,
     "p_events": _append,
 }
+_APPENDED: Final = ("p_history", "p_events")
+#: What is there already was appended by the same save, whose answer was lost.
+_ONCE: Final = " on conflict (id) do nothing"
 
 
 # SQL ----------------------------------------------------------------------------------------------------------------
@@ -346,9 +376,14 @@ def _stored(connection: sqlite3.Connection, table: str, keys: Json) -> Json | No
 
 
 def _insert(connection: sqlite3.Connection, table: str, values: Json, conflict: str = "") -> None:
-    names = ", ".join(f'"{name}"' for name in values)
-    marks = ", ".join("?" for _ in values)
-    connection.execute(f'insert into "{table}" ({names}) values ({marks}){conflict}', tuple(values.values()))
+    connection.execute(_insertion(table, tuple(values), conflict), tuple(values.values()))
+
+
+@lru_cache(maxsize=64)
+def _insertion(table: str, columns: tuple[str, ...], conflict: str) -> str:
+    names = ", ".join(f'"{name}"' for name in columns)
+    marks = ", ".join("?" for _ in columns)
+    return f'insert into "{table}" ({names}) values ({marks}){conflict}'
 
 
 def _update(connection: sqlite3.Connection, table: str, keys: Json, values: Json) -> None:
