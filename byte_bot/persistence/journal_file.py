@@ -61,9 +61,10 @@ from byte_bot.persistence.operations import Base, RowKey
 
 #: Lines of the log; chosen: a boot reads them in a quarter of a second, some 5 MB.
 LOG_SLOTS: Final = 8_192
-#: Rows that are folded at a time, which takes some 15 ms, and commits that are read back from the log for it.
+#: Rows that are folded at a time, which takes some 15 ms, and commits that are read back from the log for it: a commit waits
+#: for that long (1,024 of them took 65 ms).
 FOLD_ROWS: Final = 256
-FOLD_COMMITS: Final = 1_024
+FOLD_COMMITS: Final = 256
 #: Rows that a connection remembers from one fold to the next; chosen: some 10 MB if they are all large.
 ROWS_REMEMBERED: Final = 1_024
 #: Rows that are read at a time, so that a large journal is not in memory twice.

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +17,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from byte_bot.errors import JournalError
-from byte_bot.persistence.journal import Handled, Journal, Recorded
-from byte_bot.persistence.journal_file import SqliteJournal
+from byte_bot.persistence.journal import Handled, Journal, Recorded, Write
+from byte_bot.persistence.journal_file import FOLD_COMMITS, SqliteJournal
 from byte_bot.persistence.journal_opening import Owner, connect, open_journal
 from byte_bot.persistence.journal_thread import TIDY_EVERY, FileJournalStore
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
@@ -143,6 +143,71 @@ async def test_closing_ends_the_thread_and_refuses_what_comes_later(tmp_path: Pa
         with pytest.raises(JournalError, match="closed"):
             await store.commit([add(2)])
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("journal")]
+
+
+class Held(SqliteJournal):
+    """A journal that says what it does and does nothing before it may."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.may_go_on = threading.Event()
+        self.done: list[str] = []
+
+    def fold(self) -> bool:
+        """Fold, once it may."""
+        self.may_go_on.wait()
+        self.done.append("fold")
+        return super().fold()
+
+    def apply(self, writes: Iterable[Write], number: int) -> None:
+        """Commit, once it may."""
+        self.may_go_on.wait()
+        self.done.append("commit")
+        super().apply(writes, number)
+
+
+async def test_a_commit_waits_for_one_piece_of_a_long_fold(tmp_path: Path) -> None:
+    """An earlier process left a full log: the first commit is not the last to be served."""
+    path = tmp_path / "my_bot.journal"
+    connection = open_journal(path, OWNER, durability="process", now_s=0.0)
+    left = SqliteJournal(connection)
+    commits = 5 * FOLD_COMMITS
+    for number in range(1, commits + 1):
+        left.apply([add(number)], number)
+    left.close()
+    writer = Held(open_journal(path, OWNER, durability="process", now_s=0.0))
+    reader, tidier = SqliteJournal(connect(path, read_only=True)), SqliteJournal(connect(path))
+    store = FileJournalStore(writer, reader, tidier)
+    first = asyncio.ensure_future(store.commit([add(commits + 1)]))
+    await asyncio.sleep(0)
+    writer.may_go_on.set()
+    await first
+    assert writer.done.index("commit") <= 1
+    async with asyncio.timeout(20):
+        while reader.folded < commits:  # noqa: ASYNC110  # another thread folds, and says nothing
+            await asyncio.sleep(0.01)
+    store.close()
+
+
+async def test_a_commit_that_outlives_the_end_is_waited_for_before_anybody_else_may_write(
+    tmp_path: Path,
+) -> None:
+    """Closing takes its time and no more, says that the file is still open, and the lock's turn comes when it is not."""
+    path = tmp_path / "my_bot.journal"
+    writer = Held(open_journal(path, OWNER, durability="process", now_s=0.0))
+    reader, tidier = SqliteJournal(connect(path, read_only=True)), SqliteJournal(connect(path))
+    closed = threading.Event()
+    store = FileJournalStore(writer, reader, tidier, on_closed=closed.set, close_s=0.01)
+    last = asyncio.ensure_future(store.commit([add(1), Handled("a")]))
+    await asyncio.sleep(0)
+    with capture_logs() as lines:
+        store.close()
+    assert [line["event"] for line in lines] == ["journal_left_open"]
+    assert not closed.is_set()
+    writer.may_go_on.set()
+    assert closed.wait(20)
+    await last
+    assert commits_in(path) == ["a"]
 
 
 async def test_the_wal_is_moved_into_the_file_while_commits_go_on(tmp_path: Path) -> None:
