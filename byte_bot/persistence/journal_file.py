@@ -14,14 +14,15 @@ it touches the fewest pages, so the WAL has to reach the disk seldom. The log is
 A connection that has folded once keeps the image of what it commits after that, so the next fold reads nothing back; any other
 one reads the log. What :meth:`SqliteJournal.read` gives is the image in the tables with the log applied: the image of all that
 was committed; the tests compare the two over generated writes. A commit whose fate is not known is tried again under the same
-number, and found done or not done.
+number, and found done or not done. What no JSON can hold is left out of a commit, named in the log and counted.
 
 **Durability.** WAL. ``synchronous`` NORMAL survives the end of the process at any instant (what the operating system was
 given is not lost with it); FULL also a power cut, for a sync of the disk in each commit. A tail of the WAL that was not
 written whole is dropped by SQLite: what remains is a prefix of the commits.
 
 **Bounds.** When the ring is full a commit folds first. :data:`PAGES_MAX` live pages, then the disk counts as full: a commit is
-then folded at once with everything before it, since what it trims may be what makes room. :meth:`SqliteJournal.tidy` moves
+then folded at once with everything before it, since what it trims may be what makes room; as long as that does not help it is
+put off more and more (:data:`FOLD_ALL_TRIES_MAX`). :meth:`SqliteJournal.tidy` moves
 the WAL into the file, :meth:`SqliteJournal.vacuum` gives free pages back, some at a time.
 
 Left out: threads (:mod:`byte_bot.persistence.journal_thread`), and finding, making, checking and locking the file
@@ -37,6 +38,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import msgspec
+import structlog
 
 from byte_bot.persistence.journal_image import (
     SEEN_MESSAGES_MAX,
@@ -50,10 +52,12 @@ from byte_bot.persistence.journal_image import (
 )
 from byte_bot.persistence.journal_line import (
     LINE_COLUMNS,
+    UNENCODABLE_ERRORS,
     CommitsMissing,
     JournalDamaged,
     bases_in,
     damage_named,
+    encodable,
     line_of,
     row_of,
 )
@@ -65,6 +69,9 @@ LOG_SLOTS: Final = 8_192
 #: for that long (1,024 of them took 65 ms).
 FOLD_ROWS: Final = 256
 FOLD_COMMITS: Final = 256
+#: While the disk stays full, everything is folded at the 1st, 2nd and 4th try, and then at every 8th: a fold of the whole log
+#: takes a quarter of a second, and a journal tries once a second.
+FOLD_ALL_TRIES_MAX: Final = 8
 #: Rows that a connection remembers from one fold to the next; chosen: some 10 MB if they are all large.
 ROWS_REMEMBERED: Final = 1_024
 #: Rows that are read at a time, so that a large journal is not in memory twice.
@@ -81,6 +88,8 @@ FREE_PAGES_KEPT: Final = 16_384
 VACUUMED_PAGES: Final = 1024
 
 FORMAT: Final = 1
+
+_log = structlog.get_logger(__name__)
 
 _SAVE_ROW: Final = f"""
 INSERT INTO rows ("table", channel_id, key, {", ".join(LINE_COLUMNS)})
@@ -115,6 +124,11 @@ class SqliteJournal:
         self._folded = 0
         #: What was committed since this connection has folded; None: nothing is known, the log has to be read.
         self._image: _Folding | None = None
+        #: How often in a row a commit found no room; and how often it was not folded with everything for that.
+        self._full_tries = 0
+        self.folds_put_off = 0
+        #: Operations and writes that were left out because they cannot be encoded.
+        self.dropped = 0
         self._encode = msgspec.json.Encoder().encode
         self._decode_writes = msgspec.json.Decoder(list[Write]).decode
         self._decode_channels = msgspec.json.Decoder(list[KnownChannel]).decode
@@ -163,17 +177,28 @@ class SqliteJournal:
             )
         writes = list(writes)
         try:
+            encoded = self._encode(writes)
+        except UNENCODABLE_ERRORS:
+            writes = self._without_unencodable(writes)
+            encoded = self._encode(writes)
+        try:
             while number - self._folded >= self._log_slots and number - self.folded >= self._log_slots:
                 self.fold()
             self._last = None
             self._connection.execute(
                 "REPLACE INTO log VALUES (?, ?, ?, ?)",
-                (number % self._log_slots, number, bases_in(writes), self._encode(writes)),
+                (number % self._log_slots, number, bases_in(writes), encoded),
             )
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
                 raise
+            self._full_tries += 1
+            tries = self._full_tries
+            if tries % FOLD_ALL_TRIES_MAX and tries not in (1, 2, 4):
+                self.folds_put_off += 1
+                raise
             self._fold_all(writes, number)
+        self._full_tries = 0
         self._last = number
         try:
             if self._image is not None:
@@ -181,6 +206,18 @@ class SqliteJournal:
                     self._image.apply(write)
         except Exception:
             self._image = None  # supervisor: the commit is in the file and must not count as failed; a fold reads the log
+
+    def _without_unencodable(self, writes: Iterable[Write]) -> list[Write]:
+        kept, left_out = encodable(writes)
+        self.dropped += len(left_out)
+        for what, why in left_out:
+            _log.error(
+                "journal_write_dropped",
+                what=what,
+                why=why,
+                what_it_means="it is in memory only: lost if the bot ends before it is saved",
+            )
+        return kept
 
     @property
     def fold_is_due(self) -> bool:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from byte_bot.persistence import journal_file
 from byte_bot.persistence.journal import Handled, Recorded, Settled, Write
-from byte_bot.persistence.journal_file import LOG_SLOTS, SqliteJournal
+from byte_bot.persistence.journal_file import FOLD_ALL_TRIES_MAX, LOG_SLOTS, SqliteJournal
 from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX
 from byte_bot.persistence.journal_line import CommitsMissing, JournalDamaged
 from byte_bot.persistence.journal_opening import Owner, configure, make_tables
@@ -360,6 +361,57 @@ def test_what_cannot_be_read_in_a_field_is_damage(damage: str) -> None:
     connection.execute(damage)
     with pytest.raises(JournalDamaged, match="damaged"):
         SqliteJournal(connection).read()
+    journal.close()
+
+
+def test_what_cannot_be_encoded_is_left_out_named_and_counted() -> None:
+    """One value that no JSON can hold costs that operation, not the commit, and not every commit after it."""
+    journal, _ = in_memory()
+    bad = Operation(Kind.SET, "last", None, "half \ud800", Stamp(1, 2))
+    with capture_logs() as lines:
+        journal.apply([Handled("a"), Recorded(KEY, [add(1).operations[0], bad]), Handled("\ud800")], 1)
+    assert contents(journal.read()) == contents(image_of(Handled("a"), add(1)))
+    assert [(line["event"], line["what"]) for line in lines] == [
+        ("journal_write_dropped", "set last of component_state/1/deaths"),
+        ("journal_write_dropped", "Handled"),
+    ]
+    assert "surrogates not allowed" in lines[0]["why"]
+    assert journal.dropped == 2
+    journal.apply([add(3)], 2)
+    assert journal.fold()
+    assert [operation.value for operation in journal.read().rows[KEY].pending] == [2]
+    journal.close()
+
+
+def test_a_disk_that_stays_full_is_not_folded_anew_at_every_try() -> None:
+    """To read all of the log and write it in vain takes a quarter of a second; what makes room is taken all the same, soon."""
+    journal, connection = in_memory(pages_max=300)
+    number = 0
+    with contextlib.suppress(sqlite3.OperationalError):
+        while number < 99:
+            text = Operation(Kind.SET, f"text_{number}", None, "x" * 8_000, Stamp(1, number))
+            journal.apply([Recorded(KEY, [text])], number + 1)
+            number += 1
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    big = Recorded(KEY, [Operation(Kind.SET, "text", None, "x" * 99_000, Stamp(1, 100))])
+    for _ in range(30):
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            journal.apply([big], number + 1)
+    assert statements.count("DELETE FROM log") <= 6
+    assert journal.folds_put_off >= 24
+    tries = 0
+    while journal.commits == number:
+        tries += 1
+        with contextlib.suppress(sqlite3.OperationalError):
+            journal.apply([Settled(KEY, Base(b"{}", {}, 1, 1, 101, 0)), big], number + 1)
+    assert tries <= FOLD_ALL_TRIES_MAX
+    # From here on the first try counts again.
+    statements.clear()
+    huge = Recorded(KEY, [Operation(Kind.SET, "text", None, "x" * 999_000, Stamp(1, 102))])
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        journal.apply([huge], number + 2)
+    assert statements.count("DELETE FROM log") == 1
     journal.close()
 
 

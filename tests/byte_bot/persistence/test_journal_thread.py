@@ -102,6 +102,22 @@ async def test_a_file_system_that_became_read_only_is_an_error_with_words(tmp_pa
         assert [operation.value for operation in store.read().rows[KEY].pending] == [1]
 
 
+async def test_what_cannot_be_encoded_does_not_degrade_the_journal(tmp_path: Path) -> None:
+    """It is left out once: the journal does not try it for ever, and what comes after it is durable."""
+    health: list[bool] = []
+    with store_at(tmp_path / "my_bot.journal") as (store, _), capture_logs() as lines:
+        journal = Journal(store, on_degraded=health.append, retry_s=0.001)
+        service = asyncio.create_task(journal.run())
+        bad = Operation(Kind.SET, "last", None, object(), Stamp(1, 2))
+        journal.append([add(1), Recorded(KEY, [bad]), Handled("a")])
+        await journal.wait(journal.append([add(3)]))
+        await journal.drain()
+        assert (health, [line["event"] for line in lines]) == ([], ["journal_write_dropped"])
+        assert contents(store.read()) == contents(image_of(add(1), Handled("a"), add(3)))
+        service.cancel()
+        await asyncio.gather(service, return_exceptions=True)
+
+
 async def test_another_program_that_holds_the_file_delays_a_commit_and_loses_nothing(tmp_path: Path) -> None:
     """A commit under way is never doubled: the next one waits its turn."""
     path = tmp_path / "my_bot.journal"
