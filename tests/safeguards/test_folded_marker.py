@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from byte_bot.persistence.journal_file import SqliteJournal, _Folding
+from byte_bot.persistence.journal_file import SqliteJournal
+from byte_bot.persistence.journal_folding import Folding
 from byte_bot.persistence.journal_image import Recorded
 from byte_bot.persistence.journal_opening import Owner, open_journal
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
@@ -17,7 +18,7 @@ OWNER = Owner("my_bot", "here")
 class Unmarked(SqliteJournal):
     """Saves what it has folded, and not how far that goes."""
 
-    def _save(self, image: _Folding, last: int) -> None:
+    def _save(self, image: Folding, last: int) -> None:
         super()._save(image, image.after)
 
 
