@@ -1,7 +1,8 @@
 """The journal of a real process: found, locked, opened, replayed from, and closed last.
 
 :func:`journal_on_disk` puts together the lock, the file and the thread; whoever holds it has the only process that writes
-to this journal.
+to this journal. The lock is released by who touches the file last: if the disk hangs at the end, that is the thread that
+commits, and until then the next process is told that the journal is in use.
 """
 
 from __future__ import annotations
@@ -49,23 +50,17 @@ async def journal_on_disk(
     prepare_folder(path)
     lock = await _locked(path, owner, clock, wait_lock=wait_lock)
     try:
-        async with _opened(path, owner, clock, durability) as store:
-            yield store
-    finally:
+        connection, image = open_and_read(path, owner, durability=durability, now_s=clock.unix())
+        store = FileJournalStore(
+            SqliteJournal(connection),
+            SqliteJournal(connect(path, read_only=True)),
+            SqliteJournal(connect(path, durability=durability)),
+            image,
+            on_closed=lock.release,
+        )
+    except BaseException:
         lock.release()
-
-
-@asynccontextmanager
-async def _opened(
-    path: Path, owner: Owner, clock: Clock, durability: Durability
-) -> AsyncIterator[FileJournalStore]:
-    connection, image = open_and_read(path, owner, durability=durability, now_s=clock.unix())
-    store = FileJournalStore(
-        SqliteJournal(connection),
-        SqliteJournal(connect(path, read_only=True)),
-        SqliteJournal(connect(path, durability=durability)),
-        image,
-    )
+        raise
     _log.info("journal_opened", path=str(path), durability=durability)
     try:
         yield store

@@ -14,14 +14,15 @@ it touches the fewest pages, so the WAL has to reach the disk seldom. The log is
 A connection that has folded once keeps the image of what it commits after that, so the next fold reads nothing back; any other
 one reads the log. What :meth:`SqliteJournal.read` gives is the image in the tables with the log applied: the image of all that
 was committed; the tests compare the two over generated writes. A commit whose fate is not known is tried again under the same
-number, and found done or not done.
+number, and found done or not done. What no JSON can hold is left out of a commit, named in the log and counted.
 
 **Durability.** WAL. ``synchronous`` NORMAL survives the end of the process at any instant (what the operating system was
 given is not lost with it); FULL also a power cut, for a sync of the disk in each commit. A tail of the WAL that was not
 written whole is dropped by SQLite: what remains is a prefix of the commits.
 
 **Bounds.** When the ring is full a commit folds first. :data:`PAGES_MAX` live pages, then the disk counts as full: a commit is
-then folded at once with everything before it, since what it trims may be what makes room. :meth:`SqliteJournal.tidy` moves
+then folded at once with everything before it, since what it trims may be what makes room; as long as that does not help it is
+put off more and more (:data:`FOLD_ALL_TRIES_MAX`). :meth:`SqliteJournal.tidy` moves
 the WAL into the file, :meth:`SqliteJournal.vacuum` gives free pages back, some at a time.
 
 Left out: threads (:mod:`byte_bot.persistence.journal_thread`), and finding, making, checking and locking the file
@@ -37,7 +38,9 @@ from contextlib import contextmanager
 from typing import Final
 
 import msgspec
+import structlog
 
+from byte_bot.persistence.journal_folding import Folding
 from byte_bot.persistence.journal_image import (
     SEEN_MESSAGES_MAX,
     DeadLettered,
@@ -50,10 +53,12 @@ from byte_bot.persistence.journal_image import (
 )
 from byte_bot.persistence.journal_line import (
     LINE_COLUMNS,
+    UNENCODABLE_ERRORS,
     CommitsMissing,
     JournalDamaged,
     bases_in,
     damage_named,
+    encodable,
     line_of,
     row_of,
 )
@@ -61,9 +66,12 @@ from byte_bot.persistence.operations import Base, RowKey
 
 #: Lines of the log; chosen: a boot reads them in a quarter of a second, some 5 MB.
 LOG_SLOTS: Final = 8_192
-#: Rows that are folded at a time, which takes some 15 ms, and commits that are read back from the log for it.
+#: Rows, and commits read back from the log, that are folded at a time; measured: some 15 ms (1,024 commits: 65), a commit waits.
 FOLD_ROWS: Final = 256
-FOLD_COMMITS: Final = 1_024
+FOLD_COMMITS: Final = 256
+#: While the disk stays full, everything is folded at the 1st, 2nd and 4th try, and then at every 8th: a fold of the whole log
+#: takes a quarter of a second, and a journal tries once a second.
+FOLD_ALL_TRIES_MAX: Final = 8
 #: Rows that a connection remembers from one fold to the next; chosen: some 10 MB if they are all large.
 ROWS_REMEMBERED: Final = 1_024
 #: Rows that are read at a time, so that a large journal is not in memory twice.
@@ -80,6 +88,8 @@ FREE_PAGES_KEPT: Final = 16_384
 VACUUMED_PAGES: Final = 1024
 
 FORMAT: Final = 1
+
+_log = structlog.get_logger(__name__)
 
 _SAVE_ROW: Final = f"""
 INSERT INTO rows ("table", channel_id, key, {", ".join(LINE_COLUMNS)})
@@ -113,7 +123,12 @@ class SqliteJournal:
         #: The number of the last folded commit, as far as this connection knows.
         self._folded = 0
         #: What was committed since this connection has folded; None: nothing is known, the log has to be read.
-        self._image: _Folding | None = None
+        self._image: Folding | None = None
+        #: How often in a row a commit found no room; and how often it was not folded with everything for that.
+        self._full_tries = 0
+        self.folds_put_off = 0
+        #: Operations and writes that were left out because they cannot be encoded.
+        self.dropped = 0
         self._encode = msgspec.json.Encoder().encode
         self._decode_writes = msgspec.json.Decoder(list[Write]).decode
         self._decode_channels = msgspec.json.Decoder(list[KnownChannel]).decode
@@ -162,17 +177,28 @@ class SqliteJournal:
             )
         writes = list(writes)
         try:
+            encoded = self._encode(writes)
+        except UNENCODABLE_ERRORS:
+            writes = self._without_unencodable(writes)
+            encoded = self._encode(writes)
+        try:
             while number - self._folded >= self._log_slots and number - self.folded >= self._log_slots:
                 self.fold()
             self._last = None
             self._connection.execute(
                 "REPLACE INTO log VALUES (?, ?, ?, ?)",
-                (number % self._log_slots, number, bases_in(writes), self._encode(writes)),
+                (number % self._log_slots, number, bases_in(writes), encoded),
             )
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
                 raise
+            self._full_tries += 1
+            tries = self._full_tries
+            if tries % FOLD_ALL_TRIES_MAX and tries not in (1, 2, 4):
+                self.folds_put_off += 1
+                raise
             self._fold_all(writes, number)
+        self._full_tries = 0
         self._last = number
         try:
             if self._image is not None:
@@ -180,6 +206,15 @@ class SqliteJournal:
                     self._image.apply(write)
         except Exception:
             self._image = None  # supervisor: the commit is in the file and must not count as failed; a fold reads the log
+
+    def _without_unencodable(self, writes: Iterable[Write]) -> list[Write]:
+        kept, left_out = encodable(writes)
+        self.dropped += len(left_out)
+        for what, why in left_out:
+            _log.error(
+                "journal_write_dropped", what=what, why=why, what_it_means="in memory only until it is saved"
+            )
+        return kept
 
     @property
     def fold_is_due(self) -> bool:
@@ -196,7 +231,7 @@ class SqliteJournal:
         image, last = self._image, self._last
         with damage_named():
             if image is None or last is None or image.after != folded:
-                image, last = _Folding(self, folded), folded
+                image, last = Folding(self, folded), folded
                 for number, writes in self._log(FOLD_COMMITS):
                     last = number
                     for write in writes:
@@ -220,7 +255,7 @@ class SqliteJournal:
         """Fold all of the log and then ``more``, as the commit ``number``: on a full disk that may be what makes room."""
         self._image = None
         with damage_named():
-            image = _Folding(self, self.folded)
+            image = Folding(self, self.folded)
             for writes in (*(writes for _, writes in self._log()), more):
                 for write in writes:
                     image.apply(write)
@@ -243,7 +278,7 @@ class SqliteJournal:
                 execute("ROLLBACK")
             raise
 
-    def _save(self, image: _Folding, last: int) -> None:
+    def _save(self, image: Folding, last: int) -> None:
         """Write an image that was begun with what the tables hold, and goes up to the commit ``last``."""
         execute, executemany = self._connection.execute, self._connection.executemany
         executemany(_SAVE_ROW, [(*key, *line_of(row)) for key, row in image.rows.items()])
@@ -286,14 +321,15 @@ class SqliteJournal:
         """Give up to :data:`VACUUMED_PAGES` free pages back to the disk, if there are more than :data:`FREE_PAGES_KEPT`."""
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         if free > FREE_PAGES_KEPT:
-            self._connection.execute(f"PRAGMA incremental_vacuum({VACUUMED_PAGES})").fetchall()
+            # Not execute(): each page is a step of the pragma, and Python's cursor stops at the first (a row without columns).
+            self._connection.executescript(f"PRAGMA incremental_vacuum({VACUUMED_PAGES});")
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def read(self, *, pending_only: bool = False) -> JournalImage:
         """The image of everything committed; with ``pending_only`` without the rows that have nothing pending."""
-        with self._one_look():  # what another connection folds meanwhile must not be missing in both places
-            image = _Folding(self, self.folded)
+        with self.one_look():  # what another connection folds meanwhile must not be missing in both places
+            image = Folding(self, self.folded)
             for key, row in self.stored_rows(pending_only=pending_only):
                 image.add_row(key, row)
             self._apply_log(image)
@@ -306,12 +342,12 @@ class SqliteJournal:
 
     def unfolded(self) -> JournalImage:
         """The rows that the log is about, as :meth:`read` gives them, and everything that is not about rows."""
-        with self._one_look():
-            image = _Folding(self, self.folded)
+        with self.one_look():
+            image = Folding(self, self.folded)
             self._apply_log(image)
         return image
 
-    def _apply_log(self, image: _Folding) -> None:
+    def _apply_log(self, image: Folding) -> None:
         for _, writes in self._log():
             for write in writes:
                 image.apply(write)
@@ -324,7 +360,7 @@ class SqliteJournal:
 
     def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
         """The last known bases of one channel's rows, in the order in which they came to be known."""
-        with self._one_look():
+        with self.one_look():
             found = self._rows("AND channel_id = ? AND version IS NOT NULL", channel_id)
             bases = {key: row.base for key, row in found if row.base is not None}
             later = self._connection.execute(
@@ -395,7 +431,7 @@ class SqliteJournal:
                 return
 
     @contextmanager
-    def _one_look(self) -> Iterator[None]:
+    def one_look(self) -> Iterator[None]:
         """Everything inside is read from one state of the file."""
         if self._connection.in_transaction:
             yield
@@ -412,39 +448,3 @@ class SqliteJournal:
         if found is None:
             raise JournalDamaged(f"the journal does not say its {name}")
         return found[0]
-
-
-class _Folding(JournalImage):
-    """An image that begins with what the tables hold; rows come out of them as they are needed, handled ids are new ones.
-
-    Args:
-        journal: whose tables.
-        after: the number of the commit up to which they go.
-        remembered: rows that are known to be as in the tables.
-    """
-
-    def __init__(
-        self, journal: SqliteJournal, after: int, remembered: dict[RowKey, RowImage] | None = None
-    ) -> None:
-        super().__init__()
-        self._journal = journal
-        self.after = after
-        self._remembered = remembered or {}
-        self.channels = self.channels_before = journal.known_channels()
-        self.dead_letters = journal.letters()
-        self.letters_before = dict(self.dead_letters)
-        self.epoch = journal.epoch
-
-    def successor(self, after: int) -> _Folding:
-        """The image for what is committed after this one has been saved."""
-        remembered = [*(self._remembered | self.rows).items()][-self._journal.rows_remembered :]
-        return _Folding(self._journal, after, dict(remembered))
-
-    def _row(self, key: RowKey) -> RowImage:
-        row = self.rows.get(key)
-        if row is None:
-            row = self._remembered.get(key) or self._journal.stored_row(key)
-            if row is None:
-                return super()._row(key)
-            self.add_row(key, row)
-        return row

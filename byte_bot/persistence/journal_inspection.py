@@ -2,8 +2,9 @@
 
 How it works. :func:`open_for_reading` gives a read-only connection to a file that is surely a journal in today's format, and
 changes nothing: the bot may be running. Each question begins with the log (:meth:`SqliteJournal.unfolded`), at most some
-thousand commits, and :meth:`JournalReader.everything` reads the tables page by page: an open read would keep the bot from
-using the WAL anew, and a few milliseconds of it do not. The price: what the pages show can be some commits apart.
+thousand commits, and is answered from one state of the file, or a row that the bot folds meanwhile would count twice. Only
+:meth:`JournalReader.everything`, which waits for whoever writes the export, reads the tables page by page: an open read
+keeps the bot from using the WAL anew. The price: what those pages show can be some commits apart.
 
 Left out: the lock, repairs (:mod:`byte_bot.persistence.journal_repair`), and how it is shown (:mod:`byte_bot.journal_tables`).
 """
@@ -142,6 +143,10 @@ class JournalReader:
 
     def overview(self, now_s: float) -> Overview:
         """The journal in numbers; ``now_s`` is wall time in seconds."""
+        with self._journal.one_look():
+            return self._overview(now_s)
+
+    def _overview(self, now_s: float) -> Overview:
         image = self._journal.unfolded()
         pending = [entry for entry in self._entries(image, pending_only=True) if entry.operations]
         oldest_s = min((entry.since_s for entry in pending if entry.since_s), default=None)
@@ -181,6 +186,11 @@ class JournalReader:
             dead_only: only dead letters.
             limit: at most so many.
         """
+        with self._journal.one_look():
+            entries = self._listed(channel, dead_only)
+        return Listing(entries[:limit], max(0, len(entries) - limit))
+
+    def _listed(self, channel: str, dead_only: bool) -> list[Entry]:
         image = self._journal.unfolded()
         names = _names_of(channel, image.channels)
         letters = {letter.key: letter for letter in _letters(image, channel)}
@@ -193,11 +203,12 @@ class JournalReader:
                 and entry.key not in letters
                 and (not channel or entry.key.channel_id in names)
             ]
-        return Listing(entries[:limit], max(0, len(entries) - limit))
+        return entries
 
     def entry(self, key: RowKey) -> Entry | None:
         """One row, None if the journal does not know it."""
-        return self._entry(self._journal.unfolded(), key)
+        with self._journal.one_look():
+            return self._entry(self._journal.unfolded(), key)
 
     def everything(self, *, dead_only: bool = False) -> Iterator[Entry]:
         """Every row; with ``dead_only`` those with a dead letter."""

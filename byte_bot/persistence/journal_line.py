@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from byte_bot.persistence.journal_image import Rebased, RowImage, Settled, Write
+from byte_bot.persistence.journal_image import Rebased, Recorded, RowImage, Settled, Write
 from byte_bot.persistence.operations import NO_STAMP, NO_TOMBSTONES, Base, Operation, Stamp, Tombstones
 
 #: The columns of a line behind those of its key, in the order in which :func:`line_of` gives them.
@@ -24,6 +24,9 @@ LINE_COLUMNS: Final = (
     "boundary_revision",
     "pending",
 )
+
+#: What the encoder raises for a value that no JSON can hold: half a character, an object, lists without end.
+UNENCODABLE_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError)
 
 _encode: Final = msgspec.json.encode
 
@@ -43,6 +46,40 @@ def damage_named() -> Iterator[None]:
         yield
     except msgspec.MsgspecError as error:
         raise JournalDamaged(f"the journal is damaged: {error}") from None
+
+
+def encodable(writes: Iterable[Write]) -> tuple[list[Write], list[tuple[str, str]]]:
+    """What of these writes can be encoded, and what was left out of them: its name, and why.
+
+    Values are checked where they come in, so this is the last resort: a write that fails every commit would keep all that
+    is done after it from becoming durable.
+    """
+    kept: list[Write] = []
+    left_out: list[tuple[str, str]] = []
+    for write in writes:
+        if _why_not(write) and isinstance(write, Recorded | Rebased):
+            operations = []
+            for operation in write.operations:
+                if why := _why_not(operation):
+                    left_out.append((f"{operation.kind} {operation.field} of {write.key.name}", why))
+                else:
+                    operations.append(operation)
+            write = msgspec.structs.replace(write, operations=operations)
+        if why := _why_not(write):
+            key = getattr(write, "key", None)
+            left_out.append((type(write).__name__ + (f" of {key.name}" if key else ""), why))
+        else:
+            kept.append(write)
+    return kept, left_out
+
+
+def _why_not(value: Any) -> str:
+    """Why it cannot be encoded; empty if it can."""
+    try:
+        _encode(value)
+    except UNENCODABLE_ERRORS as error:
+        return str(error) or type(error).__name__
+    return ""
 
 
 def bases_in(writes: Iterable[Write]) -> str | None:

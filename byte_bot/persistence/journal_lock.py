@@ -2,7 +2,14 @@
 
 How it works. The operating system's lock on ``NAME.journal.lock`` belongs to the process and ends with it, however it ends.
 The file says who holds it, for the second process and for humans; it stays where it is (to remove it would let two
-processes lock two files of one name). On a network file system the lock is as good as that system's; the journal belongs on
+processes lock two files of one name). It lies beside the file that the journal's path leads to, so that two links to one journal
+share one lock.
+
+Who only looks (:func:`is_locked`: ``byte-bot check``, ``byte-bot journal status``) takes a *shared* lock for an instant: it
+fails if a process holds the journal, and does not stand in the way of others who look. A process that starts in that instant
+tells the two apart, and tries again. Windows knows no shared locks of this kind: there a look can turn a start away.
+
+On a network file system the lock is as good as that system's; the journal belongs on
 a local disk in any case.
 """
 
@@ -22,6 +29,9 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+#: Tries of a process that finds the lock with somebody who looks; chosen: a look takes some microseconds, unless its process
+#: has to wait for its turn, and so many tries take a few tenths of a second.
+LOOKS_MAX: Final = 100_000
 #: Windows locks bytes, and nobody else can read them: one far behind the text is locked.
 _LOCKED_BYTE: Final = 1 << 30
 
@@ -51,7 +61,8 @@ class Lock(NamedTuple):
 
 def lock_path(journal: Path) -> Path:
     """The file that is locked for ``journal``."""
-    return journal.with_name(f"{journal.name}.lock")
+    real = Path(os.path.realpath(journal))
+    return real.with_name(f"{real.name}.lock")
 
 
 def acquire(journal: Path, holder: Holder) -> Lock:
@@ -96,13 +107,13 @@ def holder_of(journal: Path) -> Holder | None:
 
 
 def is_locked(journal: Path) -> bool:
-    """True if a process holds the lock; nothing is made or changed."""
+    """True if a process holds the lock; nothing is made or changed, and no process is kept from taking it."""
     try:
         descriptor = os.open(lock_path(journal), os.O_RDWR)
     except OSError:
         return False
     try:
-        return not _lock(descriptor)
+        return not _look(descriptor)
     finally:
         os.close(descriptor)
 
@@ -119,11 +130,27 @@ if sys.platform == "win32":
             os.lseek(descriptor, 0, os.SEEK_SET)
         return True
 
+    def _look(descriptor: int) -> bool:
+        return _lock(descriptor)
+
 else:
 
     def _lock(descriptor: int) -> bool:
+        for _ in range(LOOKS_MAX):
+            if _flock(descriptor, fcntl.LOCK_EX):
+                return True
+            if not _look(descriptor):
+                return False
+            # Nobody holds it: somebody looks. Ours is shared too, and two that upgrade theirs would wait for each other.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return False
+
+    def _look(descriptor: int) -> bool:
+        return _flock(descriptor, fcntl.LOCK_SH)
+
+    def _flock(descriptor: int, kind: int) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

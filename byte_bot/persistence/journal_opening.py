@@ -5,6 +5,8 @@ How it works. :func:`open_journal` gives a connection to a file that is surely a
 * a file that is not there is made, readable by its owner only, in a folder that nobody else can look into;
 * one of an older format is upgraded, step by step (:data:`UPGRADES`), in one transaction;
 * one of a newer format, of another bot, or of another program is refused: :class:`~byte_bot.errors.JournalRefused`;
+* one on a file system that does not allow SQLite's WAL (network shares) is refused too: in its other modes readers and the
+  writer wait for each other, and the loop reads;
 * one that is damaged is *set aside*: renamed, with what belongs to it, and a new one is made. The bot starts; what the
   damaged one held is for a human to look at.
 
@@ -218,10 +220,27 @@ def connect(
 def configure(
     connection: sqlite3.Connection, *, durability: Durability = "process", pages_max: int = PAGES_MAX
 ) -> None:
-    """Set what SQLite does not keep in the file."""
+    """Set what SQLite does not keep in the file.
+
+    With ``power`` every sync reaches the platter also on macOS, whose ``fsync`` stops at the disk's own cache: ``fullfsync``
+    asks for ``F_FULLFSYNC`` (https://sqlite.org/pragma.html#pragma_fullfsync), and does nothing on other systems.
+
+    Raises:
+        JournalRefused: the file system does not allow the WAL.
+    """
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode not in ("wal", "memory"):  # SQLite answers with the mode it stays in, and raises nothing
+        ((_, _, path), *_) = connection.execute("PRAGMA database_list").fetchall()
+        raise JournalRefused(
+            f"the journal {path} cannot be used: SQLite finds no write-ahead log (WAL) possible there, as on network shares. "
+            "Give JOURNAL_PATH a file on a local disk; or set DURABILITY=off, and a crash loses what the database does not "
+            "have yet"
+        )
+    power = durability == "power"
     for pragma in (
-        "journal_mode = WAL",
-        f"synchronous = {'FULL' if durability == 'power' else 'NORMAL'}",
+        f"synchronous = {'FULL' if power else 'NORMAL'}",
+        f"fullfsync = {int(power)}",
+        f"checkpoint_fullfsync = {int(power)}",
         f"max_page_count = {pages_max}",
         f"journal_size_limit = {WAL_KEPT_BYTES}",
         f"wal_autocheckpoint = {WAL_PAGES_MAX}",

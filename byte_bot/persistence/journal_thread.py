@@ -6,10 +6,14 @@ loop with ``call_soon_threadsafe``. Nothing on the loop waits for the disk but :
 :meth:`FileJournalStore.snapshot`, an indexed look at one channel on a connection of its own: in WAL mode a reader never
 waits for the writer.
 
-Every so many commits the thread folds the log into the tables: a few milliseconds, in which commits wait. Then the WAL has to
+Every so many commits the thread folds the log into the tables, a piece at a time and only while no commit waits: the next one
+waits for one piece at most, also after a start on a full log, which takes up to a second to fold. Then the WAL has to
 be moved into the file (:meth:`~byte_bot.persistence.journal_file.SqliteJournal.tidy`), which waits for the disk: 10 to 50 ms
 were measured, against 0.04 ms for a commit. So a second thread does that, on a connection of its own, while commits go on;
 where threads have priorities it lets everybody else go first.
+
+**The end.** :meth:`FileJournalStore.close` waits :data:`CLOSE_S` at most. Whoever must not act before the last commit is through
+(the lock's release) is called by the threads, when they have closed the file, however late that is.
 
 **Errors.** SQLite's become :class:`~byte_bot.errors.JournalError`. The transaction was rolled back, so it is not in doubt,
 unless the disk failed in the middle of the commit itself: then the same group is tried again under its number.
@@ -23,7 +27,7 @@ import queue
 import sqlite3
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -58,6 +62,8 @@ class FileJournalStore:
         reader: the same journal on a connection of its own, for the loop's thread.
         tidier: the same once more, for the thread that moves the WAL.
         image: what is pending, if it has been read already.
+        on_closed: called once nobody will touch the file any more, from whichever thread is the last.
+        close_s: seconds, see :data:`CLOSE_S`.
     """
 
     durable = True
@@ -68,8 +74,13 @@ class FileJournalStore:
         reader: SqliteJournal,
         tidier: SqliteJournal,
         image: JournalImage | None = None,
+        *,
+        on_closed: Callable[[], None] = lambda: None,
+        close_s: float = CLOSE_S,
     ) -> None:
         self._image = image
+        self._on_closed = on_closed
+        self._close_s = close_s
         self._writer = writer
         self._reader = reader
         self._tidier = tidier
@@ -132,24 +143,34 @@ class FileJournalStore:
         return found
 
     def close(self) -> None:
-        """Finish the commit under way, within :data:`CLOSE_S`, and close the file."""
+        """Finish the commit under way and close the file; after :data:`CLOSE_S` that is left to the threads."""
         if self._closed:
             return
         self._closed = True
         self._jobs.put(None)
         self._reader.close()
         for thread in self._threads:
-            thread.join(CLOSE_S / len(self._threads))
+            thread.join(self._close_s / len(self._threads))
         if any(thread.is_alive() for thread in self._threads):
-            _log.warning("journal_left_open", what_it_means=f"a commit takes longer than {CLOSE_S:g} s")
+            _log.warning("journal_left_open", what_it_means=f"a commit takes longer than {self._close_s:g} s")
 
     # ── the thread that commits ─────────────────────────────────────────────────────────────────────────────────────
 
     def _work(self) -> None:
         debt = 0
         # What an earlier process left in the log; from then on the journal knows what it has committed.
-        self._fold()
-        while (job := self._jobs.get()) is not None:
+        folding = True
+        while True:
+            try:
+                job = self._jobs.get(block=not folding)
+            except queue.Empty:
+                folding = self._fold()
+                if not folding and debt >= TIDY_EVERY:
+                    debt = TIDY_EVERY - FOLD_RETRY if self._unfoldable else 0
+                    self._tidying.put(True)
+                continue
+            if job is None:
+                break
             writes, number, done = job
             error = self._try(writes, number)
             try:
@@ -157,11 +178,8 @@ class FileJournalStore:
             except RuntimeError:
                 pass  # the loop has ended; the commit stands
             debt += BASES_WEIGH if any(isinstance(write, Settled | Rebased) for write in writes) else 1
-            if debt >= TIDY_EVERY:
-                debt = 0 if self._fold() else TIDY_EVERY - FOLD_RETRY
-                self._tidying.put(True)
-            elif self._writer.fold_is_due:
-                self._fold()
+            folding = folding or debt >= TIDY_EVERY or self._writer.fold_is_due
+        # One piece: all of it but right after a start, and the next one goes on with the rest.
         self._fold()
         self._writer.close()
         self._tidying.put(False)
@@ -182,11 +200,11 @@ class FileJournalStore:
             return False
 
     def _fold(self) -> bool:
-        """Fold what there is; False if that failed. What is committed is in the log, and there will be another time."""
+        """Fold a piece; True if more may be left. If it fails: what is committed is in the log, there will be another time."""
         try:
-            while self._writer.fold():
-                pass
-            self._writer.vacuum()
+            more = self._writer.fold()
+            if not more:
+                self._writer.vacuum()
         except Exception as error:
             # Supervisor: a field that cannot be read must not end the journal's thread.
             if not self._unfoldable:
@@ -194,7 +212,7 @@ class FileJournalStore:
             self._unfoldable = True
             return False
         self._unfoldable = False
-        return True
+        return more
 
     # ── the other thread ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -211,6 +229,7 @@ class FileJournalStore:
                 _log.debug("journal_not_tidied", why=str(error))
         # The last connection to the file: closing it moves the rest.
         self._tidier.close()
+        self._on_closed()
 
     # ── the loop's thread again ──────────────────────────────────────────────────────────────────────────────────
 

@@ -81,17 +81,6 @@ def test_the_second_process_fences_the_first(fakes: Fakes, tmp_path: Path) -> No
                 assert newer.exit_code() == ExitCode.OK
 
 
-def test_a_second_process_on_one_journal_says_who_holds_it(fakes: Fakes, tmp_path: Path) -> None:
-    """Exit code 5 before it has touched the database or chat; the first goes on."""
-    with bot(tmp_path, fakes.variables()) as first:
-        fakes.wait_for_bot()
-        with bot(tmp_path, fakes.variables()) as second:
-            assert second.exit_code() == ExitCode.JOURNAL_LOCKED
-        assert "in use by process" in second.output
-        assert fakes.ask("!count deaths +1") == "deaths: 1"
-        first.event("started")
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without telling it")
 def test_a_kill_during_an_outage_loses_nothing_that_was_confirmed(fakes: Fakes, tmp_path: Path) -> None:
     """The next process knows it before the database can be asked, and saves it when it can."""

@@ -13,7 +13,7 @@ from byte_bot.errors import JournalLocked, JournalRefused
 from byte_bot.persistence.journal import Handled
 from byte_bot.persistence.journal_disk import journal_on_disk
 from byte_bot.persistence.journal_lock import is_locked
-from byte_bot.persistence.journal_opening import Durability, Owner
+from byte_bot.persistence.journal_opening import Durability, Owner, connect
 
 OWNER = Owner("my_bot", "host/1/abc")
 
@@ -62,3 +62,23 @@ async def test_a_journal_that_is_refused_is_not_kept_locked(tmp_path: Path) -> N
         async with journal_on_disk(path, Owner("other", "x"), SystemClock(), durability="process"):
             pass
     assert not is_locked(path)
+
+
+async def test_the_lock_outlives_a_commit_that_outlives_the_end(tmp_path: Path) -> None:
+    """A disk that hangs while the bot stops: the next one is refused until the last commit is through."""
+    path = tmp_path / "my_bot.journal"
+    async with journal_on_disk(path, OWNER, SystemClock(), durability="process") as store:
+        await store.commit([Handled("a")])
+        busy = connect(path)
+        busy.execute("BEGIN IMMEDIATE")
+        last = asyncio.ensure_future(store.commit([Handled("b")]))
+        await asyncio.sleep(0)
+    assert is_locked(path)
+    busy.execute("ROLLBACK")
+    await last
+    async with (
+        asyncio.timeout(20),
+        journal_on_disk(path, OWNER, SystemClock(), durability="process", wait_lock=True) as store,
+    ):
+        assert list(store.read().handled) == ["a", "b"]
+    busy.close()

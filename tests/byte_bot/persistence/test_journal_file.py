@@ -1,4 +1,4 @@
-"""The journal's file: it is the image of what was committed, bounded, and all or nothing."""
+"""The journal's file: it is the image of what was committed, all or nothing."""
 
 from __future__ import annotations
 
@@ -10,30 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from byte_bot.persistence import journal_file
 from byte_bot.persistence.journal import Handled, Recorded, Settled, Write
 from byte_bot.persistence.journal_file import LOG_SLOTS, SqliteJournal
-from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX
 from byte_bot.persistence.journal_line import CommitsMissing, JournalDamaged
-from byte_bot.persistence.journal_opening import Owner, configure, make_tables
+from byte_bot.persistence.journal_opening import Owner, make_tables
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
+from tests.byte_bot.persistence.journal_in_memory import KEY, add, in_memory, lines
 from tests.byte_bot.persistence.journal_writes import WRITES, contents, image_of
-
-KEY = RowKey("component_state", "1", "deaths")
-
-
-def in_memory(pages_max: int = 1000) -> tuple[SqliteJournal, sqlite3.Connection]:
-    """An empty journal without a file."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    make_tables(connection, Owner("my_bot", "here"))
-    configure(connection, pages_max=pages_max)
-    return SqliteJournal(connection), connection
-
-
-def add(revision: int, value: int = 1) -> Recorded:
-    """An add of one row."""
-    return Recorded(KEY, [Operation(Kind.ADD, "total", None, value, Stamp(1, revision))])
 
 
 @given(st.lists(st.tuples(st.lists(WRITES, max_size=6), st.booleans()), max_size=12))
@@ -71,39 +57,6 @@ def test_each_connection_may_write_the_next_commit(writes: Sequence[Write]) -> N
         SqliteJournal(connection).apply([write], number)
         assert SqliteJournal(connection).commits == number
     assert contents(journal.read()) == contents(image_of(*writes))
-    journal.close()
-
-
-def lines(connection: sqlite3.Connection, table: str) -> int:
-    """How many lines a table has."""
-    (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return int(count)
-
-
-def test_an_outage_of_any_length_takes_the_space_of_the_row() -> None:
-    """Folded, a thousand adds are one operation."""
-    journal, connection = in_memory()
-    for number in range(1, 1001):
-        journal.apply([add(number)], number)
-    while journal.fold():
-        pass
-    assert lines(connection, "rows") == 1
-    (pending,) = connection.execute("SELECT pending FROM rows").fetchone()
-    assert len(pending) < 60
-    assert [operation.value for operation in journal.read().rows[KEY].pending] == [1000]
-    assert (journal.commits, journal.folded) == (1000, 1000)
-    journal.close()
-
-
-def test_a_log_that_nobody_folds_is_folded_by_a_commit() -> None:
-    """It is a ring: what is overwritten is in the tables by then."""
-    journal, connection = in_memory(pages_max=20_000)
-    for number in range(1, LOG_SLOTS + 10):
-        journal.apply([add(number)], number)
-    assert lines(connection, "log") <= LOG_SLOTS
-    assert journal.folded > 0
-    for reader in (journal, SqliteJournal(connection)):
-        assert [operation.value for operation in reader.read().rows[KEY].pending] == [LOG_SLOTS + 9]
     journal.close()
 
 
@@ -192,25 +145,6 @@ def test_a_fold_from_another_connection_hides_nothing() -> None:
     journal.close()
 
 
-def test_the_window_of_handled_messages_is_bounded() -> None:
-    """The file keeps as many ids as the image does, the newest."""
-    journal, connection = in_memory()
-    ids = [f"m{number}" for number in range(SEEN_MESSAGES_MAX + 5)]
-    journal.apply(map(Handled, ids[:7]), 1)
-    journal.fold()
-    journal.apply(map(Handled, ids[7:]), 2)
-    assert list(journal.read().handled) == ids[5:]
-    journal.fold()
-    assert list(journal.read().handled) == ids[5:]
-    assert lines(connection, "handled") == 2
-    for number in range(3, 8):
-        journal.apply([Handled(f"n{number}-{one}") for one in range(SEEN_MESSAGES_MAX // 2)], number)
-        journal.fold()
-    assert lines(connection, "handled") == 2
-    assert len(journal.read().handled) == SEEN_MESSAGES_MAX
-    journal.close()
-
-
 def test_a_commit_that_is_tried_again_counts_once() -> None:
     """Whoever does not know whether a commit arrived tries it again under its number."""
     journal, _ = in_memory()
@@ -227,42 +161,6 @@ def test_a_file_that_lacks_commits_is_not_written_to() -> None:
     with pytest.raises(CommitsMissing):
         journal.apply([add(1)], 2)
     assert journal.read().rows == {}
-    journal.close()
-
-
-def test_a_full_disk_rolls_back_all_of_a_commit_and_the_next_one_works() -> None:
-    """No part of a failed commit stays, neither in the file nor in what the connection remembers of it."""
-    journal, connection = in_memory(pages_max=30)
-    journal.apply([add(1)], 1)
-    big = Recorded(KEY, [Operation(Kind.SET, "text", None, "x" * 200_000, Stamp(1, 2))])
-    with pytest.raises(sqlite3.OperationalError, match="full"):
-        journal.apply([add(2), Handled("a"), big], 2)
-    assert contents(journal.read()) == contents(image_of(add(1)))
-    connection.execute("PRAGMA max_page_count = 1000")
-    journal.apply([add(2), Handled("a")], 2)
-    assert contents(journal.read()) == contents(image_of(add(1), add(2), Handled("a")))
-    journal.close()
-
-
-def test_a_full_disk_takes_what_makes_room() -> None:
-    """A commit that trims is taken although the log cannot grow: it is folded at once, with everything before it."""
-    journal, connection = in_memory(pages_max=300)
-    texts = [Operation(Kind.SET, f"text_{n}", None, "x" * 8_000, Stamp(1, n)) for n in range(1, 99)]
-    number = 0
-
-    def fill() -> None:
-        nonlocal number
-        for text in texts:
-            journal.apply([Recorded(KEY, [text])], number + 1)
-            number += 1
-
-    with pytest.raises(sqlite3.OperationalError, match="full"):
-        fill()
-    assert number > 10
-    journal.apply([Settled(KEY, Base(b"{}", {}, 1, 1, 99, 0)), Handled("a" * 40_000)], number + 1)
-    assert (journal.folded, lines(connection, "log")) == (number + 1, 0)
-    assert journal.read().rows[KEY].pending == []
-    journal.apply([Recorded(KEY, [texts[-1]])], number + 2)
     journal.close()
 
 
@@ -363,16 +261,20 @@ def test_what_cannot_be_read_in_a_field_is_damage(damage: str) -> None:
     journal.close()
 
 
-def test_a_full_ring_on_a_full_disk_takes_what_makes_room() -> None:
-    """The fold that the ring needs has no room either: then everything is folded with the commit that trims."""
-    journal, connection = in_memory(pages_max=300)
-    journal = SqliteJournal(connection, log_slots=8)
-    for number in range(1, 8):
-        text = Operation(Kind.SET, f"text_{number}", None, "x" * 30_000, Stamp(1, number))
-        journal.apply([Recorded(KEY, [text])], number)
-    pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    connection.execute(f"PRAGMA max_page_count = {pages}")
-    journal.apply([Settled(KEY, Base(b"{}", {}, 1, 1, 99, 0))], 8)
-    journal.apply([Settled(KEY, Base(b"{}", {}, 1, 1, 99, 0))], 9)
-    assert journal.read().rows[KEY].pending == []
+def test_what_cannot_be_encoded_is_left_out_named_and_counted() -> None:
+    """One value that no JSON can hold costs that operation, not the commit, and not every commit after it."""
+    journal, _ = in_memory()
+    bad = Operation(Kind.SET, "last", None, "half \ud800", Stamp(1, 2))
+    with capture_logs() as lines:
+        journal.apply([Handled("a"), Recorded(KEY, [add(1).operations[0], bad]), Handled("\ud800")], 1)
+    assert contents(journal.read()) == contents(image_of(Handled("a"), add(1)))
+    assert [(line["event"], line["what"]) for line in lines] == [
+        ("journal_write_dropped", "set last of component_state/1/deaths"),
+        ("journal_write_dropped", "Handled"),
+    ]
+    assert "surrogates not allowed" in lines[0]["why"]
+    assert journal.dropped == 2
+    journal.apply([add(3)], 2)
+    assert journal.fold()
+    assert [operation.value for operation in journal.read().rows[KEY].pending] == [2]
     journal.close()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from byte_bot.errors import JournalRefused
 from byte_bot.persistence.journal_file import READ_ROWS, SqliteJournal
 from byte_bot.persistence.journal_image import Handled, KnownChannel, Recorded
-from byte_bot.persistence.journal_inspection import key_of, open_for_reading
+from byte_bot.persistence.journal_inspection import JournalReader, key_of, open_for_reading
 from byte_bot.persistence.journal_opening import connect
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_files import SAMPLE_UNIX_S, damage, sample, set_format, write
-from tests.data.journals.make_format_1 import CONTEXT, DEATHS, QUOTES
+from tests.data.journals.make_format_1 import CONTEXT, DEATHS, LAST_COMMIT, QUOTES
 
 
 def change(number: int) -> Recorded:
@@ -95,6 +97,69 @@ def test_a_bot_in_mid_commit_is_neither_waited_for_nor_held_up(tmp_path: Path) -
         assert len(list(rows)) == 3 + READ_ROWS + 50
         assert reader.overview(0).handled == 3
     bot.close()
+
+
+class Interrupted(sqlite3.Connection):
+    """A connection that lets something happen before its n-th look at the file."""
+
+    meanwhile: Callable[[], None]
+    looks_before = -1
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Run one statement."""
+        if sql.lstrip().startswith("SELECT"):
+            if not self.looks_before:
+                self.meanwhile()
+            self.looks_before -= 1
+        return super().execute(sql, parameters)
+
+
+def pending_overview(connection: sqlite3.Connection) -> int:
+    """As ``byte-bot journal status`` counts them."""
+    overview = JournalReader(connection).overview(0)
+    # One row of the sample has nothing pending; each commit behind the sample's has brought one row.
+    assert overview.rows == overview.rows_pending + 1 == overview.commits - LAST_COMMIT + 3
+    return overview.rows_pending
+
+
+def pending_listed(connection: sqlite3.Connection) -> int:
+    """As ``byte-bot journal list`` shows them."""
+    entries = JournalReader(connection).listing(limit=99).entries
+    assert len({entry.key for entry in entries}) == len(entries)
+    return len(entries)
+
+
+def pending_read(connection: sqlite3.Connection) -> int:
+    """As a start takes them over."""
+    return len(SqliteJournal(connection).read(pending_only=True).rows)
+
+
+@pytest.mark.parametrize("count", [pending_overview, pending_listed, pending_read])
+def test_what_the_bot_folds_meanwhile_counts_once(
+    tmp_path: Path, count: Callable[[sqlite3.Connection], int]
+) -> None:
+    """Before whichever of its looks the bot commits and folds: what is told is of one instant."""
+    told = set()
+    for looks in range(30):
+        folder = tmp_path / f"{looks}"
+        folder.mkdir()
+        path = sample(folder)
+        bot = SqliteJournal(connect(path))
+        while bot.fold():
+            pass
+        for number in range(10, 15):
+            bot.apply([change(number)], bot.commits + 1)
+
+        def meanwhile(bot: SqliteJournal = bot) -> None:
+            bot.apply([change(20)], bot.commits + 1)
+            assert bot.fold()
+
+        connection = sqlite3.connect(path, isolation_level=None, factory=Interrupted)
+        connection.meanwhile, connection.looks_before = meanwhile, looks
+        told.add(count(connection))
+        connection.close()
+        bot.close()
+    assert told == {7, 8}
 
 
 def test_a_reader_cannot_change_anything(tmp_path: Path) -> None:

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byte_bot.persistence.journal_image import Handled, Rebased, RowImage, Settled
+from byte_bot.persistence.journal_image import Handled, Rebased, Recorded, RowImage, Settled, Write
 from byte_bot.persistence.journal_line import (
     LINE_COLUMNS,
     JournalDamaged,
     bases_in,
     damage_named,
+    encodable,
     line_of,
     row_of,
 )
-from byte_bot.persistence.operations import ABSENT, RowKey
+from byte_bot.persistence.operations import ABSENT, Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_writes import BASES, LISTS, STAMPS
 
 
@@ -38,3 +39,23 @@ def test_a_damaged_line_is_called_so() -> None:
     """Whatever is wrong with it."""
     with pytest.raises(JournalDamaged, match="damaged"), damage_named():
         row_of(1, b"{}", b"{", 0, 0, None, 0, 0, None)
+
+
+def test_only_what_cannot_be_encoded_is_left_out() -> None:
+    """Of a row's operations the bad ones, of other writes the whole; each is named, with what is wrong with it."""
+    key = RowKey("component_state", "1", "deaths")
+    good = Operation(Kind.ADD, "total", None, 1, Stamp(1, 1))
+    bad = Operation(Kind.PUT, "names", "a", object(), Stamp(1, 2))
+    endless: list[object] = []
+    for _ in range(100_000):
+        endless = [endless]
+    worse = Operation(Kind.SET, "last", None, endless, Stamp(1, 3))
+    whole: list[Write] = [Rebased(key, ABSENT, [good, bad, worse]), Recorded(key, [good]), Handled("a")]
+    kept, left_out = encodable([*whole, Handled("\ud800")])
+    assert kept == [Rebased(key, ABSENT, [good]), *whole[1:]]
+    assert [what for what, _ in left_out] == [
+        "put names of component_state/1/deaths",
+        "set last of component_state/1/deaths",
+        "Handled",
+    ]
+    assert all(why for _, why in left_out)

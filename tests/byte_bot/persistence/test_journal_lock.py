@@ -24,6 +24,16 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
+#: A second process that does nothing but look.
+LOOKS = """
+import sys
+from pathlib import Path
+from byte_bot.persistence.journal_lock import is_locked
+print("looking", flush=True)
+while True:
+    is_locked(Path(sys.argv[1]))
+"""
+
 
 def test_a_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
     """The message names the process and the way out; when that process is killed the journal is free."""
@@ -56,6 +66,38 @@ def test_two_locks_in_one_process_exclude_each_other(tmp_path: Path) -> None:
     lock.release()
     acquire(journal, OTHER).release()
     assert holder_of(journal) == OTHER
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no shared locks: who looks there locks")
+def test_looking_never_keeps_a_bot_from_starting(tmp_path: Path) -> None:
+    """Nor another one from looking: who only asks is not taken for a holder, however often they ask."""
+    journal = tmp_path / "my_bot.journal"
+    acquire(journal, ME).release()
+    with subprocess.Popen([sys.executable, "-c", LOOKS, str(journal)], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline().strip() == b"looking"
+            for _ in range(500):
+                assert not is_locked(journal)
+                acquire(journal, ME).release()
+        finally:
+            other.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows makes links for administrators only")
+def test_two_paths_to_one_journal_share_one_lock(tmp_path: Path) -> None:
+    """A link to the file, a link to its folder: SQLite writes to one file, so one process may."""
+    journal = tmp_path / "disk" / "my_bot.journal"
+    journal.parent.mkdir()
+    (tmp_path / "folder").symlink_to(journal.parent)
+    (tmp_path / "file.journal").symlink_to(journal)
+    lock = acquire(journal, ME)
+    for other in (tmp_path / "folder" / "my_bot.journal", tmp_path / "file.journal"):
+        assert is_locked(other)
+        assert holder_of(other) == ME
+        with pytest.raises(JournalLocked):
+            acquire(other, OTHER)
+    lock.release()
 
 
 def test_looking_makes_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from byte_bot.errors import JournalError, JournalRefused
 from byte_bot.persistence.journal import Handled
 from byte_bot.persistence.journal_file import FORMAT, SqliteJournal
 from byte_bot.persistence.journal_opening import (
+    Durability,
     Owner,
+    configure,
     connect,
     journal_path,
     open_and_read,
@@ -154,6 +156,31 @@ def test_a_path_that_cannot_be_a_file_says_what_to_set(tmp_path: Path) -> None:
         prepare_folder(tmp_path / "file" / "my_bot.journal")
     with pytest.raises(JournalRefused, match="JOURNAL_PATH"):
         opened(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SQLite has these ways to reach a file on Unix only")
+@pytest.mark.parametrize("vfs", ["unix-dotfile", "unix-none"])
+def test_a_file_system_without_wal_is_refused_with_a_way_out(tmp_path: Path, vfs: str) -> None:
+    """As on network shares: SQLite has no shared memory there, and says so only by staying in its other mode."""
+    path = tmp_path / "my_bot.journal"
+    connection = sqlite3.connect(f"{path.as_uri()}?vfs={vfs}", uri=True, isolation_level=None)
+    with pytest.raises(
+        JournalRefused, match=r"my_bot\.journal .*no write-ahead log \(WAL\).*on a local disk"
+    ):
+        configure(connection)
+    connection.close()
+
+
+@pytest.mark.parametrize(("durability", "expected"), [("process", (1, 0, 0)), ("power", (2, 1, 1))])
+def test_durability_sets_how_far_a_sync_goes(
+    tmp_path: Path, durability: Durability, expected: tuple[int, ...]
+) -> None:
+    """`power` waits for the disk in each commit, on a Mac for the disk's own cache too."""
+    connection = open_journal(tmp_path / "my_bot.journal", OWNER, durability=durability, now_s=NOW_S)
+    pragmas = ("synchronous", "fullfsync", "checkpoint_fullfsync")
+    found = [connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in pragmas]
+    assert tuple(found) == expected
+    connection.close()
 
 
 def test_an_older_format_is_upgraded_in_one_transaction(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +18,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from byte_bot.errors import JournalError
-from byte_bot.persistence.journal import Handled, Journal, Recorded
-from byte_bot.persistence.journal_file import SqliteJournal
+from byte_bot.persistence.journal import Handled, Journal, Recorded, Write
+from byte_bot.persistence.journal_file import FOLD_COMMITS, SqliteJournal
 from byte_bot.persistence.journal_opening import Owner, connect, open_journal
 from byte_bot.persistence.journal_thread import TIDY_EVERY, FileJournalStore
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
@@ -102,6 +103,22 @@ async def test_a_file_system_that_became_read_only_is_an_error_with_words(tmp_pa
         assert [operation.value for operation in store.read().rows[KEY].pending] == [1]
 
 
+async def test_what_cannot_be_encoded_does_not_degrade_the_journal(tmp_path: Path) -> None:
+    """It is left out once: the journal does not try it for ever, and what comes after it is durable."""
+    health: list[bool] = []
+    with store_at(tmp_path / "my_bot.journal") as (store, _), capture_logs() as lines:
+        journal = Journal(store, on_degraded=health.append, retry_s=0.001)
+        service = asyncio.create_task(journal.run())
+        bad = Operation(Kind.SET, "last", None, object(), Stamp(1, 2))
+        journal.append([add(1), Recorded(KEY, [bad]), Handled("a")])
+        await journal.wait(journal.append([add(3)]))
+        await journal.drain()
+        assert (health, [line["event"] for line in lines]) == ([], ["journal_write_dropped"])
+        assert contents(store.read()) == contents(image_of(add(1), Handled("a"), add(3)))
+        service.cancel()
+        await asyncio.gather(service, return_exceptions=True)
+
+
 async def test_another_program_that_holds_the_file_delays_a_commit_and_loses_nothing(tmp_path: Path) -> None:
     """A commit under way is never doubled: the next one waits its turn."""
     path = tmp_path / "my_bot.journal"
@@ -122,8 +139,11 @@ async def test_another_program_that_holds_the_file_delays_a_commit_and_loses_not
 
 async def test_an_unreadable_file_makes_channels_unknown_and_says_so_once(tmp_path: Path) -> None:
     """A look at the snapshot never fails a message."""
-    with store_at(tmp_path / "my_bot.journal") as (store, connection):
-        connection.execute("DROP TABLE rows")
+    path = tmp_path / "my_bot.journal"
+    with store_at(path) as (store, _):
+        # Through a connection of its own: the store's thread may be in the middle of a look at the table.
+        with contextlib.closing(connect(path)) as other:
+            other.execute("DROP TABLE rows")
         with capture_logs() as lines:
             assert store.snapshot("1") == {}
             assert store.snapshot("2") == {}
@@ -143,6 +163,71 @@ async def test_closing_ends_the_thread_and_refuses_what_comes_later(tmp_path: Pa
         with pytest.raises(JournalError, match="closed"):
             await store.commit([add(2)])
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("journal")]
+
+
+class Held(SqliteJournal):
+    """A journal that says what it does and does nothing before it may."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.may_go_on = threading.Event()
+        self.done: list[str] = []
+
+    def fold(self) -> bool:
+        """Fold, once it may."""
+        self.may_go_on.wait()
+        self.done.append("fold")
+        return super().fold()
+
+    def apply(self, writes: Iterable[Write], number: int) -> None:
+        """Commit, once it may."""
+        self.may_go_on.wait()
+        self.done.append("commit")
+        super().apply(writes, number)
+
+
+async def test_a_commit_waits_for_one_piece_of_a_long_fold(tmp_path: Path) -> None:
+    """An earlier process left a full log: the first commit is not the last to be served."""
+    path = tmp_path / "my_bot.journal"
+    connection = open_journal(path, OWNER, durability="process", now_s=0.0)
+    left = SqliteJournal(connection)
+    commits = 5 * FOLD_COMMITS
+    for number in range(1, commits + 1):
+        left.apply([add(number)], number)
+    left.close()
+    writer = Held(open_journal(path, OWNER, durability="process", now_s=0.0))
+    reader, tidier = SqliteJournal(connect(path, read_only=True)), SqliteJournal(connect(path))
+    store = FileJournalStore(writer, reader, tidier)
+    first = asyncio.ensure_future(store.commit([add(commits + 1)]))
+    await asyncio.sleep(0)
+    writer.may_go_on.set()
+    await first
+    assert writer.done.index("commit") <= 1
+    async with asyncio.timeout(20):
+        while reader.folded < commits:  # noqa: ASYNC110  # another thread folds, and says nothing
+            await asyncio.sleep(0.01)
+    store.close()
+
+
+async def test_a_commit_that_outlives_the_end_is_waited_for_before_anybody_else_may_write(
+    tmp_path: Path,
+) -> None:
+    """Closing takes its time and no more, says that the file is still open, and the lock's turn comes when it is not."""
+    path = tmp_path / "my_bot.journal"
+    writer = Held(open_journal(path, OWNER, durability="process", now_s=0.0))
+    reader, tidier = SqliteJournal(connect(path, read_only=True)), SqliteJournal(connect(path))
+    closed = threading.Event()
+    store = FileJournalStore(writer, reader, tidier, on_closed=closed.set, close_s=0.01)
+    last = asyncio.ensure_future(store.commit([add(1), Handled("a")]))
+    await asyncio.sleep(0)
+    with capture_logs() as lines:
+        store.close()
+    assert [line["event"] for line in lines] == ["journal_left_open"]
+    assert not closed.is_set()
+    writer.may_go_on.set()
+    assert closed.wait(20)
+    await last
+    assert commits_in(path) == ["a"]
 
 
 async def test_the_wal_is_moved_into_the_file_while_commits_go_on(tmp_path: Path) -> None:

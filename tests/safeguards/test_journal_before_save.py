@@ -1,0 +1,81 @@
+"""Safeguard: a save waits for the journal. What the database has under a stamp, a restarted process finds under that stamp."""
+
+from __future__ import annotations
+
+import asyncio
+
+from byte_bot.persistence.journal import Journal
+from simulator.faults import Hang, SlowSync
+from simulator.scenario import Scenario
+from simulator.world import World, play
+from tests.safeguards.variants import application_with, broken
+
+STORY = Scenario(
+    "hasty_save",
+    "a commit takes most of a second, a save hardly any time",
+    fixed=("lobby",),
+    settings={"flush_interval_s": 0.1},
+)
+
+
+class HastyJournal(Journal):
+    """Has nobody wait: whoever asks is told that all is committed."""
+
+    async def wait(self, sequence: int) -> None:
+        """Go."""
+
+    def committed(self, sequence: int) -> bool:
+        """Yes."""
+        return True
+
+
+async def killed_as_soon_as_the_database_has_it(world: World) -> None:
+    """One process leaves three deaths in the journal; the next one, in a busy chat, saves them after the outage and dies at once."""
+    world.start_bot()
+    await world.joined()
+    await world.until(world.drained)
+    world.break_database(Hang())
+    assert await world.ask("mod", "!count deaths +3") == "deaths: 3"
+    world.crash_bot()
+    world.start_bot()
+    await world.joined()
+    world.break_disk(SlowSync(sync_s=0.9))
+    chatter = asyncio.create_task(small_talk(world), name="chatter")
+    world.faults.clear("story")
+    await world.until(lambda: world.counter("lobby", "deaths") == 3)
+    chatter.cancel()
+    world.crash_bot()
+    world.heal()
+    world.start_bot()
+    await world.joined()
+    await world.converge()
+    world.judge()
+
+
+async def small_talk(world: World) -> None:
+    """The disk is never idle: each message is remembered as handled."""
+    while True:
+        world.say("viewer", "hello")
+        await asyncio.sleep(0.05)
+
+
+def test_the_next_process_sees_that_the_row_has_them() -> None:
+    """With the wait the journal has the new stamps before the database does."""
+
+    async def story(world: World) -> None:
+        await killed_as_soon_as_the_database_has_it(world)
+        assert world.counter("lobby", "deaths") == 3
+
+    play(story, STORY)
+
+
+def test_without_it_they_count_twice() -> None:
+    """Without the wait the row is there under stamps that the journal does not know."""
+
+    async def story(world: World) -> None:
+        await killed_as_soon_as_the_database_has_it(world)
+        assert world.counter("lobby", "deaths") == 6
+        assert broken(world) == ["agreement"]
+
+    hasty = application_with(lambda application: application.layer.journal, HastyJournal)
+    play(story, STORY, strict=False, application=hasty)
