@@ -155,6 +155,8 @@ class Twitch:
         for line in data.decode().split("\r\n"):
             if line.startswith("NICK"):
                 reader.feed_data(b":tmi.twitch.tv 001 bot :Welcome, GLHF!\r\n")
+            elif line.startswith("PING"):
+                reader.feed_data(b":tmi.twitch.tv PONG tmi.twitch.tv :byte-bot\r\n")
             elif line.startswith("JOIN"):
                 reader.feed_data("".join(map(_entered, line[5:].split(","))).encode())
 

@@ -312,6 +312,7 @@ class SqliteJournal:
         return image
 
     def _apply_log(self, image: _Folding) -> None:
+        image.channels = self.known_channels()
         for _, writes in self._log():
             for write in writes:
                 image.apply(write)
@@ -430,7 +431,8 @@ class _Folding(JournalImage):
         self._journal = journal
         self.after = after
         self._remembered = remembered or {}
-        self.channels = self.channels_before = journal.known_channels()
+        #: Empty until a write names them anew: a fold does not need to know them, and there may be 100,000.
+        self.channels_before = self.channels
         self.dead_letters = journal.letters()
         self.letters_before = dict(self.dead_letters)
         self.epoch = journal.epoch

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from byte_bot.persistence import journal_file
-from byte_bot.persistence.journal import Handled, Recorded, Settled, Write
+from byte_bot.persistence.journal import Handled, KnownChannel, KnownChannels, Recorded, Settled, Write
 from byte_bot.persistence.journal_file import LOG_SLOTS, SqliteJournal
 from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX
 from byte_bot.persistence.journal_line import CommitsMissing, JournalDamaged
@@ -360,6 +360,25 @@ def test_what_cannot_be_read_in_a_field_is_damage(damage: str) -> None:
     connection.execute(damage)
     with pytest.raises(JournalDamaged, match="damaged"):
         SqliteJournal(connection).read()
+    journal.close()
+
+
+def test_a_fold_does_not_need_the_list_of_channels() -> None:
+    """It is neither read, however long it is, nor written, unless a commit names the channels anew."""
+    journal, connection = in_memory()
+    known = [KnownChannel("anna", "1"), KnownChannel("bert")]
+    journal.apply([KnownChannels(known)], 1)
+    journal.fold()
+    connection.execute("UPDATE channels SET logins = x'7b'")
+    for fold_by in (journal, SqliteJournal(connection)):
+        fold_by.apply([add(fold_by.commits)], fold_by.commits + 1)
+        assert fold_by.fold()
+    assert connection.execute("SELECT logins FROM channels").fetchall() == [(b"{",)]
+    with pytest.raises(JournalDamaged, match="damaged"):
+        journal.read()
+    SqliteJournal(connection).apply([KnownChannels(known)], journal.commits + 1)
+    assert SqliteJournal(connection).fold()
+    assert SqliteJournal(connection).read().channels == known
     journal.close()
 
 
