@@ -428,11 +428,9 @@ class _Folding(JournalImage):
         self, journal: SqliteJournal, after: int, remembered: dict[RowKey, RowImage] | None = None
     ) -> None:
         super().__init__()
-        self._journal = journal
-        self.after = after
+        self._journal, self.after = journal, after
         self._remembered = remembered or {}
-        #: Empty until a write names them anew: a fold does not need to know them, and there may be 100,000.
-        self.channels_before = self.channels
+        self.channels_before = self.channels  # none: a fold needs no list of 100,000 that stays as it is
         self.dead_letters = journal.letters()
         self.letters_before = dict(self.dead_letters)
         self.epoch = journal.epoch
