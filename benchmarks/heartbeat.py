@@ -13,6 +13,9 @@ may itself be in the queue. So as much of the sleep is left out as the longest q
 meanwhile. That can excuse too much, where a thread queued that the loop did not wait for; never on a quiet machine, where
 nobody queues.
 
+A process that was stopped (Ctrl-Z, SIGSTOP) sleeps too, and nobody's lock is the cause: it is told by SIGCONT that it goes on, and
+that beat does not count.
+
 Left out: a virtual machine whose host gives it no core (Linux counts that as running). Where the system has no
 ``schedstat`` a wait cannot be told from a busy machine: then held is the CPU time, and :attr:`Heartbeat.sees_waits` says so.
 """
@@ -21,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from typing import Final, NamedTuple
@@ -76,6 +80,7 @@ class Heartbeat:
         #: Open files of the threads' ``schedstat``: opening them anew each time would cost more than all the rest.
         self._files: dict[int, int] = {}
         self._beats = 0
+        self._was_stopped = False
 
     @property
     def sees_waits(self) -> bool:
@@ -87,20 +92,30 @@ class Heartbeat:
         self.wall_ms = self.cpu_ms = self.held_ms = 0.0
 
     async def run(self) -> None:
-        """Look every millisecond, until cancelled."""
+        """Look every millisecond, until cancelled; on the main thread, since signals are its business."""
+        # Not the loop's own way to hear of signals: that would call back after the beat.
+        handler = signal.signal(signal.SIGCONT, self._on_continued) if hasattr(signal, "SIGCONT") else None
         try:
             before = self._read()
             while True:
                 await asyncio.sleep(BEAT_S)
                 after = self._read()
+                if self._was_stopped:
+                    before, self._was_stopped = after, False
+                    continue
                 self.wall_ms = max(self.wall_ms, (after.wall_s - before.wall_s - BEAT_S) * 1e3)
                 self.cpu_ms = max(self.cpu_ms, (after.cpu_s - before.cpu_s) * 1e3)
                 self.held_ms = max(self.held_ms, held_s(before, after) * 1e3)
                 before = after
         finally:
+            if hasattr(signal, "SIGCONT"):
+                signal.signal(signal.SIGCONT, handler)
             for file in self._files.values():
                 os.close(file)
             self._files.clear()
+
+    def _on_continued(self, number: int, frame: object) -> None:
+        self._was_stopped = True
 
     def _read(self) -> Reading:
         if self._beats % BEATS_BETWEEN_SEARCHES == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -116,19 +117,35 @@ def work_60_ms() -> None:
         pass
 
 
-@pytest.mark.skipif(not TOLD, reason="this system does not tell how long threads queue for a core")
-def test_a_lock_that_another_thread_holds_is_seen() -> None:
-    """Nothing is computed in a loop that sleeps in a lock, and nobody is answered either."""
+def wait_60_ms_for_a_lock() -> None:
+    """Another thread has it so long."""
     lock = threading.Lock()
     lock.acquire()
     release = threading.Timer(0.06, lock.release)
-
-    def wait_for_it() -> None:
-        release.start()
-        lock.acquire()
-
-    heartbeat = asyncio.run(beating(wait_for_it))
+    release.start()
+    lock.acquire()
     release.join()
+
+
+def wait_as_if_stopped() -> None:
+    """The process is told that it goes on."""
+    wait_60_ms_for_a_lock()
+    os.kill(os.getpid(), signal.SIGCONT)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCONT"), reason="no process can be stopped on Windows")
+def test_the_time_in_which_the_process_was_stopped_does_not_count() -> None:
+    """Ctrl-Z is not the bot's doing; behind it beats count again, and whoever heard the signal before hears it again."""
+    before = signal.getsignal(signal.SIGCONT)
+    heartbeat = asyncio.run(beating(wait_as_if_stopped))
+    assert heartbeat.held_ms < 50.0
+    assert signal.getsignal(signal.SIGCONT) == before
+
+
+@pytest.mark.skipif(not TOLD, reason="this system does not tell how long threads queue for a core")
+def test_a_lock_that_another_thread_holds_is_seen() -> None:
+    """Nothing is computed in a loop that sleeps in a lock, and nobody is answered either."""
+    heartbeat = asyncio.run(beating(wait_60_ms_for_a_lock))
     assert heartbeat.held_ms > 50.0
     assert heartbeat.cpu_ms < heartbeat.held_ms / 2
 
