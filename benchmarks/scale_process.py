@@ -10,9 +10,8 @@ How it works. The whole bot runs, as :class:`~byte_bot.app.Application` puts it 
 
 In this order: boot until every channel is joined and loaded; memory while nobody has said anything; every channel
 speaks once; rounds of single messages to channels drawn at random, each from the bytes in to the bytes of the reply
-out; the periodic sweeps; 10,000 rows that became dirty in an outage, saved once it is over. Meanwhile a heartbeat asks
-every millisecond how long the loop was held, in wall time and in CPU time of the loop's thread: on a machine with busy
-neighbours only the second is the bot's doing.
+out; the periodic sweeps; 10,000 rows that became dirty in an outage, saved once it is over. Meanwhile a heartbeat
+(:mod:`benchmarks.heartbeat`) asks every millisecond how long the bot held the loop.
 """
 
 from __future__ import annotations
@@ -38,6 +37,7 @@ from typing import Any, cast
 import httpx
 import structlog
 
+from benchmarks.heartbeat import Heartbeat
 from benchmarks.scale_database import id_of, login_of
 from byte_bot.app import Application, Surroundings
 from byte_bot.chat import limiter
@@ -54,27 +54,6 @@ BURST_ROWS = 10_000
 #: Seconds any stage may take before the run is given up.
 STAGE_S = 600.0
 _TAGS = "badges=moderator/1;display-name=Mod;id={id};mod=1;room-id={room};tmi-sent-ts=1790000000000;user-id=7"
-
-
-class Heartbeat:
-    """How long the loop was held, at worst, since :meth:`reset`."""
-
-    def __init__(self) -> None:
-        self.wall_ms = self.cpu_ms = 0.0
-
-    def reset(self) -> None:
-        """Forget what was seen."""
-        self.wall_ms = self.cpu_ms = 0.0
-
-    async def run(self) -> None:
-        """Look every millisecond, until cancelled."""
-        wall, cpu = time.perf_counter(), time.thread_time()
-        while True:
-            await asyncio.sleep(0.001)
-            now, used = time.perf_counter(), time.thread_time()
-            self.wall_ms = max(self.wall_ms, (now - wall - 0.001) * 1000)
-            self.cpu_ms = max(self.cpu_ms, (used - cpu) * 1000)
-            wall, cpu = now, used
 
 
 class Collections:
@@ -155,6 +134,8 @@ class Twitch:
         for line in data.decode().split("\r\n"):
             if line.startswith("NICK"):
                 reader.feed_data(b":tmi.twitch.tv 001 bot :Welcome, GLHF!\r\n")
+            elif line.startswith("PING"):
+                reader.feed_data(b":tmi.twitch.tv PONG tmi.twitch.tv :byte-bot\r\n")
             elif line.startswith("JOIN"):
                 reader.feed_data("".join(map(_entered, line[5:].split(","))).encode())
 
@@ -277,6 +258,7 @@ class Measurement:
                 figures |= await self._sweeps()
                 if self._channels >= BURST_ROWS:
                     figures |= await self._burst()
+                figures["waits_seen"] = self._heartbeat.sees_waits
                 self._app.stop()
                 await running
         await self._http.aclose()
@@ -295,6 +277,7 @@ class Measurement:
         held = {
             f"{stage}_stall_ms": self._heartbeat.wall_ms,
             f"{stage}_stall_cpu_ms": self._heartbeat.cpu_ms,
+            f"{stage}_held_ms": self._heartbeat.held_ms,
             f"{stage}_gc_ms": self._collections.worst_ms,
         }
         self._heartbeat.reset()

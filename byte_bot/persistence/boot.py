@@ -195,7 +195,10 @@ class ChannelDirectory:
         return _List(bases, serial, epoch)
 
     async def _apply(self, listed: _List) -> None:
-        """Reconcile, and take the rows over; the loop has its turn every :data:`CHANNELS_AT_ONCE` channels."""
+        """Reconcile, and take the rows over; the loop has its turn every :data:`CHANNELS_AT_ONCE` channels.
+
+        Rows that are new go no faster than the journal's disk takes them.
+        """
         bases, serial, epoch = listed
         await self._reconcile(bases)
         absent: list[str] = []
@@ -214,6 +217,9 @@ class ChannelDirectory:
             if channel_id and base is not None and _columns(base).channel_id != channel_id:
                 self._learn(login, channel_id)
             await _pause(number)
+            if number % CHANNELS_AT_ONCE == 0:
+                await self._layer.journal.room()
+        bases.clear()  # empty it is, but as large as before until the next list is asked for
 
     async def _reconcile(self, bases: Mapping[str, Base]) -> None:
         before, self._named = self.wanted, {}

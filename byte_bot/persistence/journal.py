@@ -15,7 +15,8 @@ message ids.
 **What goes first.** Records, message ids and epochs go with the next commit, all of them. *Bookkeeping* (bases, boundaries,
 the list of channels) waits in a :class:`~byte_bot.persistence.journal_backlog.Backlog` and rides along, at most
 :data:`BOOKKEEPING_WRITES_MAX` writes and :data:`BOOKKEEPING_BYTES_MAX` bytes a commit: no reply waits for the 500 rows
-that a save has just settled. The order within a row is kept: a record takes along what waits about its own row.
+that a save has just settled. The order within a row is kept: a record takes along what waits about its own row. Whoever
+loads a hundred thousand channels asks for :meth:`Journal.room` between two pages, so that what waits stays small.
 
 **When the disk fails.** If the store fails or stalls for :data:`STALL_S`, the journal is *degraded*: announced, counted,
 and replies leave ungated until a commit works again. What waits meanwhile is folded row by row, so that it grows with
@@ -84,6 +85,12 @@ RETRY_S = 1.0
 #: Bookkeeping that rides along with one commit of records; chosen: about a millisecond of the disk's thread.
 BOOKKEEPING_WRITES_MAX = 64
 BOOKKEEPING_BYTES_MAX = 256 * 1024
+#: Rows about which bookkeeping waits before :meth:`Journal.room` makes whoever reads many rows wait; chosen: the disk's thread
+#: has enough to do for the time of a request, and it is half a megabyte. At boot the 300,000 rows of 100,000 channels would
+#: else wait at once: 100 MB, of which the process keeps a part for good.
+BOOKKEEPING_ROWS_MAX = 1_000
+#: Seconds that it makes them wait at most; chosen: 400 channels are loaded a second however slow the disk is.
+ROOM_S = 0.25
 #: Writes that wait one by one; what waits beyond is folded. Chosen: a second of 1,000 messages/s, about 1 MB; to fold 10,000
 #: at once held the loop for 60 to 120 ms.
 WAITING_MAX = 2_000
@@ -268,6 +275,22 @@ class Journal:
         committed = asyncio.Event()
         self._waiters.add(sequence, committed.set)
         await committed.wait()
+
+    async def room(self) -> None:
+        """Wait while bookkeeping about more than :data:`BOOKKEEPING_ROWS_MAX` rows waits, at most :data:`ROOM_S` seconds.
+
+        For whoever takes over rows by the thousand: no faster than the disk does. Nobody waits for one that does not work.
+        """
+        if self._backlog.rows <= BOOKKEEPING_ROWS_MAX:
+            return
+        try:
+            async with asyncio.timeout(ROOM_S):
+                while self._backlog.rows > BOOKKEEPING_ROWS_MAX and not self.degraded:
+                    oldest = self._backlog.oldest
+                    assert oldest is not None, "rows wait"
+                    await self.wait(oldest)
+        except TimeoutError:
+            pass
 
     def committed(self, sequence: int) -> bool:
         """True if everything up to ``sequence`` is committed, bookkeeping too."""

@@ -130,6 +130,11 @@ class Backlog:
         return sum(map(len, self._rows.values())) + len(self._handled) + others
 
     @property
+    def rows(self) -> int:
+        """About how many rows something waits."""
+        return len(self._rows)
+
+    @property
     def oldest(self) -> int | None:
         """The sequence number of the oldest write about a row or the channels; None if there is none."""
         since = next(iter(self._since.values()), None)

@@ -348,6 +348,7 @@ class SqliteJournal:
         return image
 
     def _apply_log(self, image: Folding) -> None:
+        image.channels = self.known_channels()
         for _, writes in self._log():
             for write in writes:
                 image.apply(write)

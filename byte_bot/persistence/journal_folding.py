@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from byte_bot.persistence.journal_image import DeadLettered, JournalImage, KnownChannel, RowImage
+from byte_bot.persistence.journal_image import DeadLettered, JournalImage, RowImage
 from byte_bot.persistence.operations import RowKey
 
 
@@ -19,10 +19,6 @@ class Tables(Protocol):
 
     def stored_row(self, key: RowKey) -> RowImage | None:
         """One row."""
-        ...
-
-    def known_channels(self) -> list[KnownChannel]:
-        """The list of channels."""
         ...
 
     def letters(self) -> dict[RowKey, DeadLettered]:
@@ -49,7 +45,7 @@ class Folding(JournalImage):
         self._tables = tables
         self.after = after
         self._remembered = remembered or {}
-        self.channels = self.channels_before = tables.known_channels()
+        self.channels_before = self.channels  # none: a fold needs no list of 100,000 that stays as it is
         self.dead_letters = tables.letters()
         self.letters_before = dict(self.dead_letters)
         self.epoch = tables.epoch

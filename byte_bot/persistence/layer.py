@@ -294,6 +294,8 @@ class PersistenceLayer:
             self._load_wanted.clear()
             while self._to_load:
                 await self._load_some(store, list(islice(self._to_load, LOAD_IDS_MAX)))
+                await self.journal.room()
+            self._to_load.clear()  # empty it is, but after a boot with 100,000 channels as large as then
 
     async def _load_some(self, store: DatabaseStore, channel_ids: list[str]) -> None:
         try:

@@ -98,9 +98,10 @@ class Memberships:
         #: Those that Twitch confirmed stand in the order of their confirmation.
         self._channels: dict[str, _Channel] = {}
         self._queue: deque[str] = deque()
-        # (when, channel), each with a constant delay, so sorted by themselves. An entry whose channel moved
-        # on is stale.
-        self._unanswered: deque[tuple[float, str]] = deque()
+        # (when, channels) and (when, channel), each with a constant delay, so sorted by themselves. A channel that moved
+        # on is stale there. JOINs that left together are one entry: nearly all of them are answered, and there may
+        # be 2,000 (a verified bot's window).
+        self._unanswered: deque[tuple[float, list[str]]] = deque()
         self._retries: deque[tuple[float, str]] = deque()
         # PARTs of ours that Twitch has not echoed: such an echo says nothing about a JOIN sent since.
         self._parting: dict[str, int] = {}
@@ -162,6 +163,7 @@ class Memberships:
         """The parameters of the JOIN commands to write at ``now``, each a list of channels with commas."""
         self._check_answers(now)
         commands: list[str] = []
+        asked: list[str] = []
         batch: list[str] = []
         room = self._limits.join_line_bytes_max - _JOIN_OVERHEAD
         deadline = now + self._limits.join_answer_s
@@ -175,7 +177,7 @@ class Memberships:
             known.attempts += 1
             known.asked = True
             known.deadline = deadline
-            self._unanswered.append((deadline, channel))
+            asked.append(channel)
             self.joins_sent += 1
             if len(channel) + 2 > room:
                 commands.append(",".join(batch))
@@ -184,6 +186,8 @@ class Memberships:
             room -= len(channel) + 2
         if batch:
             commands.append(",".join(batch))
+        if asked:
+            self._unanswered.append((deadline, asked))
         return commands
 
     def on_roomstate(self, channel: str, channel_id: str) -> None:
@@ -230,20 +234,24 @@ class Memberships:
     def _check_answers(self, now: float) -> None:
         """Ask again where Twitch did not answer, or give up for a while."""
         while self._unanswered and self._unanswered[0][0] <= now:
-            deadline, channel = self._unanswered.popleft()
-            known = self._channels.get(channel)
-            if known is None or known.membership is not Membership.ASKED or known.deadline != deadline:
-                continue
-            if known.attempts >= self._limits.join_attempts_max:
-                self._fail(channel, known, "Twitch did not answer: no such channel, or it is closed", now)
-            else:
-                known.membership = Membership.QUEUED
-                self._queue.append(channel)
+            deadline, channels = self._unanswered.popleft()
+            for channel in channels:
+                self._check_answer(channel, deadline, now)
         while self._retries and self._retries[0][0] <= now:
             deadline, channel = self._retries.popleft()
             known = self._channels.get(channel)
             if known is None or known.membership is not Membership.FAILED or known.deadline != deadline:
                 continue
+            known.membership = Membership.QUEUED
+            self._queue.append(channel)
+
+    def _check_answer(self, channel: str, deadline: float, now: float) -> None:
+        known = self._channels.get(channel)
+        if known is None or known.membership is not Membership.ASKED or known.deadline != deadline:
+            return
+        if known.attempts >= self._limits.join_attempts_max:
+            self._fail(channel, known, "Twitch did not answer: no such channel, or it is closed", now)
+        else:
             known.membership = Membership.QUEUED
             self._queue.append(channel)
 

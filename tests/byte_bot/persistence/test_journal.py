@@ -9,13 +9,16 @@ import pytest
 
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal import (
+    BOOKKEEPING_ROWS_MAX,
     BOOKKEEPING_WRITES_MAX,
+    ROOM_S,
     WAITING_MAX,
     EpochTaken,
     Handled,
     Journal,
     JournalImage,
     MemoryJournalStore,
+    Rebased,
     Recorded,
     Sending,
     Settled,
@@ -354,4 +357,50 @@ async def test_folding_knows_the_boundary_that_went_before(fails_before: bool) -
         await journal.drain()
         values = [operation.value for operation in disk.read().rows[KEY].pending]
         assert values == ([2] if settled else [1, 1])
+    await stop(service)
+
+
+def loaded(number: int) -> Rebased:
+    """A quiet row's base."""
+    return Rebased(RowKey("channel_state", str(number)), saved(1, number), [])
+
+
+@in_virtual_time()
+async def test_whoever_takes_over_many_rows_goes_as_fast_as_the_disk() -> None:
+    """There is room at once for the first, then whenever a commit has made some: what waits is bounded."""
+    disk = Disk()
+    disk.delay_s = 0.01
+    journal, _, service = started(disk)
+    at_s, committed = [], []
+    for number in range(BOOKKEEPING_ROWS_MAX + 200):
+        journal.append([loaded(number)])
+        await journal.room()
+        at_s.append(asyncio.get_running_loop().time())
+        committed.append(sum(map(len, disk.groups)))
+    assert at_s[BOOKKEEPING_ROWS_MAX - 1] == 0.0
+    assert 0.01 <= at_s[-1] < ROOM_S
+    under_way = BOOKKEEPING_WRITES_MAX
+    assert all(
+        number - done <= BOOKKEEPING_ROWS_MAX + under_way for number, done in enumerate(committed, start=1)
+    )
+    await journal.drain()
+    await stop(service)
+
+
+@in_virtual_time()
+async def test_a_disk_that_does_not_work_makes_nobody_wait_for_room() -> None:
+    """Each call ends after its bound while a commit hangs, and at once when the journal is degraded."""
+    disk = Disk()
+    disk.delay_s = 1000.0
+    journal, health, service = started(disk)
+    for number in range(2 * BOOKKEEPING_ROWS_MAX):
+        journal.append([loaded(number)])
+    for _ in range(3):
+        await journal.room()
+    assert asyncio.get_running_loop().time() == pytest.approx(3 * ROOM_S)
+    await asyncio.sleep(1.0)
+    assert health == [True]
+    since = asyncio.get_running_loop().time()
+    await journal.room()
+    assert asyncio.get_running_loop().time() == since
     await stop(service)

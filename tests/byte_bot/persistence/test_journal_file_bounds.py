@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from byte_bot.persistence.journal import Handled, Recorded, Settled
+from byte_bot.persistence.journal import Handled, KnownChannel, KnownChannels, Recorded, Settled
 from byte_bot.persistence.journal_file import (
     FOLD_ALL_TRIES_MAX,
     FREE_PAGES_KEPT,
@@ -18,6 +18,7 @@ from byte_bot.persistence.journal_file import (
     SqliteJournal,
 )
 from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX
+from byte_bot.persistence.journal_line import JournalDamaged
 from byte_bot.persistence.journal_opening import Owner, open_journal
 from byte_bot.persistence.operations import Base, Kind, Operation, Stamp
 from tests.byte_bot.persistence.journal_in_memory import KEY, add, in_memory, lines
@@ -103,6 +104,25 @@ def test_a_full_disk_takes_what_makes_room() -> None:
     assert (journal.folded, lines(connection, "log")) == (number + 1, 0)
     assert journal.read().rows[KEY].pending == []
     journal.apply([Recorded(KEY, [texts[-1]])], number + 2)
+    journal.close()
+
+
+def test_a_fold_does_not_need_the_list_of_channels() -> None:
+    """It is neither read, however long it is, nor written, unless a commit names the channels anew."""
+    journal, connection = in_memory()
+    known = [KnownChannel("anna", "1"), KnownChannel("bert")]
+    journal.apply([KnownChannels(known)], 1)
+    journal.fold()
+    connection.execute("UPDATE channels SET logins = x'7b'")
+    for fold_by in (journal, SqliteJournal(connection)):
+        fold_by.apply([add(fold_by.commits)], fold_by.commits + 1)
+        assert fold_by.fold()
+    assert connection.execute("SELECT logins FROM channels").fetchall() == [(b"{",)]
+    with pytest.raises(JournalDamaged, match="damaged"):
+        journal.read()
+    SqliteJournal(connection).apply([KnownChannels(known)], journal.commits + 1)
+    assert SqliteJournal(connection).fold()
+    assert SqliteJournal(connection).read().channels == known
     journal.close()
 
 

@@ -30,10 +30,6 @@ class Shelf:
         self.asked.append(key)
         return RowImage(pending=[*add(1, 10).operations]) if key in (FIRST, SECOND) else None
 
-    def known_channels(self) -> list[KnownChannel]:
-        """One."""
-        return [KnownChannel("anna", "1")]
-
     def letters(self) -> dict[RowKey, DeadLettered]:
         """One."""
         return {FIRST: DeadLettered(FIRST, 9, "23514", "no", b"{}", 1.5)}
@@ -54,7 +50,7 @@ def test_writes_are_put_on_what_the_tables_hold() -> None:
     """Each row is asked for once, when a write is about it; one that is not there begins empty."""
     shelf = Shelf()
     image = Folding(shelf, 3)
-    assert (shelf.asked, image.epoch, image.channels) == ([], 7, [KnownChannel("anna", "1")])
+    assert (shelf.asked, image.epoch, image.channels) == ([], 7, [])
     new = RowKey("component_state", "3", "deaths")
     for write in (add(2), add(3), add(1, 4, new)):
         image.apply(write)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 
 from structlog.testing import capture_logs
 
-from byte_bot.persistence.journal import MemoryJournalStore
+from byte_bot.persistence.boot import CHANNELS_AT_ONCE, ChannelDirectory
+from byte_bot.persistence.journal import (
+    BOOKKEEPING_ROWS_MAX,
+    BOOKKEEPING_WRITES_MAX,
+    MemoryJournalStore,
+    Rebased,
+    Write,
+)
 from byte_bot.persistence.layer import UNREADABLE_RETRY_S
 from byte_bot.persistence.operations import ABSENT, Base, RowKey
+from byte_bot.persistence.store import SaveAnswer, SaveRequest
+from byte_bot.persistence.supabase_store import LOAD_IDS_MAX
 from simulator.faults import Hang
 from simulator.loop import in_virtual_time
-from tests.byte_bot.persistence.rig import fake_supabase, process
+from tests.byte_bot.persistence.rig import Rig, fake_supabase, process
 
 TALLY = RowKey("component_state", "1", "rig-tally")
 
@@ -154,3 +164,87 @@ async def test_a_row_that_holds_no_object_is_told_of_though_nobody_uses_it() -> 
             await asyncio.sleep(UNREADABLE_RETRY_S + 5)
             assert rig.total() == 40
     fake.close()
+
+
+class SlowDisk(MemoryJournalStore):
+    """Takes 10 ms for a commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bases = 0
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        """Commit, and count the bases."""
+        await asyncio.sleep(0.01)
+        self.bases += sum(isinstance(write, Rebased) for write in writes)
+        await super().commit(writes)
+
+
+class Many:
+    """A database with any number of listed channels, each with one row, that answers at once."""
+
+    def __init__(self, channels: int) -> None:
+        self.channels = channels
+
+    async def take_epoch(self, holder: str, seen: int) -> int:
+        """The next epoch."""
+        return seen + 1
+
+    async def save(self, request: SaveRequest) -> SaveAnswer:
+        """Everything is saved."""
+        return SaveAnswer("ok", request.epoch, [])
+
+    async def load_states(self, channel_ids: Sequence[str]) -> dict[RowKey, Base]:
+        """A row for every id."""
+        return {RowKey("channel_state", channel_id): Base(b"{}", edit_no=1) for channel_id in channel_ids}
+
+    async def list_channels(self) -> dict[str, Base]:
+        """Logins without ids, so that nothing but the list is read."""
+        return {f"login{number}": Base(b"{}", edit_no=1) for number in range(self.channels)}
+
+
+async def most_bases_waiting(rig: Rig, disk: SlowDisk, wanted: int) -> int:
+    """How many bases in RAM were not in the journal yet, at most, until ``wanted`` are there."""
+    most = 0
+    while disk.bases < wanted:
+        await asyncio.sleep(0.005)
+        most = max(most, sum(1 for _ in rig.layer.known_keys()) - disk.bases)
+    return most
+
+
+@in_virtual_time()
+async def test_thousands_of_loads_do_not_wait_in_memory_for_the_disk() -> None:
+    """Another page is asked for when the journal has room: what waits is bounded, whatever the number of channels."""
+    fake, disk = fake_supabase(), SlowDisk()
+    async with process(fake, store=Many(0), journal_store=disk) as rig:
+        for number in range(3_000):
+            rig.manager.obtain(str(number))
+        most = await most_bases_waiting(rig, disk, 3_000)
+        assert BOOKKEEPING_ROWS_MAX < most <= BOOKKEEPING_ROWS_MAX + LOAD_IDS_MAX + BOOKKEEPING_WRITES_MAX
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_long_list_of_channels_does_not_wait_in_memory_for_the_disk() -> None:
+    """Its rows are taken over as the journal has room for them."""
+    fake, disk, many = fake_supabase(), SlowDisk(), Many(3_000)
+    async with process(fake, store=many, journal_store=disk) as rig:
+        directory = ChannelDirectory(
+            rig.layer, many, Nobody(), fixed_logins=(), preload=rig.manager.preload_named
+        )
+        boot = asyncio.create_task(directory.boot([]))
+        most = await most_bases_waiting(rig, disk, 3_000)
+        assert BOOKKEEPING_ROWS_MAX < most <= BOOKKEEPING_ROWS_MAX + CHANNELS_AT_ONCE + BOOKKEEPING_WRITES_MAX
+        await boot
+        assert len(directory.wanted) == 3_000
+    fake.close()
+
+
+class Nobody:
+    """Joins and parts nobody."""
+
+    def join(self, channels: Iterable[str]) -> None:
+        """Nothing happens."""
+
+    def part(self, channels: Iterable[str]) -> None:
+        """Nothing happens."""

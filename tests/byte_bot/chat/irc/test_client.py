@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from byte_bot.chat.errors import LoginRejected, NotConnected, SendUnconfirmed
 from byte_bot.chat.irc.client import IrcTransport
-from byte_bot.chat.irc.session import SessionCounts
+from byte_bot.chat.irc.session import IrcSession, SessionCounts
 from byte_bot.chat.message import (
     ChannelJoined,
     ChannelParted,
@@ -117,6 +118,33 @@ async def test_a_lost_connection_is_made_again_and_every_channel_rejoined() -> N
     at = story.heard(Disconnected)
     assert story.twitch.opened_at == [0.0, *at]
     assert (at[0], Disconnected("Twitch closed the connection")) in story.events
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Only reference counts free anything within the test."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("reset", [None, ConnectionResetError("reset by peer")])
+@in_virtual_time()
+async def test_a_lost_connection_leaves_nothing_to_the_garbage_collector(
+    reset: ConnectionResetError | None,
+) -> None:
+    """What it knew of its channels, megabytes of 100,000, is freed at once: the collector no longer looks there."""
+    story = Story()
+    story.transport.join(["a", "bb"])
+    async with story.running():
+        for _ in range(3):
+            await asyncio.sleep(60)
+            story.twitch.wire.drop(reset)
+            await asyncio.sleep(0.001)
+            assert story.transport.joined == ("a", "bb")
+        assert len([thing for thing in gc.get_objects() if type(thing) is IrcSession]) == 1
 
 
 @in_virtual_time()
