@@ -349,6 +349,8 @@ class Application:
 
     def _journal_degraded(self, degraded: bool) -> None:
         self.telemetry.event("journal_degraded" if degraded else "journal_works_again")
+        if not degraded:
+            self.layer.writer.work_arrived()  # rows were held back meanwhile
 
 
 def run(settings: Settings, wait_lock: bool = False, *, open_journal: JournalOpener = journal_on_disk) -> int:
