@@ -65,6 +65,8 @@ JOURNAL_S = 1.0
 #: Seconds the start waits for Twitch's welcome before it goes on without; chosen: connecting takes well under one.
 LOGIN_S = 10.0
 
+JournalOpener = Callable[..., contextlib.AbstractAsyncContextManager[JournalStore]]
+
 _log = structlog.get_logger(__name__)
 
 
@@ -347,20 +349,23 @@ class Application:
 
     def _journal_degraded(self, degraded: bool) -> None:
         self.telemetry.event("journal_degraded" if degraded else "journal_works_again")
+        if not degraded:
+            self.layer.writer.work_arrived()  # rows were held back meanwhile
 
 
-def run(settings: Settings, wait_lock: bool = False) -> int:
+def run(settings: Settings, wait_lock: bool = False, *, open_journal: JournalOpener = journal_on_disk) -> int:
     """Run the bot in the foreground until it is told to stop; the exit code (:class:`~byte_bot.errors.ExitCode`).
 
     Args:
         settings: checked already.
         wait_lock: wait for another process that holds the journal instead of giving up.
+        open_journal: opens the journal's file, called as :func:`~byte_bot.persistence.journal_disk.journal_on_disk` is.
 
     Raises:
         ByteBotError: it could not start, or had to stop; the message says what to do.
     """
     try:
-        return asyncio.run(_run_for_real(settings, wait_lock=wait_lock))
+        return asyncio.run(_run_for_real(settings, wait_lock, open_journal))
     except BaseExceptionGroup as group:
         error = _first(group)
         if isinstance(error, ByteBotError):
@@ -368,13 +373,13 @@ def run(settings: Settings, wait_lock: bool = False) -> int:
         raise
 
 
-async def _run_for_real(settings: Settings, *, wait_lock: bool) -> ExitCode:
+async def _run_for_real(settings: Settings, wait_lock: bool, open_journal: JournalOpener) -> ExitCode:
     rng = random.Random(os.urandom(16))
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         # Before anything is connected: whoever runs already keeps its epoch and its place in chat.
         journal_store = await stack.enter_async_context(
-            _journal_store(settings, clock, rng, wait_lock=wait_lock)
+            _journal_store(settings, clock, rng, wait_lock, open_journal)
         )
         http = None
         if settings.has_database:
@@ -403,7 +408,7 @@ async def _run_for_real(settings: Settings, *, wait_lock: bool) -> ExitCode:
 
 @contextlib.asynccontextmanager
 async def _journal_store(
-    settings: Settings, clock: Clock, rng: random.Random, *, wait_lock: bool
+    settings: Settings, clock: Clock, rng: random.Random, wait_lock: bool, open_journal: JournalOpener
 ) -> AsyncIterator[JournalStore]:
     # Host and process for whoever reads bot_writer; the rest since in a container they are always the same.
     identity = f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(48):012x}"
@@ -412,9 +417,7 @@ async def _journal_store(
         return
     path = journal_path(settings.journal_path, settings.twitch_login, os.environ)
     owner = Owner(settings.twitch_login, identity)
-    async with journal_on_disk(
-        path, owner, clock, durability=settings.durability, wait_lock=wait_lock
-    ) as store:
+    async with open_journal(path, owner, clock, durability=settings.durability, wait_lock=wait_lock) as store:
         yield store
 
 

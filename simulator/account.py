@@ -33,6 +33,8 @@ class Account:
     state: StateAccount = field(default_factory=StateAccount)
     #: The messages whose confirmation left before it was durable, as the bot had announced.
     ungated: dict[str, None] = field(default_factory=dict)
+    #: The same, and those that a death has been reckoned for since.
+    ever_ungated: dict[str, None] = field(default_factory=dict)
     _wishes: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
     _confirmed: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
     #: Sums that may be in a counter once more than they were told.
@@ -98,7 +100,7 @@ class Account:
         """
         self.state.replied(message)
         if ungated:
-            self.ungated[message.reply_to] = None
+            self.ungated[message.reply_to] = self.ever_ungated[message.reply_to] = None
         wish = self._wishes.get(message.reply_to)
         if wish is None:
             return

@@ -18,9 +18,16 @@ records, or beside them.
   every commit is synced before it is acknowledged, so only the one under way may be missing. The seed decides where the
   cut is.
 
-**Faults.** The board is asked at the instant of the write. ``disk_full`` strikes in SQLite's COMMIT, in SQLite's words;
+**Folds.** The journal's log is folded into its tables when a process opens the file, every :data:`FOLD_EVERY` tries to commit, and
+when the file is closed. A fold is begun at one instant and through at a later one: it takes some milliseconds, and as much more as
+``slow_sync`` says. A process that is killed in between, or whose machine loses its power, leaves the file as it was before, and a
+power cut may take a fold with the commits behind it. Commits do not wait for a fold, unlike on a real disk: how many there are
+depends on bookkeeping, so on the database.
+
+**Faults.** The board is asked at the instant of the write. ``disk_full`` strikes a commit as a whole, and a fold at a statement that
+is drawn, its COMMIT at the latest, in SQLite's words; after that SQLite may have ended the transaction by itself or not.
 ``disk_read_only`` is SQLite's own refusal; ``slow_sync`` makes the write and its acknowledgement later. Either way it is
-the journal's own code that rolls back.
+the journal's own code that rolls back. A fold that has failed is tried again :data:`FOLD_RETRY` tries later.
 
 Left out: a disk that cannot be read or opened, one that is damaged, commits whose fate is not known, and a write that
 is torn within a sector: the tests of the real file have those.
@@ -30,7 +37,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -41,7 +50,7 @@ from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX, Handled, Journ
 from byte_bot.persistence.journal_opening import Owner, make_tables
 from byte_bot.persistence.journal_thread import TIDY_EVERY
 from byte_bot.persistence.operations import Base, RowKey
-from simulator.faults import DiskFull, DiskReadOnly, FaultBoard, SlowSync
+from simulator.faults import DiskFull, DiskReadOnly, Fault, FaultBoard, SlowSync
 from simulator.rng import SeedTree
 from simulator.scenario import DiskLatency
 
@@ -49,24 +58,48 @@ Durability = Literal["process", "power", "off"]
 
 #: What SQLite says when there is no room for a commit.
 NO_ROOM = "database or disk is full"
-#: Commits after which the journal's log is folded into its tables; fewer than in the shipped bot, so that nights see both.
+#: Tries to commit after which the journal's log is folded into its tables, and after which that is tried again if it failed;
+#: and the lines of the log. All fewer than in the shipped bot, so that nights see everything.
 FOLD_EVERY = 50
+FOLD_RETRY = 10
+LOG_SLOTS = 200
+#: Seconds that a fold takes at most; measured on real disks: 2 to 15 ms.
+FOLD_MAX_S = 0.015
+#: Statements of a fold within which a full disk strikes if not at its COMMIT; a fold of a few rows has eight to twenty.
+FOLD_STATEMENTS = 20
 #: Empty files that are kept to be copied: one for each name of a disk, of which a world has two or three.
 EMPTY_FILES_MAX = 16
 
 
 class _File(sqlite3.Connection):
-    """A connection to a file in memory that may have no room: neither a line of the log nor a transaction gets in then."""
+    """A connection to a file in memory that may have no room: then no line of the log gets in, and no transaction is committed."""
 
     full = False
+    #: Statements of a transaction that may still be carried out, and whether SQLite ends it then; what it failed at.
+    statements_left = 0
+    ends_by_itself = False
+    failed_at = ""
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        """Run one statement; what commits fails while there is no room."""
-        if self.full and (sql == "COMMIT" or sql.startswith("REPLACE INTO log")):
-            error = sqlite3.OperationalError(NO_ROOM)
-            error.sqlite_errorcode = sqlite3.SQLITE_FULL
-            raise error
+        """Run one statement, or fail while there is no room."""
+        if self.full:
+            self.statements_left -= self.in_transaction
+            exhausted = self.in_transaction and self.statements_left < 0 and sql != "ROLLBACK"
+            if exhausted or sql == "COMMIT" or sql.startswith("REPLACE INTO log"):
+                self.failed_at = " ".join(sql.split()[:3])
+                if self.in_transaction and self.ends_by_itself:
+                    super().execute("ROLLBACK")
+                error = sqlite3.OperationalError(NO_ROOM)
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
         return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """The same once for each, so that it can fail in the midst of them."""
+        cursor = self.cursor()
+        for values in parameters:
+            cursor = self.execute(sql, values)
+        return cursor
 
 
 class Disk:
@@ -93,23 +126,38 @@ class Disk:
         self.durability = durability
         self._seeds = seeds
         self._rng = seeds.stream("disk")
+        #: Another stream: how many folds there are must not change how long a record takes.
+        self._fold_rng = seeds.stream("folds")
         self._faults = faults
         self._latency = latency
-        #: The file at the last sync of all of it; the commits since, in order, and how many of them are acknowledged.
+        #: The file at the last sync of all of it; the commits since, in order, how many of them are acknowledged, and
+        #: how many there were at each fold.
         self._synced_file = _empty_file(identity)
         self._since: list[Sequence[Write]] = []
         self._acknowledged = 0
+        self._folded_at: list[int] = []
         self._file = _file(self._synced_file)
-        self._journal = SqliteJournal(self._file)
+        self._journal = self._over_file()
         self._commits = 0
+        self._tries = 0
+        #: When the fold under way is through; None: there is none.
+        self._fold_ends_s: float | None = None
         self._handled: dict[str, None] = {}
         #: How often it failed, or took so long that a journal gives up waiting; and until when that is an excuse.
         self.troubles = 0
         self.trouble_until_s = float("-inf")
+        #: Folds that a fault struck, by the statement at which it did.
+        self.folds_struck: Counter[str] = Counter()
+
+    @property
+    def folded(self) -> int:
+        """The number of the last commit that is folded."""
+        return self._journal.folded
 
     def open(self) -> InlineJournalStore:
         """The journal's store for a process that begins; the one before it is dead."""
-        self._journal = SqliteJournal(self._file)
+        self._journal = self._over_file()
+        self._begin_fold()
         return InlineJournalStore(self)
 
     def holds(self, message_id: str) -> bool:
@@ -127,9 +175,7 @@ class Disk:
     def sync(self) -> None:
         """Everything written is on the disk for good."""
         self._fold()
-        self._synced_file = self._file.serialize()
-        self._since.clear()
-        self._acknowledged = 0
+        self._settle()
 
     def cut_power(self) -> list[str]:
         """Lose a tail of the commits; the ids of messages whose *acknowledged* commits are lost."""
@@ -137,15 +183,21 @@ class Disk:
         kept = self._rng.randint(synced, len(self._since))
         lost = self._since[kept : self._acknowledged]
         again = self._since[:kept]
+        # Of a fold right behind the last commit that is left nobody knows on which side of the cut it is.
+        folds = [number for number in self._folded_at if number < kept or self._fold_rng.random() < 0.5]
         self._file.close()
         self._file = _file(self._synced_file)
-        self._journal = SqliteJournal(self._file)
+        self._journal = self._over_file()
         self._commits = self._journal.commits
-        for writes in again:
-            self._commits += 1
-            self._journal.apply(writes, self._commits)
+        for done in range(kept + 1):
+            if done:
+                self._commits += 1
+                self._journal.apply(again[done - 1], self._commits)
+            if done in folds:
+                self._fold_all()
+        self._fold_ends_s = None
         self._handled = dict(self.read(pending_only=True).handled)
-        self.sync()
+        self._settle()
         return [write.message_id for writes in lost for write in writes if isinstance(write, Handled)]
 
     # ── what a store asks for ────────────────────────────────────────────────────────────────────────────────────
@@ -163,24 +215,19 @@ class Disk:
 
     def write(self, writes: Sequence[Write], now_s: float) -> None:
         """Write one commit, or raise :class:`JournalError`: nothing of it is on the disk."""
-        faults = () if self.durability == "off" else self._faults.disk_draw()
-        self._file.full = any(isinstance(fault, DiskFull) for fault in faults)
-        read_only = any(isinstance(fault, DiskReadOnly) for fault in faults)
-        if read_only:
-            self._file.execute("PRAGMA query_only = ON")
+        if self._fold_ends_s is not None and now_s >= self._fold_ends_s:
+            self._fold()
+        self._tries += 1
+        if self._tries >= FOLD_EVERY:
+            self._begin_fold()
         try:
-            self._journal.apply(writes, self._commits + 1)
+            with self._struck():
+                self._journal.apply(writes, self._commits + 1)
         except sqlite3.Error as error:
             # Until it has tried again, a journal cannot know better.
             self._in_trouble(now_s + RETRY_S)
             raise JournalError(str(error)) from None
-        finally:
-            self._file.full = False
-            if read_only:
-                self._file.execute("PRAGMA query_only = OFF")
         self._commits += 1
-        if self._commits % FOLD_EVERY == 0:
-            self._fold()
         self._since.append(writes)
         for write in writes:
             if isinstance(write, Handled):
@@ -194,15 +241,62 @@ class Disk:
         if self._acknowledged >= TIDY_EVERY:
             self.sync()
 
+    def _begin_fold(self) -> None:
+        """It is through at an instant that is drawn, if the process lives to see it."""
+        self._tries = 0
+        slow = max((fault.sync_s for fault in self._acting() if isinstance(fault, SlowSync)), default=0.0)
+        self._fold_ends_s = self._faults.time_s + slow + self._fold_rng.uniform(0.0, FOLD_MAX_S)
+
     def _fold(self) -> None:
+        self._fold_ends_s = None
+        try:
+            with self._struck(in_fold=True):
+                self._fold_all()
+        except sqlite3.Error:
+            # What is committed is in the log, and there will be another time.
+            self.folds_struck[self._file.failed_at] += 1
+            self._tries = FOLD_EVERY - FOLD_RETRY
+            return
+        self._folded_at.append(len(self._since))
+
+    def _fold_all(self) -> None:
         while self._journal.fold():
             pass
 
+    def _settle(self) -> None:
+        self._synced_file = self._file.serialize()
+        self._since.clear()
+        self._folded_at.clear()
+        self._acknowledged = 0
+
+    def _over_file(self) -> SqliteJournal:
+        return SqliteJournal(self._file, log_slots=LOG_SLOTS)
+
+    @contextmanager
+    def _struck(self, *, in_fold: bool = False) -> Iterator[None]:
+        """What is written meanwhile meets the faults of this instant."""
+        faults = () if self.durability == "off" else self._faults.disk_draw()
+        file = self._file
+        file.full = any(isinstance(fault, DiskFull) for fault in faults)
+        read_only = any(isinstance(fault, DiskReadOnly) for fault in faults)
+        file.failed_at = "query_only"
+        file.statements_left = self._fold_rng.randrange(FOLD_STATEMENTS) if in_fold else FOLD_STATEMENTS
+        file.ends_by_itself = self._fold_rng.random() < 0.5
+        if read_only:
+            file.execute("PRAGMA query_only = ON")
+        try:
+            yield
+        finally:
+            file.full = False
+            if read_only:
+                file.execute("PRAGMA query_only = OFF")
+
+    def _acting(self) -> tuple[Fault, ...]:
+        return () if self.durability == "off" else self._faults.disk_now()
+
     def _draw_s(self, record: str) -> float:
         latency_s = 0.0 if self._latency is None else self._latency.draw_s(self._seeds.stream(record))
-        if self.durability == "off":
-            return latency_s
-        slow = (fault.sync_s for fault in self._faults.disk_now() if isinstance(fault, SlowSync))
+        slow = (fault.sync_s for fault in self._acting() if isinstance(fault, SlowSync))
         return latency_s + max(slow, default=0.0)
 
     def _in_trouble(self, until_s: float) -> None:

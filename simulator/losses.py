@@ -7,9 +7,10 @@ things are not promised, and only they are taken back, for the messages that the
   RAM only. The database may have them or not. Once its journal says that everything is committed, this holds no more.
 * With ``DURABILITY=process``, commits after the last sync of a disk whose machine lost its power.
 
-A save may have left under a stamp that the disk does not know (a row is stamped anew when a new process has loaded it; that
-record was lost in one of the two ways). Then a sum that the disk still holds under an older process's stamp is added once
-more: it may count twice. That is not promised either, and is allowed for those sums only.
+After a power cut a save may have left under a stamp that the disk does not know any more (a row is stamped anew when a new process
+has loaded it, and that record is lost). Then a sum that the disk still holds under an older process's stamp is added once
+more: it may count twice. That is not promised either, and is allowed for those sums only. A bot that is degraded does not send such
+rows, so a death in that state doubles nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def reckon(account: Account, death: Death, channels: Mapping[str, str]) -> None:
     if death.behind:
         account.take_back([message_id for message_id in account.ungated if not disk.holds(message_id)])
     account.ungated.clear()
-    if death.behind or death.lost:
+    if death.lost:
         for channel, counter, number in _sums_of_older_processes(death, channels):
             account.may_count_again(channel, counter, number)
 

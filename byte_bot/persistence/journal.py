@@ -199,6 +199,8 @@ class Journal:
         #: Everything that gates up to the first, and everything at all up to the second, is committed.
         self._gate_open = 0
         self._committed = 0
+        #: Records after it were never given to the store, or it surely does not have them.
+        self._handed_over = 0
         self._gated = _Gate()
         self._waiters = _Gate()
         self._wake = asyncio.Event()
@@ -296,6 +298,13 @@ class Journal:
         """True if everything up to ``sequence`` is committed, bookkeeping too."""
         return sequence <= self._committed
 
+    def may_hold(self, sequence: int) -> bool:
+        """True if the store may have what was recorded under ``sequence``, or get it before what is appended now.
+
+        False only while everything is folded: then the next commit has a row's last state, and nothing of how it came about.
+        """
+        return not self._folding or sequence <= self._handed_over
+
     async def run(self) -> None:
         """Commit what is appended, group by group, until cancelled."""
         try:
@@ -323,6 +332,7 @@ class Journal:
             except JournalError as error:
                 self._set_degraded(True, str(error))
                 if not error.in_doubt:
+                    self._handed_over = self._gate_open
                     self._fold(group)
                     group = []
                 await asyncio.sleep(self._retry_s)
@@ -342,6 +352,7 @@ class Journal:
 
     def _take(self) -> list[Write]:
         """The writes of the next commit."""
+        self._handed_over = self._appended
         if self._folding:
             self._carried, self._backlog = self._backlog, Backlog()
             return self._carried.writes()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -32,7 +33,13 @@ _log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def journal_on_disk(
-    path: Path, owner: Owner, clock: Clock, *, durability: Durability, wait_lock: bool = False
+    path: Path,
+    owner: Owner,
+    clock: Clock,
+    *,
+    durability: Durability,
+    wait_lock: bool = False,
+    core: Callable[[sqlite3.Connection], SqliteJournal] = SqliteJournal,
 ) -> AsyncIterator[FileJournalStore]:
     """The store on ``path``, locked for this process.
 
@@ -42,6 +49,7 @@ async def journal_on_disk(
         clock: says when: in the lock, and in the name of a damaged file that is set aside.
         durability: ``process`` or ``power``.
         wait_lock: wait for a process that holds the journal, however long it runs.
+        core: makes the journal over each of its connections; another one has other bounds.
 
     Raises:
         JournalLocked: another process holds it.
@@ -52,9 +60,9 @@ async def journal_on_disk(
     try:
         connection, image = open_and_read(path, owner, durability=durability, now_s=clock.unix())
         store = FileJournalStore(
-            SqliteJournal(connection),
-            SqliteJournal(connect(path, read_only=True)),
-            SqliteJournal(connect(path, durability=durability)),
+            core(connection),
+            core(connect(path, read_only=True)),
+            core(connect(path, durability=durability)),
             image,
             on_closed=lock.release,
         )

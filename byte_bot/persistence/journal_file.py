@@ -387,8 +387,8 @@ class SqliteJournal:
 
     def letters(self) -> dict[RowKey, DeadLettered]:
         """The dead letters in the tables, oldest first."""
-        found = self._connection.execute("SELECT * FROM dead_letters ORDER BY at_s").fetchall()
-        return {key: DeadLettered(key, *line[3:]) for line in found for key in (RowKey(*line[:3]),)}
+        lines = self._connection.execute("SELECT * FROM dead_letters ORDER BY at_s").fetchall()
+        return {(key := RowKey(*line[:3])): DeadLettered(key, *line[3:]) for line in lines}
 
     def known_channels(self) -> list[KnownChannel]:
         """The list of channels in the tables."""
@@ -445,7 +445,6 @@ class SqliteJournal:
             self._connection.execute("COMMIT")
 
     def _meta(self, name: str) -> object:
-        found = self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        if found is None:
-            raise JournalDamaged(f"the journal does not say its {name}")
-        return found[0]
+        for (value,) in self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchall():
+            return value
+        raise JournalDamaged(f"the journal does not say its {name}")

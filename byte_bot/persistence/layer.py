@@ -186,6 +186,7 @@ class PersistenceLayer:
     def record(self, changes: Iterable[tuple[Row, list[Operation]]], message_id: str = "") -> int:
         """Journal what a transaction did and mark its rows dirty; the sequence number for the gate, 0 if nothing."""
         writes: list[Write] = []
+        sequence = self.journal.appended + 1
         now_s = asyncio.get_running_loop().time()
         for row, operations in changes:
             if operations:
@@ -193,6 +194,7 @@ class PersistenceLayer:
                 self.dead_letters.look_at(row)
                 if row.dirty:  # else a save has overtaken the record: it took what was staged before the handler returned
                     self.ledger.mark(row.key, now_s)
+                    row.recorded_at = row.recorded_at or sequence
         if message_id:
             writes.append(Handled(message_id))
         if not writes:
@@ -226,6 +228,7 @@ class PersistenceLayer:
         if row.loaded and not row.dirty and row.base == base:
             return
         now_s = int(self.clock.unix())
+        restamped = any(operation.stamp.epoch != epoch for operation in row.pending)
         accepted = row.accept(base, epoch, serial, now_s=now_s, authoritative=authoritative)
         if row.unreadable:
             self.report_unreadable(row)
@@ -239,9 +242,11 @@ class PersistenceLayer:
             self.writer.work_arrived()
         else:
             self.ledger.clear(key)
-        self.journal.append(
+        sequence = self.journal.append(
             [Rebased(row.key, row.base, list(row.pending)), *self.dead_letters.after_rebase(row)]
         )
+        if restamped and row.dirty and self.journal.may_hold(row.recorded_at):
+            row.restamped_at = sequence
 
     def _accept_quietly(self, key: RowKey, base: Base, serial: int) -> bool:
         """Take the base of a row that nobody uses as :meth:`Row.accept` would; False if that takes a row."""

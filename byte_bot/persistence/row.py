@@ -45,6 +45,8 @@ from byte_bot.persistence.shadow import Shadow, encoded
 from byte_bot.persistence.state import ChannelState, StateSpec, StateT, stored_object
 
 CONFIG_TABLE = "channels_config"
+#: :attr:`Row.recorded_at` of what was replayed: older than every number.
+EARLIER_PROCESS = -1
 
 
 class Sent(NamedTuple):
@@ -70,7 +72,9 @@ class Row:
         "key",
         "loaded",
         "pending",
+        "recorded_at",
         "refused",
+        "restamped_at",
         "revision",
         "sent",
         "serial",
@@ -83,6 +87,11 @@ class Row:
         #: False until a base of this process's epoch has arrived: a row without it is never sent.
         self.loaded = False
         self.pending: list[Operation] = []
+        #: The journal's number of the oldest record of what is pending; 0: none, :data:`EARLIER_PROCESS`: there before it began.
+        self.recorded_at = 0
+        #: The journal's number of the record that gave what is pending new stamps, in place of others that it may hold; 0: none.
+        #: Before that is committed no save may carry the row.
+        self.restamped_at = 0
         self.revision = 0
         self.sent: Sent | None = None
         #: The stamp up to which operations were sent: whatever became of it, they are not coalesced with newer ones.
@@ -273,6 +282,7 @@ class Row:
         self.serial = serial
         self.sent = None
         self.pending = [operation for operation in self.pending if not is_contained(operation, self.base)]
+        self._forget_records()
         return True
 
     def accept(
@@ -306,6 +316,7 @@ class Row:
             self.sent = None
         self.pending = pending
         self._drop_buried()
+        self._forget_records()
         if epoch:
             self._restamp(epoch)
         if self._spec is not None:
@@ -326,6 +337,7 @@ class Row:
     def replayed(self, operations: Sequence[Operation]) -> None:
         """Take over the pending operations of an earlier process, from the journal."""
         self.pending = [*operations, *self.pending]
+        self.recorded_at = EARLIER_PROCESS
         self.revision = max([self.revision, *(operation.stamp.revision for operation in operations)])
         if self._spec is not None:
             self._materialise()
@@ -347,6 +359,10 @@ class Row:
         """Remove the operations that lose against a newer tombstone of the base."""
         if self.base.tombstones:
             self.pending = rebase({}, self.base.tombstones, self.pending).surviving
+
+    def _forget_records(self) -> None:
+        if not self.pending:
+            self.recorded_at = self.restamped_at = 0
 
     def _restamp(self, epoch: int) -> None:
         refused = self.is_refused

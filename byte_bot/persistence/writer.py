@@ -24,6 +24,9 @@ one with the same content may have, the next one carries the newest state instea
 
 Before a request leaves, the journal has committed the bases it builds on and the operations it carries (or is
 degraded): what the database has under a stamp, a restarted process must find under that stamp, or it counts it twice.
+So while the journal is degraded a row is *held back* whose operations it may hold under older stamps: an earlier process's, or
+those made before the epoch was known. They are no less safe there, and go when the disk works again. What the disk surely
+does not have is saved as ever: it would be lost with the process, and no restart could count it twice.
 
 A request that is refused as a whole for its data or size is halved until the culprit stands alone.
 """
@@ -48,7 +51,7 @@ from byte_bot.persistence.journal import Sending, Settled
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Batch, Horizon
 from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.pace import PIECE_BYTES, ROW_BYTES, Pace
-from byte_bot.persistence.row import CONFIG_TABLE, Sent
+from byte_bot.persistence.row import CONFIG_TABLE, Row, Sent
 from byte_bot.persistence.store import UNENCODABLE, DatabaseStore, Refusal, SaveAnswer, SaveRequest
 
 if TYPE_CHECKING:
@@ -130,8 +133,14 @@ class Writer:
         row = self._layer.row(key)
         if row.unused:
             self._layer.adopt(row)
+        if self._layer.journal.degraded and self._awaits_journal(row):
+            return False
         # A row whose new base waits for an open transaction to end would only be refused again.
         return row.sendable and not self._layer.base_waits(key.channel_id)
+
+    def _awaits_journal(self, row: Row) -> bool:
+        """True if a restarted process could find the row's changes under older stamps than a save would give them now."""
+        return not self._layer.journal.committed(row.restamped_at)
 
     async def _save(self, batch: Batch) -> None:
         """Send one batch once; what was not answered waits again in the ledger."""
@@ -141,6 +150,9 @@ class Writer:
         sents: dict[RowKey, Sent] = {}
         try:
             await self._freeze(batch, sents)
+            await self._hold_back(sents)
+            if not (sents or batch.history or batch.events):
+                return
             answer = await self._send(batch, sents)
         except (DatabaseUnavailable, DatabasePaused) as error:
             if isinstance(error, DatabasePaused) or error.surely_not_executed:
@@ -187,6 +199,13 @@ class Writer:
             size += row_size
             await pace.after(row_size + ROW_BYTES)
 
+    async def _hold_back(self, sents: dict[RowKey, Sent]) -> None:
+        """Wait for the journal, and take out what must not leave without it; that still stands in the ledger."""
+        await self._layer.journal.wait(self._layer.journal.appended)
+        held = [key for key in sents if self._awaits_journal(self._layer.row(key))]
+        if held:
+            self._unfreeze({key: sents.pop(key) for key in held})
+
     def _unfreeze(self, sents: Mapping[RowKey, Sent]) -> None:
         """The request surely was not executed: lower the boundaries, also in the journal."""
         rows = [self._layer.row(key) for key in sents]
@@ -206,7 +225,6 @@ class Writer:
         for key, sent in sents.items():
             (patches if key.table == CONFIG_TABLE else rows).append(sent.payload)
         request = SaveRequest(layer.epoch, rows, patches, list(batch.history), list(batch.events))
-        await layer.journal.wait(layer.journal.appended)
         return await layer.link.call(lambda: store.save(request), "save")
 
     async def _isolate(self, batch: Batch, sents: Mapping[RowKey, Sent], error: RequestRefused) -> None:

@@ -29,7 +29,7 @@ class Gated:
             if message.login != world.bot_login or not world.chat.was_command(message.reply_to):
                 return
             durable = any(disk.holds(message.reply_to) for disk in world.bot.disks)
-            if not durable and message.reply_to not in world.account.ungated:
+            if not durable and message.reply_to not in world.account.ever_ungated:
                 world.violated(self.name, f"{message.text!r} was said before its command was in the journal")
 
         if world.scenario.settings.get("durability") != "off":

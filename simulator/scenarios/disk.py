@@ -16,6 +16,7 @@ DISK_FULL = Scenario(
         Hang(start_s=18, duration_s=10),
         DiskFull(start_s=34, duration_s=8),
         Crash(start_s=38.2, down_s=1),
+        DiskFull(start_s=44, duration_s=4, probability=0.4),
         DiskReadOnly(start_s=50),
     ),
 )

@@ -15,6 +15,7 @@ from typing import Any
 from simulator.bench.load import OpenLoop
 from simulator.bench.plan import Load
 from tests.kill.changes import Script
+from tests.kill.folding_bot import Folding, command
 from tests.kill.plan import Plan
 from tests.kill.theatre import NotSeen, RunningBot, Theatre
 
@@ -24,11 +25,16 @@ AFTERWARDS = 20
 
 @dataclass
 class Outcome:
-    """What came out of one kill; `recovery_s` None: it did not drain. `kills` counts every SIGKILL."""
+    """What came out of one kill; `recovery_s` None: it did not drain. `kills` counts every SIGKILL.
+
+    `folds` is how often a journal folded what chat did, `in_folds` how many of the kills came in the midst of that.
+    """
 
     seed: int
     condition: str
     kills: int = 0
+    folds: int = 0
+    in_folds: int = 0
     said: int = 0
     confirmed: int = 0
     found: int = 0
@@ -81,6 +87,8 @@ class Killing:
             outcome.said, outcome.confirmed, outcome.found = verdict.said, verdict.confirmed, verdict.found
             outcome.lost, outcome.doubled = verdict.lost, verdict.doubled
             outcome.broken += verdict.broken
+            outcome.folds = sum(bot.count("fold_began") for bot in theatre.bots)
+            outcome.in_folds = outcome.folds - sum(bot.count("fold_ended") for bot in theatre.bots)
         outcome.seconds = self._loop.time() - started_s
         return outcome
 
@@ -89,19 +97,18 @@ class Killing:
         if plan.breaks_at_s is None:
             theatre.break_database(plan.fault)
         if plan.false_start_s is not None:
-            bot = await theatre.start()
+            bot = await self._start(plan.folding_afterwards)
             await asyncio.sleep(plan.false_start_s)
             await self._kill(bot)
-        bot = await theatre.start()
-        await theatre.in_channels(bot)
+        bot = await self._start(plan.folding)
         await self._load_until_killed(bot)
         await asyncio.sleep(plan.away_s)
         if plan.heals_before:
             theatre.heal()
-        for killed_after_s in plan.kills_again_s:
-            bot = await theatre.start()
+        for killed_after_s, folding in zip(plan.kills_again_s, plan.folding_again, strict=True):
+            bot = await self._start(folding)
             await self._live_until_killed(bot, killed_after_s)
-        bot = await theatre.start()
+        bot = await self._start(plan.folding_afterwards)
         await self._live(bot)
         if not plan.heals_before:
             theatre.heal()
@@ -112,14 +119,28 @@ class Killing:
         if code != 0:
             outcome.broken.append(f"the last process stopped with exit code {code}")
 
+    async def _start(self, folding: Folding | None) -> RunningBot:
+        if folding is None:
+            return await self._theatre.start()
+        return await self._theatre.start(command=command(folding))
+
     async def _load_until_killed(self, bot: RunningBot) -> None:
         plan, theatre = self._plan, self._theatre
         load = Load(plan.channels, plan.rate, plan.kill_at_s)
-        open_loop = OpenLoop(lambda number, due: theatre.say(self._script.next()))
-        async with asyncio.TaskGroup() as tasks:
-            if plan.breaks_at_s is not None:
-                tasks.create_task(self._break_at(plan.breaks_at_s))
-            await open_loop.run(load)
+
+        def say(number: int, due_s: float) -> None:
+            if bot.process.running:
+                theatre.say(self._script.next())
+
+        try:
+            await theatre.in_channels(bot)
+            async with asyncio.TaskGroup() as tasks:
+                if plan.breaks_at_s is not None:
+                    tasks.create_task(self._break_at(plan.breaks_at_s))
+                await OpenLoop(say).run(load)
+        except NotSeen:
+            if not await _died_in_fold(bot):
+                raise
         await self._kill(bot, plan.mercy_s)
 
     async def _break_at(self, at_s: float) -> None:
@@ -146,4 +167,15 @@ class Killing:
                 await living
         except TimeoutError:
             pass  # the moment has come in the midst of it
+        except NotSeen:
+            if not await _died_in_fold(bot):
+                raise
         await self._kill(bot)
+
+
+async def _died_in_fold(bot: RunningBot) -> bool:
+    """Whether it has killed itself, as it was told to."""
+    if bot.process.running:
+        return False
+    await bot.process.wait()  # its last words are in its log
+    return bot.event("dies_in_fold") is not None

@@ -9,6 +9,9 @@ process for everything: a cold start in the same outage. What is rarer:
 * later ones are killed too, at any moment of their start or shortly after it;
 * the database is broken from the beginning.
 
+In half of the stories the bot's journal folds its log every few commits, and the first process, or a later one, may die in a fold, at
+any point of it, before its time has come (`folding_bot.py`).
+
 A seed decides all that is drawn here, and what is said. It does not decide what operating system and sockets make of it, so the
 replay of a kill is the same story, not the same microseconds.
 """
@@ -17,7 +20,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simulator.faults import (
     CommitThenDrop,
@@ -30,6 +33,7 @@ from simulator.faults import (
     Status503,
     TooManyRequests,
 )
+from tests.kill.folding_bot import Folding
 
 #: Messages a second, all channels together.
 RATE_MIN, RATE_MAX = 20.0, 200.0
@@ -42,6 +46,10 @@ AGAIN_MAX_S = 2.5
 FALSE_START_MAX_S = 1.2
 #: A stop in order takes up to 8 s, most of it only while the database is away.
 MERCY_MAX_S = 0.6
+#: Lines of the log and rows of a fold where the journal folds often; and the last fold in which the first process dies.
+LOG_SLOTS, FOLD_ROWS, FOLDS_LIVED_MAX = (2, 5, 20, 100), (1, 2, 5, 256), 40
+#: A later process has at once what the one before left in the log.
+FOLDS_LIVED_AGAIN_MAX = 3
 
 Draw = Callable[[random.Random], Fault | None]
 
@@ -69,7 +77,8 @@ class Plan:
 
     `breaks_at_s` counts from the start of the load (None: the database is broken when the bot starts), `kill_at_s` too;
     `kills_again_s` count from the start of each later process, and so does `false_start_s`, the death of one before the first
-    (None: there is none). `mercy_s` is the time between SIGTERM and SIGKILL of the first, None without a SIGTERM.
+    (None: there is none). `mercy_s` is the time between SIGTERM and SIGKILL of the first, None without a SIGTERM. `folding` is how the
+    first process's journal folds, and in which fold it dies; `folding_again` the same for those in `kills_again_s`; None: as shipped.
     """
 
     seed: int
@@ -86,6 +95,13 @@ class Plan:
     durability: str
     flush_interval_s: float
     mercy_s: float | None
+    folding: Folding | None
+    folding_again: tuple[Folding | None, ...]
+
+    @property
+    def folding_afterwards(self) -> Folding | None:
+        """How the journal of the last process folds, which is not killed; and of one before the first."""
+        return None if self.folding is None else self.folding.dying(0, 0.0)
 
 
 def planned(seed: int) -> Plan:
@@ -95,7 +111,7 @@ def planned(seed: int) -> Plan:
     condition = tuple(CONDITIONS)[seed % len(CONDITIONS)]
     kill_at_s = rng.uniform(KILL_MIN_S, KILL_MAX_S)
     broken_from_start = rng.random() < 0.1
-    return Plan(
+    plan = Plan(
         seed=seed,
         condition=condition,
         fault=CONDITIONS[condition](rng),
@@ -110,4 +126,27 @@ def planned(seed: int) -> Plan:
         durability=rng.choice(("process", "process", "power")),
         flush_interval_s=rng.choice((0.1, 0.3, 1.0)),
         mercy_s=rng.uniform(0, MERCY_MAX_S) if rng.random() < 0.2 else None,
+        folding=None,
+        folding_again=(),
+    )
+    # A stream of its own: which stories these are has no part in the others.
+    return _folded(plan, random.Random(f"folds of kill {seed}"))
+
+
+def _folded(plan: Plan, rng: random.Random) -> Plan:
+    if rng.random() < 0.5:
+        return replace(plan, folding_again=(None,) * len(plan.kills_again_s))
+    folding = Folding(rng.choice(LOG_SLOTS), rng.choice(FOLD_ROWS))
+
+    def dying(lives_max: int) -> Folding:
+        # Most folds end with COMMIT, so their ends are drawn as often as all the rest.
+        in_fold = rng.randint(1, rng.randint(1, lives_max))
+        return folding.dying(in_fold, rng.choice((rng.random(), rng.uniform(0.8, 1.2))))
+
+    return replace(
+        plan,
+        folding=dying(FOLDS_LIVED_MAX) if rng.random() < 0.75 else folding,
+        folding_again=tuple(
+            dying(FOLDS_LIVED_AGAIN_MAX) if rng.random() < 0.5 else folding for _ in plan.kills_again_s
+        ),
     )

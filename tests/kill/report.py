@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.kill.killing import Outcome
 
-HEAD = ("condition", "runs", "kills", "confirmed", "found", "lost", "doubled", "slowest recovery")
+HEAD = ("condition", "runs", "kills", "in folds", "confirmed", "found", "lost", "doubled", "slowest recovery")
 BROKEN_SHOWN_MAX = 8
 
 
@@ -30,6 +30,7 @@ def _row(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     sums = (
         len(outcomes),
         sum(one.kills for one in outcomes),
+        sum(one.in_folds for one in outcomes),
         sum(one.confirmed for one in outcomes),
         sum(one.found for one in outcomes),
         sum(one.lost for one in outcomes),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.kill.killing import Outcome
 from tests.kill.report import as_json, failure, last_line, table
 
-GOOD = Outcome(1, "refused", kills=2, confirmed=1_000, found=1_000, recovery_s=2.25)
+GOOD = Outcome(1, "refused", kills=2, folds=40, in_folds=1, confirmed=1_000, found=1_000, recovery_s=2.25)
 BAD = Outcome(
     2,
     "hanging",
@@ -21,9 +21,9 @@ def test_the_table_adds_up_by_condition() -> None:
     """One line a condition, and the sum below; the slowest recovery is the largest."""
     lines = table([GOOD, BAD]).splitlines()
     assert lines[0].split()[:3] == ["condition", "runs", "kills"]
-    assert lines[2].split() == ["refused", "1", "2", "1,000", "1,000", "0", "0", "2.2", "s"]
-    assert lines[3].split() == ["hanging", "1", "1", "10", "7", "3", "0", "-"]
-    assert lines[5].split() == ["all", "2", "3", "1,010", "1,007", "3", "0", "2.2", "s"]
+    assert lines[2].split() == ["refused", "1", "2", "1", "1,000", "1,000", "0", "0", "2.2", "s"]
+    assert lines[3].split() == ["hanging", "1", "1", "0", "10", "7", "3", "0", "-"]
+    assert lines[5].split() == ["all", "2", "3", "1", "1,010", "1,007", "3", "0", "2.2", "s"]
 
 
 def test_a_failure_says_how_to_repeat_it() -> None:

@@ -7,6 +7,7 @@ import pytest
 from byte_bot.errors import ExitCode
 from simulator.faults import Hang, Refused
 from tests.kill.changes import Change, Place
+from tests.kill.folding_bot import Folding, command
 from tests.kill.theatre import RunningBot, Theatre, has_signals
 
 try:
@@ -113,6 +114,37 @@ async def test_killed_twice_in_a_row_during_replay() -> None:
         assert await theatre.ask(HOW_MANY, bot) == "deaths: 10"
         await saved(theatre, bot)
         assert theatre.stored() == {DEATHS: 10, other: 10}
+
+
+@pytest.mark.parametrize("dies_at", [0.0, 0.5, 0.7, 0.9, 2.0])
+async def test_killed_in_the_midst_of_a_fold(dies_at: float) -> None:
+    """At its first instruction, within its rows, before its marker, at its commit, right behind it; the journal is all there is."""
+    folding = Folding(log_slots=50, fold_rows=256)
+    async with Theatre(1) as theatre:
+        bot = await theatre.start(command=command(folding))
+        await theatre.in_channels(bot)
+        theatre.break_database(Hang())
+        for _ in range(9):
+            await theatre.ask(DIED, bot)
+        await theatre.kill(bot)
+        # The next one dies while it folds what this one left; and that after it in one of many folds.
+        bot = await theatre.start(command=command(folding.dying(1, dies_at)))
+        assert await theatre.exit_code(bot) != ExitCode.OK
+        assert bot.event("dies_in_fold") is not None
+        often = Folding(log_slots=50, fold_rows=1)
+        bot = await theatre.start(command=command(often.dying(12, dies_at)))
+        await theatre.in_channels(bot)
+        while bot.process.running:
+            theatre.say(DIED)
+            await theatre.until(lambda: not (bot.process.running and theatre.book.outstanding), "a reply", 10)
+        await theatre.kill(bot)
+        assert (bot.count("fold_began"), bot.count("fold_ended")) == (12, 11)
+        bot = await theatre.start(command=command(often))
+        await theatre.in_channels(bot)
+        await theatre.ask(HOW_MANY, bot)
+        theatre.heal()
+        await saved(theatre, bot)
+        assert theatre.stored()[DEATHS] in range(9, len(theatre.book.exchanges))
 
 
 @needs_signals

@@ -81,6 +81,10 @@ class RunningBot:
         """The first log line about this event, None if there is none yet."""
         return next((event for event in self.events if event.get("event") == name), None)
 
+    def count(self, name: str) -> int:
+        """How many log lines there are about this event."""
+        return sum(event.get("event") == name for event in self.events)
+
 
 class Theatre:
     """See the module's docstring; enter it in the running loop."""
@@ -166,7 +170,13 @@ class Theatre:
 
     # -- the bots -------------------------------------------------------------------------------------------------------
 
-    async def start(self, journal: str = "journal.sqlite", *options: str, **variables: str) -> RunningBot:
+    async def start(
+        self,
+        journal: str = "journal.sqlite",
+        *options: str,
+        command: Sequence[str] = BOT_COMMAND,
+        **variables: str,
+    ) -> RunningBot:
         """Start a bot on this journal (a file in the theatre's folder)."""
         host, port = self.stage.irc_address
         settings = {
@@ -189,7 +199,7 @@ class Theatre:
             **self._variables,
             **variables,
         }
-        bot = RunningBot((*BOT_COMMAND, *options), settings, self.folder)
+        bot = RunningBot((*command, *options), settings, self.folder)
         await bot.process.__aenter__()
         self.bots.append(bot)
         return bot

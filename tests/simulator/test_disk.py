@@ -12,6 +12,7 @@ from byte_bot.persistence.journal import Journal
 from byte_bot.persistence.journal_image import (
     EpochTaken,
     Handled,
+    JournalImage,
     KnownChannel,
     KnownChannels,
     Recorded,
@@ -19,7 +20,7 @@ from byte_bot.persistence.journal_image import (
 )
 from byte_bot.persistence.journal_thread import TIDY_EVERY
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
-from simulator.disk import NO_ROOM, Disk, Durability
+from simulator.disk import FOLD_EVERY, FOLD_MAX_S, NO_ROOM, Disk, Durability
 from simulator.faults import DiskFull, DiskReadOnly, Fault, FaultBoard, SlowSync
 from simulator.loop import current_loop, in_virtual_time
 from simulator.rng import SeedTree
@@ -178,6 +179,99 @@ def test_a_disk_that_takes_nothing_refuses_whole_commits_in_sqlites_words(fault:
         assert handled(disk) == ["before", "after"]
 
     body()
+
+
+def added(number: int) -> list[Write]:
+    """What one message does."""
+    key = RowKey("component_state", f"{number % 5}", "counters")
+    operation = Operation(Kind.ADD, "values", "deaths", 1, Stamp(1, number), f"m{number}:1")
+    return [Recorded(key, [operation]), Handled(f"m{number}")]
+
+
+async def commits(disk: Disk, numbers: range) -> list[Write]:
+    """Commit what these messages do, a moment apart; what the disk took of it."""
+    store, taken = disk.open(), list[Write]()
+    for number in numbers:
+        await asyncio.sleep(0.001)
+        try:
+            await store.commit(added(number))
+        except JournalError:
+            continue
+        taken += added(number)
+    return taken
+
+
+def sums(image: JournalImage) -> dict[str, int]:
+    """What is added to each row."""
+    return {
+        key.channel_id: sum(operation.value for operation in row.pending)
+        for key, row in sorted(image.rows.items())
+    }
+
+
+def image_of(writes: list[Write]) -> JournalImage:
+    """What they amount to."""
+    image = JournalImage()
+    for write in writes:
+        image.apply(write)
+    return image
+
+
+@pytest.mark.parametrize("fault", [DiskFull(probability=0.4), DiskReadOnly(probability=0.4)])
+def test_a_fold_is_struck_at_any_point_and_nothing_is_lost_or_doubled(fault: Fault) -> None:
+    """What was committed is there, once, whether it was folded, is to be, or a fold of it has failed."""
+    struck: set[str] = set()
+
+    @in_virtual_time()
+    async def body(seed: int) -> None:
+        disk = disk_with(fault, seed=seed)
+        taken = await commits(disk, range(1, 6 * FOLD_EVERY))
+        image = image_of(taken)
+        assert (sums(disk.read()), disk.read().handled) == (sums(image), image.handled)
+        assert disk.folded > 0
+        struck.update(disk.folds_struck)
+
+    for seed in range(15):
+        body(seed)
+    if isinstance(fault, DiskFull):
+        assert {"INSERT INTO rows", "INSERT INTO handled", "UPDATE meta SET", "COMMIT"} <= struck
+    else:
+        assert struck == {"query_only"}
+
+
+@in_virtual_time()
+async def test_a_process_that_is_killed_in_a_fold_leaves_it_to_the_next() -> None:
+    """The file is as it was before, and the next process folds it when it opens it."""
+    disk = disk_with(SlowSync(5.0))
+    store = disk.open()
+    for number in range(1, FOLD_EVERY + 5):
+        disk.write(added(number), current_loop().time())
+    assert disk.folded == 0
+    next_disk_user = disk.open()
+    assert sums(store.read()) == sums(next_disk_user.read())
+    await asyncio.sleep(5.0 + FOLD_MAX_S)
+    disk.write(added(FOLD_EVERY + 5), current_loop().time())
+    assert disk.folded == FOLD_EVERY + 4
+    assert sum(sums(disk.read()).values()) == FOLD_EVERY + 5
+
+
+@in_virtual_time()
+async def test_a_power_cut_leaves_a_fold_or_takes_it() -> None:
+    """With the commits behind it, or alone; what is left is a prefix, folded as far as it was, and goes on."""
+    folded: set[int] = set()
+    for seed in range(60):
+        disk = disk_with(seed=seed)
+        await commits(disk, range(1, 2 * FOLD_EVERY))
+        disk.cut_power()
+        left = len(handled(disk))
+        image = image_of([write for number in range(1, left + 1) for write in added(number)])
+        assert (sums(disk.read()), disk.read().handled) == (sums(image), image.handled)
+        assert disk.folded <= left
+        folded.add(disk.folded)
+        await commits(disk, range(left + 1, left + 3 * FOLD_EVERY))
+        assert sum(sums(disk.read()).values()) == left + 3 * FOLD_EVERY - 1
+    assert 0 in folded
+    assert len(folded) > 1
 
 
 @in_virtual_time()

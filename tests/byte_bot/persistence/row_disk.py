@@ -5,26 +5,89 @@
 :class:`FileDisk` is the shipped :class:`~byte_bot.persistence.journal.Journal` over the shipped
 :class:`~byte_bot.persistence.journal_file.SqliteJournal`, one step at a time: a commit waits until the test has it written,
 acknowledged, refused, left in doubt (written or not) or stall. A crash may come between any two of these.
+
+The log has few lines and a fold takes few rows, so that commits fold too, and folds leave some for the next. :class:`Trouble` says at
+which statement SQLite fails, in a commit or in a fold: what the journal is told then is what the shipped store would say.
+A few *neighbours*, rows that only the journal knows, are changed in between; what the disk holds of them must be what was told.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from byte_bot.errors import JournalError
-from byte_bot.persistence.journal import Journal, JournalImage, Write
+from byte_bot.persistence.journal import Journal, JournalImage, Recorded, Write
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_opening import Owner, make_tables
-from byte_bot.persistence.operations import Base, RowKey
+from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 
 #: Turns of the loop after which the journal has done what it can without its disk.
 TURNS = 6
 STALL_S = 1.0
+#: Few enough that a walk of forty steps meets every bound.
+LOG_SLOTS, FOLD_ROWS, ROWS_REMEMBERED = 5, 2, 2
+CHANNEL_ID = "1"
+NEIGHBOURS = tuple(RowKey("component_state", CHANNEL_ID, f"neighbour-{number}") for number in range(3))
+
+
+class Trouble(NamedTuple):
+    """SQLite fails with ``code`` at the writing statement number ``at``, counted from 0, and at all that follow if it ``lasts``.
+
+    ``ends`` says that it ends an open transaction by itself then, as it may; ``done`` that the statement was carried out
+    all the same, which after an I/O error nobody can know.
+    """
+
+    code: int
+    at: int
+    lasts: bool = True
+    ends: bool = False
+    done: bool = False
+
+
+class TroubledConnection(sqlite3.Connection):
+    """A connection whose writes may fail; see :class:`Trouble`."""
+
+    trouble: Trouble | None = None
+    written = 0
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Run one statement, or fail."""
+        trouble = self.trouble
+        if trouble is None or sql.startswith(("SELECT", "PRAGMA", "ROLLBACK")) or sql == "BEGIN":
+            return super().execute(sql, parameters)
+        reached = self.written - trouble.at
+        self.written += 1
+        if reached < 0 or (reached > 0 and not trouble.lasts):
+            return super().execute(sql, parameters)
+        if trouble.done and reached == 0 and trouble.code == sqlite3.SQLITE_IOERR:
+            super().execute(sql, parameters)
+        if trouble.ends and self.in_transaction:
+            super().execute("ROLLBACK")
+        error = sqlite3.OperationalError(f"in trouble at {' '.join(sql.split()[:3])}")
+        error.sqlite_errorcode = trouble.code
+        raise error
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """The same once for each, so that it can fail in the midst of them."""
+        cursor = self.cursor()
+        for values in parameters:
+            cursor = self.execute(sql, values)
+        return cursor
+
+    @contextmanager
+    def in_trouble(self, trouble: Trouble) -> Iterator[None]:
+        """Everything inside meets it."""
+        self.trouble, self.written = trouble, 0
+        try:
+            yield
+        finally:
+            self.trouble = None
 
 
 class RowDisk(Protocol):
@@ -138,14 +201,23 @@ class SteppedStore:
 class FileDisk:
     """See the module's docstring."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal_class: type[SqliteJournal] = SqliteJournal) -> None:
         self._loop = SteppedLoop()
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._journal_class = journal_class
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, factory=TroubledConnection)
         make_tables(self._connection, Owner("byte_bot", "row-world"))
+        #: What was added to each neighbour: all of it, and as far as it is surely on the disk.
+        self._added = dict.fromkeys(NEIGHBOURS, 0)
+        self._told = dict.fromkeys(NEIGHBOURS, 0)
+        self._revision = 0
         self._boot()
 
+    def _over_file(self) -> SqliteJournal:
+        bounds = {"log_slots": LOG_SLOTS, "fold_rows": FOLD_ROWS, "rows_remembered": ROWS_REMEMBERED}
+        return self._journal_class(self._connection, **bounds)
+
     def _boot(self) -> None:
-        self._store = SteppedStore(SqliteJournal(self._connection))
+        self._store = SteppedStore(self._over_file())
         self._journal = Journal(self._store, stall_s=STALL_S, retry_s=0.0)
         self._running = self._loop.create_task(self._journal.run())
         #: What left the gate ungated: durable once the journal says that everything is committed.
@@ -204,6 +276,56 @@ class FileDisk:
             self._store.outcome.set_exception(JournalError("disk I/O error", in_doubt=True))
             self._turn()
 
+    def write_in_trouble(self, trouble: Trouble) -> None:
+        """The disk is in trouble while the commit under way is written; the journal is told what the shipped store would say."""
+        store = self._store
+        if store.outcome is None:
+            return
+        try:
+            with self._connection.in_trouble(trouble):
+                store.write()
+        except sqlite3.Error as error:
+            in_doubt = store.file.commits >= store.number
+            store.outcome.set_exception(JournalError(str(error), in_doubt=in_doubt))
+        else:
+            store.outcome.set_result(None)
+        self._turn()
+
+    def fold(self) -> None:
+        """Some of the log is folded."""
+        self._store.file.fold()
+
+    def fold_in_trouble(self, trouble: Trouble) -> None:
+        """The same, and the disk is in trouble."""
+        try:
+            with self._connection.in_trouble(trouble):
+                self._store.file.fold()
+        except sqlite3.Error:
+            pass  # the shipped store tries again later
+
+    def add_to_neighbour(self, index: int) -> None:
+        """One of the other rows is changed."""
+        key = NEIGHBOURS[index % len(NEIGHBOURS)]
+        self._revision += 1
+        self._added[key] += 1
+        number = self._added[key]
+        operation = Operation(
+            Kind.ADD, "total", None, 1, Stamp(1, self._revision), f"neighbour-{self._revision}"
+        )
+        told = self._told
+
+        def durable() -> None:
+            told[key] = max(told[key], number)
+
+        self.append([Recorded(key, [operation])], durable)
+
+    def _check_neighbours(self, image: JournalImage) -> None:
+        for key in NEIGHBOURS:
+            pending = image.rows[key].pending if key in image.rows else []
+            found = sum(operation.value for operation in pending)
+            assert self._told[key] <= found <= self._added[key], f"{key}: {found} on the disk"
+            self._added[key] = found
+
     def stall(self) -> None:
         """The commit under way takes too long."""
         self._loop.now_s += 2 * STALL_S
@@ -220,15 +342,19 @@ class FileDisk:
         self._running.cancel()
         self._turn()
         self._boot()
-        return self.read()
+        image = self.read()
+        self._check_neighbours(image)
+        return image
 
     def read(self) -> JournalImage:
         """The image of what is in the file."""
         return self._store.read()
 
     def snapshot(self) -> dict[RowKey, Base]:
-        """The bases in the file."""
-        return {key: row.base for key, row in self.read().rows.items() if row.base is not None}
+        """The bases in the file, as the shipped journal looks them up."""
+        found = self._store.snapshot(CHANNEL_ID)
+        assert found == {key: row.base for key, row in self.read().rows.items() if row.base is not None}
+        return found
 
     def close(self) -> None:
         """Let everything go."""

@@ -302,6 +302,48 @@ async def test_a_degraded_journal_does_not_hold_saves() -> None:
     fake.close()
 
 
+class StuckDisk(MemoryJournalStore):
+    """Commits wait while it is stuck."""
+
+    def __init__(self) -> None:
+        super().__init__("stuck")
+        self.works = asyncio.Event()
+        self.works.set()
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        """When it works."""
+        await self.works.wait()
+        await super().commit(writes)
+
+
+@in_virtual_time()
+async def test_a_row_of_an_earlier_process_is_taken_out_of_its_save_when_the_disk_gets_stuck() -> None:
+    """It was frozen already: it waits, others go, and later it goes with its newest changes."""
+    fake, disk = fake_supabase(), StuckDisk()
+    async with process(fake, journal_store=disk, database=False) as rig:
+        rig.add(3)
+        await asyncio.sleep(1)
+    async with process(fake, journal_store=disk, wrap=Wrapped) as rig:
+        disk.works.clear()
+        rig.layer.request_load("1")
+        rig.layer.request_load("2")
+        await asyncio.sleep(0.1)
+        await rig.layer.writer.flush()
+        assert rig.layer.journal.degraded
+        assert [request.rows for request in wrapped(rig).requests] == [[]]  # an event rode alone
+        assert rig.layer.ledger.rows_waiting == 1
+        rig.add(1)
+        rig.add(7, channel_id="2")
+        await asyncio.sleep(30)
+        assert (rig.stored_total("1"), rig.stored_total("2")) == (None, 7)
+        disk.works.set()
+        await rig.layer.journal.drain()
+        await rig.layer.writer.flush()
+        assert rig.stored_total("1") == 4
+        assert rig.layer.ledger.rows_waiting == 0
+    fake.close()
+
+
 @in_virtual_time()
 async def test_a_save_that_overtakes_its_record_leaves_no_row_waiting() -> None:
     """A handler's staged change can be saved before the handler returns: its record then marks nothing dirty."""

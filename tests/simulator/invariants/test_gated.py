@@ -36,6 +36,24 @@ def test_replies_that_wait_break_nothing() -> None:
     assert watched(story, Gated()) == []
 
 
+def test_a_reply_on_its_way_when_its_sender_dies_was_announced_too() -> None:
+    """It is heard when the death has been reckoned with already."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.break_disk(DiskFull())
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 2"
+        asked = world.say("mod", "!count deaths +1")
+        before = world.bot.ungated_replies
+        while world.bot.ungated_replies == before:  # noqa: ASYNC110  # the instant between sending and hearing
+            await asyncio.sleep(0.001)
+        world.crash_bot()
+        await asyncio.sleep(1)
+        assert world.chat.answer_to(asked) is not None
+
+    assert watched(story, Gated()) == []
+
+
 def test_a_reply_before_its_commit_is_seen() -> None:
     """Also if nobody dies."""
 
