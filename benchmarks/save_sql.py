@@ -158,7 +158,7 @@ def server() -> Iterator[Any]:
                 f"PostgreSQL did not start: {_words(error)}; the lines above have its own words, if it said any. It needs space "
                 f"in {str(folder.parent)!r}, a locale that exists (LC_ALL, LANG), and as root the program useradd"
             ) from error
-        connection.execute(ROLES + read_schema())  # type: ignore[arg-type]
+        connection.execute(ROLES + read_schema())
         yield connection
 
 

@@ -9,6 +9,9 @@ A night ends as every night of a world does: all is healed, the bot must catch u
 right things and loses a row fails too. The promise holds for channels in RAM before the first fault; whether they are is
 looked at (:func:`ready`), and a plan where they are not was not tried.
 
+A world that ends by an error that nobody expected (a defect of the bot, or of the simulator) costs its own pair only: the
+outcome has the error and where it came from. What happened in the night under faults is told with it (`twin_witness.py`).
+
 What it leaves out: what the bot thinks, and where a difference comes from (the events around it: the faulty night's trace).
 """
 
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -25,14 +29,17 @@ from byte_bot.app import Application
 from simulator.errors import SimulatorError
 from simulator.faults import Fault, FaultBoard
 from simulator.report import Line, Report, Violation
-from simulator.scenario import Scenario
+from simulator.scenario import Scenario, Script
 from simulator.simulated_bot import ApplicationFactory
 from simulator.twin_plan import READY_S, Plan, described, draw_plan
 from simulator.twin_text import FAULTY, PERFECT, US_PER_S, WIDE, side_by_side
+from simulator.twin_witness import Seen, Witness
 from simulator.world import World, simulate
 
 #: Lines shown before and after a difference.
 CONTEXT_LINES: Final = 3
+#: Calls shown of the way to an unexpected error, those next to it.
+CALLS_SHOWN: Final = 6
 
 
 class NotReadyError(SimulatorError):
@@ -71,11 +78,15 @@ class Outcome:
     broken: tuple[str, ...] = ()
     #: Why nothing could be compared, "" if it could.
     not_tried: str = ""
+    #: The unexpected error that ended a world, and the calls that led to it; "" if none did.
+    crashed: str = ""
+    #: What happened in the night with faults.
+    seen: tuple[Seen, ...] = ()
 
     @property
     def ok(self) -> bool:
         """True if the bot said the same things at the same instants and every promise was kept."""
-        return not (self.difference or self.broken or self.not_tried)
+        return not (self.difference or self.broken or self.not_tried or self.crashed)
 
     @property
     def replay(self) -> str:
@@ -92,6 +103,8 @@ class Outcome:
             "difference": _difference_json(self.plan, self.difference) if self.difference else None,
             "broken": list(self.broken),
             "not_tried": self.not_tried or None,
+            "crashed": self.crashed or None,
+            "seen": list(self.seen),
             "replay": self.replay,
         }
 
@@ -102,6 +115,8 @@ class Outcome:
             if self.ok
             else "NOT TRIED"
             if self.not_tried
+            else "CRASHED"
+            if self.crashed
             else "DIFFERENT"
             if self.difference
             else "BROKEN"
@@ -112,6 +127,9 @@ class Outcome:
         if self.difference is not None:
             shown += explained(self.plan, self.difference, width)
         shown += [f"  BROKEN     {words}" for words in self.broken]
+        if self.crashed:
+            first, *calls = self.crashed.splitlines()
+            shown += [f"  CRASHED    {first}", *(f"             {call}" for call in calls)]
         if not self.ok:
             shown.append(f"  again      {self.replay}")
         return "\n".join(shown)
@@ -124,20 +142,34 @@ def run_twins(plan: Plan, application: ApplicationFactory = Application) -> Outc
         application: builds the bot; a test that switches a safeguard off passes its own.
     """
     try:
-        perfect = _night(plan.scenario, plan, application)
+        perfect = _night(plan.scenario, plan, application, ready)
     except NotReadyError as error:
         return Outcome(plan, not_tried=str(error))
-    except (SimulatorError, AssertionError, BaseExceptionGroup) as error:
+    except (SimulatorError, AssertionError) as error:
         return Outcome(plan, broken=(f"{PERFECT}: {_in_words(error)}",))
+    except (Exception, BaseExceptionGroup) as error:
+        # Supervisor: a defect of any kind ends one world, not a search of thousands.
+        return Outcome(plan, crashed=f"{PERFECT}: {_with_calls(error)}")
+    witness = Witness()
+
+    async def watched(world: World) -> None:
+        await ready(world)
+        witness.watch(world)
+
+    lines = len(perfect.transcript)
     try:
-        faulty = _night(plan.faulty, plan, application)
-    except (SimulatorError, AssertionError, BaseExceptionGroup) as error:
-        return Outcome(plan, len(perfect.transcript), broken=(f"{FAULTY}: {_in_words(error)}",))
+        faulty = _night(plan.faulty, plan, witness.beside(application), watched)
+    except (SimulatorError, AssertionError) as error:
+        return Outcome(plan, lines, broken=(f"{FAULTY}: {_in_words(error)}",))
+    except (Exception, BaseExceptionGroup) as error:
+        # Supervisor, as above.
+        return Outcome(plan, lines, crashed=f"{FAULTY}: {_with_calls(error)}")
     return Outcome(
         plan,
-        len(perfect.transcript),
+        lines,
         first_difference(faulty.transcript, perfect.transcript),
         (*_broken(FAULTY, faulty.violations), *_broken(PERFECT, perfect.violations)),
+        seen=witness.testimony(),
     )
 
 
@@ -213,8 +245,8 @@ async def ready(world: World) -> None:
         )
 
 
-def _night(scenario: Scenario, plan: Plan, application: ApplicationFactory) -> Report:
-    scripted = replace(scenario, script=ready)
+def _night(scenario: Scenario, plan: Plan, application: ApplicationFactory, script: Script) -> Report:
+    scripted = replace(scenario, script=script)
     return simulate(scripted, plan.seed, ready_order=plan.ready_order, application=application)
 
 
@@ -225,6 +257,17 @@ def _broken(world: str, violations: Iterable[Violation]) -> tuple[str, ...]:
 def _in_words(error: BaseException) -> str:
     notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
     return f"{type(error).__name__}: {error}{notes}"
+
+
+def _with_calls(error: BaseException) -> str:
+    """An error in words, below it the calls that led to it; of a group the first error that is none."""
+    alone = error
+    while isinstance(alone, BaseExceptionGroup):
+        alone = alone.exceptions[0]
+    calls = traceback.extract_tb(alone.__traceback__)[-CALLS_SHOWN:]
+    return "\n".join(
+        [_in_words(alone), *(f"{call.filename}:{call.lineno} in {call.name}: {call.line}" for call in calls)]
+    )
 
 
 def _difference_json(plan: Plan, difference: Difference) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 How it works. Each seed is a pair of its own (`twin.py`), so with ``--jobs`` other processes compare some of them; their
 outcomes are taken in the order of the seeds and do not depend on how many processes there are. What differs is printed at
-once, in full for the first few; how far it is goes to standard error.
+once, in full for the first few; how far it is goes to standard error. A pair that ends by an unexpected error is one of the bad
+ones, and the others go on. The end says in how many nights under faults what has happened, and what never has.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import multiprocessing
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Final
@@ -19,6 +21,7 @@ import typer
 
 from simulator.cli_options import Exit
 from simulator.twin import Outcome, run_seed
+from simulator.twin_witness import Seen
 
 #: So many bad pairs are shown in full; of the others the command that shows them.
 SHOWN_MAX: Final = 5
@@ -60,22 +63,27 @@ def add_twin(
 
         A seed draws channels, audience, disk and faults of the database. Compared is every line the bot said: its text, its place and its virtual
         microsecond. The first difference is shown side by side, with the faults of that moment. Exit code 0 if there is
-        none, 1 if there is one or another promise was broken, 2 if a pair could not be played.
+        none, 1 if there is one, another promise was broken or a night ended by an unexpected error, 2 if a pair could not be played.
         """
         progress = _Progress(seeds, unix_s)
-        bad = untried = lines = 0
+        bad = crashed = untried = lines = 0
+        seen: Counter[Seen] = Counter()
         with _outcomes(range(seed, seed + seeds), jobs, compare, set_log_level) as outcomes:
             for outcome in outcomes:
                 untried += bool(outcome.not_tried)
                 bad += not outcome.ok and not outcome.not_tried
+                crashed += bool(outcome.crashed)
+                seen.update(outcome.seen)
                 lines += outcome.lines
                 _show(outcome, bad + untried, alone=seeds == 1, as_json=as_json)
                 progress.step(bad)
         progress.end()
         if seeds > 1 and not as_json:
+            ended = f" ({crashed} by an unexpected error)" if crashed else ""
             last = f", {untried} not tried" if untried else ""
+            typer.echo(_what_happened(seen))
             typer.echo(
-                f"{seeds} pairs, seeds {seed} to {seed + seeds - 1}, {lines} lines compared: {bad} bad{last}"
+                f"{seeds} pairs, seeds {seed} to {seed + seeds - 1}, {lines} lines compared: {bad} bad{ended}{last}"
             )
         raise typer.Exit(Exit.BROKEN if bad else Exit.NOT_TRIED if untried else Exit.OK)
 
@@ -87,6 +95,14 @@ def _show(outcome: Outcome, bad: int, *, alone: bool, as_json: bool) -> None:
         typer.echo(outcome.to_text(shutil.get_terminal_size((FILE_COLUMNS, 1)).columns))
     elif not outcome.ok:
         typer.echo(f"seed {outcome.plan.seed}  bad too: {outcome.replay}")
+
+
+def _what_happened(seen: Counter[Seen]) -> str:
+    """In how many nights under faults each thing has happened, in lines."""
+    happened = ", ".join(f"{one} {seen[one]}" for one in Seen if seen[one]) or "nothing"
+    never = ", ".join(one for one in Seen if not seen[one])
+    words = f"in how many nights under faults: {happened}"
+    return f"{words}\nin none: {never}" if never else words
 
 
 @contextmanager

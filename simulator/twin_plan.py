@@ -7,6 +7,9 @@ both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
 * *Audience*: 1 to 30 channels, most of a night's messages in some of them. A channel's rate is anything from 0.01 to 30
   messages a second; how long it goes on follows from its share of the night's messages, which bounds what a pair
   costs. One message in five is small talk, the others are commands of every built-in component (:data:`COMMANDS`), by people of all roles.
+* *Loud nights*: one in twenty has thousands of messages, in bursts of up to 1,000 a second over one channel to
+  :data:`LOUD_CHANNELS`, one of the bursts over the look for idle channels and one into the first fault; of some, few rows of
+  history are kept. These fill a save, a channel's outbox and the journal's queue.
 * *Faults*: up to five of every kind of the database's family, whenever they like, over one another or not, certain or
   with a probability. They begin at :data:`READY_S` at the earliest: by then every channel is loaded.
 * The last :data:`QUIET_S` seconds nobody speaks. So every reply has left, or was dropped for its age, before the heal.
@@ -65,6 +68,19 @@ RATE_MIN_PER_S, RATE_MAX_PER_S = 0.01, 30.0
 #: Messages of a night, about: few enough for thousands of pairs, enough for full saves and Twitch's limits.
 MESSAGES_MIN, MESSAGES_MAX = 20, 160
 SMALL_TALK_SHARE = 0.2
+#: One night in twenty, which then costs as much as twenty others.
+LOUD_SHARE = 0.05
+LOUD_MESSAGES_MIN, LOUD_MESSAGES_MAX = 1_500, 3_500
+#: Messages a second in a burst, over all channels.
+LOUD_RATES_PER_S = (200.0, 500.0, 1_000.0, 1_000.0)
+#: How much of them each burst has; one is long enough to fill the queue of a journal whose disk stalls.
+LOUD_SHARES = (0.6, 0.2, 0.2)
+#: With the most a save can be full: every channel has two rows and more.
+LOUD_CHANNELS = (1, 3, 30, 30, 300, 300)
+LOUD_SPEAKING_S = (30.0, 70.0, 70.0)
+#: When the bot first looks for idle channels, seconds.
+SWEEP_S = 60.0
+LOUD_HISTORY_ROWS_MAX = (10_000, 10_000, 300)
 FAULTS_MAX = 5
 
 #: What people type, by the name of the built-in command; a custom command is one that ``!cmd`` has made.
@@ -83,6 +99,13 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "resume": ("!resume",),
 }  # fmt: skip
 CUSTOM_COMMANDS = ("!hug everybody", "!hug", "!c1", "!c2", "!c3")
+#: Each changes another row of its channel: by moderators, hundreds of rows in a second.
+CHANGES = (
+    "!count deaths +1",
+    "!vibe mood {n}",
+    "!quote add words {n}",
+    "!cmd add c{n} {user} was here {count} times",
+)
 #: Often enough that a paused channel does not stay silent for the rest of the night.
 RESUMES = 4
 
@@ -110,6 +133,7 @@ class Plan:
     scenario: Scenario
     faults: tuple[Fault, ...]
     ready_order: ReadyOrder
+    loud: bool = False
 
     @property
     def faulty(self) -> Scenario:
@@ -121,6 +145,7 @@ class Plan:
         scenario = self.scenario
         disk = scenario.disk_latency
         parts = (
+            *(["loud"] if self.loud else []),
             f"{len(scenario.channels)} channel{'s' if len(scenario.channels) > 1 else ''}",
             f"{scenario.duration_s:.0f} s",
             f"ready tasks {self.ready_order}",
@@ -156,7 +181,35 @@ def draw_plan(seed: int) -> Plan:
         disk_latency=_draw_disk(seeds.stream("disk")),
     )
     faults = _draw_faults(seeds.stream("faults"), scenario.duration_s)
-    return Plan(seed, scenario, faults, rng.choice(("fifo", "random")))
+    plan = Plan(seed, scenario, faults, rng.choice(("fifo", "random")))
+    # From streams of its own: what another seed draws does not depend on it.
+    return _louder(plan, seeds.child("loud")) if seeds.stream("loudness").random() < LOUD_SHARE else plan
+
+
+def _louder(plan: Plan, seeds: SeedTree) -> Plan:
+    """The same disk, faults of Twitch and order, but with so many people that every bound is near."""
+    rng = seeds.stream("world")
+    speaking_s = rng.choice(LOUD_SPEAKING_S)
+    until_s = READY_S + speaking_s
+    channels = tuple(f"channel_{number}" for number in range(1, rng.choice(LOUD_CHANNELS) + 1))
+    faults = _draw_faults(seeds.stream("faults"), until_s + QUIET_S)
+    first_fault_s = min(fault.start_s for fault in faults)
+    scenario = replace(
+        plan.scenario,
+        duration_s=until_s + QUIET_S,
+        channels=channels,
+        # Others may join 20 channels in 10 s, and be in no more than 100 in which they are nobody.
+        verified=plan.scenario.verified or len(channels) > CHANNELS_MAX,
+        moderated=plan.scenario.moderated or len(channels) > CHANNELS_MAX,
+        crowds=_draw_bursts(seeds.stream("audience"), channels, until_s, first_fault_s),
+        settings={
+            **plan.scenario.settings,
+            "history_rows_max": rng.choice(LOUD_HISTORY_ROWS_MAX),
+            "context_idle_s": 10.0,
+        },
+        disk_latency=_draw_disk(seeds.stream("disk")),
+    )
+    return replace(plan, scenario=scenario, faults=faults, loud=True)
 
 
 def described(fault: Fault) -> str:
@@ -182,22 +235,55 @@ def _draw_crowds(rng: random.Random, channels: tuple[str, ...], until_s: float) 
         rate_per_s = RATE_MIN_PER_S * (RATE_MAX_PER_S / RATE_MIN_PER_S) ** rng.random()
         duration_s = min(share / rate_per_s, until_s - READY_S)
         start_s = READY_S + rng.random() * (until_s - READY_S - duration_s)
-        crowds.append(Chatter(channel, rate_per_s * SMALL_TALK_SHARE, start_s, duration_s))
-        crowds.append(
-            CommandStorm(
-                channel,
-                rate_per_s * (1.0 - SMALL_TALK_SHARE),
-                _draw_commands(rng),
-                _draw_roles(rng),
-                start_s,
-                duration_s,
-                people=2,
-            )
-        )
+        commands, roles = _draw_commands(rng), _draw_roles(rng)
+        crowds += _both(channel, rate_per_s, commands, roles, start_s, duration_s, people=2)
     if rng.random() < 0.1:
         at_s = READY_S + rng.random() * (until_s - READY_S - 5.0)
         crowds.append(Raid(rng.choice(channels), at_s, viewers=rng.randint(5, 40), duration_s=5.0))
     return tuple(crowds)
+
+
+def _draw_bursts(
+    rng: random.Random, channels: tuple[str, ...], until_s: float, first_fault_s: float
+) -> tuple[Crowd, ...]:
+    messages = _spread(rng, LOUD_MESSAGES_MIN, LOUD_MESSAGES_MAX)
+    middles_s = [first_fault_s, SWEEP_S, READY_S + rng.random() * (until_s - READY_S)]
+    # In the last channels nobody speaks but at the beginning and at the end: they leave memory, and come back.
+    quiet = channels[1:][-(len(channels) // 5) :]
+    loud = channels[: len(channels) - len(quiet)]
+    # In every other night all of them change something.
+    changes = rng.random() < 0.5
+    crowds: list[Crowd] = []
+    for middle_s, share in zip(middles_s, rng.sample(LOUD_SHARES, len(LOUD_SHARES)), strict=True):
+        rate_per_s = rng.choice(LOUD_RATES_PER_S)
+        duration_s = messages * share / rate_per_s
+        start_s = max(READY_S, min(middle_s - duration_s / 2, until_s - duration_s))
+        for channel in loud:
+            commands = CHANGES if changes else _draw_commands(rng)
+            roles: tuple[Role, ...] = ("moderator",) if changes else _draw_roles(rng)
+            crowds += _both(channel, rate_per_s / len(loud), commands, roles, start_s, duration_s, people=4)
+    for channel in quiet:
+        for start_s in (READY_S, until_s - 5.0):
+            crowds.append(CommandStorm(channel, 1.0, _draw_commands(rng), ("moderator",), start_s, 2.0))
+    return tuple(crowds)
+
+
+def _both(
+    channel: str,
+    rate_per_s: float,
+    commands: tuple[str, ...],
+    roles: tuple[Role, ...],
+    start_s: float,
+    duration_s: float,
+    people: int,
+) -> tuple[Crowd, ...]:
+    """Small talk and commands."""
+    return (
+        Chatter(channel, rate_per_s * SMALL_TALK_SHARE, start_s, duration_s),
+        CommandStorm(
+            channel, rate_per_s * (1.0 - SMALL_TALK_SHARE), commands, roles, start_s, duration_s, people
+        ),
+    )
 
 
 def _draw_commands(rng: random.Random) -> tuple[str, ...]:

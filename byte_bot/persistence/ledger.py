@@ -192,6 +192,11 @@ class Ledger:
         self._taken = False
 
     @property
+    def batch_limit(self) -> int:
+        """How many rows of each kind the next batch has at most."""
+        return self._batch_limit
+
+    @property
     def in_flight(self) -> bool:
         """True between :meth:`take` of a batch and :meth:`release`."""
         return self._taken

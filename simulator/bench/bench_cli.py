@@ -77,6 +77,9 @@ cooldowns off, or measure them.
 Outages, besides none and a fault as JSON:
 %s
 
+What your bot stores is not looked at, since only it knows which of its replies promise that something is stored, and where: the columns lost and
+stale have a -.
+
 Exit code 0: measured; 1: the bot did not answer, ended under load or broke --p99-max-ms; 2: it could not be measured.
 """
 

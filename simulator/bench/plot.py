@@ -219,8 +219,9 @@ def _draw_frame(axes: Axes, low_ms: float, strip: _Strip, last_s: float, stretch
     if strip.top_ms > strip.bottom_ms:
         axes.axhline(strip.bottom_ms, color="#999999", linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
         axes.text(
-            0.995, strip.bottom_ms * 1.05, "not answered in time", transform=axes.get_yaxis_transform(), ha="right",
-            va="bottom", fontsize=11, color="#555555", zorder=6,
+            # Below its line: above it a row of crosses would run through the words.
+            0.995, strip.bottom_ms / 1.05, "above: not answered in time", transform=axes.get_yaxis_transform(), ha="right",
+            va="top", fontsize=11, color="#555555", zorder=6,
         )  # fmt: skip
 
 

@@ -45,6 +45,10 @@ PROGRESS_EVERY_S = 0.5
 STOP_S = 5.0  # between SIGTERM and SIGKILL: its measurement is over
 OUTPUT_LINES = 12
 CHAT_LINES = 3  # of what a bot said instead of the expected, for the error
+NOT_LOOKED_AT = (
+    "lost and stale are -: only your bot knows which of its replies promise that something is stored, and where; "
+    "of Byte Bot they are counted by `python -m benchmarks chat_latency`"
+)
 
 
 class NoAnswer(BenchError):
@@ -385,6 +389,8 @@ class TargetBench:
     def _remarks(self) -> list[str]:
         late_ms = self._open_loop.late_p99_ms()
         found = [f"the load itself was late by {figure(late_ms)} ms (p99), which is in every latency"]
+        if self._supabase is not None:
+            found.append(NOT_LOOKED_AT)
         if self._supabase is not None and self._phases[-1].requests == 0:
             found.append(
                 "the bot never sent a request to the fake Supabase, so no outage could touch it: is its address "

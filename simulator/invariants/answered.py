@@ -9,14 +9,15 @@ there and back and :data:`ANSWER_S`. Nothing else is an excuse than what the bot
 * the channel sleeps: it is paused, disabled or has another prefix, in the database or by ``!pause``, until the bot is next
   heard there (when it learns of a human's edit is another promise);
 * Twitch does not let it speak there: banned, refused, suspended, or in a chat mode that holds for it;
-* it has said almost as much as Twitch allows. Then a reply may wait for :data:`PATIENCE_S`, after which the bot may drop
-  it, if it counts it.
+* it has said almost as much as Twitch allows. Then a reply may wait until it has not, at most for :data:`PATIENCE_S`, after
+  which the bot may drop it, if it counts it.
 
 Left out: a bot that leaves its channels for no reason; where it is at the end is :mod:`~simulator.invariants.present`'s business.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -123,9 +124,15 @@ class Answered:
         took_s = (now_s if answer is None else answer.at_s) - message.at_s
         if took_s <= limit_s(world) or self._excused(world, watched):
             return ""
-        if took_s <= limit_s(world) + PATIENCE_S and _near_a_limit(world, message.channel, now_s):
+        # A limit may have ended just before the look, and the replies that it held back are leaving.
+        until_s = message.at_s + took_s
+        lately_s = max(message.at_s, until_s - limit_s(world))
+        if took_s <= limit_s(world) + PATIENCE_S and _near_a_limit(world, message.channel, lately_s, until_s):
             return None if answer is None else ""
-        if _near_a_limit(world, message.channel, message.at_s + PATIENCE_S) and _drops(world) > watched.drops:
+        patience_ends_s = message.at_s + PATIENCE_S
+        if _drops(world) > watched.drops and _near_a_limit(
+            world, message.channel, message.at_s, patience_ends_s
+        ):
             return ""
         what = "not answered within" if answer is None else "answered only after"
         return (
@@ -159,19 +166,27 @@ def must_be_answered(world: World, message: SentMessage) -> bool:
     return bool(_FOR_ALL.match(message.text))
 
 
-def _near_a_limit(world: World, channel: str, until_s: float) -> bool:
-    """Whether Twitch's limits may hold a reply back: one a second where the bot is nobody, else by what it has said."""
+def _near_a_limit(world: World, channel: str, from_s: float, until_s: float) -> bool:
+    """Whether Twitch's limits may hold a reply back at some moment between these two.
+
+    One a second where the bot is nobody, else by what it has said in the window that ends then.
+    """
     if not world.twitch.channel(channel).privileged(world.bot_login):
         return True
     limits = world.irc.limits.limits
-    said = 0
+    said_s: list[float] = []
     for sent in reversed(world.twitch.transcript):
-        if sent.at_s < until_s - limits.message_window_s:
+        if sent.at_s < from_s - limits.message_window_s:
             break
         # A verified account has so much for each channel, another one for all its channels together.
-        counted = sent.channel == channel or not world.scenario.verified
-        said += sent.login == world.bot_login and counted
-    return said >= NEARLY * limits.messages_privileged_max
+        if sent.login == world.bot_login and (sent.channel == channel or not world.scenario.verified):
+            said_s.append(sent.at_s)
+    said_s = [at_s for at_s in reversed(said_s) if at_s <= until_s]
+    many = math.ceil(NEARLY * limits.messages_privileged_max)
+    return any(
+        last - first <= limits.message_window_s
+        for first, last in zip(said_s, said_s[many - 1 :], strict=False)
+    )
 
 
 def _drops(world: World) -> int:

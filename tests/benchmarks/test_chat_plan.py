@@ -128,6 +128,14 @@ def test_names_on_the_command_line_are_checked() -> None:
         chosen_strategies(["mine"])
 
 
+def test_the_picture_has_a_line_for_the_floor() -> None:
+    """Beside every bot, also in the quick run: it has no outage, so what moves there is the machine."""
+    for chosen in (Choices(), quick(Choices())):
+        lines = [job.strategy for job in planned_jobs(chosen) if job.part == "picture"]
+        assert lines[:2] == [FLOOR, BYTE_BOT]
+        assert len(set(lines)) == len(lines) >= 3
+
+
 def test_the_outage_of_the_picture_is_its_middle_third() -> None:
     """Healthy before, and time to recover after."""
     assert outage_of(Load(1, 1, 24)) == (8, 16)

@@ -1,19 +1,24 @@
 """P1: under any schedule of database faults the bot says the same things, in the same order, at the same microsecond.
 
-Each seed is a night played twice (`byte-sim twin`); `tests/simulator/test_twin_plan.py` shows what these seeds cover.
+Each seed is a night played twice (`byte-sim twin`); `tests/simulator/test_twin_plan.py` shows what these seeds draw. What then
+happened in the nights is asked too: three hundred nights in which no save was ever full say nothing about full saves.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from simulator.twin import run_seed
+from simulator.twin_witness import Seen
 
 SEEDS_PER_TEST = 30
+FIRST_SEEDS = range(1, 301, SEEDS_PER_TEST)
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +30,29 @@ def no_log() -> Iterator[None]:
     structlog.configure(**before)
 
 
-@pytest.mark.parametrize("first", range(1, 301, SEEDS_PER_TEST))
-def test_the_database_does_not_interfere_with_chat(first: int) -> None:
-    """Every pair of twins says the same, recovers, and loses nothing."""
+@pytest.fixture
+def testimonies(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of this test run, the same for all of its processes."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "twins"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("first", FIRST_SEEDS)
+def test_the_database_does_not_interfere_with_chat(first: int, testimonies: Path) -> None:
+    """Every pair of twins says the same, recovers, and loses nothing; and all of them together have seen all there is to see."""
     outcomes = [run_seed(seed) for seed in range(first, first + SEEDS_PER_TEST)]
     bad = [outcome.to_text() for outcome in outcomes if not outcome.ok]
     assert not bad, "\n\n".join(bad)
     assert sum(outcome.lines for outcome in outcomes) > 300, "silence is easily equal"
+    mine = testimonies / f"{first}.json"
+    # Renamed into place: another process may look at any moment.
+    draft = mine.with_suffix(".part")
+    draft.write_text(json.dumps(sorted({seen for outcome in outcomes for seen in outcome.seen})))
+    draft.rename(mine)
+    told = sorted(testimonies.glob("*.json"))
+    if len(told) == len(FIRST_SEEDS):
+        # Whoever is last has them all.
+        seen = {words for file in told for words in json.loads(file.read_text())}
+        assert seen == set(Seen), f"the twins have become quiet, never happened: {sorted(set(Seen) - seen)}"

@@ -30,6 +30,7 @@ class Stage:
         self.trace = Trace(loop.time, keep=True)
         self.account = Account()
         self.seats = frozenset({1})
+        self.process = 1
         self.ungated = 0
         self.chat = Conversation(
             self.twitch,
@@ -39,6 +40,7 @@ class Stage:
             default_channel="lobby",
             attendance=lambda channel: self.seats,
             ungated_replies=lambda: self.ungated,
+            process=lambda: self.process,
         )
 
     def reply(self, text: str, to: str = "", channel: str = "lobby") -> None:
@@ -139,9 +141,14 @@ def test_a_reply_is_ungated_if_one_left_so_since_its_command() -> None:
         stage.reply("deaths: 2", second)
         assert list(stage.account.ungated) == [second]
         assert stage.chat.was_command(first) and not stage.chat.was_command("m0")
+        # Heard on one connection and answered on the next: the process lived all the while, and knows what it said.
+        reconnected = stage.chat.say("mod", "!count wins +1")
+        stage.ungated, stage.seats = stage.ungated + 1, frozenset({2})
+        stage.reply("wins: 1", reconnected)
+        assert reconnected in stage.account.ungated
         # On its way when its sender died: the account was reckoned before it came.
         third = stage.chat.say("mod", "!count deaths +1")
-        stage.ungated, stage.seats = stage.ungated + 1, frozenset()
+        stage.ungated, stage.process = stage.ungated + 1, 2
         stage.reply("deaths: 3", third)
         assert stage.account.range_of("lobby", "deaths") == (2, 3)
 

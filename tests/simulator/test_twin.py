@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from byte_bot.bot import Bot
 from byte_bot.chat.outbox import Reply
 from byte_bot.context.channel import ChannelContext
-from simulator.audience import CommandStorm
+from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Ledger
+from simulator.audience import CommandStorm, Utterance
 from simulator.faults import Fault, Flapping, Hang, Refused
 from simulator.report import Line
 from simulator.scenario import Scenario
@@ -122,6 +125,49 @@ def test_a_broken_promise_is_reported_beside_the_comparison() -> None:
     assert not outcome.ok
     assert "BROKEN     with faults: agreement at 2.000000 s: lost" in outcome.to_text()
     assert outcome.to_json()["broken"] == list(outcome.broken)
+
+
+class Unreadable(Ledger):
+    """What the world asks it fails with an error of no particular kind, once the database has been away."""
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a save is under way, as the world asks to see whether all is saved."""
+        if self.batch_limit < BATCH_ROWS_MAX:
+            raise KeyError("the row of a channel")
+        return super().in_flight
+
+
+def test_an_unexpected_error_ends_one_pair_and_is_told_with_the_way_to_it() -> None:
+    """The error, its night and its seed, and the calls next to it."""
+    never_healed = replace(PLAN, faults=(Hang(start_s=10.0),))
+    outcome = run_twins(
+        never_healed, application_with(lambda application: application.layer.ledger, Unreadable)
+    )
+    assert not outcome.ok
+    assert outcome.lines == 20, "the perfect night was whole"
+    text = outcome.to_text()
+    assert text.startswith("seed 3  CRASHED  20 lines")
+    assert "with faults: KeyError: 'the row of a channel'" in text
+    assert 'in in_flight: raise KeyError("the row of a channel")' in text
+    assert "again      byte-sim twin --seed 3" in text
+    assert "KeyError" in outcome.to_json()["crashed"]
+
+
+def test_an_unexpected_error_of_the_perfect_night_is_told_too() -> None:
+    """With that night's name."""
+
+    class Lost(CommandStorm):
+        """Forgets what it wanted to say."""
+
+        def lines(self, rng: random.Random) -> Iterator[Utterance]:
+            """Fail before the first line."""
+            raise KeyError("lobby")
+
+    lost = replace(NIGHT, crowds=(Lost("lobby", 1.0),))
+    outcome = run_twins(replace(PLAN, scenario=lost))
+    assert not outcome.ok
+    assert outcome.crashed.startswith("perfect: KeyError: 'lobby'")
 
 
 def test_channels_must_be_in_ram_before_the_first_fault() -> None:

@@ -17,6 +17,7 @@ from simulator.scenarios import SCENARIOS
 from simulator.twin import Outcome, first_difference
 from simulator.twin_cli import SHOWN_MAX, Compare, add_twin
 from simulator.twin_plan import Plan
+from simulator.twin_witness import Seen
 from simulator.world import simulate
 
 DIFFERENCE = first_difference((), (Line(1_500_000, "lobby", "Pong!"),))
@@ -64,6 +65,41 @@ def test_a_difference_is_an_exit_code_and_a_command_that_replays_it() -> None:
     assert "again      byte-sim twin --seed 3" in result.stdout
     assert "seed 2  same" not in result.stdout
     assert result.stdout.splitlines()[-1] == "3 pairs, seeds 2 to 4, 30 lines compared: 1 bad"
+
+
+def test_a_pair_that_ends_by_an_unexpected_error_is_bad_and_the_others_go_on() -> None:
+    """Its seed is told, the exit code is that of a difference, and the last line says that there was an error."""
+
+    def crashed(seed: int) -> Outcome:
+        return (
+            outcome(seed)
+            if seed != 4
+            else Outcome(Plan(4, NIGHT, (), "fifo"), crashed="perfect: KeyError: 'x'\nbot.py:1")
+        )
+
+    alone = call("--seed", "4", compare=crashed)
+    assert alone.exit_code == 1
+    assert "CRASHED    perfect: KeyError: 'x'" in alone.stdout
+    assert "again      byte-sim twin --seed 4" in alone.stdout
+    many = call("--seed", "2", "--seeds", "5", compare=crashed)
+    assert many.exit_code == 1
+    assert "seed 4  CRASHED" in many.stdout
+    assert many.stdout.splitlines()[-1] == (
+        "5 pairs, seeds 2 to 6, 40 lines compared: 3 bad (1 by an unexpected error)"
+    )
+
+
+def test_what_happened_is_counted() -> None:
+    """In how many nights under faults; what never did is told too."""
+
+    def eventful(seed: int) -> Outcome:
+        return Outcome(
+            Plan(seed, NIGHT, (), "fifo"), 10, seen=(Seen.SAVE_FAILED, *([Seen.BURST] if seed > 2 else []))
+        )
+
+    lines = call("--seeds", "3", compare=eventful).stdout.splitlines()
+    assert lines[0] == "in how many nights under faults: save failed 3, burst of 500/s 1"
+    assert lines[1].startswith("in none: call failed, circuit open amid chat")
 
 
 def test_of_very_many_differences_the_later_are_only_named() -> None:

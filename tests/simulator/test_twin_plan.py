@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections import Counter
@@ -13,7 +14,7 @@ import pytest
 from byte_bot.components import builtin
 from byte_bot.components.api import Component
 from byte_bot.components.router import Router
-from simulator.audience import ROLES, Chatter, CommandStorm, Raid
+from simulator.audience import ROLES, Chatter, CommandStorm, Raid, utterances
 from simulator.faults import KINDS, Fault, Flapping, Hang, HumanEdit, SlowRecovery, TwitchDisconnect
 from simulator.loop import run
 from simulator.rng import SeedTree
@@ -24,6 +25,9 @@ from simulator.twin_plan import (
     COMMANDS,
     CUSTOM_COMMANDS,
     FUNCTIONS,
+    LOUD_CHANNELS,
+    LOUD_MESSAGES_MAX,
+    LOUD_MESSAGES_MIN,
     QUIET_S,
     READY_S,
     TABLES,
@@ -121,10 +125,35 @@ def test_audiences_are_quiet_and_loud() -> None:
     rates = [storm.rate_per_s for storm in storms()]
     assert min(rates) < 0.01
     assert max(rates) > 20
-    sizes = {len(plan.scenario.channels) for plan in plans()}
-    assert {1, 2, 3, 5, 10, CHANNELS_MAX} <= sizes
+    sizes = {len(plan.scenario.channels) for plan in plans() if not plan.loud}
+    assert {1, 2, 3, 5, 10} <= sizes
+    assert max(sizes) == CHANNELS_MAX
     everybody = {type(crowd) for plan in plans() for crowd in plan.scenario.crowds}
     assert everybody == {Chatter, CommandStorm, Raid}
+
+
+def test_one_night_in_twenty_is_loud() -> None:
+    """Thousands of messages in bursts, over one channel and over hundreds; with every disk, and both lengths of history."""
+    loud = [plan.scenario for plan in plans() if plan.loud]
+    assert 10 <= len(loud) <= 20
+    assert {len(it.channels) for it in loud} >= {1, 30, max(LOUD_CHANNELS)}
+    assert {it.settings["history_rows_max"] for it in loud} == {300, 10_000}
+    assert {None if it.disk_latency is None else it.disk_latency.stall_ms > 0 for it in loud} == {
+        None,
+        False,
+        True,
+    }
+    for it in loud:
+        spoken = sorted(line.at_s for line in utterances(it.crowds, SeedTree(1), it.duration_s))
+        assert LOUD_MESSAGES_MIN * 0.8 < len(spoken) < LOUD_MESSAGES_MAX * 1.2 + 4 * max(LOUD_CHANNELS)
+        assert all(READY_S <= at_s < it.duration_s - QUIET_S for at_s in spoken)
+    assert max(most_in_a_second(it) for it in loud) > 900
+
+
+def most_in_a_second(scenario: Scenario) -> int:
+    """How many messages are said within the loudest second."""
+    spoken = [line.at_s for line in utterances(scenario.crowds, SeedTree(1), scenario.duration_s)]
+    return max(bisect.bisect(spoken, at_s + 1.0) - number for number, at_s in enumerate(spoken))
 
 
 def test_everything_else_comes_in_every_combination_of_two() -> None:
@@ -134,7 +163,10 @@ def test_everything_else_comes_in_every_combination_of_two() -> None:
         (order, None if it.disk_latency is None else it.disk_latency.stall_ms > 0) for order, it in scenarios
     } == set(itertools.product(("fifo", "random"), (None, False, True)))
     assert len({(it.moderated, it.verified, it.latency_ms) for _, it in scenarios}) == 8
-    assert len({tuple(it.settings.values()) for _, it in scenarios}) == 8
+    assert (
+        len({tuple(it.settings.values()) for _, it in scenarios if "history_rows_max" not in it.settings})
+        == 8
+    )
     twitch = kinds(fault for _, it in scenarios for fault in it.faults)
     assert twitch == {"twitch_disconnect", "twitch_reconnect", "twitch_duplicates", "twitch_packets"}
 

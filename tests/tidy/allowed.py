@@ -37,6 +37,10 @@ IMPORT_DIRECTION: Allowances = {
     ("simulator/disk.py", "byte_bot"): "the bot's own journal file, on a disk of a world",
     ("simulator/losses.py", "byte_bot"): "reads on that disk what a death has left",
     ("simulator/twin.py", "byte_bot"): "plays the shipped bot unless a test gives it another",
+    (
+        "simulator/twin_witness.py",
+        "byte_bot",
+    ): "looks at the bot's public state, and times its journal's commits",
     ("simulator/invariants/", "byte_bot"): "compare what the bot holds with what the fakes saw",
     ("simulator/cli.py", "byte_bot"): "starts worlds, and the shipped bot beside the fakes",
 }
@@ -143,6 +147,7 @@ BROAD_EXCEPT: Allowances = {
         "byte_bot/persistence/journal_thread.py",
         "FileJournalStore._try",
     ): "supervisor: whatever fails in a commit degrades the journal, and its thread lives on",
+    ("simulator/twin.py", "run_twins"): "supervisor: a defect ends one world, not a search of thousands",
     ("byte_bot/chat/outbox.py", "Outbox._post"): "supervisor: a bug costs one message, logged and counted",
     ("byte_bot/chat/outbox.py", "Outbox._work"): "supervisor: a bug costs one message, logged and counted",
 }

@@ -202,6 +202,7 @@ def test_batches_shrink_without_an_answer_and_grow_with_one() -> None:
         sizes.append(len(batch.rows))
         ledger.unanswered(batch)
     assert sizes == [8, 4, 2, 1, 1]
+    assert ledger.batch_limit == 1
     for _ in range(5):
         ledger.answered()
     assert len(taken().rows) == 8

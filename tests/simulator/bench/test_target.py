@@ -53,7 +53,9 @@ def test_a_bot_without_a_database_is_measured(tmp_path: Path) -> None:
     (row,) = outcome.rows
     assert (row.strategy, row.condition, row.samples, row.unanswered) == ("ping_bot", HEALTHY, 20, 0)
     assert 0 < row.p50_ms <= row.max_ms
-    assert row.loop_lag_p99_ms is not None
+    # Zero would be a clock that was not read: no PONG takes no time.
+    assert row.loop_lag_p99_ms is not None and row.loop_lag_p99_ms > 0
+    assert not any("lost and stale" in remark for remark in outcome.remarks), "it has nothing to store in"
     assert [finding.ok for finding in outcome.findings] == [True]
     assert len(outcome.timeline.points) == 20
 
@@ -72,6 +74,27 @@ def test_an_outage_is_told_from_health(tmp_path: Path) -> None:
     assert sum(row.requests_per_1000 for row in outcome.rows) == pytest.approx(3_000.0, rel=0.05)
     assert outcome.timeline.outage == (0.5, 1.0)
     assert not any("never sent a request" in remark for remark in outcome.remarks)
+
+
+def test_a_bot_whose_loop_stands_still_has_a_lag_and_only_then(tmp_path: Path) -> None:
+    """It waits 200 ms for a database that hangs, and answers no PING meanwhile; healthy it does, between two commands."""
+    outcome = measure(
+        tmp_path,
+        "asking",
+        uses_database=True,
+        outage=outage_of("hang"),
+        seconds=3.0,
+        rate=4.0,
+        patience_s=1.0,
+    )
+    healthy, broken, _ = (row.loop_lag_p99_ms for row in outcome.rows)
+    assert healthy is not None and broken is not None
+    assert 0 < healthy < broken
+    assert broken > 100, "a PING that comes at the beginning of such a wait is answered at its end"
+    assert any("lost and stale are -" in remark for remark in outcome.remarks)
+    assert {(row.lost, row.stale, row.lost_after_kill, row.stale_after_kill) for row in outcome.rows} == {
+        (None,) * 4
+    }
 
 
 def test_a_bot_that_ends_at_once_is_an_error_with_its_last_words(tmp_path: Path) -> None:

@@ -162,3 +162,25 @@ def test_more_than_twitch_allows_may_stay_unanswered() -> None:
     report = simulate(scenario, 1)
     assert report.ok, report.to_text()
     assert report.unanswered > 50
+
+
+def test_a_limit_that_ends_between_two_looks_excuses_what_it_held_back() -> None:
+    """What waits behind a burst leaves 30 s after it, in less than a second: at the next look the window is nearly empty."""
+    bursts = tuple(
+        CommandStorm("lobby", 200, ("!ping",), start_s=start_s, duration_s=0.7) for start_s in (5.2, 26.0)
+    )
+    report = simulate(Scenario("bursts", "two, 21 s apart", duration_s=60, crowds=bursts), 1)
+    assert report.ok, report.to_text()
+    assert max(report.latencies_ms) > 5_000
+
+
+def test_a_limit_that_is_over_is_no_excuse() -> None:
+    """A bot that is late when it may speak again is seen."""
+    bursts = (
+        CommandStorm("lobby", 200, ("!ping",), start_s=5.2, duration_s=0.7),
+        CommandStorm("lobby", 1, ("!ping",), start_s=40.0, duration_s=5.0),
+    )
+    scenario = Scenario("bursts", "a burst, and later a few", duration_s=60, crowds=bursts)
+    assert broken(scenario, application_with(lambda application: application.outbox, SlowOutbox)) == [
+        "answered"
+    ]
