@@ -159,7 +159,15 @@ class Run:
 
     def findings(self) -> list[report.Finding]:
         """How the promises stand, the soak's memory included."""
-        return findings(self.rows, self.rounds)
+        found = findings(self.rows, self.rounds)
+        if self.soaks and not any(one.promise == "P5" for one in found):
+            found.append(report.Finding("P5", None, f"resident memory in a hang at {SOAK.rate:g}/s: not measured"))
+        return found
+
+    @property
+    def soaks(self) -> bool:
+        """True if memory is to be measured."""
+        return "soak" in self._choices.parts and BYTE_BOT in self._choices.strategies
 
 
 def findings(rows: Sequence[Row], rounds: Sequence[Round] = ()) -> list[report.Finding]:
@@ -334,7 +342,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if interrupted:
         return INTERRUPTED
     # Worst first: a broken promise is more than one that could not be measured.
-    status = report.status(found, ("P2", *_judged_besides(found)))
+    asked = ("P2", "P5") if run.soaks else ("P2",)
+    status = report.status(found, (*asked, *_judged_besides(found)))
     return status if status == report.BROKEN or not run.failures else report.UNMEASURED
 
 

@@ -2,8 +2,8 @@
 
 A `Job` is one bot started once: its conditions run one after the other against the same process. Parts:
 
-- *rounds*: floor and Byte Bot, every load, as often as `rounds` says. Within a round the order of loads, strategies and
-  conditions is drawn from the seed, so that nothing always comes after the same thing.
+- *rounds*: floor and Byte Bot, every load, as often as `rounds` says. The order of loads, strategies and conditions is drawn
+  from the seed for each batch, so that nothing always comes after the same thing.
 - *small bots*: every condition at one load, each with a fresh process: a small bot that is stuck in one condition would
   carry it into the next.
 - *kill*: a SIGKILL at the end of a short load, healthy and hanging.
@@ -13,7 +13,9 @@ A `Job` is one bot started once: its conditions run one after the other against 
 Jobs of a low rate run side by side in *lanes*, each with a bot, fakes and a load of its own: a `Batch`. There are as many as keep
 the rates together within `LANES_RATE_MAX`. In the rounds the lanes of a batch are several rounds of **one** strategy, which go
 through the same conditions in step: healthy beside healthy, hang beside hang. What a bot with a broken database costs its
-neighbours falls on bots with a broken database, never on the healthy ones and the floor that it is compared with.
+neighbours falls on bots with a broken database, never on the healthy ones and the floor that it is compared with. Rounds that run
+side by side have one order and one moment in common, so a batch holds a third of the rounds at most: a bad minute of the
+machine cannot decide the median over all of them.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ POWER_CONDITIONS, POWER_RATE_MAX = (HEALTHY, HEALTHY_AGAIN, HANG), 100.0
 # Messages a second of all lanes together. Chosen: less than a third of what one bot is given alone at 20x1000, and nine rounds of
 # everything then take less than 45 minutes.
 LANES_RATE_MAX, LANES_MAX = 300.0, 8
+# Batches that the rounds of one load are spread over, if there are as many rounds.
+BATCHES_MIN = 3
 
 # At least 1,000 samples each (DESIGN, P2).
 LOADS = (Load(1, 50, 20), Load(20, 100, 10), Load(20, 1_000, 4))
@@ -102,7 +106,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             if self.strategy != FLOOR:
                 slow = SETTLE_SMALL_S if small else SETTLE_S
                 settling += SETTLE_HEALTHY_S if condition.fault is None else slow
-        return START_S + settling + sum(1 + load.seconds for load in self.loads)
+        leads = (max(1.0, condition.lead_s) for condition in self.conditions)
+        return START_S + settling + sum(leads) + sum(load.seconds for load in self.loads)
 
 
 def quick(choices: Choices) -> Choices:
@@ -169,7 +174,7 @@ def _rounds(choices: Choices, rng: random.Random) -> list[Batch]:
     """Floor and Byte Bot under every load. The lanes of a batch are rounds of one strategy: see the module's docstring."""
     placed: list[tuple[float, Batch]] = []
     for load in choices.loads:
-        lanes = lanes_of(load, choices)
+        lanes = min(lanes_of(load, choices), math.ceil(choices.rounds / BATCHES_MIN))
         parts = math.ceil(choices.rounds / lanes)
         for part in range(parts):
             numbers = range(choices.rounds)[part::parts]

@@ -27,11 +27,11 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.chat_plan import SOAK, Job, outage_of
+from benchmarks.chat_plan import Job, outage_of
 from benchmarks.strategies import SMALL_BOTS, strategy
 from simulator.bench.child import BenchError, Child
 from simulator.bench.load import run_precisely
-from simulator.bench.measure import Bench, Patience
+from simulator.bench.measure import Bench, Kill, Patience
 from simulator.bench.probe import Cores
 from simulator.bench.results import Round, Timeline
 
@@ -129,10 +129,12 @@ class Worker:
         if job.part == "picture":
             timeline = await self._bench.timeline(condition, load, outage_of(load))
             return {"timeline": msgspec.to_builtins(timeline)}
-        kill = job.part == "kill" or load == SOAK
-        one = await self._bench.measure(condition, load, job.number, kill=kill)
+        kill: Kill | None = None
         if job.part == "kill":
-            one.samples = []  # too few of them for a percentile
+            kill = "in mid-load"
+        elif job.part == "soak" and condition.fault is not None:
+            kill = "after answers"
+        one = await self._bench.measure(condition, load, job.number, kill=kill)
         return {"round": msgspec.to_builtins(one)}
 
 

@@ -3,8 +3,7 @@
 How it works. Each benchmark writes its result as JSON; here it becomes a `Standing` a line: what was promised, what was
 measured, and kept, broken or not measured. Judging is the benchmarks' own business (`chat_latency.findings`,
 `throughput.verdicts`, the targets in the file of `scale`); P2, which is judged for each condition of a load, is one line a load,
-with the names of those that break it and the figures of the first. With fewer rounds than P2 asks for, as at the load of the
-soak and with `--quick`, it says how many conditions kept it and is not judged. Promises that no benchmark can measure stand below,
+with the names of those that break it and the figures of the first. With fewer rounds than P2 asks for (`--quick`), it says how many conditions kept it and is not judged. Promises that no benchmark can measure stand below,
 with what shows them instead.
 
 Left out: every figure behind a line; the benchmarks have printed those.

@@ -155,7 +155,11 @@ class Outbox:
             log.exception("a reply to #%s failed", channel)
             self._on_drop(FAILED)
             return True
-        self._on_sent(reply, now)
+        try:
+            self._on_sent(reply, now)
+        except Exception:
+            # Supervisor: it has left, and who counts it must not end the journal either.
+            log.exception("a reply to #%s left uncounted", channel)
         return True
 
     def observe(self, event: ChatEvent) -> None:

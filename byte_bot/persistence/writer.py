@@ -85,14 +85,20 @@ class Writer:
         self._full = asyncio.Event()
         self._flushing = asyncio.Lock()
         self._work_since_s = 0.0
+        #: Rows that the last flush has left: what cannot be sent (dead letters, say), and what had only just changed.
+        self._left_over = 0
 
     def work_arrived(self) -> None:
         """Something waits to be saved; cheap, called on the chat path."""
         if not self._work.is_set():
             self._work_since_s = self._now_s()
             self._work.set()
-        if self._layer.ledger.rows_waiting >= BATCH_ROWS_MAX:
+        if self._is_full():
             self._full.set()
+
+    def _is_full(self) -> bool:
+        # Without the rows that stay in any case: 500 dead letters would else have each change sent by itself.
+        return self._layer.ledger.rows_waiting - self._left_over >= BATCH_ROWS_MAX
 
     async def run(self) -> None:
         """Flush for ever, until cancelled or fenced."""
@@ -105,9 +111,8 @@ class Writer:
                 pass
             self._work.clear()
             await self.flush(self._layer.ledger.horizon(self._now_s()))
-            # A backlog counts as a full batch until it is saved.
-            if self._layer.ledger.rows_waiting < BATCH_ROWS_MAX:
-                self._full.clear()
+            self._left_over = self._layer.ledger.rows_waiting
+            self._full.clear()
 
     async def flush(self, until: Horizon | None = None) -> None:
         """Save everything that can be saved, batch by batch; returns when nothing sendable waits any more.

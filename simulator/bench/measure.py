@@ -9,7 +9,8 @@ keeps what it told its viewers. `Bench` is one running bot with its fakes; `Benc
 4. the fault is cleared, and the round ends when the database has everything that viewers were told, or when nothing has
    changed there for `quiet_s`: what is missing then is lost. So one condition does not reach into the next.
 
-With `kill` there is a SIGKILL instead of step 3, with the last messages on their way, and a new process after the fault is
+A kill is a SIGKILL "in mid-load", instead of step 3, with the last messages on their way: nothing else of that round counts; or
+"after answers", between steps 3 and 4, when latencies and memory have been taken. A new process starts after the fault is
 cleared. `Bench.timeline` has the fault in the middle of one load, for the picture.
 
 Left out: a bot that does not log in, or not to all channels, is an error and not a result.
@@ -24,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -44,6 +45,7 @@ TOLERANCE_S = 1e-6  # of floating point, where a moment is compared with itself
 LOOK_EVERY_S = 0.25  # at the database, while it catches up
 
 Values = Mapping[tuple[str, str], int]  # channel, key -> value
+Kill = Literal["in mid-load", "after answers"]
 
 
 @dataclass(frozen=True)
@@ -216,26 +218,30 @@ class Bench:
     # -- rounds ---------------------------------------------------------------------------------------------------------
 
     async def measure(
-        self, condition: Condition, load: Load, number: int = 0, *, kill: bool = False
+        self, condition: Condition, load: Load, number: int = 0, *, kill: Kill | None = None
     ) -> Round:
-        """One round; see the module's docstring. `kill`: with SIGKILL in mid-load, and a new process; no latencies then."""
+        """One round; see the module's docstring."""
+        in_mid_load = kill == "in mid-load"
+        lead_s = max(self._patience.lead_s, condition.lead_s)
         requests = await self._attempts()
         rss_start_mb = rss_mb(self._bot.pid)
         lag = LagProbe(self._twitch.irc)
         await self._set_fault(condition.fault)
-        self._begin(sampled_from_s=self._patience.lead_s - TOLERANCE_S)
-        whole = msgspec.structs.replace(load, seconds=load.seconds + self._patience.lead_s)
+        self._begin(sampled_from_s=lead_s - TOLERANCE_S)
+        whole = msgspec.structs.replace(load, seconds=load.seconds + lead_s)
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(lag.run())
             await self._open_loop.run(whole)
-            if kill:
+            if in_mid_load:
                 # At once, with the last messages on their way: a reply that leaves before it is durable must be caught.
                 await self._bot.kill()
             else:
                 await self._answers(self._patience.reply_s)
             probing.cancel()
-        rss_end_mb = rss_start_mb if kill else rss_mb(self._bot.pid)
-        samples = [] if kill else self._samples()
+        rss_end_mb = rss_start_mb if in_mid_load else rss_mb(self._bot.pid)
+        samples = [] if in_mid_load else self._samples()
+        if kill == "after answers":
+            await self._bot.kill()
         await self._set_fault(None)
         if kill:
             await self._start_bot(warm=False)

@@ -1,7 +1,7 @@
 """What is measured in which order: loads, conditions of the database, and the plan of interleaved rounds. Pure.
 
 A `Load` is a rate spread evenly over channels, and how long it lasts. A `Condition` is a name and the fault that makes it. The
-conditions of one round are shuffled by the seed, afresh for each round: a machine that slows down for a minute, or a bot that
+conditions of a round are shuffled by the seed (rounds that run side by side share one order): a machine that slows down for a minute, or a bot that
 slows down with age, then hits every condition alike in the long run instead of always the last one.
 """
 
@@ -41,10 +41,19 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """A state of the database: the fault that is set before the first sample and cleared after the last, or none."""
+    """A state of the database: the fault that is set before the first sample and cleared after the last, or none.
+
+    `lead_s` is how long the fault acts before the first sample, in seconds, if that is more than the usual second: where a call has no
+    quick end, what a bot does about one that was given up would else lie behind the samples of a short load.
+    """
 
     name: str
     fault: Mapping[str, Any] | None = None  # as the control address takes it
+    lead_s: float = 0.0
+
+
+# Byte Bot saves after 2 s and gives a call up after 5 (chosen; what other bots do is theirs).
+_GIVEN_UP_S = 7.5
 
 
 CONDITIONS: Sequence[Condition] = (
@@ -53,12 +62,12 @@ CONDITIONS: Sequence[Condition] = (
     Condition(HEALTHY_AGAIN),
     Condition("50 ms", {"kind": "latency", "ms": 50}),
     Condition("500 ms", {"kind": "latency", "ms": 500}),
-    Condition("2 s", {"kind": "latency", "ms": 2_000}),
+    Condition("2 s", {"kind": "latency", "ms": 2_000}, lead_s=4.5),
     Condition("refused", {"kind": "refused"}),
-    Condition("hang", {"kind": "hang"}),
+    Condition("hang", {"kind": "hang"}, lead_s=_GIVEN_UP_S),
     Condition("503", {"kind": "status_503"}),
     Condition("429", {"kind": "too_many_requests"}),
-    Condition("drip", {"kind": "drip"}),
+    Condition("drip", {"kind": "drip"}, lead_s=_GIVEN_UP_S),
     Condition("flapping", {"kind": "flapping"}),
 )
 
@@ -78,7 +87,7 @@ def chosen_conditions(names: Iterable[str] | None) -> tuple[Condition, ...]:
 
 
 def shuffled(conditions: Sequence[Condition], rng: random.Random) -> tuple[Condition, ...]:
-    """The conditions of one round in an order of its own."""
+    """The conditions in an order of their own."""
     order = list(conditions)
     rng.shuffle(order)
     return tuple(order)

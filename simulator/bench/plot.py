@@ -14,6 +14,7 @@ Left out: percentiles over many rounds, which the report's tables have. The pict
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,12 +39,13 @@ DOTS_MAX = 3_000  # of each bot; more make the file large and the picture no cle
 # What each bot looks like: colour, width of its line.  Unknown ones take the other colours in turn.
 STYLES: Mapping[str, tuple[str, float]] = {
     "byte_bot": ("#0072b2", 2.8),
+    "byte_bot power": ("#009e73", 1.8),
     FLOOR: ("#7f7f7f", 1.6),
     "inline": ("#d55e00", 1.8),
     "blocking": ("#cc79a7", 1.8),
     "task_per_message": ("#e69f00", 1.8),
 }
-OTHER_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+OTHER_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 BAND_COLOUR = "#fbe3e0"
 BAND_WORDS_COLOUR = "#a33327"
 
@@ -95,7 +97,7 @@ def _figure(timelines: Sequence[Timeline], title: str, outage_words: str) -> Fig
     # Up to a whole second, so that the last tick has its number.
     last_s = math.ceil(last_s) if last_s > WHOLE_FROM_S else max(last_s, SHORTEST_S)
     _draw_outage(axes, timelines[0].outage, last_s, outage_words)
-    for line, (colour, width) in zip(timelines, _styles(timelines), strict=True):
+    for line, (colour, width) in zip(timelines, styles(timelines), strict=True):
         _draw_line(axes, line, colour, width, last_s / stretches)
         unanswered_s = _unanswered_s(line)
         if unanswered_s:
@@ -139,14 +141,13 @@ def _unanswered_s(line: Timeline) -> list[float]:
     return [at_s for at_s, ms in line.points if ms is None]
 
 
-def _styles(timelines: Iterable[Timeline]) -> Iterator[tuple[str, float]]:
-    number = 0
-    for line in timelines:
-        if line.strategy in STYLES:
-            yield STYLES[line.strategy]
-        else:
-            yield OTHER_COLOURS[number % len(OTHER_COLOURS)], 2.4
-            number += 1
+def styles(timelines: Iterable[Timeline]) -> Iterator[tuple[str, float]]:
+    """The colour and width of each line; a bot without a style of its own gets a colour that no other has, while there are any."""
+    lines = list(timelines)
+    taken = {STYLES[line.strategy][0] for line in lines if line.strategy in STYLES}
+    others = itertools.cycle([colour for colour in OTHER_COLOURS if colour not in taken] or OTHER_COLOURS)
+    for line in lines:
+        yield STYLES[line.strategy] if line.strategy in STYLES else (next(others), 2.4)
 
 
 def _draw_outage(axes: Axes, outage: tuple[float, float], last_s: float, words: str) -> None:

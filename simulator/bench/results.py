@@ -11,7 +11,7 @@ Three choices, each against a way to flatter oneself:
 - The percentiles of a row are medians over its rounds, not percentiles of all samples together: one round in which the
   machine was busy with something else would otherwise be the whole tail. `max_ms` is the largest of all rounds.
 - `p99_over_healthy` is a ratio of these medians, not the median of each round's own ratio: the reader can check it in the
-  table, and since the conditions of one round are interleaved both medians have seen the same states of the machine. What
+  table, and since the conditions of one round follow each other both medians have seen the same states of the machine. What
   is left as noise is the row of the second healthy condition, whose ratio would be 1.00 on an ideal machine.
 
 What this leaves out: confidence intervals. `round_p99_ms` has every round's p99 for those who want their own statistics.
@@ -54,7 +54,7 @@ class Round(msgspec.Struct, kw_only=True):
     condition: str
     channels: int
     rate: float  # messages per second, all channels together
-    number: int = 0  # rounds of one number were interleaved with each other
+    number: int = 0  # the strategies' rounds of one number stood beside each other in time
     patience_s: float = 5.0  # how long after its intended moment a message may be answered
     samples: list[Sample]
     requests: int  # HTTP requests that reached the fake Supabase, from the first message until it was quiet

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from benchmarks.chat_plan import Job
+from benchmarks.chat_latency import findings
+from benchmarks.chat_plan import SOAK, Job
 from benchmarks.lane import Lane, Worker
 from simulator.bench.child import BenchError
 from simulator.bench.plan import CONDITIONS, Condition, Load
 from simulator.bench.probe import Cores
-from simulator.bench.results import FLOOR, Round, Timeline
+from simulator.bench.results import FLOOR, Round, Timeline, rows_of
 
 HEALTHY = CONDITIONS[0]
 LOAD = Load(1, 50, 0.2)
@@ -40,6 +42,22 @@ async def test_a_job_is_measured_condition_by_condition_and_the_lane_takes_the_n
         assert isinstance(killed, Round)
         assert killed.samples == []
         await lane.end()
+
+
+async def test_the_soak_measures_memory_and_then_kills() -> None:
+    """What it was run for: by its rounds the promise about memory is judged, and the one about a SIGKILL."""
+    broken = next(condition for condition in CONDITIONS if condition.name == "503")
+    async with Lane(Cores(enabled=False), seed=1) as lane:
+        await lane.start(job(HEALTHY, broken, part="soak", strategy="byte_bot"), 0.0)
+        rounds = [await lane.measure(step) for step in range(2)]
+    healthy, one = rounds
+    assert isinstance(healthy, Round) and isinstance(one, Round)
+    assert healthy.lost_after_kill is None
+    assert (len(one.samples), one.lost_after_kill) == (10, 0)
+    hang = msgspec.structs.replace(one, condition="hang", rate=SOAK.rate)
+    (memory,) = [found for found in findings(rows_of([hang]), [hang]) if found.promise == "P5"]
+    assert memory.ok is True
+    assert 0 < one.rss_end_mb != one.rss_start_mb
 
 
 async def test_what_goes_wrong_is_an_error_in_words_and_ends_the_job() -> None:

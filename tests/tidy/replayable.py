@@ -17,7 +17,11 @@ THREAD_MODULES = frozenset({"threading", "_thread", "multiprocessing"})
 THREAD_CALLS = frozenset({"run_in_executor", "to_thread", "ThreadPoolExecutor", "ProcessPoolExecutor"})
 LISTINGS = frozenset({"listdir", "scandir", "iterdir", "glob", "iglob", "rglob", "walk"})
 # What takes an order from what it is given.
-ORDERED = frozenset({"list", "tuple", "join", "enumerate", "iter", "next", "zip", "map", "filter", "extend"})
+ORDERED = frozenset(
+    "list tuple join enumerate iter next zip map filter extend deque fromkeys extendleft".split()
+)
+# What does not care for an order.
+UNORDERED = frozenset({"sorted", "any", "all", "len", "set", "frozenset"})
 SET_METHODS = frozenset({"union", "intersection", "difference", "symmetric_difference", "copy"})
 
 
@@ -47,7 +51,7 @@ def file_order(module: Module) -> Iterator[Finding]:
     in_order = {
         id(argument)
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.Call) and _called(node) in {"sorted", "any", "all", "len", "set"}
+        if isinstance(node, ast.Call) and _called(node) in UNORDERED
         for outer in node.args
         for argument in ast.walk(outer)
     }
@@ -64,6 +68,13 @@ def named_set_order(module: Module) -> Iterator[Finding]:
     members = {
         id(part) for node in ast.walk(module.tree) if isinstance(node, ast.Set) for part in node.elts
     }  # {*a, *b} is a set again
+    members |= {
+        id(argument)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and _called(node) in UNORDERED
+        for argument in node.args
+        if isinstance(argument, ast.GeneratorExp)
+    }
     for where, node in functions_of(module.tree):
         if not isinstance(node, Function):
             continue
@@ -123,12 +134,16 @@ def _iterated(node: ast.AST) -> list[ast.expr]:
     """What this node takes an order from."""
     if isinstance(node, ast.For | ast.AsyncFor):
         return [node.iter]
-    if isinstance(node, ast.ListComp | ast.DictComp):
+    if isinstance(node, ast.ListComp | ast.DictComp | ast.GeneratorExp):
         return [generator.iter for generator in node.generators]
     if isinstance(node, ast.Starred):
         return [node.value]
-    if isinstance(node, ast.Call) and _called(node) in ORDERED:
-        return node.args
+    if not isinstance(node, ast.Call):
+        return []
+    if _called(node) in ORDERED or (_called(node) in {"min", "max"} and node.keywords):
+        return node.args  # with a key, the first of several that are equal under it
+    if _called(node) == "pop" and isinstance(node.func, ast.Attribute) and not node.args:
+        return [node.func.value]
     return []
 
 

@@ -30,6 +30,7 @@ BANNED_NAMES = {
     "uuid.uuid4": "an id derived from the message, or drawn from the injected random.Random",
     "os.urandom": "the injected random.Random",
     "os.getrandom": "the injected random.Random",
+    "os.times": "byte_bot.clock",
     "asyncio.get_event_loop": "asyncio.get_running_loop",
 }
 # Modules which do not exist on Windows, and the calls that raise there.
@@ -85,10 +86,14 @@ def clock_or_randomness(module: Module) -> Iterator[Finding]:
                 node, dotted, f"{dotted} in {where or 'the module'}: use {BANNED_NAMES[dotted]}"
             )
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and module.dotted(node.func) == "random.Random" and not node.args:
+        if isinstance(node, ast.Call) and module.dotted(node.func) == "random.Random" and _takes_no_seed(node):
             yield module.finding(
                 node, "random.Random()", "random.Random() without a seed takes one from the machine"
             )
+
+
+def _takes_no_seed(call: ast.Call) -> bool:
+    return not call.args or (isinstance(call.args[0], ast.Constant) and call.args[0].value is None)
 
 
 def unix_only(module: Module) -> Iterator[Finding]:

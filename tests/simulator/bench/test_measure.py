@@ -69,11 +69,29 @@ async def test_a_killed_bot_is_started_again() -> None:
     """And measured on: the next round finds a process that answers."""
     async with bench() as running:
         first = running._bot.pid
-        killed = await running.measure(HEALTHY, Load(2, 50, 0.1), kill=True)
+        killed = await running.measure(HEALTHY, Load(2, 50, 0.1), kill="in mid-load")
         assert running._bot.pid != first, "it was not killed"
         after = await running.measure(HEALTHY, Load(2, 50, 0.1))
     assert (killed.messages, killed.samples) == (10, [])
     assert all(sample.latency_ms is not None for sample in after.samples)
+
+
+async def test_a_bot_killed_after_its_answers_has_been_measured_before() -> None:
+    """Latencies and memory are those of the process that dies."""
+    async with bench() as running:
+        first = running._bot.pid
+        one = await running.measure(HEALTHY, Load(2, 50, 0.1), kill="after answers")
+        assert running._bot.pid != first, "it was not killed"
+    assert len(one.samples) == 5
+    assert all(sample.latency_ms is not None for sample in one.samples)
+    assert one.rss_start_mb > 0 and one.rss_end_mb > 0
+
+
+async def test_a_condition_acts_as_long_as_it_asks_before_the_first_sample() -> None:
+    """So that what a bot does about a call that it gave up is among the samples of a short load."""
+    async with bench() as running:
+        one = await running.measure(Condition("slow", None, lead_s=1.0), Load(2, 50, 0.1))
+    assert (one.messages, len(one.samples)) == (55, 5)
 
 
 async def test_the_picture_has_every_message_of_the_load() -> None:

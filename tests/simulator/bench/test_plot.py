@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.chat_plan import STRATEGIES
 from simulator.bench.plot import (
     HEIGHT_PX,
     WIDTH_PX,
@@ -16,6 +17,7 @@ from simulator.bench.plot import (
     draw,
     duration_words,
     stretches_for,
+    styles,
     worst_of_stretches,
 )
 from simulator.bench.results import Timeline
@@ -39,6 +41,14 @@ def test_the_picture_is_a_png_of_the_promised_size(tmp_path: Path) -> None:
     ]
     draw(lines, file, title="While the database hangs")
     assert size_of_png(file.read_bytes()) == (WIDTH_PX, HEIGHT_PX)
+
+
+def test_no_two_lines_have_one_colour() -> None:
+    """Neither those of our own bots, nor a stranger's beside them."""
+    names = [*STRATEGIES, "mine", "another"]
+    colours = [colour for colour, _ in styles([timeline(name, 1.0, 1.0) for name in names])]
+    assert len(set(colours[: len(STRATEGIES)])) == len(STRATEGIES)
+    assert not set(colours[len(STRATEGIES) :]) & set(colours[: len(STRATEGIES)])
 
 
 def test_a_bot_that_never_answers_can_be_drawn(tmp_path: Path) -> None:
