@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -196,6 +197,9 @@ class Journal:
         #: The last boundary of rows whose save has not been settled: their records are kept apart at it.
         self._boundaries: dict[RowKey, Stamp] = {}
         self._appended = 0
+        #: The sequence number of the oldest bookkeeping that a record took along since the last group was taken: a commit under
+        #: way was to leave it waiting, so its end says nothing of it.
+        self._moved_since: float = math.inf
         #: Everything that gates up to the first, and everything at all up to the second, is committed.
         self._gate_open = 0
         self._committed = 0
@@ -243,6 +247,7 @@ class Journal:
         key = write.key
         if not self._folding and type(write) is Recorded:
             if key in self._backlog:
+                self._moved_since = min(self._moved_since, self._backlog.since(key))
                 self._waiting += self._backlog.take_row(key)
             self._waiting.append(write)
             return
@@ -340,8 +345,9 @@ class Journal:
                     group, upto = self._take(), self._appended
         self._gate_open = upto
         oldest = self._backlog.oldest
+        waiting_since = self._moved_since if oldest is None else min(self._moved_since, oldest)
         # What was folded waits for the commit after this one, and is as old as its oldest.
-        self._committed = upto if oldest is None else min(upto, oldest - 1)
+        self._committed = upto if waiting_since > upto else int(waiting_since) - 1
         self._gated.open(upto)
         self._waiters.open(self._committed)
         if self._folding:
@@ -352,6 +358,7 @@ class Journal:
 
     def _take(self) -> list[Write]:
         """The writes of the next commit."""
+        self._moved_since = math.inf
         self._handed_over = self._appended
         if self._folding:
             self._carried, self._backlog = self._backlog, Backlog()
@@ -377,6 +384,7 @@ class Journal:
                 write, sequence, NO_STAMP if key is None else self._boundaries.get(key, NO_STAMP)
             )
         self._waiting = []
+        self._moved_since = math.inf
         self._folding = True
 
     async def _commit(self, group: list[Write]) -> None:

@@ -169,6 +169,10 @@ class Backlog:
                 else:
                     self._rows[write.key] = folded([*waiting, write], boundary)
 
+    def since(self, key: RowKey) -> int:
+        """The sequence number of the first write that waits about this row, which must be in it."""
+        return self._since[key]
+
     def take_row(self, key: RowKey) -> list[RowWrite]:
         """Take out what waits about one row."""
         self._since.pop(key, None)

@@ -99,6 +99,8 @@ class PersistenceLayer:
         self.on_loaded: Callable[[str], None] | None = None
         #: Finds the state class of a row that was replayed from the journal and that nobody has used since.
         self.find_spec: Callable[[RowKey], StateSpec | None] | None = None
+        #: Such rows, as long as they have no class.
+        self.unadopted: dict[RowKey, Row] = {}
         self._next_serial = 1
         self._seen_epoch = 0
         self._epoch_lock = asyncio.Lock()
@@ -287,6 +289,7 @@ class PersistenceLayer:
 
     def adopt(self, row: Row) -> None:
         """Give a replayed row its state class, so that it can be saved before anybody uses it."""
+        self.unadopted.pop(row.key, None)
         spec = self.find_spec(row.key) if self.find_spec else None
         if spec is not None:
             row.view(spec)
@@ -394,6 +397,7 @@ class PersistenceLayer:
             if stored.base is not None:
                 row.accept(stored.base, 0, 0)
             row.replayed(stored.pending)
+            self.unadopted[key] = row
             self.ledger.mark(key, now_s)
             if key in image.dead_letters:
                 self.dead_letters.restore(row, image.dead_letters[key])

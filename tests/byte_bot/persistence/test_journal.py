@@ -24,7 +24,7 @@ from byte_bot.persistence.journal import (
     Settled,
     Write,
 )
-from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
+from byte_bot.persistence.operations import ABSENT, Base, Kind, Operation, RowKey, Stamp
 from simulator.loop import in_virtual_time
 
 KEY = RowKey("component_state", "1", "deaths")
@@ -242,6 +242,27 @@ async def test_waiting_for_bookkeeping_waits_for_all_of_it() -> None:
     keys = [RowKey("component_state", str(number), "deaths") for number in range(300)]
     await journal.wait(journal.append([Sending(key, Stamp(1, 1)) for key in keys]))
     assert sum(map(len, disk.groups)) == 300
+    await stop(service)
+
+
+@in_virtual_time()
+async def test_what_a_record_took_along_is_not_committed_by_the_commit_before_it() -> None:
+    """It is in neither the backlog nor the commit under way: a save that left now would be doubled by a crash."""
+    disk = Disk()
+    disk.delay_s = 0.01
+    journal, _, service = started(disk)
+    journal.append([Handled("first")])
+    await asyncio.sleep(0.005)
+    keys = [RowKey("component_state", f"other {number}") for number in range(BOOKKEEPING_WRITES_MAX)]
+    bases = journal.append([Rebased(key, ABSENT, [add(1)]) for key in (*keys, KEY)])
+    await asyncio.sleep(0.01)
+    record = journal.append([Recorded(KEY, [add(2)])])
+    await asyncio.sleep(0.01)
+    assert len(disk.groups) == 2 and KEY not in disk.read().rows
+    assert not journal.committed(bases)
+    await journal.wait(bases)
+    assert disk.read().rows[KEY].pending == [add(2, 2)]
+    assert journal.committed(record)
     await stop(service)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+from byte_bot.persistence.journal import MemoryJournalStore
 from byte_bot.persistence.layer import CHANNELS_AT_ONCE, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.operations import RowKey
@@ -115,6 +116,24 @@ def test_a_horizon_leaves_what_came_later() -> None:
     ledger.release()
     assert not ledger.take(lambda key: True, until)
     assert ledger.take(lambda key: True).rows == (late,)
+
+
+@in_virtual_time()
+async def test_replayed_rows_are_given_their_classes_in_pieces() -> None:
+    """After a restart with many unsaved rows: each becomes a typed value before it is saved, some at a time."""
+    fake, journal_store = fake_supabase(), MemoryJournalStore("test")
+    channels = [str(number) for number in range(ROWS)]
+    async with process(fake, journal_store=journal_store, database=False) as rig:
+        for channel_id in channels:
+            rig.add(channel_id=channel_id)
+        await rig.layer.journal.drain()
+    async with process(fake, journal_store=journal_store) as rig:
+        rig.manager.preload(channels)
+        adopted = await steps(lambda: sum(row.unused for row in rows(rig.layer)), ROWS)
+        assert max(adopted) <= ROWS_AT_ONCE
+        await asyncio.sleep(10)
+        assert [rig.stored_total(channel_id) for channel_id in channels] == [1] * ROWS
+    fake.close()
 
 
 @in_virtual_time()
