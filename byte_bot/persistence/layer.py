@@ -372,9 +372,9 @@ class PersistenceLayer:
         return self.epoch
 
     def renew_epoch(self, database_epoch: int) -> None:
-        """The database does not know our epoch (a restored backup): take a new one and read everything dirty again."""
+        """The database knows another epoch (a restored backup, imported rows): take a new one, read everything dirty again."""
         _log.warning("epoch_unknown_to_database", ours=self.epoch, database=database_epoch)
-        self.epoch = 0
+        self.epoch, self._seen_epoch = 0, max(self._seen_epoch, database_epoch)
         for row in self.rows.values():
             row.forget_base()
         self.next_serial()  # every quiet row was taken over at or before it

@@ -10,7 +10,8 @@ a chat should wait, so each is done in pieces with pauses between them (:mod:`by
 What the answer means:
 
 * saved rows become their own new base; the journal is trimmed and its snapshot updated in one write;
-* rows refused as ``edited`` or ``stale`` come back as they stand: rebased, and sent again with the next batch;
+* rows refused as ``edited`` or ``stale`` come back as they stand: rebased, and sent again with the next batch, under a
+  higher epoch if theirs is above our own;
 * rows refused as ``invalid`` are dead letters (:mod:`byte_bot.persistence.dead_letters`), and so is a row that cannot
   even be encoded: left out until a newer revision of the row replaces them; their operations stay in the journal;
 * ``fenced``: another process took over; :class:`~byte_bot.errors.Fenced` ends the program. If the holder of the higher
@@ -284,6 +285,10 @@ class Writer:
             await pace.after(len(refusal.stored.data or b"") + ROW_BYTES)
         if refused:
             self.work_arrived()
+        stale = [one.stored.epoch for one in answer.refused if one.reason == "stale"]
+        if max(stale, default=0) > layer.epoch:
+            # Rows of another project were imported: below their epoch nothing of them could ever be saved.
+            layer.renew_epoch(max(stale))
 
     async def _acknowledge(self, saved: Sequence[RowKey], sents: Mapping[RowKey, Sent], serial: int) -> None:
         """The database has these rows: what was sent becomes their base, piece by piece."""

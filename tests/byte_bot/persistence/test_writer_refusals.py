@@ -86,6 +86,23 @@ async def test_a_request_refused_as_a_whole_is_halved_down_to_the_culprit() -> N
     fake.close()
 
 
+@in_virtual_time()
+async def test_imported_rows_of_a_higher_epoch_are_overtaken() -> None:
+    """Someone moved to a new project by CSV: its counter of epochs begins anew, and the rows' epochs are high."""
+    fake = fake_supabase()
+    row = {"channel_id": "1", "key": "rig-tally", "version": 1, "data": {"total": 7, "last": ""}}
+    fake.human_insert("component_state", {**row, "tombstones": {}, "epoch": 99, "revision": 5})
+    async with process(fake) as rig:
+        await settled(rig)
+        assert rig.total() == 7
+        rig.add()
+        await asyncio.sleep(10)
+        assert (rig.stored_total(), rig.layer.ledger.rows_waiting) == (8, 0)
+        assert rig.stored()["epoch"] > 99
+        assert rig.layer.telemetry.counters["rows_refused_stale"] == 1
+    fake.close()
+
+
 def history(message_id: str) -> dict[str, Any]:
     """A row of channel_history."""
     return {
