@@ -7,8 +7,9 @@ durability; `off` is the store in memory. A message is what a command makes: a c
   lets its reply go, p50, p99 and max. Every second what a save does is journaled too: boundaries and new bases of all rows.
 - **Lag**: a heartbeat every 5 ms in the same loop; how late it comes, p99, beside that of a loop in which nothing else happens.
 - **Most**: messages a second when as many are appended as the journal takes, 50 of them unacknowledged at a time.
-- **Replay**: 1,000,000 operations over 10,000 rows, in 8,000 commits that no fold has seen, as the next boot reads them: seconds,
-  and memory above what the process had before. In a process of its own. Judged: at most 10 s and 250 MB.
+- **Replay**: 1,000,000 operations over 10,000 rows (four counters, a text, notes under eight names and a list in each), in 8,000
+  commits that no fold has seen, as the next boot takes them over: seconds until the rows are in RAM, and the most memory
+  meanwhile above what the process had before. In a process of its own. Judged: at most 10 s and 250 MB.
 
 Left out: other programs on the disk, a disk that is full, and how long a power cut's losses are (see the journal's docstring).
 """
@@ -17,8 +18,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
+import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -33,6 +37,8 @@ import structlog
 
 from benchmarks.scale_process import rss_bytes
 from byte_bot.clock import SystemClock
+from byte_bot.persistence.backoff import Backoff
+from byte_bot.persistence.breaker import Breaker
 from byte_bot.persistence.journal import (
     Handled,
     Journal,
@@ -46,7 +52,11 @@ from byte_bot.persistence.journal import (
 from byte_bot.persistence.journal_disk import journal_on_disk
 from byte_bot.persistence.journal_file import LOG_SLOTS, SqliteJournal
 from byte_bot.persistence.journal_opening import Owner, open_journal
+from byte_bot.persistence.layer import LayerParts, PersistenceLayer
+from byte_bot.persistence.ledger import Ledger
+from byte_bot.persistence.link import Link
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
+from byte_bot.telemetry import Telemetry
 from simulator.bench.load import OpenLoop, run_precisely
 from simulator.bench.plan import Load
 from simulator.bench.result_file import UnwritableFile, check_writable
@@ -58,6 +68,13 @@ UNACKNOWLEDGED = 50
 HEARTBEAT_S = 0.005
 REPLAY_OPERATIONS, REPLAY_ROWS = 1_000_000, 10_000
 REPLAY_S_MAX, REPLAY_MB_MAX = 10.0, 250.0
+#: What the operations do, in turn: kind, field, key, value, cap.
+REPLAY_KINDS: Sequence[tuple[Kind, str, str | None, Any, int]] = (
+    *((Kind.ADD, "values", name, 1, 0) for name in ("deaths", "wins", "falls", "coins")),
+    (Kind.SET, "last", None, "a chat line of usual length, fifty characters.....", 0),
+    (Kind.PUT, "notes", "note", "a note that somebody wants to be reminded of", 0),
+    (Kind.APPEND, "lines", None, ["a line"], 50),
+)
 OWNER = Owner("bench_bot", "benchmark")
 
 
@@ -219,24 +236,54 @@ def write_replay(path: Path, operations: int, rows: int) -> None:
         group: list[Write] = []
         while made < operations * number // commits:
             made += 1
+            row, turn = made % rows, made // rows
+            kind, field, key, value, cap = REPLAY_KINDS[turn % len(REPLAY_KINDS)]
             operation = Operation(
-                Kind.ADD, "values", "deaths", 1, Stamp(1, made), f"m-{made}:1", 1_767_225_600
+                kind,
+                field,
+                key if kind is not Kind.PUT else f"{key} {turn % 8}",
+                value,
+                Stamp(1, made),
+                f"m-{made}:1",
+                1_767_225_600,
+                cap,
             )
-            group.append(Recorded(RowKey("component_state", str(made % rows), "counters"), [operation]))
+            group.append(Recorded(RowKey("component_state", str(row), "counters"), [operation]))
         journal.apply(group, number)
     journal.close()
 
 
 def read_replay(path: Path) -> tuple[float, float]:
-    """Read it as a boot does: seconds, and MB that the process grew by."""
-    before, began_s = rss_bytes(), time.perf_counter()
-    journal = SqliteJournal(open_journal(path, OWNER, durability="process", now_s=0.0))
-    image = journal.read(pending_only=True)
-    took_s = time.perf_counter() - began_s
-    assert image.rows, "nothing was read back"
-    grown_mb = (rss_bytes() - before) / 1e6
-    journal.close()
-    return round(took_s, 3), round(grown_mb, 1)
+    """Take it over as a boot does: seconds, and MB that the process grew by at its largest."""
+    return asyncio.run(_read_replay(path))
+
+
+async def _read_replay(path: Path) -> tuple[float, float]:
+    before, clock, began_s = rss_bytes(), SystemClock(), time.perf_counter()
+    telemetry, ledger = Telemetry(clock, "bench"), Ledger()
+    async with journal_on_disk(path, OWNER, clock, durability="process") as store:
+        parts = LayerParts(
+            store=None,
+            link=Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting),
+            ledger=ledger,
+            journal=Journal(store),
+            journal_store=store,
+            clock=clock,
+            telemetry=telemetry,
+        )
+        PersistenceLayer(parts).restore()
+        took_s = time.perf_counter() - began_s
+        assert ledger.rows_waiting, "nothing was read back"
+    return round(took_s, 3), round((peak_rss_bytes() - before) / 1e6, 1)
+
+
+def peak_rss_bytes() -> int:
+    """The most memory that this process has had."""
+    # Linux's ru_maxrss begins with what the parent had when it started this process.
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def measure_replay(operations: int = REPLAY_OPERATIONS, rows: int = REPLAY_ROWS) -> tuple[float, float]:
