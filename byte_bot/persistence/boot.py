@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-At boot the database has ``boot_timeout_s`` (3 s) to name the channels. If it cannot, the last known list (journal) and
+At boot the database has ``boot_timeout_s`` (3 s, 2 s if the journal has a list) to name the channels. If it cannot, the last known list (journal) and
 ``TWITCH_CHANNEL_LOGINS`` are joined instead, and the log says which. From then on the list is read every
 ``refresh_s`` (60 s), at once after the epoch was taken, and as soon as the database is back. Each list that counts is
 *reconciled*:
@@ -36,6 +36,8 @@ from byte_bot.persistence.store import DatabaseStore
 
 #: Seconds the database has at boot before the bot goes on without it (DESIGN section 3).
 BOOT_TIMEOUT_S = 3.0
+#: The same if the journal has a list: then more is to be gained by answering. A viewer waits 3 s at most for a restart.
+KNOWN_TIMEOUT_S = 2.0
 #: Seconds between two tries while the list cannot be read; the link's breaker spaces the requests themselves.
 RETRY_S = 1.0
 #: Channels of a list that are worked on before the loop has its turn; chosen: about 2 ms.
@@ -125,12 +127,13 @@ class ChannelDirectory:
     async def boot(self, known: Iterable[KnownChannel]) -> None:
         """Decide on the first channels and join them; ``known`` is the journal's last list."""
         self._ids = {channel.login: channel.channel_id for channel in known}
+        timeout_s = min(self._boot_timeout_s, KNOWN_TIMEOUT_S) if self._ids else self._boot_timeout_s
         try:
-            async with asyncio.timeout(self._boot_timeout_s):
+            async with asyncio.timeout(timeout_s):
                 await self._layer.ensure_epoch()
                 listed = await self._read()
         except (DatabaseError, TimeoutError) as error:
-            await self._fall_back(str(error) or f"no answer within {self._boot_timeout_s:g} s")
+            await self._fall_back(str(error) or f"no answer within {timeout_s:g} s")
             return
         # Outside the deadline: it is the database's, and joining 100,000 channels takes its time.
         if listed is not None:
