@@ -104,7 +104,7 @@ class Conversation:
     def transcript(self) -> tuple[Line, ...]:
         """What the bot said, in order."""
         return tuple(
-            Line(round(sent.at_s * 1_000_000), sent.channel, spoken(sent.text))
+            Line(round(sent.at_s * 1_000_000), sent.channel, spoken(sent.text), sent.reply_to)
             for sent in self._twitch.transcript
             if sent.login == self._bot_login
         )

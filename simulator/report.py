@@ -27,11 +27,12 @@ class Violation:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the transcript: what the bot said, at which virtual microsecond."""
+    """One line of the transcript: what the bot said, at which virtual microsecond, and the id of the message it answers."""
 
     at_us: int
     channel: str
     text: str
+    reply_to: str = ""
 
 
 @dataclass(frozen=True)

@@ -285,4 +285,4 @@ def _difference_json(plan: Plan, difference: Difference) -> dict[str, Any]:
 def _line_json(line: Line | None) -> dict[str, Any] | None:
     if line is None:
         return None
-    return {"at_us": line.at_us, "channel": line.channel, "text": line.text}
+    return {"at_us": line.at_us, "channel": line.channel, "text": line.text, "reply_to": line.reply_to}

@@ -43,6 +43,7 @@ def what_differs(faulty: Line | None, perfect: Line | None, after: Sequence[Plac
             ("virtual microsecond", faulty.at_us, perfect.at_us),
             ("channel", faulty.channel, perfect.channel),
             ("text", faulty.text, perfect.text),
+            ("message it answers", faulty.reply_to, perfect.reply_to),
         )
         if one != other
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -49,6 +50,8 @@ def test_a_narrow_terminal_gets_them_above_one_another() -> None:
 
 def test_it_is_said_in_what_two_lines_differ() -> None:
     """A line that is said later, after another one, differs in its order too."""
+    threaded = dataclasses.replace(PONG, reply_to="another message")
+    assert what_differs(PONG, threaded, ()) == "message it answers"
     assert what_differs(None, PONG, ()) == "only the world perfect says more"
     assert what_differs(PONG, None, ()) == "only the world with faults says more"
     assert what_differs(WINS, PONG, ()) == "virtual microsecond, channel, text"
