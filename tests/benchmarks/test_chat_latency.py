@@ -61,6 +61,7 @@ def test_options_are_choices() -> None:
     assert "picture" in choices("--plot", "file.png").parts
     assert choices("--only-rounds").parts == ("rounds",)
     assert choices("--only-picture", "--plot", "p.png").parts == ("picture",)
+    assert choices("--only-soak").parts == ("soak",)
     with pytest.raises(UnknownChoice, match="add --plot"):
         choices("--only-picture")
     assert (choices("--quick").rounds, choices("--quick", "--rounds", "3").rounds) == (1, 3)
@@ -217,6 +218,7 @@ def test_the_soak_is_not_judged_for_its_latency() -> None:
         ("--conditions", ","),
         ("--strategies", ""),
         ("--only-rounds", "--only-picture", "--plot", "x.png"),
+        ("--only-soak", "--only-rounds"),
         ("--json", "/there/is/no/such/folder/x.json"),
     ],
 )
