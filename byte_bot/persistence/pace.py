@@ -16,14 +16,15 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-#: Bytes of rows after which there is a pause; measured: to encode so much takes half a millisecond.
-PIECE_BYTES: Final = 40_000
+#: Bytes of rows after which there is a pause; measured: to encode so much takes a third of a millisecond.
+PIECE_BYTES: Final = 20_000
 #: What a row counts for besides its data: 20 empty ones are a piece. What is appended (history, events) is written
 #: without looking at it.
-ROW_BYTES: Final = 2_000
-APPEND_BYTES: Final = 400
-#: Seconds of a pause; chosen: twice what a message takes. 500 rows then take a quarter of a second.
-PAUSE_S: Final = 0.002
+ROW_BYTES: Final = 1_000
+APPEND_BYTES: Final = 200
+#: Seconds of a pause; chosen: what a message takes. A megabyte of rows, the most that a save carries, has a hundred
+#: pauses, so that 500 rows of it and more go in a second (P6).
+PAUSE_S: Final = 0.001
 
 
 class Pace:
