@@ -161,7 +161,9 @@ class Run:
         """How the promises stand, the soak's memory included."""
         found = findings(self.rows, self.rounds)
         if self.soaks and not any(one.promise == "P5" for one in found):
-            found.append(report.Finding("P5", None, f"resident memory in a hang at {SOAK.rate:g}/s: not measured"))
+            found.append(
+                report.Finding("P5", None, f"resident memory in a hang at {SOAK.rate:g}/s: not measured")
+            )
         return found
 
     @property
@@ -257,7 +259,9 @@ def parser() -> argparse.ArgumentParser:
         "--only-picture", action="store_true", help="nothing but the picture of --plot: about three minutes"
     )
     found.add_argument(
-        "--only-soak", action="store_true", help="nothing but a minute of a hanging database, for memory and a kill: two minutes"
+        "--only-soak",
+        action="store_true",
+        help="nothing but a minute of a hanging database, for memory and a kill: two minutes",
     )
     found.add_argument(
         "--seed", type=int, default=1, help="decides the order and everything random (default 1)"

@@ -46,9 +46,9 @@ def test_the_full_run_is_what_p2_asks_for() -> None:
     assert [job.loads[-1] for job in planned if job.part == "soak"][-1] == SOAK
 
 
-def test_the_full_run_takes_three_quarters_of_an_hour() -> None:
+def test_the_full_run_takes_about_an_hour() -> None:
     """By the estimate, with the picture."""
-    assert 40 * 60 <= total_seconds(batches(Choices())) <= 55 * 60
+    assert 45 * 60 <= total_seconds(batches(Choices())) <= 75 * 60
 
 
 def test_a_bad_minute_of_the_machine_is_a_third_of_the_rounds_at_most() -> None:

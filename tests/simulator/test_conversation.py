@@ -66,8 +66,7 @@ def test_an_answer_comes_with_its_latency() -> None:
         assert stage.account.confirmed == 1
         # Twitch keeps what clients sent; this bot is none.
         stage.twitch.transcript.extend(stage.heard)
-        (said,) = stage.heard
-        assert stage.chat.transcript == (Line(250_000, "lobby", "deaths: 1", said.reply_to),)
+        assert stage.chat.transcript == (Line(250_000, "lobby", "deaths: 1", stage.heard[-1].reply_to),)
 
     run(body())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len

@@ -18,7 +18,21 @@ THREAD_CALLS = frozenset({"run_in_executor", "to_thread", "ThreadPoolExecutor", 
 LISTINGS = frozenset({"listdir", "scandir", "iterdir", "glob", "iglob", "rglob", "walk"})
 # What takes an order from what it is given.
 ORDERED = frozenset(
-    "list tuple join enumerate iter next zip map filter extend deque fromkeys extendleft".split()
+    [
+        "list",
+        "tuple",
+        "join",
+        "enumerate",
+        "iter",
+        "next",
+        "zip",
+        "map",
+        "filter",
+        "extend",
+        "deque",
+        "fromkeys",
+        "extendleft",
+    ]
 )
 # What does not care for an order.
 UNORDERED = frozenset({"sorted", "any", "all", "len", "set", "frozenset"})

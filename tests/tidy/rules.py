@@ -86,7 +86,11 @@ def clock_or_randomness(module: Module) -> Iterator[Finding]:
                 node, dotted, f"{dotted} in {where or 'the module'}: use {BANNED_NAMES[dotted]}"
             )
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and module.dotted(node.func) == "random.Random" and _takes_no_seed(node):
+        if (
+            isinstance(node, ast.Call)
+            and module.dotted(node.func) == "random.Random"
+            and _takes_no_seed(node)
+        ):
             yield module.finding(
                 node, "random.Random()", "random.Random() without a seed takes one from the machine"
             )

@@ -100,14 +100,14 @@ async def test_the_database_names_the_channels() -> None:
 
 
 @in_virtual_time()
-async def test_a_dead_database_delays_the_boot_by_three_seconds_at_most() -> None:
+async def test_a_dead_database_delays_the_boot_by_two_seconds_if_channels_are_known() -> None:
     """Then the last known list and the fixed logins are joined, and the log says which came from where."""
     fake = with_channels(fake_supabase(Hang(duration_s=60)), anna="1", erna="5")
     with capture_logs() as logs:
         async with directory_on(
             fake, fixed=("bert", "dora"), known=(KnownChannel("anna", "1"), KnownChannel("bert", "2"))
         ) as scene:
-            assert asyncio.get_running_loop().time() == 3.0
+            assert asyncio.get_running_loop().time() == 2.0
             assert scene.channels.joined == ["anna", "bert", "dora"]
             assert scene.directory.wanted == {"anna": "1", "bert": "2", "dora": ""}
             assert not scene.directory.reconciled

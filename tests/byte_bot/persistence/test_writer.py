@@ -37,28 +37,6 @@ async def test_a_change_is_saved_after_the_flush_interval() -> None:
 
 
 @in_virtual_time()
-async def test_rows_that_cannot_be_sent_do_not_fill_a_batch() -> None:
-    """With 500 dead letters waiting, 100 changes of another row within two seconds are still one save."""
-    fake = fake_supabase()
-    async with process(fake) as rig:
-        channels = [f"{number}" for number in range(1, BATCH_ROWS_MAX + 1)]
-        rig.manager.preload(["0", *channels])
-        await asyncio.sleep(1)
-        for channel_id in channels:
-            rig.add(channel_id=channel_id)
-            rig.layer.row(RowKey("component_state", channel_id, "rig-tally")).refuse()
-        await asyncio.sleep(3)
-        assert rig.layer.ledger.rows_waiting == BATCH_ROWS_MAX
-        before = fake.saves_total
-        for _ in range(100):
-            rig.add(channel_id="0")
-            await asyncio.sleep(0.019)
-        await asyncio.sleep(3)
-        assert fake.saves_total - before == 1
-    fake.close()
-
-
-@in_virtual_time()
 async def test_a_full_batch_does_not_wait_for_the_interval() -> None:
     """As soon as 500 rows wait they go, in one request of at most 500."""
     fake = fake_supabase()

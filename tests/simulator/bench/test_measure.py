@@ -10,7 +10,7 @@ import pytest
 from simulator.bench.child import BenchError
 from simulator.bench.matching import Expectation
 from simulator.bench.measure import Bench, Patience, Target, count_of, shortfall, total_of
-from simulator.bench.plan import CONDITIONS, Load
+from simulator.bench.plan import CONDITIONS, Condition, Load
 from simulator.bench.results import latencies_ms
 from simulator.bench.stage import Addresses
 from simulator.loop import START_UNIX_S
