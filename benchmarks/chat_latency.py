@@ -4,8 +4,9 @@
     python -m benchmarks chat_latency --json latency.json --plot latency.png
 
 The bot as shipped (`byte-bot run`) runs in a process of its own; the fake Twitch, the load and the clock in another, a lane
-(`lane.py`); the fake Supabase in a third. Loads of a low rate are measured in several lanes at a time, in step (`chat_plan.py`). The load is an open loop: latency counts from the moment a message was *due* until the fake Twitch has
-accepted the reply. `chat_plan.py` says what is measured in which order, `strategies.py` who is compared, `simulator/bench/`
+(`lane.py`); the fake Supabase in a third. Loads of a low rate are measured in several lanes at a time, in step (`chat_plan.py`).
+The load is an open loop: latency counts from the moment a message was *due* until the fake Twitch has accepted the reply. On a virtual
+machine a measurement during which the host gave the processors to others is made again, by that and not by its result. `chat_plan.py` says what is measured in which order, `strategies.py` who is compared, `simulator/bench/`
 how it is measured, and README.md how to read it.
 
 The result is written to `--json` after every batch, so a run that is broken off has lost nothing. Exit code: 0 P2 is kept in
@@ -19,12 +20,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -53,6 +56,9 @@ from simulator.bench.results import Round, Row, Timeline, rows_of
 
 RSS_GROWTH_MAX_MB = 10.0  # of Byte Bot, in the soak
 INTERRUPTED = 130
+# Part of the processors' time that the host may give to others during a measurement, and how often it is made again beyond that.
+# Chosen: one part in 50 is a slice of a core for a hundredth of the messages, which is what a 99th percentile shows.
+STOLEN_MAX, REPEATS_MAX = 0.02, 2
 POWER_FLOOR_SLACK_MS = 5.0  # DESIGN's P2 for durability `power`
 
 
@@ -68,6 +74,8 @@ class Run:
         self.rounds: list[Round] = []
         self.timelines: list[Timeline] = []
         self.failures: list[str] = []
+        #: Measurements that were made again, since the machine was not ours.
+        self.repeated = 0
 
     @property
     def rows(self) -> list[Row]:
@@ -123,13 +131,30 @@ class Run:
                     for step, condition in enumerate(job.conditions):
                         await in_step.wait()
                         _progress(f"{job.words}, {condition.name} ...", passing=True)
-                        self._keep(await lane.measure(step))
+                        self._keep(await self._undisturbed(functools.partial(lane.measure, step)))
                     await lane.end()
                 except BenchError as error:
                     self.failures.append(f"{job.words}: {error}")
                     _progress(f"not measured: {self.failures[-1]}")
         finally:
             in_step.leave()
+
+    async def _undisturbed(
+        self, measure: Callable[[], Coroutine[Any, Any, Round | Timeline]]
+    ) -> Round | Timeline:
+        """A measurement during which the machine was ours; after `REPEATS_MAX` tries the least disturbed one."""
+        measured = await measure()
+        for _ in range(REPEATS_MAX):
+            if isinstance(measured, Timeline) or not measured.samples or measured.stolen <= STOLEN_MAX:
+                break
+            self.repeated += 1
+            again = await measure()
+            assert isinstance(again, Round)
+            # Its latencies are dropped; what it lost or cost is not noise, and stays.
+            measured, other = sorted((measured, again), key=lambda one: one.stolen)
+            other.samples = []
+            self.rounds.append(other)
+        return measured
 
     def _keep(self, measured: Round | Timeline) -> None:
         if isinstance(measured, Timeline):
@@ -374,6 +399,11 @@ def _remarks(choices: Choices, cores: Cores, run: Run) -> list[str]:
         + ("" if max(run.lanes.values(), default=1) > 1 else " (one bot at a time)"),
         f"The load itself was late by {report.figure(late)} ms at most (p99 of the worst row); it is in every latency.",
     ]
+    worst = max((one.stolen for one in run.rounds if one.samples), default=0.0)
+    found.append(
+        f"The machine's host gave {worst:.1%} of the processors to others at most; {run.repeated} measurements with more than "
+        f"{STOLEN_MAX:.0%} were made again, without a look at their latencies."
+    )
     # Their first lines: the whole was said when it happened.
     found += [f"Not measured: {words.splitlines()[0]}" for words in run.failures]
     if choices.quick or choices.rounds < 9:

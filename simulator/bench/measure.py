@@ -33,7 +33,7 @@ from simulator.bench.child import BenchError
 from simulator.bench.load import OpenLoop
 from simulator.bench.matching import Expectation, ReplyBook
 from simulator.bench.plan import Condition, Load
-from simulator.bench.probe import Cores, LagProbe, rss_mb
+from simulator.bench.probe import Cores, LagProbe, Theft, rss_mb
 from simulator.bench.results import Round, Sample, Timeline
 from simulator.bench.stage import Addresses, SupabaseProcess, TwitchStage
 from simulator.bot_process import BotProcess
@@ -228,6 +228,7 @@ class Bench:
         lag = LagProbe(self._twitch.irc)
         await self._set_fault(condition.fault)
         self._begin(sampled_from_s=lead_s - TOLERANCE_S)
+        theft = Theft()
         whole = msgspec.structs.replace(load, seconds=load.seconds + lead_s)
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(lag.run())
@@ -239,7 +240,7 @@ class Bench:
                 await self._answers(self._patience.reply_s)
             probing.cancel()
         rss_end_mb = rss_start_mb if in_mid_load else rss_mb(self._bot.pid)
-        samples = [] if in_mid_load else self._samples()
+        samples, stolen = [] if in_mid_load else self._samples(), theft.share()
         if kill == "after answers":
             await self._bot.kill()
         await self._set_fault(None)
@@ -262,6 +263,7 @@ class Bench:
             rss_end_mb=rss_end_mb,
             loop_lag_p99_ms=lag.p99_ms(),
             generator_late_p99_ms=self._open_loop.late_p99_ms(),
+            stolen=round(stolen, 4),
             settle_s=round(self._loop.time() - healed_at, 3),
             lost=total_of(after_heal),
             stale=count_of(after_heal),

@@ -63,6 +63,9 @@ class Round(msgspec.Struct, kw_only=True):
     rss_end_mb: float
     loop_lag_p99_ms: float | None = None  # delay of PONG; None: not one came
     generator_late_p99_ms: float = 0.0  # how late the load itself was; it is in every latency
+    stolen: float = (
+        0.0  # part of the processors' time, 0 to 1, that the machine's host gave to others meanwhile
+    )
     settle_s: float = 0.0  # from healing until the database had everything, or nothing moved there any more
     lost: int | None = None  # increments told to viewers and not in the database after healing
     stale: int | None = None  # counters whose stored value is older than what viewers were told

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.bench.probe import Cores, LagProbe, cpu_seconds, process_tree, rss_mb
+from simulator.bench.probe import Cores, LagProbe, Theft, cpu_seconds, process_tree, rss_mb
 from simulator.bench.stage import TwitchStage
 from simulator.loop import START_UNIX_S, in_virtual_time
 from tests.simulator.twitch.rig import Client
@@ -73,6 +73,16 @@ def test_a_process_that_is_pinned_itself_is_told_which_cores_there_are() -> None
     cores = Cores((4, 2, 3))
     assert (list(cores.bot), list(cores.rest)) == ([4], [2, 3])
     assert (list(Cores((2,)).bot), list(Cores(()).rest)) == ([], [])
+
+
+def test_what_the_host_gave_to_others_is_a_part_of_all_the_time(tmp_path: Path) -> None:
+    """Of all cores together; where the system does not tell, nothing."""
+    (tmp_path / "stat").write_text("cpu  100 0 50 800 0 0 0 50 0 0\ncpu0 1 1\n")
+    theft = Theft(tmp_path)
+    assert theft.share() == 0
+    (tmp_path / "stat").write_text("cpu  150 10 70 900 5 2 3 60 9 9\ncpu0 1 1\n")
+    assert theft.share() == 10 / 200
+    assert Theft(tmp_path / "nowhere").share() == 0
 
 
 def test_the_load_goes_first_only_where_the_bot_has_a_core_of_its_own() -> None:
