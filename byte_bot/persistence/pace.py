@@ -3,8 +3,8 @@
 How it works. To freeze, encode and acknowledge 500 rows takes 10 to 100 ms, and answering one message takes about eight turns of
 the loop (read, parse, handle, commit, open the gate, write). Work that merely yields (``sleep(0)``) takes part in each of these
 turns: a message then waits for eight pieces. So after a piece the work *pauses* for a while in which several messages are
-answered from end to end; measured at 1,000 messages/s, the slowest hundredth of replies waited 6 to 10 ms for a save before,
-and 2 to 3 ms with pauses.
+answered from end to end; measured at 1,000 messages/s and without pauses, a reply waited 6 to 10 ms while a save was
+under way, and 3 to 4 ms with them.
 
 A piece is bounded by the bytes it handles, not by a clock: in virtual time the work must be cut at the same places as in real
 time, or the simulator would not meet what happens between the pieces. An item also counts for itself, since an object costs
