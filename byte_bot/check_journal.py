@@ -83,13 +83,11 @@ def _describe(path: Path) -> tuple[str, str]:
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     size = sum(other.stat().st_size for suffix in ("", "-wal") if (other := Path(f"{path}{suffix}")).exists())
-    match is_locked(path):
-        case None:
-            held = "whether it is in use this account cannot tell"
-        case True:
-            held = f"held by {holder_of(path) or 'another process'}"
-        case False:
-            held = "not in use"
+    locked = is_locked(path)
+    if locked is None:
+        held = "whether it is in use this account cannot tell"
+    else:
+        held = f"held by {holder_of(path) or 'another process'}" if locked else "not in use"
     if not header:
         return f"empty, {held}", ""
     if not header.startswith(SQLITE_MAGIC) or _number(header, _APPLICATION_ID_AT) != APPLICATION_ID:
