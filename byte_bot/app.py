@@ -105,7 +105,9 @@ class Application:
         self.telemetry = Telemetry(surroundings.clock, boot_id)
         ledger = Ledger(history_max=settings.history_rows_max)
         self.telemetry.bind_events(ledger.add_event)
-        link = Link(Breaker(Backoff(database_rng)), self.telemetry, lambda: ledger.rows_waiting)
+        link = Link(
+            Breaker(Backoff(database_rng)), self.telemetry, lambda: ledger.rows_waiting, kept=self._is_kept
+        )
         journal = Journal(surroundings.journal_store, on_degraded=self._journal_degraded)
         store = None
         if settings.has_database and surroundings.http is not None:
@@ -323,18 +325,15 @@ class Application:
     def _warn_of_unsaved_rows(self, why: str) -> None:
         """Say of how many rows something may be lost with the process, if of any."""
         waiting = self.layer.ledger.rows_waiting
-        if not waiting:
+        if not waiting or self._is_kept():
             return
-        if not self._surroundings.journal_store.durable:
-            _log.warning(
-                "stopped_with_unsaved_rows", rows_lost=waiting, why=f"{why}, and there is no journal on disk"
-            )
-        elif self.layer.journal.degraded:
-            _log.warning(
-                "stopped_with_unsaved_rows",
-                rows_lost=waiting,
-                why=f"{why}, and the journal's disk does not work",
-            )
+        durable = self._surroundings.journal_store.durable
+        lacking = "the journal's disk does not work" if durable else "there is no journal on disk"
+        _log.warning("stopped_with_unsaved_rows", rows_lost=waiting, why=f"{why}, and {lacking}")
+
+    def _is_kept(self) -> bool:
+        """True if what is not saved yet would survive the end of the process."""
+        return self._surroundings.journal_store.durable and not self.layer.journal.degraded
 
     async def _report_status(self) -> None:
         interval_s = self._settings.status_interval_s

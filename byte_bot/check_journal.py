@@ -14,7 +14,7 @@ from typing import Final
 from byte_bot.finding import Finding, Status
 from byte_bot.persistence.journal_file import FORMAT
 from byte_bot.persistence.journal_lock import holder_of, is_locked
-from byte_bot.persistence.journal_opening import APPLICATION_ID, journal_path
+from byte_bot.persistence.journal_opening import APPLICATION_ID, SQLITE_MAGIC, journal_path
 from byte_bot.settings import Settings
 
 NAME: Final = "journal"
@@ -27,7 +27,6 @@ _FLEETING: Final[Mapping[str, str]] = {
 }
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 # https://www.sqlite.org/fileformat.html#the_database_header: user version and application id, big-endian.
-_MAGIC: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
 _USER_VERSION_AT: Final = 60
 _APPLICATION_ID_AT: Final = 68
@@ -84,10 +83,14 @@ def _describe(path: Path) -> tuple[str, str]:
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     size = sum(other.stat().st_size for suffix in ("", "-wal") if (other := Path(f"{path}{suffix}")).exists())
-    held = f"held by {holder_of(path) or 'another process'}" if is_locked(path) else "not in use"
+    locked = is_locked(path)
+    if locked is None:
+        held = "whether it is in use this account cannot tell"
+    else:
+        held = f"held by {holder_of(path) or 'another process'}" if locked else "not in use"
     if not header:
         return f"empty, {held}", ""
-    if not header.startswith(_MAGIC) or _number(header, _APPLICATION_ID_AT) != APPLICATION_ID:
+    if not header.startswith(SQLITE_MAGIC) or _number(header, _APPLICATION_ID_AT) != APPLICATION_ID:
         return "not a journal of byte-bot", "choose another JOURNAL_PATH"
     number = _number(header, _USER_VERSION_AT)
     if number > FORMAT:

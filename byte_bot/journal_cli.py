@@ -13,8 +13,8 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Final, NoReturn, Protocol, TextIO
 
@@ -25,8 +25,8 @@ from byte_bot.clock import Clock, iso_utc
 from byte_bot.errors import ByteBotError, SettingsError
 from byte_bot.logs import redactor
 from byte_bot.persistence.journal_inspection import Entry, JournalReader, key_of, open_for_reading
-from byte_bot.persistence.journal_lock import Holder, holder_of, is_locked
-from byte_bot.persistence.journal_opening import journal_path
+from byte_bot.persistence.journal_lock import Holder, holder_of, is_locked, lock_path
+from byte_bot.persistence.journal_opening import COMPANIONS, SQLITE_MAGIC, journal_path
 from byte_bot.persistence.journal_repair import open_for_repair
 from byte_bot.setting_values import login_of
 from byte_bot.settings import DEFAULT_ENV_FILE, named_values
@@ -125,9 +125,10 @@ class _Place:
         """The journal, to be read."""
         return open_for_reading(self.path, self.login)
 
-    def held_by(self) -> Holder | str | None:
-        """Who holds it; None if nobody does."""
-        return (holder_of(self.path) or "another process") if is_locked(self.path) else None
+    def use(self) -> journal_tables.Use:
+        """Who holds it."""
+        held = is_locked(self.path)
+        return journal_tables.Use(held, holder_of(self.path) if held else None)
 
     def sizes(self) -> journal_tables.FileSizes:
         """Bytes on disk."""
@@ -169,7 +170,7 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
             place = _Place(file, env_file)
             with place.open() as reader:
                 overview = reader.overview(clock.unix())
-            facts = (escaped_path(place.path), overview, place.sizes(), place.held_by())
+            facts = (escaped_path(place.path), overview, place.sizes(), place.use())
             if json:
                 place.say(journal_tables.json_text(journal_tables.overview_data(*facts), indent=2))
             else:
@@ -222,12 +223,13 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
     ) -> None:
         """Write everything as JSON lines, for repairs by hand.
 
-        FILE holds what viewers wrote, and is made readable for its owner only.
+        FILE holds what viewers wrote, so only its owner may read it. One that is
+        there is replaced, once everything is written; a database never is.
         """
 
         def work() -> None:
             place = _Place(file, env_file)
-            with place.open() as reader, _opened(target) as out:
+            with place.open() as reader, _written(target, place.path) as out:
                 now_s = clock.unix()
                 lines = place.write(
                     journal_tables.export_lines(
@@ -250,6 +252,7 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
         env_file: EnvFile = DEFAULT_ENV_FILE,
         file: File = None,
         every: All = False,
+        json: AsJson = False,
     ) -> None:
         """Have a refused row sent again at the bot's next start.
 
@@ -270,6 +273,9 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
                             "`byte-bot journal list --dead` shows what was"
                         )
                 repair.requeue(entries)
+            if json:
+                place.say(journal_tables.json_text({"requeued": _changes(entries)}, indent=2))
+                return
             for entry in entries:
                 place.say(f"requeued: {_named(entry)}")
             place.say("They are sent at the bot's next start." if entries else "There are no dead letters.")
@@ -277,11 +283,19 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
         _guarded(work, fail)
 
     @cli.command()
-    def drop(row: RowName, env_file: EnvFile = DEFAULT_ENV_FILE, file: File = None, yes: Yes = False) -> None:
+    def drop(
+        row: RowName,
+        env_file: EnvFile = DEFAULT_ENV_FILE,
+        file: File = None,
+        yes: Yes = False,
+        json: AsJson = False,
+    ) -> None:
         """Give up a row's pending changes.
 
         What the database has counts then. The bot must be stopped.
         """
+        if json and not yes:
+            raise typer.BadParameter("--json needs --yes: a program cannot be asked")
 
         def work() -> None:
             place = _Place(file, env_file)
@@ -297,7 +311,10 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
                         f"\nGive up {_named(entry)}? Viewers were told of them", abort=True, err=True
                     )
                 repair.drop([entry])
-            place.say(f"given up: {_named(entry)}. The row is as the database has it.")
+            if json:
+                place.say(journal_tables.json_text({"given_up": _changes([entry])}, indent=2))
+            else:
+                place.say(f"given up: {_named(entry)}. The row is as the database has it.")
 
         _guarded(work, fail)
 
@@ -332,20 +349,68 @@ def _named(entry: Entry) -> str:
     return f"{number} change{'' if number == 1 else 's'} of {journal_tables.escaped(entry.key.name)}"
 
 
+def _changes(entries: Iterable[Entry]) -> list[dict[str, str | int]]:
+    """For a program: the rows, and how many changes each had."""
+    return [{"row": entry.key.name, "changes": len(entry.operations)} for entry in entries]
+
+
 def _holder(place: _Place, clock: Clock) -> Holder:
     login = place.login or "byte-bot journal"
     return Holder(os.getpid(), socket.gethostname(), login, iso_utc(clock.unix()))
 
 
-def _opened(target: str) -> AbstractContextManager[TextIO]:
-    """``target`` to be written, for its owner only: viewers' words are in it."""
+@contextmanager
+def _written(target: str, journal: Path) -> Iterator[TextIO]:
+    """A file to be filled, for its owner only: viewers' words are in it.
+
+    It takes the place of ``target`` once it is whole, so one that was there is neither cut short nor left with a mode of its own.
+
+    Raises:
+        ByteBotError: it cannot be written, or must not be: it is the journal or belongs to it, or it is another database.
+    """
     if target == "-":
-        return nullcontext(sys.stdout)
+        yield sys.stdout
+        return
+    path = Path(os.path.realpath(target))
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if path.exists() and not path.is_file():
+            raise ByteBotError(f"{target!r} is no file: name one, or let - write to standard output")
+        if _belongs_to(path, journal) or _is_database(path):
+            raise ByteBotError(
+                f"{target!r} is a journal or belongs to one: the export would destroy it. Name another file"
+            )
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise ByteBotError(f"{target!r} cannot be written: {error.strerror or error}") from None
-    return open(descriptor, "w", encoding="utf-8")
+        raise _unwritable(target, error) from None
+    try:
+        with open(descriptor, "w", encoding="utf-8") as out:
+            yield out
+        os.replace(part, path)
+    except OSError as error:
+        raise _unwritable(target, error) from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _belongs_to(path: Path, journal: Path) -> bool:
+    """True if ``path`` is the journal, or one of the files beside it, by whatever name; also one that is not there now."""
+    real = Path(os.path.realpath(journal))
+    files = [lock_path(real), *(real.with_name(f"{real.name}{end}") for end in COMPANIONS)]
+    return path in files or any(path.samefile(file) for file in files if path.exists() and file.exists())
+
+
+def _is_database(path: Path) -> bool:
+    """True for a file of SQLite's: another bot's journal perhaps."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+
+
+def _unwritable(target: str, error: OSError) -> ByteBotError:
+    return ByteBotError(f"{target!r} cannot be written: {error.strerror or error}")
 
 
 def _width() -> int:

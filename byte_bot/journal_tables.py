@@ -36,6 +36,7 @@ from byte_bot.persistence.operations import Operation
 
 #: Lines that a list spends on the server's words; all of them stand in ``show``.
 WORDS_LINES: Final = 2
+_SOMEBODY: Final = "another process"
 _INDENT: Final = "    "
 #: The columns of a list behind the row's name.
 _NUMBERS: Final = "{:>9}{:>8}"
@@ -49,12 +50,22 @@ class FileSizes(msgspec.Struct, frozen=True):
     wal_bytes: int
 
 
+class Use(msgspec.Struct, frozen=True):
+    """Whether a process holds the journal (None: this account cannot tell), and which, if its lock says so."""
+
+    held: bool | None
+    holder: Holder | None = None
+
+    def __str__(self) -> str:
+        if self.held is None:
+            return "this account cannot tell: it may not try the lock beside the journal"
+        return f"by {self.holder or _SOMEBODY}" if self.held else "no"
+
+
 # ── for people ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def overview_text(
-    path: str, overview: Overview, sizes: FileSizes, held_by: Holder | str | None, width: int
-) -> str:
+def overview_text(path: str, overview: Overview, sizes: FileSizes, use: Use, width: int) -> str:
     """``byte-bot journal status``."""
     waiting = "nothing: everything is in the database"
     if overview.rows_pending:
@@ -68,7 +79,7 @@ def overview_text(
         [
             ("journal", path),
             ("bot", overview.login),
-            ("in use", "no" if held_by is None else f"by {held_by}"),
+            ("in use", str(use)),
             ("format", str(overview.format)),
             ("size", f"{size(sizes.file_bytes)}, WAL {size(sizes.wal_bytes)}"),
             ("waiting", waiting),
@@ -220,15 +231,17 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     )
 
 
-def overview_data(
-    path: str, overview: Overview, sizes: FileSizes, held_by: Holder | str | None
-) -> dict[str, Any]:
-    """``byte-bot journal status --json``; ``held_by`` is null if nobody holds it, a text if the holder does not say who."""
+def overview_data(path: str, overview: Overview, sizes: FileSizes, use: Use) -> dict[str, Any]:
+    """``byte-bot journal status --json``.
+
+    ``in_use`` is null if this account cannot tell; ``held_by`` is a text if the holder does not say who, else null or an object.
+    """
     numbers: dict[str, Any] = msgspec.to_builtins(overview)
     return {
         "path": path,
         "bot": numbers.pop("login"),
-        "held_by": msgspec.to_builtins(held_by),
+        "in_use": use.held,
+        "held_by": msgspec.to_builtins(use.holder) if use.holder else _SOMEBODY if use.held else None,
         **msgspec.to_builtins(sizes),
         **numbers,
         "handled_max": SEEN_MESSAGES_MAX,

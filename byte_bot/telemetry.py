@@ -30,7 +30,7 @@ class Telemetry:
 
     def __init__(self, clock: Clock, boot_id: str) -> None:
         self._clock = clock
-        self._boot_id = boot_id
+        self.boot_id = boot_id
         self._events = 0
         self._sink: Callable[[dict[str, Any]], None] | None = None
         self.counters: Counter[str] = Counter()
@@ -57,7 +57,7 @@ class Telemetry:
         if self._sink is not None:
             self._sink(
                 {
-                    "id": f"{self._boot_id}-{self._events}",
+                    "id": f"{self.boot_id}-{self._events}",
                     "at": iso_utc(self._clock.unix()),
                     "kind": kind,
                     # Servers' words are in it, and one event that cannot be stored would spoil a batch.

@@ -8,7 +8,8 @@
   :meth:`ChannelContext.first_load`; the chat path does so once, for at most ``load_hold_s``.
 
 Channels are preloaded in bulk at boot and when Twitch names their id on JOIN. A context idle for ``context_idle_s`` is
-evicted, only when every row of it is clean and the journal has its snapshot.
+evicted, only when every row of it is clean and the journal's disk has its snapshot as it is; while that disk does not work
+nobody is.
 
 Threads: everything here belongs to the main loop, which is injected with :meth:`ContextManager.bind_loop`. Other
 threads go through :mod:`byte_bot.context.bridge`. Only :meth:`ChannelContext._touch` may be called from anywhere.
@@ -204,14 +205,17 @@ class ContextManager:
             channel_ids: which to look at; all of them if left out.
         """
         looked_at = self._contexts if channel_ids is None else channel_ids
+        if self.layer.journal.degraded:
+            return 0  # the snapshot is as old as the disk's last commit
         idle = [
             context
             for context in filter(None, map(self._contexts.get, looked_at))
-            if now_s - context.used_at_s >= self._context_idle_s and self._evictable(context)
+            if now_s - context.used_at_s >= self._context_idle_s
+            and self._evictable(context)
+            and self.layer.leave_to_snapshot(context.channel_id)
         ]
         for context in idle:
             self.layer.forget(context.channel_id)
-            self.layer.keep_in_snapshot(context.channel_id)
             del self._contexts[context.channel_id]
         self.layer.telemetry.count("contexts_evicted", len(idle))
         return len(idle)

@@ -11,7 +11,9 @@ At boot the database has ``boot_timeout_s`` (3 s, 2 s if the journal has a list)
 * channels that are in the list and disabled, or have disappeared from it, are parted, except those of
   ``TWITCH_CHANNEL_LOGINS``: they are never parted;
 * an empty list never parts anybody: it is more likely a wiped table than a wish;
-* each row becomes the base of the channel's configuration in RAM: a human's pause counts from here on.
+* each row becomes the base of the channel's configuration in RAM: a human's pause counts from here on;
+* what was changed in a row that a human has deleted, of a channel that nobody wants any more, is given up: saved, it would make
+  the row anew, and the bot would be back in the channel.
 
 A list counts only with the schema's sentinel row in it; the store sees to that. A failed read changes nothing: a
 channel paused in the database is neither forgotten nor overwritten by defaults.
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -209,6 +212,15 @@ class ChannelDirectory:
             if login not in bases:
                 absent.append(login)
             await _pause(number)
+        orphans: list[RowKey] = []
+        # An empty list parts nobody, and says as little about rows that wait.
+        for number, key in enumerate(self._layer.ledger.keys_waiting if bases else (), start=1):
+            login = key.channel_id
+            if key.table == CONFIG_TABLE and login not in bases and login not in self.wanted:
+                orphans.append(key)
+            await _pause(number)
+        for key in orphans:
+            self._layer.when_idle(key.channel_id, partial(self._give_up, key, serial, epoch))
         for number, login in enumerate((*bases, *absent), start=1):
             if epoch != self._layer.epoch:
                 self._again.set()  # the rest was read under an epoch that was given up meanwhile
@@ -223,6 +235,22 @@ class ChannelDirectory:
             if number % CHANNELS_AT_ONCE == 0:
                 await self._layer.journal.room()
         bases.clear()  # empty it is, but as large as before until the next list is asked for
+
+    def _give_up(self, key: RowKey, serial: int, epoch: int) -> None:
+        """Drop what waits to be changed in a row that is gone; see the module's docstring."""
+        row = self._layer.row(key)
+        if not row.dirty or epoch != self._layer.epoch:
+            return
+        self._layer.telemetry.count("patches_given_up")
+        _log.warning(
+            "patch_given_up",
+            channel=key.channel_id,
+            columns=sorted({operation.field for operation in row.pending}),
+            what_it_means="its row of channels_config was deleted, and the bot is not in the channel any more",
+        )
+        row.pending = []
+        row.forget_base()  # so that the row's absence is news, to the journal too
+        self._layer.deliver(key, ABSENT, serial, authoritative=True)
 
     async def _reconcile(self, bases: Mapping[str, Base]) -> None:
         before, self._named = self.wanted, {}

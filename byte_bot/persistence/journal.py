@@ -156,7 +156,7 @@ class MemoryJournalStore:
             copy.rows[key] = RowImage(row.base, list(row.pending), row.boundary)
             copy.keys_of[key.channel_id] = (*copy.keys_of.get(key.channel_id, ()), key)
         copy.channels = list(self._image.channels)
-        copy.epoch = self._image.epoch
+        copy.epoch, copy.starts = self._image.epoch, self._image.starts
         copy.handled = OrderedDict(self._image.handled)
         copy.dead_letters = dict(self._image.dead_letters)
         return copy

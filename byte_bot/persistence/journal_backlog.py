@@ -117,16 +117,18 @@ class Backlog:
         self._channels_since = 0
         self._handled: dict[str, None] = {}
         self._epoch = 0
+        #: Whoever was about to ask for an epoch: this process, nobody else.
+        self._starts: dict[str, None] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._rows or self._handled or self._epoch or self._channels)
+        return bool(self._rows or self._handled or self._epoch or self._starts or self._channels)
 
     def __contains__(self, key: RowKey) -> bool:
         return key in self._rows
 
     def __len__(self) -> int:
         """How many writes wait."""
-        others = (self._epoch > 0) + (self._channels is not None)
+        others = len(self._epochs()) + (self._channels is not None)
         return sum(map(len, self._rows.values())) + len(self._handled) + others
 
     @property
@@ -149,8 +151,10 @@ class Backlog:
                 self._handled[message_id] = None
                 if len(self._handled) > SEEN_MESSAGES_MAX:
                     del self._handled[next(iter(self._handled))]
-            case EpochTaken(epoch):
+            case EpochTaken(epoch, start):
                 self._epoch = max(self._epoch, epoch)
+                if start:
+                    self._starts[start] = None
             case KnownChannels():
                 if self._channels is None:
                     self._channels_since = sequence
@@ -196,9 +200,7 @@ class Backlog:
 
     def writes(self) -> list[Write]:
         """Everything, to be committed together."""
-        found: list[Write] = []
-        if self._epoch:
-            found.append(EpochTaken(self._epoch))
+        found: list[Write] = [*self._epochs()]
         if self._channels is not None:
             found.append(self._channels)
         for writes in self._rows.values():
@@ -210,8 +212,13 @@ class Backlog:
         """Take out everything."""
         taken = self.writes()
         self._rows, self._since, self._channels = {}, {}, None
-        self._handled, self._epoch = {}, 0
+        self._handled, self._epoch, self._starts = {}, 0, {}
         return taken
+
+    def _epochs(self) -> list[EpochTaken]:
+        if self._starts:
+            return [EpochTaken(self._epoch, start) for start in self._starts]
+        return [EpochTaken(self._epoch)] if self._epoch else []
 
 
 def _size_of(write: Write) -> int:

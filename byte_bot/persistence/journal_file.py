@@ -9,7 +9,7 @@ it touches the fewest pages, so the WAL has to reach the disk seldom. The log is
 * ``rows`` has a line for each row ever seen: its last known base (the snapshot), its pending operations, coalesced, and its
   boundary. However long an outage lasts, the file is as large as the rows.
 * ``handled`` is the window of message ids in pieces, ``dead_letters`` what the server refused, ``channels`` one JSON list.
-* ``meta`` has whose file it is, and the number of the last commit that was folded: lines of the log up to it do not count.
+* ``meta`` has whose file it is, epoch and starts, and the number of the last folded commit: up to it the log does not count.
 
 A connection that has folded once keeps the image of what it commits after that, so the next fold reads nothing back; any other
 one reads the log. What :meth:`SqliteJournal.read` gives is the image in the tables with the log applied: the image of all that
@@ -306,7 +306,7 @@ class SqliteJournal:
                     for letter in image.dead_letters.values()
                 ],
             )
-        execute("UPDATE meta SET value = max(value, ?) WHERE name = 'epoch'", (image.epoch,))
+        execute("REPLACE INTO meta VALUES ('epoch', ?), ('starts', ?)", (image.epoch, " ".join(image.starts)))
         execute("UPDATE meta SET value = ? WHERE name = 'folded'", (last,))
 
     def tidy(self) -> bool:
@@ -395,10 +395,10 @@ class SqliteJournal:
         found = self._connection.execute("SELECT logins FROM channels").fetchall()
         return self._decode_channels(found[0][0]) if found else []
 
-    @property
-    def epoch(self) -> int:
-        """The highest epoch in the tables."""
-        return int(str(self._meta("epoch")))
+    def epochs(self) -> tuple[int, list[str]]:
+        """The highest epoch in the tables, and who has asked for one."""
+        starts = self._connection.execute("SELECT value FROM meta WHERE name = 'starts'").fetchall()
+        return int(str(self._meta("epoch"))), str(starts[0][0]).split() if starts else []
 
     def _log(self, commits_max: int = -1) -> Iterator[tuple[int, list[Write]]]:
         """The commits in the log, oldest first."""

@@ -25,9 +25,8 @@ class Tables(Protocol):
         """The dead letters."""
         ...
 
-    @property
-    def epoch(self) -> int:
-        """The highest epoch."""
+    def epochs(self) -> tuple[int, list[str]]:
+        """The highest epoch, and who has asked for one."""
         ...
 
 
@@ -48,7 +47,7 @@ class Folding(JournalImage):
         self.channels_before = self.channels  # none: a fold needs no list of 100,000 that stays as it is
         self.dead_letters = tables.letters()
         self.letters_before = dict(self.dead_letters)
-        self.epoch = tables.epoch
+        self.epoch, self.starts = tables.epochs()
 
     def successor(self, after: int) -> Folding:
         """The image for what is committed after this one has been saved."""

@@ -31,6 +31,9 @@ from byte_bot.persistence.row import CONFIG_TABLE
 #: Message ids remembered as handled; chosen: Twitch repeats a message within seconds, and 10,000 ids are about
 #: 100 s at 100 messages/s (1 MB).
 SEEN_MESSAGES_MAX = 10_000
+#: Processes remembered whose calls for an epoch may still arrive; chosen: a call arrives within minutes or never, and a
+#: supervisor that starts the bot every 5 s makes 64 processes in 5 minutes.
+STARTS_MAX = 64
 
 
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
@@ -85,9 +88,10 @@ class KnownChannels(msgspec.Struct, frozen=True, tag="channels"):
 
 
 class EpochTaken(msgspec.Struct, frozen=True, tag="epoch"):
-    """The highest epoch this journal's bot ever held."""
+    """The highest epoch this journal's bot ever held; with ``start``, the id of a process that is about to ask for one."""
 
     epoch: int
+    start: str = ""
 
 
 class DeadLettered(msgspec.Struct, frozen=True, tag="dead_letter"):
@@ -149,6 +153,8 @@ class JournalImage:
         self.keys_of: dict[str, tuple[RowKey, ...]] = {}
         self.channels: list[KnownChannel] = []
         self.epoch = 0
+        #: The processes that have asked for an epoch, oldest first; never changed in place.
+        self.starts: list[str] = []
         self.handled: OrderedDict[str, None] = OrderedDict()
         self.dead_letters: dict[RowKey, DeadLettered] = {}
 
@@ -189,8 +195,10 @@ class JournalImage:
                 row.base, row.pending = base, coalesced(operations, boundary=row.boundary)
             case KnownChannels(channels):
                 self.channels = list(channels)
-            case EpochTaken(epoch):
+            case EpochTaken(epoch, start):
                 self.epoch = max(self.epoch, epoch)
+                if start and start not in self.starts:
+                    self.starts = [*self.starts, start][-STARTS_MAX:]
             case DeadLettered(key):
                 self.dead_letters[key] = write
             case LetterRetired(key):

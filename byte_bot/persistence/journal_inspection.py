@@ -22,7 +22,8 @@ import msgspec
 from byte_bot.errors import JournalRefused
 from byte_bot.persistence.journal_file import FORMAT, SqliteJournal
 from byte_bot.persistence.journal_image import DeadLettered, JournalImage, KnownChannel, RowImage
-from byte_bot.persistence.journal_opening import APPLICATION_ID, BUSY_S
+from byte_bot.persistence.journal_line import damage_named
+from byte_bot.persistence.journal_opening import APPLICATION_ID, BUSY_S, is_damage
 from byte_bot.persistence.operations import Base, Operation, RowKey, Stamp
 
 
@@ -96,8 +97,7 @@ def refused_if_damaged(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if is_damage(error):
             raise JournalRefused(
                 f"the journal {path} is damaged ({error}): the bot sets it aside at its next start and begins a new one; "
                 "keep the file, it may hold changes that the database does not have"
@@ -213,11 +213,12 @@ class JournalReader:
     def everything(self, *, dead_only: bool = False) -> Iterator[Entry]:
         """Every row; with ``dead_only`` those with a dead letter."""
         image = self._journal.unfolded()
-        if dead_only:
-            found = (self._entry(image, letter.key) for letter in _letters(image))
-            yield from (entry for entry in found if entry is not None)
-        else:
-            yield from self._entries(image)
+        with damage_named():
+            if dead_only:
+                found = (self._entry(image, letter.key) for letter in _letters(image))
+                yield from (entry for entry in found if entry is not None)
+            else:
+                yield from self._entries(image)
 
     def _entry(self, image: JournalImage, key: RowKey) -> Entry | None:
         row = image.rows.get(key) or self._journal.stored_row(key)

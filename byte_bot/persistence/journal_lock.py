@@ -7,16 +7,18 @@ share one lock.
 
 Who only looks (:func:`is_locked`: ``byte-bot check``, ``byte-bot journal status``) takes a *shared* lock for an instant: it
 fails if a process holds the journal, and does not stand in the way of others who look. A process that starts in that instant
-tells the two apart, and tries again. Windows knows no shared locks of this kind: there a look can turn a start away.
+tells the two apart, and tries again. Windows knows no shared locks of this kind: there a look can turn a start away. An account
+that may not read the lock cannot look: it learns that it cannot know.
 
-On a network file system the lock is as good as that system's; the journal belongs on
-a local disk in any case.
+On a network file system the lock is as good as that system's; one that has none is refused. The journal belongs on a local disk
+in any case.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -65,59 +67,6 @@ def lock_path(journal: Path) -> Path:
     return real.with_name(f"{real.name}.lock")
 
 
-def acquire(journal: Path, holder: Holder) -> Lock:
-    """Lock ``journal`` for this process.
-
-    Args:
-        journal: the journal's path; its folder exists.
-        holder: what the lock's file says from now on.
-
-    Raises:
-        JournalLocked: another process has it.
-        JournalRefused: the lock's file cannot be made.
-    """
-    path = lock_path(journal)
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise JournalRefused(
-            f"the journal's lock {path} cannot be made: {error.strerror}. Give JOURNAL_PATH a file in a folder that the "
-            "bot may write to"
-        ) from None
-    if not _lock(descriptor):
-        os.close(descriptor)
-        raise JournalLocked(
-            f"the journal {journal} is in use by {holder_of(journal) or 'another process'}: stop that one first, or start "
-            "this one with --wait-lock"
-        )
-    try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, msgspec.json.encode(holder) + b"\n")
-    except OSError:
-        pass  # a full disk: the lock holds all the same, only its text is missing
-    return Lock(path, descriptor)
-
-
-def holder_of(journal: Path) -> Holder | None:
-    """Who has locked ``journal``, or had it last; None if the file does not say."""
-    try:
-        return msgspec.json.decode(lock_path(journal).read_bytes(), type=Holder)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def is_locked(journal: Path) -> bool:
-    """True if a process holds the lock; nothing is made or changed, and no process is kept from taking it."""
-    try:
-        descriptor = os.open(lock_path(journal), os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        return not _look(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 if sys.platform == "win32":
 
     def _lock(descriptor: int) -> bool:
@@ -154,3 +103,76 @@ else:
         except BlockingIOError:
             return False
         return True
+
+
+def acquire(journal: Path, holder: Holder, *, lock: Callable[[int], bool] = _lock) -> Lock:
+    """Lock ``journal`` for this process.
+
+    Args:
+        journal: the journal's path; its folder exists.
+        holder: what the lock's file says from now on.
+        lock: the system's call: locks an open file, False if another process has locked it.
+
+    Raises:
+        JournalLocked: another process has it.
+        JournalRefused: the lock's file cannot be made, or the file system has no locks.
+    """
+    path = lock_path(journal)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise JournalRefused(
+            f"the journal's lock {path} cannot be made: {error.strerror}. Give JOURNAL_PATH a file in a folder that the "
+            "bot may write to"
+        ) from None
+    try:
+        locked = lock(descriptor)
+    except OSError as error:  # ENOLCK, ENOTSUP: as some network file systems answer
+        os.close(descriptor)
+        raise JournalRefused(
+            f"the journal's lock {path} cannot be taken: {error.strerror or error}. Give JOURNAL_PATH a file on a local disk; or "
+            "set DURABILITY=off, and a crash loses what the database does not have yet"
+        ) from None
+    if not locked:
+        os.close(descriptor)
+        raise JournalLocked(
+            f"the journal {journal} is in use by {holder_of(journal) or 'another process'}: stop that one first, or start "
+            "this one with --wait-lock"
+        )
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, msgspec.json.encode(holder) + b"\n")
+    except OSError:
+        pass  # a full disk: the lock holds all the same, only its text is missing
+    return Lock(path, descriptor)
+
+
+def holder_of(journal: Path) -> Holder | None:
+    """Who has locked ``journal``, or had it last; None if the file does not say."""
+    try:
+        return msgspec.json.decode(lock_path(journal).read_bytes(), type=Holder)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def is_locked(journal: Path, *, look: Callable[[int], bool] = _look) -> bool | None:
+    """True if a process holds the lock; nothing is made or changed, and no process is kept from taking it.
+
+    None if that cannot be known: this account may not read the lock, or the file system has none.
+
+    Args:
+        journal: the journal's path.
+        look: the system's call: False if a process has locked an open file.
+    """
+    try:
+        descriptor = os.open(lock_path(journal), os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return None
+    try:
+        return not look(descriptor)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)

@@ -4,11 +4,13 @@ How it works. :func:`open_journal` gives a connection to a file that is surely a
 
 * a file that is not there is made, readable by its owner only, in a folder that nobody else can look into;
 * one of an older format is upgraded, step by step (:data:`UPGRADES`), in one transaction;
-* one of a newer format, of another bot, or of another program is refused: :class:`~byte_bot.errors.JournalRefused`;
+* one of a newer format, of another bot, or of another program is refused: :class:`~byte_bot.errors.JournalRefused`. The file's
+  header says which; a header that was damaged is told from those by what it cannot be: the mark of another program on tables
+  in which this bot's login stands, a format that no release has (:data:`FORMATS_MAX`);
 * one on a file system that does not allow SQLite's WAL (network shares) is refused too: in its other modes readers and the
   writer wait for each other, and the loop reads;
 * one that is damaged is *set aside*: renamed, with what belongs to it, and a new one is made. The bot starts; what the
-  damaged one held is for a human to look at.
+  damaged one held is for a human to look at. Nothing is ever put in the place of one that was set aside before.
 
 Left out: the lock (:mod:`byte_bot.persistence.journal_lock`), which must be held before.
 """
@@ -16,7 +18,9 @@ Left out: the lock (:mod:`byte_bot.persistence.journal_lock`), which must be hel
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import re
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping
@@ -87,10 +91,17 @@ CREATE TABLE dead_letters (
 APPLICATION_ID: Final = 0x42595442
 #: The SQL that turns a file of one format into one of the next, by the older one's number.
 UPGRADES: Final[Mapping[int, str]] = {}
+#: The highest format that a file can be taken for; chosen: no release will ever have it, and of the damage that one flipped bit
+#: does to the number, half lies beyond. What lies below is refused as a newer one's: nothing of it is lost.
+FORMATS_MAX: Final = 65_535
 #: Seconds a connection waits for another one that holds the file; only programs other than the bot ever do.
 BUSY_S: Final = 5.0
 _SUFFIX: Final = ".journal"
-_COMPANIONS: Final = ("", "-wal", "-shm")
+_TABLES: Final = tuple(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
+#: What SQLite puts beside the file, and the file itself.
+COMPANIONS: Final = ("", "-wal", "-shm")
+#: How a file of SQLite's begins (https://www.sqlite.org/fileformat.html#the_database_header).
+SQLITE_MAGIC: Final = b"SQLite format 3\x00"
 
 Durability = Literal["process", "power"]
 OpenedT = TypeVar("OpenedT")
@@ -185,7 +196,7 @@ def _or_set_aside(path: Path, now_s: float, opened: Callable[[], OpenedT]) -> Op
     try:
         return opened()
     except sqlite3.DatabaseError as error:
-        if not _is_damage(error):
+        if not is_damage(error):
             raise _out_of_reach(path, str(error)) from None
         why = str(error)
     aside = _set_aside(path, now_s)
@@ -299,7 +310,7 @@ def _opened(path: Path, owner: Owner, durability: Durability, pages_max: int) ->
             # Made only now, or a start that was killed before it had made it.
             make_tables(connection, owner)
         else:
-            _check_format(connection, path)
+            _check_format(connection, path, owner)
         configure(connection, durability=durability, pages_max=pages_max)
         ((verdict, *_), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
         if verdict != "ok":
@@ -311,13 +322,17 @@ def _opened(path: Path, owner: Owner, durability: Durability, pages_max: int) ->
     return connection
 
 
-def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+def _check_format(connection: sqlite3.Connection, path: Path, owner: Owner) -> None:
     ((application,),) = connection.execute("PRAGMA application_id").fetchall()
     ((have,),) = connection.execute("PRAGMA user_version").fetchall()
     if application != APPLICATION_ID:
+        if owner.login in _logins(connection):
+            raise JournalDamaged(f"its mark reads {application:#010x} instead of {APPLICATION_ID:#010x}")
         raise JournalRefused(
             f"{path} is a SQLite file of another program: choose another JOURNAL_PATH (now nothing was changed)"
         )
+    if not 1 <= have <= FORMATS_MAX:
+        raise JournalDamaged(f"its format reads {have}, which no release has")
     if have > FORMAT:
         raise JournalRefused(
             f"the journal {path} has format {have}, which a newer byte-bot wrote; this one knows formats up to {FORMAT}: "
@@ -342,10 +357,21 @@ def _check_owner(connection: sqlite3.Connection, path: Path, owner: Owner) -> No
         )
 
 
+def _logins(connection: sqlite3.Connection) -> list[object]:
+    """Whose journal a file with another program's mark is all the same; nobody's if it has not the tables of one."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables.issuperset(_TABLES):
+        return []
+    try:
+        return [login for (login,) in connection.execute("SELECT value FROM meta WHERE name = 'login'")]
+    except sqlite3.OperationalError:
+        return []  # other columns: another program's after all
+
+
 _DAMAGED: Final = "the file is damaged"
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def is_damage(error: sqlite3.DatabaseError) -> bool:
     """True for a file that is no journal any more; False for a disk that does not work, which another file would not help."""
     code = getattr(error, "sqlite_errorcode", None)
     return (
@@ -359,8 +385,11 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 def _set_aside(path: Path, now_s: float) -> Path:
     at = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside = path.with_name(f"{path.name}.damaged-{at}")
-    for companion in _COMPANIONS:
+    # Two in one second: a bot that finds its new journal damaged too is restarted at once.
+    names = itertools.chain([at], (f"{at}-{number}" for number in itertools.count(2)))
+    asides = (path.with_name(f"{path.name}.damaged-{name}") for name in names)
+    aside = next(one for one in asides if not any(os.path.lexists(f"{one}{end}") for end in COMPANIONS))
+    for companion in COMPANIONS:
         with contextlib.suppress(FileNotFoundError):
             os.replace(f"{path}{companion}", f"{aside}{companion}")
     return aside

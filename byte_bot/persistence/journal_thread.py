@@ -22,6 +22,7 @@ unless the disk failed in the middle of the commit itself: then the same group i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import queue
 import sqlite3
@@ -54,6 +55,13 @@ _log = structlog.get_logger(__name__)
 _Job = tuple[Sequence[Write], int, "asyncio.Future[None]"]
 
 
+def _give_way() -> None:
+    """Have the calling thread yield to all others."""
+    # Elsewhere a priority is the whole process's.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), TIDYING_NICENESS)
+
+
 class FileJournalStore:
     """See the module's docstring.
 
@@ -64,6 +72,7 @@ class FileJournalStore:
         image: what is pending, if it has been read already.
         on_closed: called once nobody will touch the file any more, from whichever thread is the last.
         close_s: seconds, see :data:`CLOSE_S`.
+        give_way: called by the thread that moves the WAL: lets everybody else go first, where the system allows it.
     """
 
     durable = True
@@ -77,10 +86,12 @@ class FileJournalStore:
         *,
         on_closed: Callable[[], None] = lambda: None,
         close_s: float = CLOSE_S,
+        give_way: Callable[[], None] = _give_way,
     ) -> None:
         self._image = image
         self._on_closed = on_closed
         self._close_s = close_s
+        self._give_way = give_way
         self._writer = writer
         self._reader = reader
         self._tidier = tidier
@@ -217,9 +228,9 @@ class FileJournalStore:
     # ── the other thread ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _tidy(self) -> None:
-        # Elsewhere a priority is the whole process's.
-        if sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), TIDYING_NICENESS)
+        # A sandbox may forbid it (EPERM, ENOSYS); the thread has work to do all the same.
+        with contextlib.suppress(OSError):
+            self._give_way()
         more = True
         while more:
             more = self._tidying.get()

@@ -27,6 +27,7 @@ import structlog
 
 from byte_bot.clock import Clock
 from byte_bot.errors import DatabaseError, DatabasePaused
+from byte_bot.persistence.claimant import Claimant
 from byte_bot.persistence.dead_letters import DeadLetters
 from byte_bot.persistence.journal import (
     EpochTaken,
@@ -86,6 +87,8 @@ class PersistenceLayer:
         self.telemetry = parts.telemetry
         self.clock = parts.clock
         self.dead_letters = DeadLetters(parts.journal, parts.clock, parts.telemetry)
+        #: Who takes the epochs.
+        self.claimant = Claimant(parts.journal, parts.journal_store.identity, parts.telemetry.boot_id)
         #: The rows in use; the others are quiet.
         self.rows: dict[RowKey, Row] = {}
         self._by_owner: dict[str, tuple[Row, ...]] = {}
@@ -114,11 +117,6 @@ class PersistenceLayer:
         self._complaints: dict[RowKey, str] = {}
         self._reading_again: dict[str, asyncio.TimerHandle] = {}
         self.writer = Writer(self, parts.store, flush_interval_s=parts.flush_interval_s)
-
-    @property
-    def holder(self) -> str:
-        """Who takes the epochs: the journal's identity, which an earlier process on the same journal shares."""
-        return self._parts.journal_store.identity
 
     @property
     def has_database(self) -> bool:
@@ -362,7 +360,8 @@ class PersistenceLayer:
             )
         async with self._epoch_lock:
             if not self.epoch:
-                epoch = await self.link.call(lambda: store.take_epoch(self.holder, self._seen_epoch), "epoch")
+                name = await self.claimant.announce(self._seen_epoch)
+                epoch = await self.link.call(lambda: store.take_epoch(name, self._seen_epoch), "epoch")
                 self.epoch = self._seen_epoch = max(epoch, self._seen_epoch)
                 self.journal.append([EpochTaken(epoch)])
                 self.telemetry.event("epoch", epoch=epoch)
@@ -388,7 +387,7 @@ class PersistenceLayer:
     def restore(self) -> JournalImage:
         """Take over what the journal holds: pending operations, snapshots, the epoch; returns the image."""
         image = self._parts.journal_store.read(pending_only=True)
-        self._seen_epoch = image.epoch
+        self._seen_epoch, self.claimant.earlier = image.epoch, frozenset(image.starts)
         now_s = asyncio.get_running_loop().time()
         for key, stored in image.rows.items():
             if not stored.pending:
@@ -403,13 +402,20 @@ class PersistenceLayer:
                 self.dead_letters.restore(row, image.dead_letters[key])
         return image
 
-    def keep_in_snapshot(self, channel_id: str) -> None:
-        """Have the snapshot know a loaded channel of which nothing is stored.
+    def leave_to_snapshot(self, channel_id: str) -> bool:
+        """Have the snapshot know a channel that is to leave RAM; False as long as it would bring back another state.
 
-        Else :meth:`restore_snapshot` takes it for one never seen, and its next message waits for the database.
+        What it does not know yet waits for the journal's disk. If nothing is stored of the channel, that is noted: else
+        :meth:`restore_snapshot` takes it for one never seen, and its next message waits for the database.
         """
-        if not self._parts.journal_store.snapshot(channel_id):
+        known = self._parts.journal_store.snapshot(channel_id)
+        for key in (*self.rows_of(channel_id), *self._quiet.keys_of(channel_id)):
+            base = None if key.table == CONFIG_TABLE else self.loaded_base(key)
+            if base is not None and base != known.get(key, ABSENT):
+                return False
+        if not known:
             self.journal.append([Settled(RowKey(STATE_TABLE, channel_id), ABSENT)])
+        return True
 
     def restore_snapshot(self, channel_id: str) -> bool:
         """Put the channel's last known rows into RAM, to be shown until the load arrives; True if there were any."""

@@ -211,6 +211,11 @@ class Ledger:
         """How many history and event rows wait, those in flight not counted."""
         return len(self._history) + len(self._events)
 
+    @property
+    def keys_waiting(self) -> tuple[RowKey, ...]:
+        """The rows that wait, in the order of waiting."""
+        return tuple(self._dirty_since_s)
+
     def oldest_unsaved_s(self, now_s: float) -> float:
         """Seconds since the longest-waiting row became dirty; 0 if none waits."""
         for since_s in self._dirty_since_s.values():

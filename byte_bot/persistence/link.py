@@ -5,9 +5,9 @@ went and returns the answer or raises the :class:`~byte_bot.errors.DatabaseError
 are loops that do, each with its own idea of what to send next time.
 
 A refused request (:class:`~byte_bot.errors.RequestRefused`) means that the database works. A pause is announced at
-once and then once a minute, with what to do and how many rows wait; so is a pause that comes and goes (one table without a
-grant, while saves of the others work). The end is told once a call of each sort that was refused has worked, and only of
-what was told.
+once and then once a minute, with what to do, how many rows wait and whether they are safe; so is a pause that comes and goes
+(one table without a grant, while saves of the others work). The end is told once a call of each sort that was refused has
+worked, and only of what was told.
 """
 
 from __future__ import annotations
@@ -36,12 +36,21 @@ class Link:
         breaker: the shared circuit.
         telemetry: counts attempts and failures, records changes of the circuit as events.
         rows_waiting: how many rows wait to be saved, for announcements.
+        kept: whether what waits would survive the end of the process.
     """
 
-    def __init__(self, breaker: Breaker, telemetry: Telemetry, rows_waiting: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        breaker: Breaker,
+        telemetry: Telemetry,
+        rows_waiting: Callable[[], int],
+        *,
+        kept: Callable[[], bool],
+    ) -> None:
         self._breaker = breaker
         self._telemetry = telemetry
         self._rows_waiting = rows_waiting
+        self._kept = kept
         self._changed = asyncio.Event()
         #: When each way out was last announced; they are texts of the code, a dozen.
         self._announced_at_s: dict[str, float] = {}
@@ -130,10 +139,11 @@ class Link:
             return
         self._announced_at_s[error.advice] = now_s
         waiting = self._rows_waiting()
+        safety = "nothing is lost" if self._kept() else "and are lost if the bot ends before they are saved"
         _log.error(
             "database_paused",
             what_to_do=error.advice,
-            what_it_means=f"{waiting} {'row waits' if waiting == 1 else 'rows wait'}, nothing is lost",
+            what_it_means=f"{waiting} {'row waits' if waiting == 1 else 'rows wait'}, {safety}",
             server_says=f"{error.code}: {error.words}",
             rows_waiting=waiting,
         )

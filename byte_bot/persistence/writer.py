@@ -14,8 +14,9 @@ What the answer means:
   higher epoch if theirs is above our own;
 * rows refused as ``invalid`` are dead letters (:mod:`byte_bot.persistence.dead_letters`), and so is a row that cannot
   even be encoded: left out until a newer revision of the row replaces them; their operations stay in the journal;
-* ``fenced``: another process took over; :class:`~byte_bot.errors.Fenced` ends the program. If the holder of the higher
-  epoch is this very journal, a call of our own has arrived late, and a new epoch is taken;
+* ``fenced``: another process took over; :class:`~byte_bot.errors.Fenced` ends the program. If the higher epoch was asked
+  for by this process or an earlier one on this journal (:mod:`byte_bot.persistence.claimant`), that call has arrived late,
+  and a new epoch is taken;
 * ``unknown_epoch``: the database was restored from a backup; a new epoch is taken.
 
 No answer: the outcome is unknown, and the next batch is half as large, in case it was its size. The same content is
@@ -261,7 +262,7 @@ class Writer:
 
     async def _answered(self, batch: Batch, sents: Mapping[RowKey, Sent], answer: SaveAnswer) -> None:
         layer = self._layer
-        if answer.status == "fenced" and answer.holder == layer.holder:
+        if answer.status == "fenced" and layer.claimant.took(answer.holder):
             # A call that this process gave up, or an earlier one on this journal sent before it died, arrived late.
             layer.ledger.give_back(batch)
             layer.renew_epoch(answer.epoch)

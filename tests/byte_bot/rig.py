@@ -221,7 +221,9 @@ async def room(
     layer = PersistenceLayer(
         LayerParts(
             store=database,
-            link=Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting),
+            link=Link(
+                Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting, kept=lambda: True
+            ),
             ledger=ledger,
             journal=Journal(store),
             journal_store=store,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from byte_bot.check_journal import check_journal, file_system_of
 from byte_bot.finding import Status
-from byte_bot.persistence.journal_lock import Holder, acquire
+from byte_bot.persistence.journal_lock import Holder, acquire, lock_path
 from byte_bot.persistence.journal_opening import Owner, open_journal
 from byte_bot.settings import Settings
 
@@ -94,3 +95,14 @@ def test_a_bot_without_a_journal_is_warned_of_it(tmp_path: Path) -> None:
     finding = check_journal(settings(tmp_path / "x", durability="off"), {}, tmp_path / "none")
     assert finding.status is Status.WARNING
     assert "lost with the process" in finding.words
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows makes links for administrators only")
+def test_it_says_what_it_cannot_know(tmp_path: Path) -> None:
+    """Whether the bot runs, from an account that may not look at the lock."""
+    path = tmp_path / "my_bot.journal"
+    open_journal(path, Owner("my_bot", "x"), durability="process", now_s=0.0).close()
+    lock_path(path).symlink_to(lock_path(path))
+    finding = check_journal(settings(path), {}, tmp_path / "none")
+    assert finding.status is Status.OK
+    assert "whether it is in use this account cannot tell" in finding.words

@@ -240,3 +240,77 @@ def test_no_token_is_ever_printed(journal: JournalCall, path: Path) -> None:
         out = journal(*arguments, env=env)[1]
         assert "bad [redacted]" in out
         assert TOKEN not in out and "sb_secret_abcdefgh" not in out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows makes links for administrators only")
+def test_export_never_writes_over_a_journal(journal: JournalCall, path: Path, tmp_path: Path) -> None:
+    """Not over the file, nor what lies beside it, there or not, under whatever name; nor over another bot's."""
+    (tmp_path / "other").mkdir()
+    other = sample(tmp_path / "other")
+    names = [
+        path.name,
+        *(f"{path.name}{end}" for end in ("-wal", "-shm", ".lock")),
+        f"./other/../{path.name}",
+    ]
+    (tmp_path / "hard.link").hardlink_to(path)
+    (tmp_path / "soft.link").symlink_to(path)
+    (tmp_path / "folder").symlink_to(tmp_path)
+    lock = journal_lock.acquire(path, BOT)
+    bot = SqliteJournal(connect(path))  # beside it are a WAL, its index, and the lock
+    bot.apply([], bot.commits + 1)
+    before = image(path)
+    for target in (*names, "hard.link", "soft.link", f"folder/{path.name}-wal", str(other)):
+        code, out, err = journal("export", target)
+        assert (code, out) == (ExitCode.FAILED, ""), target
+        assert "belongs to one: the export would destroy it" in err
+    bot.close()
+    lock.release()
+    for end in ("-wal", "-shm"):
+        assert journal("export", f"{path}{end}")[0] == ExitCode.FAILED
+    after = image(path)
+    assert (after.rows.keys(), list(after.handled)) == (before.rows.keys(), list(before.handled))
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows makes links for administrators only")
+def test_export_replaces_a_file_once_it_is_whole(journal: JournalCall, path: Path, tmp_path: Path) -> None:
+    """With a mode of its own, through a link too; one that cannot be finished leaves the old one and nothing beside it."""
+    target, link = tmp_path / "out.jsonl", tmp_path / "link.jsonl"
+    target.write_text("yesterday's")
+    target.chmod(0o644)
+    link.symlink_to(target)
+    damage(path)
+    assert journal("export", str(link))[0] == ExitCode.JOURNAL_REFUSED
+    assert target.read_text() == "yesterday's"
+    sample(tmp_path)
+    assert journal("export", str(link))[0] == 0
+    assert json.loads(target.read_text("utf-8").splitlines()[0])["kind"] == "journal"
+    assert link.is_symlink()
+    assert target.stat().st_mode & 0o077 == 0
+    assert sorted(other.name for other in tmp_path.glob("*.part")) == []
+    code, _, err = journal("export", str(tmp_path))
+    assert code == ExitCode.FAILED
+    assert "is no file" in err
+
+
+def test_repairs_tell_programs_what_they_did(journal: JournalCall, path: Path) -> None:
+    """Names and numbers; a program is not asked whether it is sure."""
+    code, out, _ = journal("requeue", "--all", "--json")
+    assert (code, json.loads(out)) == (0, {"requeued": [{"row": CONTEXT_NAME, "changes": 1}]})
+    assert json.loads(journal("requeue", "--all", "--json")[1]) == {"requeued": []}
+    code, out, err = journal("drop", DEATHS_NAME, "--json")
+    assert (code, out) == (ExitCode.SETTINGS, "")
+    assert "--json needs --yes" in err
+    code, out, _ = journal("drop", DEATHS_NAME, "--json", "--yes")
+    assert (code, json.loads(out)) == (0, {"given_up": [{"row": DEATHS_NAME, "changes": 2}]})
+    assert not image(path).rows[DEATHS].pending
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows makes links for administrators only")
+def test_status_does_not_guess_whether_the_bot_runs(journal: JournalCall, path: Path) -> None:
+    """An account that may not look at the lock; here a link to itself keeps everybody out."""
+    lock = journal_lock.lock_path(path)
+    lock.symlink_to(lock)
+    assert "in use        this account cannot tell" in journal("status")[1]
+    found = json.loads(journal("status", "--json")[1])
+    assert (found["in_use"], found["held_by"]) == (None, None)

@@ -11,17 +11,20 @@ from hypothesis import strategies as st
 
 from byte_bot.journal_tables import (
     FileSizes,
+    Use,
     age,
     entry_data,
     entry_text,
     escaped,
     json_text,
     listing_text,
+    overview_data,
     overview_text,
     size,
 )
 from byte_bot.persistence.journal_image import DeadLettered
 from byte_bot.persistence.journal_inspection import Entry, Listing, Overview
+from byte_bot.persistence.journal_lock import Holder
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 
 KEY = RowKey("component_state", "141981764", "custom_commands")
@@ -40,21 +43,39 @@ CLEAN = Entry(
     RowKey("channel_state", "1"), None, Stamp(), [Operation(Kind.SET, "game", None, "Celeste", Stamp(0, 1))]
 )
 OVERVIEW = Overview("my_bot", "host/1/abc", 1, 12, 4, 30, 2, 5, 725.0, 1, 10_000, 12)
+HOLDER = Holder(7, "here", "my_bot", "2026-01-01")
 
 
 def test_an_overview_says_what_waits_and_what_was_refused() -> None:
     """With the command that shows more, and who holds the journal."""
-    text = overview_text("/data/my_bot.journal", OVERVIEW, FileSizes(36_864, 4_100_000), "process 7", 80)
+    text = overview_text(
+        "/data/my_bot.journal", OVERVIEW, FileSizes(36_864, 4_100_000), Use(True, HOLDER), 80
+    )
     assert "waiting       2 rows with 5 changes, the oldest 12 min old" in text
     assert "dead letters  1 row refused: byte-bot journal list --dead" in text
-    assert "in use        by process 7" in text
+    assert "in use        by process 7 on here (bot my_bot, since 2026-01-01)" in text
     assert "size          37 kB, WAL 4.1 MB" in text
     saved = msgspec.structs.replace(
         OVERVIEW, rows_pending=0, operations=0, oldest_unsaved_s=None, dead_letters=0
     )
-    text = overview_text("/data/my_bot.journal", saved, FileSizes(0, 0), None, 80)
+    text = overview_text("/data/my_bot.journal", saved, FileSizes(0, 0), Use(False), 80)
     assert "waiting       nothing: everything is in the database" in text
     assert "dead letters  none" in text
+
+
+@pytest.mark.parametrize(
+    ("use", "words", "in_use", "held_by"),
+    [
+        (Use(False), "no", False, None),
+        (Use(True), "by another process", True, "another process"),
+        (Use(None), "this account cannot tell: ", None, None),
+    ],
+)
+def test_who_holds_it_is_not_guessed(use: Use, words: str, in_use: bool | None, held_by: str | None) -> None:
+    """Nobody, somebody whose name the lock does not say, and what cannot be known."""
+    assert f"in use        {words}" in overview_text("/data/j", OVERVIEW, FileSizes(0, 0), use, 80)
+    data = overview_data("/data/j", OVERVIEW, FileSizes(0, 0), use)
+    assert (data["in_use"], data["held_by"]) == (in_use, held_by)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

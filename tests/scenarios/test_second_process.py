@@ -88,7 +88,7 @@ def test_a_call_of_its_own_that_arrives_late_fences_nobody(network: Network) -> 
         await world.ask("mod", "!count deaths +1")
         await world.until(world.drained)
         assert world.app is not None
-        late = take_epoch(world, world.app.layer.holder)
+        late = take_epoch(world, world.app.layer.claimant.name)
         assert await world.ask("mod", "!count deaths +1") == "deaths: 2"
         await world.until(world.drained)
         await world.until(lambda: world.counter("lobby", "deaths") == 2)

@@ -198,7 +198,9 @@ async def chat_with(
     store = journal if journal is not None else MemoryJournalStore()
     parts = LayerParts(
         store=None,
-        link=Link(Breaker(Backoff(random.Random(seed))), telemetry, lambda: ledger.rows_waiting),
+        link=Link(
+            Breaker(Backoff(random.Random(seed))), telemetry, lambda: ledger.rows_waiting, kept=lambda: True
+        ),
         ledger=ledger,
         journal=Journal(store),
         journal_store=store,

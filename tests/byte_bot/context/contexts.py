@@ -95,7 +95,9 @@ def make_place(
     layer = PersistenceLayer(
         LayerParts(
             store=database,
-            link=Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting),
+            link=Link(
+                Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting, kept=lambda: True
+            ),
             ledger=ledger,
             journal=Journal(store, stall_s=1e6),
             journal_store=store,

@@ -192,3 +192,59 @@ async def test_a_quiet_channel_leaves_and_comes_back_without_a_row_made_of_it() 
         assert place.context().hold_first is False
         assert place.layer.rows == {}
         assert place.context().state(Tally).total == 7
+
+
+@in_virtual_time()
+async def test_nobody_leaves_while_the_journal_does_not_work() -> None:
+    """A save that was acknowledged meanwhile is not in the snapshot: a channel that left would come back with an old value."""
+    database, disk = Shelf({TALLY: stored(7)}), Disk()
+    async with contexts(database=database, disk=disk) as place:
+        context = place.context()
+        place.context("2002", "arcade")  # of which nothing is stored: that could not be noted
+        await asyncio.sleep(10)
+        disk.broken = True
+        context.state(Tally).total += 1
+        context.stage("m1")
+        context.seal()
+        await asyncio.sleep(60)
+        assert place.layer.journal.degraded
+        assert len(database.saved) == 1, "what the disk surely does not have is saved all the same"
+        assert place.manager.evict_idle(1e9) == 0
+        disk.broken = False
+        await asyncio.sleep(10)
+        assert place.manager.evict_idle(1e9) == 2
+        assert place.context().state(Tally).total == 8
+
+
+@in_virtual_time()
+async def test_a_channel_stays_until_the_disk_has_what_was_last_read_of_it() -> None:
+    """Bookkeeping goes behind everything else: the channel's own last record says nothing about it."""
+    database, disk = Shelf({TALLY: stored(7)}), Disk()
+    async with contexts(database=database, disk=disk) as place:
+        place.context()
+        await asyncio.sleep(10)
+        database.rows[TALLY] = stored(40, revision=6)
+        disk.delay_s = 30.0
+        place.layer.request_load("1001")
+        await asyncio.sleep(5)
+        assert not place.layer.is_loading("1001")
+        assert place.manager.evict_idle(1e9) == 0
+        await asyncio.sleep(60)
+        assert place.manager.evict_idle(1e9) == 1
+        assert place.context().state(Tally).total == 40
+
+
+@in_virtual_time()
+async def test_a_channel_whose_first_row_waits_for_the_disk_is_not_noted_as_empty() -> None:
+    """Behind the row it would say that there is none."""
+    database, disk = Shelf({TALLY: stored(7)}), Disk(delay_s=30.0)
+    async with contexts(database=database, disk=disk) as place:
+        place.context()
+        await asyncio.sleep(62)
+        assert place.context().is_loaded
+        assert place.layer.loaded_base(TALLY) == stored(7)
+        assert disk.snapshot("1001") == {}
+        assert place.manager.evict_idle(1e9) == 0
+        await asyncio.sleep(100)
+        assert disk.snapshot("1001") == {TALLY: stored(7)}
+        assert place.manager.evict_idle(1e9) == 1

@@ -69,7 +69,7 @@ WRITES: st.SearchStrategy[Write] = st.one_of(
     st.builds(
         KnownChannels, st.lists(st.builds(KnownChannel, st.sampled_from(["anna", "bert"])), max_size=2)
     ),
-    st.builds(EpochTaken, st.integers(0, 5)),
+    st.builds(EpochTaken, st.integers(0, 5), st.sampled_from(["", "one", "two"])),
     st.builds(
         DeadLettered, KEYS, st.integers(0, 9), st.just("23514"), st.just("no"), st.just(b"{}"), st.just(1.5)
     ),
@@ -93,6 +93,7 @@ def contents(image: JournalImage) -> tuple[object, ...]:
         image.keys_of,
         image.channels,
         image.epoch,
+        image.starts,
         list(image.handled),
         image.dead_letters,
     )

@@ -120,7 +120,7 @@ async def process(
     ledger = ledger or Ledger()
     telemetry = Telemetry(clock, holder)
     telemetry.bind_events(ledger.add_event)
-    link = Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting)
+    link = Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting, kept=lambda: True)
     journal_store = journal_store or MemoryJournalStore(holder)
     async with httpx.AsyncClient(transport=SupabaseTransport(fake), timeout=timeout_s) as http:
         if store is None and database:

@@ -7,11 +7,13 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 import msgspec
+import pytest
+from structlog.testing import capture_logs
 
 from byte_bot.errors import DatabaseUnavailable
 from byte_bot.persistence.boot import ChannelDirectory
-from byte_bot.persistence.journal import KnownChannel
-from byte_bot.persistence.operations import Base, RowKey
+from byte_bot.persistence.journal import KnownChannel, MemoryJournalStore, Recorded
+from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 from byte_bot.persistence.row import CONFIG_TABLE
 from byte_bot.persistence.store import SaveAnswer, SaveRequest
 from simulator.loop import current_loop, in_virtual_time
@@ -33,6 +35,7 @@ class Told:
         self.down = False
         self.epoch = 0
         self.asked_at_s: list[float] = []
+        self.saved: list[SaveRequest] = []
 
     async def take_epoch(self, holder: str, seen: int) -> int:
         """The next epoch."""
@@ -43,6 +46,7 @@ class Told:
     async def save(self, request: SaveRequest) -> SaveAnswer:
         """Everything is saved."""
         self._answer()
+        self.saved.append(request)
         return SaveAnswer("ok", request.epoch, [])
 
     async def load_states(self, channel_ids: Sequence[str]) -> dict[RowKey, Base]:
@@ -107,10 +111,12 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene_on(told: Told, *, fixed: tuple[str, ...] = ()) -> AsyncIterator[Scene]:
+async def scene_on(
+    told: Told, *, fixed: tuple[str, ...] = (), journal_store: MemoryJournalStore | None = None
+) -> AsyncIterator[Scene]:
     """A process on the database that is told, with a directory."""
     with contextlib.closing(fake_supabase()) as fake:
-        async with process(fake, store=told) as rig:
+        async with process(fake, store=told, journal_store=journal_store) as rig:
             yield Scene(rig, told, fixed)
 
 
@@ -248,3 +254,58 @@ async def test_a_fixed_login_is_joined_even_if_its_row_is_disabled() -> None:
         await scene.directory.boot([])
         assert scene.roster.moves == ["+bert"]
         assert scene.preloaded == ["2"]
+
+
+async def with_a_patch(login: str) -> MemoryJournalStore:
+    """What an earlier process left: a pause of this channel that was not saved."""
+    store = MemoryJournalStore("one")
+    pause = Operation(Kind.SET, "paused", None, True, Stamp(1, 1), "m1", 1_767_225_600)
+    await store.commit([Recorded(RowKey(CONFIG_TABLE, login), [pause])])
+    return store
+
+
+@in_virtual_time()
+async def test_a_change_of_a_row_that_a_human_deleted_does_not_wait_for_ever() -> None:
+    """It is given up, in the journal too, and told about: saved, it would list the channel anew."""
+    told, store = Told(anna=row("1")), await with_a_patch("gone")
+    async with scene_on(told, journal_store=store) as scene:
+        assert scene.rig.layer.ledger.rows_waiting == 1
+        with capture_logs() as logs:
+            await scene.directory.boot([KnownChannel("gone", "9")])
+        assert scene.rig.layer.ledger.rows_waiting == 0
+        await asyncio.sleep(30)
+        assert [request.patches for request in told.saved if request.patches] == []
+        assert store.read().rows[RowKey(CONFIG_TABLE, "gone")].pending == []
+        assert scene.rig.layer.telemetry.counters["patches_given_up"] == 1
+    (said,) = [entry for entry in logs if entry["event"] == "patch_given_up"]
+    assert (said["channel"], said["columns"]) == ("gone", ["paused"])
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "fixed"])
+@in_virtual_time()
+async def test_a_change_of_a_channel_that_is_wanted_is_saved(listed: bool) -> None:
+    """A row that is there, disabled perhaps, and a fixed login without a row, which gets one."""
+    told, store = Told(anna=row("1")), await with_a_patch("bert")
+    if listed:
+        told.rows["bert"] = row("2", enabled=False)
+    async with scene_on(told, fixed=() if listed else ("bert",), journal_store=store) as scene:
+        await scene.directory.boot([])
+        await asyncio.sleep(30)
+        assert scene.rig.layer.ledger.rows_waiting == 0
+    (patch,) = [patch for request in told.saved for patch in request.patches]
+    assert (patch["login"], patch["columns"]) == ("bert", {"paused": True})
+
+
+@in_virtual_time()
+async def test_an_empty_list_gives_nothing_up() -> None:
+    """More likely a wiped table than a wish: the change waits for a list with something in it."""
+    told, store = Told(), await with_a_patch("anna")
+    async with scene_on(told, journal_store=store) as scene:
+        await scene.directory.boot([])
+        async with kept_up(scene):
+            await asyncio.sleep(30)
+            assert scene.rig.layer.ledger.rows_waiting == 1
+            told.rows["anna"] = row("1")
+            await asyncio.sleep(70)
+        assert scene.rig.layer.ledger.rows_waiting == 0
+    assert [patch["login"] for request in told.saved for patch in request.patches] == ["anna"]

@@ -19,8 +19,6 @@ FIRST, SECOND = RowKey("component_state", "1", "deaths"), RowKey("component_stat
 class Shelf:
     """Tables with two rows; notes which were asked for."""
 
-    epoch = 7
-
     def __init__(self) -> None:
         self.rows_remembered = 1
         self.asked: list[RowKey] = []
@@ -29,6 +27,10 @@ class Shelf:
         """Ten deaths in each of the two."""
         self.asked.append(key)
         return RowImage(pending=[*add(1, 10).operations]) if key in (FIRST, SECOND) else None
+
+    def epochs(self) -> tuple[int, list[str]]:
+        """The seventh, and one that asked for it."""
+        return 7, ["one"]
 
     def letters(self) -> dict[RowKey, DeadLettered]:
         """One."""
@@ -50,7 +52,7 @@ def test_writes_are_put_on_what_the_tables_hold() -> None:
     """Each row is asked for once, when a write is about it; one that is not there begins empty."""
     shelf = Shelf()
     image = Folding(shelf, 3)
-    assert (shelf.asked, image.epoch, image.channels) == ([], 7, [])
+    assert (shelf.asked, image.epoch, image.starts, image.channels) == ([], 7, ["one"], [])
     new = RowKey("component_state", "3", "deaths")
     for write in (add(2), add(3), add(1, 4, new)):
         image.apply(write)

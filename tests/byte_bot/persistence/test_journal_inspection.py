@@ -230,3 +230,24 @@ def test_a_row_is_called_as_it_is_shown(name: str, key: RowKey | None) -> None:
     assert key_of(name) == key
     if key is not None:
         assert key_of(key.name) == key
+
+
+@pytest.mark.parametrize(
+    "damaging",
+    [
+        "UPDATE log SET writes = x'7b'",
+        "DELETE FROM log WHERE number = (SELECT max(number) - 1 FROM log)",
+        "UPDATE rows SET pending = x'7b'",
+        "DELETE FROM meta WHERE name = 'folded'",
+        "DROP TABLE handled",
+    ],
+)
+def test_damage_that_sqlite_does_not_see_is_called_damage(tmp_path: Path, damaging: str) -> None:
+    """A field that no JSON is, a hole in the log, a table that is gone: no advice to use another account."""
+    path = sample(tmp_path)
+    write(path, [Handled("m3")])
+    write(path, [Handled("m4")])
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(damaging)
+    with pytest.raises(JournalRefused, match="is damaged"), open_for_reading(path) as reader:
+        assert [*reader.everything(), reader.handled()]

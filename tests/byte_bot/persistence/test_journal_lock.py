@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from byte_bot.errors import JournalLocked, JournalRefused
-from byte_bot.persistence.journal_lock import Holder, acquire, holder_of, is_locked
+from byte_bot.persistence.journal_lock import Holder, acquire, holder_of, is_locked, lock_path
 
 ME = Holder(1, "here", "my_bot", "2026-01-01T00:00:00+00:00")
 OTHER = Holder(2, "there", "my_bot", "2026-01-02T00:00:00+00:00")
@@ -111,3 +112,39 @@ def test_a_lock_that_cannot_be_made_says_what_to_set(tmp_path: Path) -> None:
     """The folder is not there."""
     with pytest.raises(JournalRefused, match="JOURNAL_PATH"):
         acquire(tmp_path / "missing" / "my_bot.journal", ME)
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_is_refused_with_words(tmp_path: Path, code: int) -> None:
+    """As NFS without its lock service answers; who looks learns that it cannot know."""
+    journal = tmp_path / "my_bot.journal"
+
+    def lockless(descriptor: int) -> bool:
+        raise OSError(code, "no locks here")
+
+    with pytest.raises(JournalRefused, match=r"cannot be taken: no locks here\..*on a local disk"):
+        acquire(journal, ME, lock=lockless)
+    assert is_locked(journal, look=lockless) is None
+    acquire(journal, ME).release()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows makes links for administrators only")
+def test_who_may_not_look_does_not_say_that_nobody_holds_it(tmp_path: Path) -> None:
+    """Another account; here a link that leads nowhere but to itself keeps even the administrator out."""
+    journal = tmp_path / "my_bot.journal"
+    lock_path(journal).symlink_to(lock_path(journal))
+    assert is_locked(journal) is None
+    assert is_locked(tmp_path / "other.journal") is False
+    (tmp_path / "file").write_text("")
+    assert is_locked(tmp_path / "file" / "my_bot.journal") is False
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no modes")
+def test_to_look_the_lock_need_not_be_writable(tmp_path: Path) -> None:
+    """An account that may read it learns as much as the bot's own."""
+    journal = tmp_path / "my_bot.journal"
+    lock = acquire(journal, ME)
+    lock.path.chmod(0o440)
+    assert is_locked(journal) is True
+    lock.release()
+    assert is_locked(journal) is False

@@ -15,6 +15,8 @@ from byte_bot.errors import JournalError, JournalRefused
 from byte_bot.persistence.journal import Handled
 from byte_bot.persistence.journal_file import FORMAT, SqliteJournal
 from byte_bot.persistence.journal_opening import (
+    APPLICATION_ID,
+    FORMATS_MAX,
     Durability,
     Owner,
     configure,
@@ -226,3 +228,81 @@ def test_damage_that_shows_when_it_is_read_sets_the_file_aside_too(tmp_path: Pat
     connection.close()
     assert (list(image.handled), [line["event"] for line in lines]) == ([], ["journal_set_aside"])
     assert len(list(tmp_path.glob("*.damaged-*"))) >= 1
+
+
+def with_header(path: Path, pragma: str, value: int) -> None:
+    """Have a field of the header say something else."""
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA {pragma} = {value}")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("application_id", 0), ("application_id", APPLICATION_ID ^ 1 << 30)]
+    + [("user_version", value) for value in (0, -5, FORMAT ^ 1 << 24, FORMATS_MAX + 1)],
+)
+def test_a_damaged_header_sets_the_file_aside(tmp_path: Path, field: str, value: int) -> None:
+    """The bot starts: the file is surely its own, and no release wrote it so."""
+    path = tmp_path / "my_bot.journal"
+    with_one_commit(path)
+    with_header(path, field, value)
+    with capture_logs() as lines:
+        journal = opened(path)
+    assert list(journal.read().handled) == []
+    (line,) = [line for line in lines if line["event"] == "journal_set_aside"]
+    assert str(value) in line["why"] or "mark" in line["why"]
+    journal.close()
+    # Nothing but the header was damaged, and nothing of it is lost.
+    with_header(Path(line["moved_to"]), "application_id", APPLICATION_ID)
+    with_header(Path(line["moved_to"]), "user_version", FORMAT)
+    aside = opened(Path(line["moved_to"]))
+    assert list(aside.read().handled) == ["a"]
+    aside.close()
+
+
+@pytest.mark.parametrize("value", [FORMAT + 1, FORMATS_MAX])
+def test_what_may_be_a_newer_format_stays_where_it_is(tmp_path: Path, value: int) -> None:
+    """In doubt nothing is moved."""
+    path = tmp_path / "my_bot.journal"
+    with_one_commit(path)
+    with_header(path, "user_version", value)
+    with pytest.raises(JournalRefused, match="which a newer byte-bot wrote"):
+        opened(path)
+    assert [other.name for other in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("kind", ["other columns", "another bot", "one table"])
+def test_another_programs_file_is_not_moved_whatever_its_tables_are_called(tmp_path: Path, kind: str) -> None:
+    """Tables of these names with other columns; another bot's journal with a damaged mark."""
+    path = tmp_path / "my_bot.journal"
+    if kind == "other columns":
+        connection = sqlite3.connect(path)
+        for table in ("meta", "log", "rows", "handled", "channels", "dead_letters"):
+            connection.execute(f"CREATE TABLE {table} (x)")
+        connection.close()
+    elif kind == "another bot":
+        opened(path, Owner("other_bot", "x")).close()
+        with_header(path, "application_id", 7)
+    else:
+        connection = sqlite3.connect(path)
+        connection.execute("CREATE TABLE meta (name, value)")
+        connection.execute("INSERT INTO meta VALUES ('login', 'my_bot')")
+        connection.commit()
+        connection.close()
+    with pytest.raises(JournalRefused, match="another program"):
+        opened(path)
+    assert [other.name for other in tmp_path.iterdir()] == [path.name]
+
+
+def test_two_that_are_set_aside_in_one_second_are_both_kept(tmp_path: Path) -> None:
+    """A bot that a supervisor restarts at once finds its new journal damaged too."""
+    path = tmp_path / "my_bot.journal"
+    kept = []
+    for text in ("first " * 999, "second " * 999, "third " * 999):
+        path.write_text(text)
+        with capture_logs() as lines:
+            opened(path).close()
+        kept.append(Path(lines[0]["moved_to"]))
+    assert [aside.read_text()[:5] for aside in kept] == ["first", "secon", "third"]
+    assert len(set(kept)) == 3

@@ -318,3 +318,21 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
         assert found[: len(acknowledged)] == acknowledged
         assert len(found) <= len(acknowledged) + 1
         acknowledged = found
+
+
+async def test_a_sandbox_that_forbids_priorities_costs_nothing_else(tmp_path: Path) -> None:
+    """The thread that moves the WAL works all the same, and the lock's turn comes at the end."""
+    path = tmp_path / "my_bot.journal"
+    writer = SqliteJournal(open_journal(path, OWNER, durability="process", now_s=0.0))
+    reader, tidier = SqliteJournal(connect(path, read_only=True)), SqliteJournal(connect(path))
+    closed = threading.Event()
+
+    def forbidden() -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    store = FileJournalStore(writer, reader, tidier, on_closed=closed.set, give_way=forbidden)
+    await store.commit([add(1), Handled("a")])
+    store.close()
+    assert closed.wait(20)
+    assert size_of(Path(f"{path}-wal")) == 0
+    assert commits_in(path) == ["a"]

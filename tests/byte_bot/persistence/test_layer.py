@@ -115,7 +115,7 @@ async def test_the_epoch_is_taken_before_anything_is_read_or_written() -> None:
             "rpc/byte_bot_save",
         ]
         assert [row["epoch"] for row in fake.rows("bot_writer")] == [1]
-        assert fake.rows("bot_writer")[0]["holder"] == "test"
+        assert fake.rows("bot_writer")[0]["holder"] == "test/test"
     fake.close()
 
 

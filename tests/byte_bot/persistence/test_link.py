@@ -20,10 +20,10 @@ from simulator.loop import in_virtual_time
 from tests.byte_bot.persistence.rig import LoopClock
 
 
-def make_link() -> tuple[Link, Telemetry]:
+def make_link(*, kept: bool = True) -> tuple[Link, Telemetry]:
     """A link whose announcements say that seven rows wait."""
     telemetry = Telemetry(LoopClock(), "test")
-    return Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: 7), telemetry
+    return Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: 7, kept=lambda: kept), telemetry
 
 
 def failing(error: BaseException) -> Callable[[], Awaitable[Any]]:
@@ -127,6 +127,15 @@ async def test_a_pause_is_announced_with_what_to_do_once_a_minute() -> None:
         "server_says": "42P01: no such table",
         "rows_waiting": 7,
     }
+
+
+@in_virtual_time()
+async def test_a_pause_without_a_journal_does_not_say_that_nothing_is_lost() -> None:
+    """Whoever reads that the rows are safe would restart the bot."""
+    link, _ = make_link(kept=False)
+    with capture_logs() as logs, pytest.raises(DatabasePaused):
+        await link.call(failing(DatabasePaused("42P01", "no such table", "apply the schema")))
+    assert logs[0]["what_it_means"] == "7 rows wait, and are lost if the bot ends before they are saved"
 
 
 @in_virtual_time()

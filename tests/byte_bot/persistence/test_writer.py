@@ -199,7 +199,7 @@ async def test_an_own_call_that_arrives_late_does_not_fence_the_bot() -> None:
     async with process(fake, wrap=Wrapped) as rig:
         rig.add(3)
         await settled(rig)
-        await wrapped(rig).inner.take_epoch(rig.layer.holder, 0)
+        await wrapped(rig).inner.take_epoch(rig.layer.claimant.name, 0)
         rig.add(4)
         await asyncio.sleep(8)
         assert not rig.services[0].done()
