@@ -42,6 +42,7 @@ from byte_bot.persistence.journal import (
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
 from byte_bot.persistence.operations import ABSENT, Base, Operation, RowKey, is_older
+from byte_bot.persistence.pace import PIECE_BYTES
 from byte_bot.persistence.quiet import QuietRow, QuietRows
 from byte_bot.persistence.row import CONFIG_TABLE, Row
 from byte_bot.persistence.state import StateSpec, holds_object
@@ -72,6 +73,7 @@ class LayerParts:
     clock: Clock
     telemetry: Telemetry
     flush_interval_s: float = 2.0
+    piece_bytes: int = PIECE_BYTES
 
 
 class PersistenceLayer:
@@ -111,7 +113,9 @@ class PersistenceLayer:
         #: What was said about unreadable rows, and the channels that will be read again because of one.
         self._complaints: dict[RowKey, str] = {}
         self._reading_again: dict[str, asyncio.TimerHandle] = {}
-        self.writer = Writer(self, parts.store, flush_interval_s=parts.flush_interval_s)
+        self.writer = Writer(
+            self, parts.store, flush_interval_s=parts.flush_interval_s, piece_bytes=parts.piece_bytes
+        )
 
     @property
     def holder(self) -> str:
