@@ -232,6 +232,7 @@ class PersistenceLayer:
         if row.loaded and not row.dirty and row.base == base:
             return
         now_s = int(self.clock.unix())
+        recorded_at = row.recorded_at
         restamped = any(operation.stamp.epoch != epoch for operation in row.pending)
         accepted = row.accept(base, epoch, serial, now_s=now_s, authoritative=authoritative)
         if row.unreadable:
@@ -249,7 +250,8 @@ class PersistenceLayer:
         sequence = self.journal.append(
             [Rebased(row.key, row.base, list(row.pending)), *self.dead_letters.after_rebase(row)]
         )
-        if restamped and row.dirty and self.journal.may_hold(row.recorded_at):
+        # Also if nothing is pending any more: the journal may have it still, and a base of this epoch would not tell.
+        if restamped and self.journal.may_hold(recorded_at):
             row.restamped_at = sequence
 
     def _accept_quietly(self, key: RowKey, base: Base, serial: int) -> bool:

@@ -8,7 +8,7 @@ Every change adds to a counter, perhaps sets a word, and leaves a *mark*: a key 
 The marks in the database tell which changes it has, and how often; counter and word must be what these changes amount to. A change
 that nobody was told of may be lost in a crash, one that was told of may not.
 
-The bounds are small: a commit takes one row's bookkeeping along, a save two rows, and work pauses after each row.
+The bounds are small: a commit takes one row's bookkeeping along, a save three of the four rows, and work pauses after each row.
 
 A human who *restores a backup* takes back what came after it, so nothing of that is owed to the viewers any more; what the bot has
 not saved by then still is. It takes :data:`RESTORE_S`, in which nothing reaches the database but what is on its way already.
@@ -39,7 +39,7 @@ from tests.simulator.supabase.project import ask, project
 
 FLUSH_INTERVAL_S = 0.25
 BOOKKEEPING_WRITES_MAX = 1
-BATCH_ROWS_MAX = 2
+BATCH_ROWS_MAX = 3
 PIECE_BYTES = 1
 #: Turns of the loop after which everybody has done what takes no time.
 TURNS = 30
@@ -106,17 +106,24 @@ class LayerWorld:
     """See the module's docstring; every method is one step that may come at any time, followed by :meth:`check`.
 
     Args:
+        stored: the rows are in the database at first.
         journal_class: a test that switches off a safeguard gives its own.
         save: likewise what the database does as ``byte_bot_save``.
     """
 
-    def __init__(self, journal_class: type[Journal] = Journal, save: StandIn | None = None) -> None:
+    def __init__(
+        self, *, stored: bool, journal_class: type[Journal] = Journal, save: StandIn | None = None
+    ) -> None:
         self.loop = new_loop()
         self.disk = PacedDisk()
         self.fake = project(clock=self.loop.time)
         if save is not None:
             self.fake.replace_function("byte_bot_save", save)
         self.fake.observe_saves(self._observe)
+        for place in PLACES if stored else ():
+            data = msgspec.to_builtins(place.cls())
+            row = {"channel_id": place.channel_id, "key": place.cls.__state_key__, "version": 1}
+            self.fake.human_insert("component_state", {**row, "data": data, "tombstones": {}})
         self.backups: list[Backup] = []
         self.saves: list[bytes] = []
         self.changes: dict[str, Change] = {}
@@ -182,9 +189,13 @@ class LayerWorld:
         assert self._rig is not None
         return self._rig
 
-    def crash(self) -> None:
-        """The process dies; a new one starts from what is in the file. What is on its way to the database stays there."""
+    def crash(self, commit_s: float | None = COMMIT_S) -> None:
+        """The process dies; a new one starts from what is in the file. What is on its way to the database stays there.
+
+        ``commit_s`` says how the new one finds the disk, as :meth:`disk_conduct` does.
+        """
         self.loop.kill_process("bot")
+        self.disk.commit_s = commit_s
         self._boot()
 
     def stop(self) -> None:
