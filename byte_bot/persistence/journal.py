@@ -174,6 +174,7 @@ class Journal:
         store: where writes become durable.
         on_degraded: called with True when the journal stops gating, with False when it works again.
         stall_s, retry_s: seconds, see :data:`STALL_S` and :data:`RETRY_S`.
+        bookkeeping_writes_max: see :data:`BOOKKEEPING_WRITES_MAX`.
     """
 
     def __init__(
@@ -183,11 +184,13 @@ class Journal:
         on_degraded: Callable[[bool], None] | None = None,
         stall_s: float = STALL_S,
         retry_s: float = RETRY_S,
+        bookkeeping_writes_max: int = BOOKKEEPING_WRITES_MAX,
     ) -> None:
         self._store = store
         self._on_degraded = on_degraded
         self._stall_s = stall_s
         self._retry_s = retry_s
+        self._bookkeeping_writes_max = bookkeeping_writes_max
         #: What goes with the next commit, in order; bookkeeping, or everything while the disk does not keep up.
         self._waiting: list[Write] = []
         self._backlog = Backlog()
@@ -366,7 +369,7 @@ class Journal:
         self._carried = None
         group, self._waiting = self._waiting, []
         if self._backlog:
-            group += self._backlog.take(BOOKKEEPING_WRITES_MAX, BOOKKEEPING_BYTES_MAX)
+            group += self._backlog.take(self._bookkeeping_writes_max, BOOKKEEPING_BYTES_MAX)
         return group
 
     def _fold(self, group: Sequence[Write]) -> None:

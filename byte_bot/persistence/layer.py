@@ -43,6 +43,7 @@ from byte_bot.persistence.journal import (
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
 from byte_bot.persistence.operations import ABSENT, Base, Operation, RowKey, is_older
+from byte_bot.persistence.pace import PIECE_BYTES
 from byte_bot.persistence.quiet import QuietRow, QuietRows
 from byte_bot.persistence.row import CONFIG_TABLE, Row
 from byte_bot.persistence.state import StateSpec, holds_object
@@ -73,6 +74,7 @@ class LayerParts:
     clock: Clock
     telemetry: Telemetry
     flush_interval_s: float = 2.0
+    piece_bytes: int = PIECE_BYTES
 
 
 class PersistenceLayer:
@@ -116,7 +118,9 @@ class PersistenceLayer:
         #: What was said about unreadable rows, and the channels that will be read again because of one.
         self._complaints: dict[RowKey, str] = {}
         self._reading_again: dict[str, asyncio.TimerHandle] = {}
-        self.writer = Writer(self, parts.store, flush_interval_s=parts.flush_interval_s)
+        self.writer = Writer(
+            self, parts.store, flush_interval_s=parts.flush_interval_s, piece_bytes=parts.piece_bytes
+        )
 
     @property
     def has_database(self) -> bool:
@@ -228,6 +232,7 @@ class PersistenceLayer:
         if row.loaded and not row.dirty and row.base == base:
             return
         now_s = int(self.clock.unix())
+        recorded_at = row.recorded_at
         restamped = any(operation.stamp.epoch != epoch for operation in row.pending)
         accepted = row.accept(base, epoch, serial, now_s=now_s, authoritative=authoritative)
         if row.unreadable:
@@ -245,7 +250,8 @@ class PersistenceLayer:
         sequence = self.journal.append(
             [Rebased(row.key, row.base, list(row.pending)), *self.dead_letters.after_rebase(row)]
         )
-        if restamped and row.dirty and self.journal.may_hold(row.recorded_at):
+        # Also if nothing is pending any more: the journal may have it still, and a base of this epoch would not tell.
+        if restamped and self.journal.may_hold(recorded_at):
             row.restamped_at = sequence
 
     def _accept_quietly(self, key: RowKey, base: Base, serial: int) -> bool:

@@ -28,14 +28,15 @@ PAUSE_S: Final = 0.001
 
 
 class Pace:
-    """Counts what one piece of work has done, and pauses when that is enough."""
+    """Counts what one piece of work has done, and pauses when that is enough: ``piece_bytes``."""
 
-    def __init__(self) -> None:
+    def __init__(self, piece_bytes: int = PIECE_BYTES) -> None:
+        self._piece_bytes = piece_bytes
         self._done = 0
 
     async def after(self, done: int) -> None:
         """Pause if the bytes done since the last pause, these included, make a piece."""
         self._done += done
-        if self._done >= PIECE_BYTES:
+        if self._done >= self._piece_bytes:
             self._done = 0
             await asyncio.sleep(PAUSE_S)

@@ -89,7 +89,8 @@ class Row:
         self.pending: list[Operation] = []
         #: The journal's number of the oldest record of what is pending; 0: none, :data:`EARLIER_PROCESS`: there before it began.
         self.recorded_at = 0
-        #: The journal's number of the record that gave what is pending new stamps, in place of others that it may hold; 0: none.
+        #: The journal's number of the record that gave what was pending new stamps, in place of others that it may hold, or found
+        #: it in the base; 0: none.
         #: Before that is committed no save may carry the row.
         self.restamped_at = 0
         self.revision = 0
@@ -362,7 +363,7 @@ class Row:
 
     def _forget_records(self) -> None:
         if not self.pending:
-            self.recorded_at = self.restamped_at = 0
+            self.recorded_at = 0
 
     def _restamp(self, epoch: int) -> None:
         refused = self.is_refused

@@ -20,6 +20,7 @@ from byte_bot.persistence.layer import LayerParts, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp, coalesce
+from byte_bot.persistence.pace import PIECE_BYTES
 from byte_bot.persistence.state import Add, ChannelState
 from byte_bot.persistence.store import DatabaseStore, SaveAnswer, SaveRequest
 from byte_bot.persistence.supabase_store import SupabaseStore
@@ -110,11 +111,15 @@ async def process(
     timeout_s: float = 5.0,
     ledger: Ledger | None = None,
     restored: bool = True,
+    journal: Callable[[JournalStore], Journal] = Journal,
+    flush_interval_s: float = 2.0,
+    piece_bytes: int = PIECE_BYTES,
 ) -> AsyncIterator[Rig]:
     """A process on the database; leaving it is a crash as far as the database is concerned: nothing is flushed.
 
     ``store`` replaces the one on ``fake``, ``wrap`` puts something round it, ``database=False`` is a bot without
-    Supabase settings, ``restored=False`` leaves it to the test to take over what the journal holds.
+    Supabase settings, ``restored=False`` leaves it to the test to take over what the journal holds. ``journal`` makes the
+    journal over its store, ``flush_interval_s`` and ``piece_bytes`` are the writer's.
     """
     clock = LoopClock()
     ledger = ledger or Ledger()
@@ -130,10 +135,12 @@ async def process(
                 store=store,
                 link=link,
                 ledger=ledger,
-                journal=Journal(journal_store),
+                journal=journal(journal_store),
                 journal_store=journal_store,
                 clock=clock,
                 telemetry=telemetry,
+                flush_interval_s=flush_interval_s,
+                piece_bytes=piece_bytes,
             )
         )
         manager = ContextManager(layer)

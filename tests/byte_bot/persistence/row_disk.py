@@ -186,8 +186,27 @@ class SteppedStore:
         self.number += 1
 
     def write(self) -> None:
-        """Have the commit in the file; again, and nothing happens."""
-        self.file.apply(self.group, self.number)
+        """Have the commit under way in the file, which the journal does not know yet; again, and nothing happens."""
+        if self.outcome is not None:
+            self.file.apply(self.group, self.number)
+
+    def acknowledge(self) -> None:
+        """The commit under way has worked."""
+        if self.outcome is not None:
+            self.write()
+            self.outcome.set_result(None)
+
+    def fail(self) -> None:
+        """The commit under way has not worked, which is certain."""
+        if self.outcome is not None and self.file.commits < self.number:
+            self.outcome.set_exception(JournalError("database or disk is full"))
+
+    def leave_in_doubt(self, *, written: bool) -> None:
+        """Nobody can say whether the commit under way has worked."""
+        if self.outcome is not None:
+            if written:
+                self.write()
+            self.outcome.set_exception(JournalError("disk I/O error", in_doubt=True))
 
     def read(self, *, pending_only: bool = False) -> JournalImage:
         """The image of what is in the file."""
@@ -252,29 +271,22 @@ class FileDisk:
 
     def write(self) -> None:
         """The commit under way is in the file; the journal does not know it yet."""
-        if self._store.outcome is not None:
-            self._store.write()
+        self._store.write()
 
     def acknowledge(self) -> None:
         """The commit under way has worked."""
-        if self._store.outcome is not None:
-            self._store.write()
-            self._store.outcome.set_result(None)
-            self._turn()
+        self._store.acknowledge()
+        self._turn()
 
     def fail(self) -> None:
         """The commit under way has not worked, which is certain."""
-        if self._store.outcome is not None and self._store.file.commits < self._store.number:
-            self._store.outcome.set_exception(JournalError("database or disk is full"))
-            self._turn()
+        self._store.fail()
+        self._turn()
 
     def leave_in_doubt(self, *, written: bool) -> None:
         """Nobody can say whether the commit under way has worked."""
-        if self._store.outcome is not None:
-            if written:
-                self._store.write()
-            self._store.outcome.set_exception(JournalError("disk I/O error", in_doubt=True))
-            self._turn()
+        self._store.leave_in_doubt(written=written)
+        self._turn()
 
     def write_in_trouble(self, trouble: Trouble) -> None:
         """The disk is in trouble while the commit under way is written; the journal is told what the shipped store would say."""

@@ -50,3 +50,13 @@ async def test_work_of_many_turns_gets_through_in_one_pause() -> None:
         await asyncio.sleep(PAUSE_S * 1.5)
         tasks.create_task(message())
     assert (pieces, met) == (10, 0)
+
+
+@in_virtual_time()
+async def test_pieces_can_be_made_smaller() -> None:
+    """A test that wants to be between any two rows has a pause after each."""
+    loop, pace = asyncio.get_running_loop(), Pace(ROW_BYTES)
+    start_s = loop.time()
+    await pace.after(ROW_BYTES)
+    await pace.after(ROW_BYTES)
+    assert loop.time() - start_s == pytest.approx(2 * PAUSE_S)

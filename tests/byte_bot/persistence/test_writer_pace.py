@@ -10,14 +10,15 @@ from byte_bot.persistence.journal import MemoryJournalStore
 from byte_bot.persistence.layer import CHANNELS_AT_ONCE, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.operations import RowKey
-from byte_bot.persistence.pace import PAUSE_S
+from byte_bot.persistence.pace import PAUSE_S, PIECE_BYTES, ROW_BYTES
 from byte_bot.persistence.row import Row
 from byte_bot.persistence.store import SaveAnswer, SaveRequest
-from byte_bot.persistence.writer import ROWS_AT_ONCE
 from simulator.faults import Latency
 from simulator.loop import in_virtual_time
 from tests.byte_bot.persistence.rig import Wrapped, fake_supabase, process, settled
 
+#: As many empty rows as are a piece.
+ROWS_AT_ONCE = PIECE_BYTES // ROW_BYTES
 ROWS = 3 * ROWS_AT_ONCE
 
 
