@@ -264,7 +264,9 @@ async def _read_replay(path: Path) -> tuple[float, float]:
     async with journal_on_disk(path, OWNER, clock, durability="process") as store:
         parts = LayerParts(
             store=None,
-            link=Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting),
+            link=Link(
+                Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting, kept=lambda: True
+            ),
             ledger=ledger,
             journal=Journal(store),
             journal_store=store,

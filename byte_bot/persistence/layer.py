@@ -153,8 +153,7 @@ class PersistenceLayer:
 
     def loaded_base(self, key: RowKey) -> Base | None:
         """The row's base if it is in RAM and loaded; the row stays quiet if it is."""
-        row = self.rows.get(key)
-        if row is not None:
+        if (row := self.rows.get(key)) is not None:
             return row.base if row.loaded else None
         quiet = self._quiet.find(key)
         return quiet.base if quiet is not None and self._counts_as_loaded(quiet) else None
@@ -271,11 +270,10 @@ class PersistenceLayer:
 
     def report_unreadable(self, row: Row) -> None:
         """Say what is wrong with a row that does not fit its class, once, and read it again in a while."""
-        channel_id = row.key.channel_id
+        channel_id, loop = row.key.channel_id, asyncio.get_running_loop()
         if row.key.table != CONFIG_TABLE and channel_id not in self._reading_again:
-            self._reading_again[channel_id] = asyncio.get_running_loop().call_later(
-                UNREADABLE_RETRY_S, self._read_again, channel_id
-            )
+            handle = loop.call_later(UNREADABLE_RETRY_S, self._read_again, channel_id)
+            self._reading_again[channel_id] = handle
         if self._complaints.get(row.key) == row.unreadable:
             return
         self._complaints[row.key] = row.unreadable
@@ -294,8 +292,7 @@ class PersistenceLayer:
     def adopt(self, row: Row) -> None:
         """Give a replayed row its state class, so that it can be saved before anybody uses it."""
         self.unadopted.pop(row.key, None)
-        spec = self.find_spec(row.key) if self.find_spec else None
-        if spec is not None:
+        if self.find_spec and (spec := self.find_spec(row.key)) is not None:
             row.view(spec)
             if row.unreadable:
                 self.report_unreadable(row)
