@@ -29,17 +29,8 @@ from byte_bot.clock import Clock
 from byte_bot.errors import DatabaseError, DatabasePaused
 from byte_bot.persistence.claimant import Claimant
 from byte_bot.persistence.dead_letters import DeadLetters
-from byte_bot.persistence.journal import (
-    EpochTaken,
-    Handled,
-    Journal,
-    JournalImage,
-    JournalStore,
-    Rebased,
-    Recorded,
-    Settled,
-    Write,
-)
+from byte_bot.persistence.journal import EpochTaken, Handled, Journal, JournalStore, Recorded, Write
+from byte_bot.persistence.journal_image import JournalImage, Rebased, Settled
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
 from byte_bot.persistence.operations import ABSENT, Base, Operation, RowKey, is_older
