@@ -3,8 +3,9 @@
 * After the heal: everything is saved and the circuit closed within 10 s + (rows waiting) / 500 per second
   (:func:`recovery`, which the world awaits where a night or a story heals).
 * While all is well: a change is in the database within a second more than the flush interval, 3 s as shipped. All is well
-  when for :data:`WELL_S` a bot has run, its circuit was closed and no fault of the database or of the disk acted, which is
-  looked at every second, nor hit anybody in between: a request that hangs does so for its whole deadline.
+  when for :data:`WELL_S` a bot has run, its circuit was closed, its journal gated replies (a degraded one holds rows back that
+  it could not give new stamps) and no fault of the database or of the disk acted, which is looked at every second, nor
+  hit anybody in between: a request that hangs does so for its whole deadline.
 
 Rows that the database refuses for what is in them, or that the bot cannot read, wait for a human, and nothing is said about
 waiting while there is one.
@@ -48,7 +49,12 @@ class Recovers:
         now_s = world.loop.time()
         app = world.app
         faulty = world.faults.database_now() or world.faults.disk_now()
-        if app is None or app.layer.link.circuit is not Circuit.CLOSED or faulty:
+        if (
+            app is None
+            or app.layer.link.circuit is not Circuit.CLOSED
+            or app.layer.journal.degraded
+            or faulty
+        ):
             self._unwell_s = now_s
         struck_s = max(world.faults.struck_at_s("database"), world.faults.struck_at_s("disk"))
         self._unwell_s = max(self._unwell_s, struck_s)
