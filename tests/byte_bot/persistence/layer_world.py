@@ -32,7 +32,6 @@ from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.state import Add, ChannelState
 from simulator.faults import Fault, Refused
 from simulator.loop import new_loop
-from simulator.supabase.functions import StandIn
 from tests.byte_bot.persistence.layer_disk import COMMIT_S, PacedDisk
 from tests.byte_bot.persistence.rig import Rig, process
 from tests.simulator.supabase.project import ask, project
@@ -108,17 +107,12 @@ class LayerWorld:
     Args:
         stored: the rows are in the database at first.
         journal_class: a test that switches off a safeguard gives its own.
-        save: likewise what the database does as ``byte_bot_save``.
     """
 
-    def __init__(
-        self, *, stored: bool, journal_class: type[Journal] = Journal, save: StandIn | None = None
-    ) -> None:
+    def __init__(self, *, stored: bool, journal_class: type[Journal] = Journal) -> None:
         self.loop = new_loop()
         self.disk = PacedDisk()
         self.fake = project(clock=self.loop.time)
-        if save is not None:
-            self.fake.replace_function("byte_bot_save", save)
         self.fake.observe_saves(self._observe)
         for place in PLACES if stored else ():
             data = msgspec.to_builtins(place.cls())
