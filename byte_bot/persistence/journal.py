@@ -200,8 +200,7 @@ class Journal:
         #: The last boundary of rows whose save has not been settled: their records are kept apart at it.
         self._boundaries: dict[RowKey, Stamp] = {}
         self._appended = 0
-        #: The sequence number of the oldest bookkeeping that a record took along since the last group was taken: a commit under
-        #: way was to leave it waiting, so its end says nothing of it.
+        #: Number of the oldest bookkeeping that a record took along behind the commit under way, whose end says nothing of it.
         self._moved_since: float = math.inf
         #: Everything that gates up to the first, and everything at all up to the second, is committed.
         self._gate_open = 0
@@ -260,9 +259,8 @@ class Journal:
         elif isinstance(write, Settled | Rebased) and key in self._boundaries:
             boundary = self._boundaries[key]
             if boundary.epoch == write.base.epoch and boundary.revision <= write.base.revision:
-                del self._boundaries[
-                    key
-                ]  # what could still be recorded at or below it is contained in the base
+                # What could still be recorded at or below it is contained in the base.
+                del self._boundaries[key]
 
     def after(self, sequence: int, callback: Callable[[], None]) -> None:
         """Call ``callback`` once every record up to ``sequence`` is committed: at once if it is.
@@ -347,8 +345,7 @@ class Journal:
                 if not group:
                     group, upto = self._take(), self._appended
         self._gate_open = upto
-        oldest = self._backlog.oldest
-        waiting_since = self._moved_since if oldest is None else min(self._moved_since, oldest)
+        waiting_since = min(self._moved_since, self._backlog.oldest or math.inf)
         # What was folded waits for the commit after this one, and is as old as its oldest.
         self._committed = upto if waiting_since > upto else int(waiting_since) - 1
         self._gated.open(upto)
