@@ -2,10 +2,10 @@
 
 Theory of operation
 -------------------
-At boot the database has ``boot_timeout_s`` (3 s, 2 s if the journal has a list) to name the channels. If it cannot, the last known list (journal) and
-``TWITCH_CHANNEL_LOGINS`` are joined instead, and the log says which. From then on the list is read every
-``refresh_s`` (60 s), at once after the epoch was taken, and as soon as the database is back. Each list that counts is
-*reconciled*:
+At boot the database has ``boot_timeout_s`` (3 s, 2 s if the journal has a list) to name the channels. If it cannot,
+the last known list (journal) and ``TWITCH_CHANNEL_LOGINS`` are joined instead, and the log says which. From then on the
+list is read every ``refresh_s`` (60 s), at once after the epoch was taken, and as soon as the database is back. Each
+list that counts is *reconciled*:
 
 * enabled channels that are not joined are joined;
 * channels that are in the list and disabled, or have disappeared from it, are parted, except those of
