@@ -294,7 +294,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--lanes",
         type=int,
-        help="bots measured side by side at 1x50 and 20x100 (default 6 and 3; 1: one after the other)",
+        help="bots measured side by side at 1x50 (default 3; 1: one after the other)",
     )
     found.add_argument("--no-pin", action="store_true", help="let the system choose the cores")
     found.add_argument("--json", type=Path, metavar="FILE", help="also write the rows, after every batch")
