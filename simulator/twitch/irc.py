@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from simulator.twitch import messages
 from simulator.twitch.connection import Connection, LinkLatency, Timing
-from simulator.twitch.events import Channel, ChatHappening, ChatSaid, ViewerCame
+from simulator.twitch.events import Channel, ChannelHappening, ChatSaid, Happening, ViewerCame
 from simulator.twitch.limits import LimitBook, TwitchLimits
 from simulator.twitch.rules import ChatRules
 from simulator.twitch.session import IrcSession, Wire, counts_against_limit
@@ -231,7 +231,9 @@ class IrcServer:
 
     # -- delivery ------------------------------------------------------------------------------------------------------------------------
 
-    def _deliver(self, happening: ChatHappening) -> None:
+    def _deliver(self, happening: Happening) -> None:
+        if isinstance(happening, ChannelHappening):
+            return
         channel = happening.channel.login
         if isinstance(happening, ChatSaid):
             self._deliver_chat(happening)
