@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_read_as_such_names_the_line(
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """So is one that is no text."""
-    with pytest.raises(SeedFileError, match="cannot read the seed file .*nowhere.toml.*: No such file"):
+    with pytest.raises(SeedFileError, match=r"cannot read the seed file .*nowhere\.toml.*: No such file"):
         read_seed_file(tmp_path / "nowhere.toml")
     binary = tmp_path / "seed.toml"
     binary.write_bytes(b"\xff\xfe")
