@@ -90,12 +90,12 @@ def test_a_failing_handler_costs_one_connection_and_is_reported() -> None:
         raise LookupError("a defect of the fake")
 
     async def story() -> None:
-        async with listener({"/echo": echo, "/fail": fail}) as place:
-            async with client(f"{place.ws_url}/echo") as good:
-                async with client(f"{place.ws_url}/fail") as bad:
-                    assert await closing(bad) == (1006, "")
-                await good.send("still here")
-                assert await good.recv() == "still here"
+        sockets = {"/echo": echo, "/fail": fail}
+        async with listener(sockets) as place, client(f"{place.ws_url}/echo") as good:
+            async with client(f"{place.ws_url}/fail") as bad:
+                assert await closing(bad) == (1006, "")
+            await good.send("still here")
+            assert await good.recv() == "still here"
 
     with pytest.raises(UnhandledError, match="a defect of the fake"):
         run(story(), hybrid=True)
