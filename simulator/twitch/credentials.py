@@ -123,9 +123,7 @@ class CredentialBook:
 
     def issue_app(self, client_id: str, *, lifetime_s: float = APP_TOKEN_LIFETIME_S) -> Token:
         """Give an app a token of its own."""
-        token = Token(
-            self.draw(_ACCESS_CHARS), "app", client_id, "", (), self._time_source() + lifetime_s
-        )
+        token = Token(self.draw(_ACCESS_CHARS), "app", client_id, "", (), self._time_source() + lifetime_s)
         self.tokens[token.access] = token
         return token
 
