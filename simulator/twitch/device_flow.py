@@ -6,7 +6,8 @@ Facts (dev.twitch.tv/docs/authentication/getting-tokens-oauth, device code grant
 
 Twitch documents no answer for asking too often, and a real client that asks each second (twitchAPI's CodeFlow) gets its token there. So
 `slow_down` is a switch, off at first: when on, asking early is answered with RFC 8628's "slow_down" and the interval grows by 5 s, as
-section 3.5 of the RFC says; the interval counts from the last answer. Left out: the person saying no, for which Twitch documents no word.
+section 3.5 of the RFC says; the interval counts from the last answer. Nor does Twitch document what a device hears when the person says no:
+the RFC's "access_denied", once.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Poll(enum.Enum):
     APPROVED = "approved"
     PENDING = "authorization_pending"
     SLOW_DOWN = "slow_down"
+    DENIED = "access_denied"
     INVALID = "invalid device code"
 
 
@@ -50,6 +52,7 @@ class DeviceGrant:
     scopes: tuple[str, ...]
     expires_s: float
     login: str = ""
+    denied: bool = False
     interval_s: float = INTERVAL_S
     asked_s: float = float("-inf")
 
@@ -95,11 +98,18 @@ class DeviceFlow:
         grant.login = login
         return grant
 
+    def deny(self, user_code: str) -> None:
+        """Let the person say no. Raises `UnknownUserCode`."""
+        self.find(user_code).denied = True
+
     def poll(self, client_id: str, device_code: str) -> tuple[Poll, DeviceGrant | None]:
         """Answer a device that asks; an approved request is used up by the answer."""
         grant, now_s = self._grants.get(device_code), self._time_source()
         if grant is None or grant.client_id != client_id or grant.expires_s <= now_s:
             return Poll.INVALID, None
+        if grant.denied:
+            del self._grants[device_code]
+            return Poll.DENIED, None
         early = now_s - grant.asked_s < grant.interval_s - EARLY_S
         grant.asked_s = now_s
         if self.slow_down and early:
