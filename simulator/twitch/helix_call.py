@@ -139,7 +139,7 @@ class HelixCall:
             raise Refused(401, _MISMATCH.format(name="broadcaster_id"))
         return self.channel(broadcaster_id)
 
-    def as_moderator(self, *scopes: str, words: str = "", status: int = 403) -> tuple[Channel, User]:
+    def as_moderator(self, *scopes: str, words: str = "") -> tuple[Channel, User]:
         """Return the channel and the moderator (or broadcaster) in the query, who must be the token's user."""
         me = self.user_with(*scopes)
         broadcaster_id, moderator_id = self.required("broadcaster_id"), self.required("moderator_id")
@@ -148,7 +148,7 @@ class HelixCall:
         channel = self.channel(broadcaster_id)
         if not may_moderate(channel, me):
             raise Refused(
-                status, words or "The user in moderator_id is not one of the broadcaster's moderators."
+                403, words or "The user in moderator_id is not one of the broadcaster's moderators."
             )
         return channel, me
 
