@@ -114,7 +114,14 @@ async def test_a_cancelled_run_ends_its_command(handler: str, expected: int) -> 
     stage.twitch.on_message(lambda _: ready.set())
     code = f"{READY}signal.signal(signal.SIGTERM, {handler})\nsay('ready')\ntime.sleep(60)"
     # The patience before each step is nothing: there is no terminal whose Ctrl-C the command could have heard by itself.
-    run = run_command(python(code), stage, extra={}, ours={}, polite_s=0.0, stop_s=0.0 if expected > 128 else 30.0)
+    run = run_command(
+        python(code),
+        stage,
+        extra={},
+        ours={},
+        polite_s=0.0,
+        stop_s=0.0 if expected == 128 + signal.SIGKILL else 30.0,
+    )
     task = asyncio.create_task(run)
     await ready.wait()
     task.cancel()
