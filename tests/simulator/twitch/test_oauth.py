@@ -327,8 +327,10 @@ async def test_validate_shows_an_app_token_without_a_user() -> None:
 
 async def test_validate_shows_a_token_for_everything_that_never_expires() -> None:
     """All scopes by name, and 0 seconds, as the real service writes it."""
-    headers = {"Authorization": "OAuth bot-token"}
-    body = (await WebDesk().ask("GET", "/oauth2/validate", headers=headers)).json()
+    desk = WebDesk()
+    desk.state.grant_token("for-ever", "bot")
+    headers = {"Authorization": "OAuth for-ever"}
+    body = (await desk.ask("GET", "/oauth2/validate", headers=headers)).json()
     assert body["expires_in"] == 0
     assert body["scopes"] == list(KNOWN_SCOPES)
 

@@ -29,6 +29,8 @@ class WebDesk:
     ) -> None:
         self.clock = Clock()
         self.state = small_twitch(self.clock)
+        for token in ("bot-token", "carol-token"):
+            self.state.revoke_token(token)  # they hold every scope: nothing could be missing
         self.state.add_channel("alice", moderators=("bot",))
         self.life = StreamLife(self.state, random.Random(5))
         self.rules = ChatRules(self.state, LimitBook(limits))
