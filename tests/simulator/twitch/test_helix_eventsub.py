@@ -10,7 +10,7 @@ import pytest
 
 from simulator.twitch.credentials import Token
 from simulator.twitch.helix_eventsub import SubscriptionRefused
-from tests.simulator.twitch.web_rig import WebDesk, refusal
+from tests.simulator.twitch.helix_rig import WebDesk, refusal
 
 
 class Kept:

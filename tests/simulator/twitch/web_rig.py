@@ -1,90 +1,102 @@
-"""What the tests of the web faces share: a small Twitch behind an ASGI client, no sockets, time moved by hand."""
+"""What the tests of the fake's web faces share: a listener with handlers of the test's own, and a client nobody here wrote."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping
+import asyncio
+import datetime
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
-from simulator.twitch.credentials import DEFAULT_CLIENT_ID
-from simulator.twitch.events import SentMessage
-from simulator.twitch.helix_eventsub import EventSubscriptions
-from simulator.twitch.limits import LimitBook, TwitchLimits
-from simulator.twitch.rules import ChatRules
-from simulator.twitch.stream_life import StreamLife
-from simulator.twitch.web import WebFace, web_app
-from tests.simulator.twitch.rig import UNIX_START, Clock, small_twitch
-
-PUBLIC_URL = "http://id.test"
-SECRET = "fake0secret0of0the0default0app"
+from simulator.twitch.listener import WebListener
+from simulator.twitch.websocket import WebSocketHandler
 
 
-class WebDesk:
-    """A face with channels alice and bob, the accounts bot and carol; bot moderates alice's channel."""
+async def _hello(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello over HTTP")
 
-    def __init__(
-        self, *, eventsub: EventSubscriptions | None = None, limits: TwitchLimits | None = None
-    ) -> None:
-        self.clock = Clock()
-        self.state = small_twitch(self.clock)
-        for token in ("bot-token", "carol-token"):
-            self.state.revoke_token(token)  # they hold every scope: nothing could be missing
-        self.state.add_channel("alice", moderators=("bot",))
-        self.life = StreamLife(self.state, random.Random(5))
-        self.rules = ChatRules(self.state, LimitBook(limits))
-        self.face = WebFace(
-            self.state,
-            self.rules,
-            random.Random(6),
-            eventsub=eventsub,
-            life=self.life,
-            unix_start=UNIX_START,
-            public_url=lambda: PUBLIC_URL,
+
+def small_app() -> Starlette:
+    """An application with one page."""
+    return Starlette(routes=[Route("/hello", _hello)])
+
+
+@asynccontextmanager
+async def listener(
+    sockets: Mapping[str, WebSocketHandler], *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[WebListener]:
+    """Serve a page and these handlers on a free loopback port."""
+    async with WebListener(small_app(), sockets, host="127.0.0.1", ssl=tls) as listening:
+        yield listening
+
+
+@asynccontextmanager
+async def client(url: str, **options: Any) -> AsyncIterator[ClientConnection]:
+    """A client of the `websockets` package; it sends no pings of its own unless the test asks for them."""
+    options = {"ping_interval": None, "proxy": None, "close_timeout": 1, **options}
+    async with connect(url, **options) as connection:
+        yield connection
+
+
+async def closing(connection: ClientConnection) -> tuple[int, str]:
+    """Read until the server closes; return its code (1006: without a close frame) and its reason."""
+    try:
+        while True:
+            await connection.recv()
+    except ConnectionClosed as ended:
+        return (ended.rcvd.code, ended.rcvd.reason) if ended.rcvd is not None else (1006, "")
+
+
+async def silence(connection: ClientConnection, seconds: float) -> bool:
+    """Say whether nothing comes for so many seconds of the loop's clock."""
+    try:
+        async with asyncio.timeout(seconds):
+            await connection.recv()
+    except TimeoutError:
+        return True
+    return False
+
+
+def loopback_tls(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return the contexts of a server on 127.0.0.1 and of a client that trusts it alone; the key stays in `folder`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
+    day = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(day)
+        .not_valid_after(day.replace(year=2120))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
         )
-        self.said: list[SentMessage] = []
-        self.state.on_message(self.said.append)
-        transport = httpx.ASGITransport(app=web_app(self.face))
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://twitch.test")
-
-    def id(self, login: str) -> str:
-        """Return the id of an account."""
-        return self.state.user(login).id
-
-    def token(self, login: str, *scopes: str, client_id: str = DEFAULT_CLIENT_ID) -> str:
-        """Let an account give the app its consent to exactly these scopes; return the token's letters."""
-        return self.state.credentials.issue_user(client_id, login, scopes).access
-
-    def app_token(self) -> str:
-        """Give the default app a token of its own; return its letters."""
-        return self.state.credentials.issue_app(DEFAULT_CLIENT_ID).access
-
-    async def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
-        """Send any request."""
-        return await self._client.request(method, path, **given)
-
-    async def oauth(self, path: str, **form: str) -> httpx.Response:
-        """Post a form to /oauth2."""
-        return await self.ask("POST", f"/oauth2/{path}", data=form)
-
-    async def helix(
-        self,
-        method: str,
-        path: str,
-        token: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        json: Any = None,
-        client_id: str = DEFAULT_CLIENT_ID,
-    ) -> httpx.Response:
-        """Call Helix as clients do, with both headers."""
-        headers = {"Authorization": f"Bearer {token}", "Client-Id": client_id}
-        return await self.ask(method, f"/helix/{path}", headers=headers, params=query, json=json)
-
-
-def refusal(response: httpx.Response) -> tuple[int, str]:
-    """Return status and message of an error, whose JSON must agree with its status."""
-    body = response.json()
-    assert body["status"] == response.status_code
-    return response.status_code, body["message"]
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    file = folder / "loopback.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + pem
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(file)
+    return server, ssl.create_default_context(cadata=pem.decode())
