@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
-from tests.simulator.twitch.rig import UNIX_START
 from tests.simulator.twitch.helix_rig import WebDesk, refusal
+from tests.simulator.twitch.rig import UNIX_START
 
 
 async def test_an_error_has_error_status_and_message() -> None:

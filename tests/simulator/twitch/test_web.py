@@ -8,9 +8,9 @@ import pytest
 
 from simulator.loop import in_virtual_time
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
+from tests.simulator.twitch.helix_rig import WebDesk, refusal
 from tests.simulator.twitch.rig import UNIX_START
 from tests.simulator.twitch.test_helix_eventsub import Shelf
-from tests.simulator.twitch.helix_rig import WebDesk, refusal
 
 
 async def test_the_official_mocks_addresses_lead_to_the_same_faces() -> None:
