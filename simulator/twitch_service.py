@@ -89,6 +89,7 @@ class TwitchService:
             unix_start=unix_start_s,
             public_url=lambda: self._web.url,
         )
+        self.web.chat.occupants = self.irc.in_channel  # GET /chat/chatters shows who is connected
 
     # -- life -----------------------------------------------------------------------------------------------------------
 

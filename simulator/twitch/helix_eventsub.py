@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from simulator.twitch.credentials import Token
+from simulator.twitch.eventsub_subscriptions import SubscriptionRefused
 from simulator.twitch.helix_call import Endpoints, HelixCall
 from simulator.twitch.pagination import page_request
 from simulator.twitch.web_exchange import Answer, Refused
@@ -39,17 +40,11 @@ STATUSES = (
     "websocket_failed_to_reconnect",
 )
 
+# Recorded.
 _COMBINATION = "invalid transport and auth combination"
-
-
-class SubscriptionRefused(Exception):
-    """A subscription is not made: HTTP `status`, its short name and Twitch's message."""
-
-    def __init__(self, status: int, error: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.error = error
-        self.message = message
+_ONE_FILTER = (
+    "The request may specify only one filter query parameter. For example, either type or status or user_id."
+)
 
 
 class EventSubscription(Protocol):
@@ -129,7 +124,7 @@ class HelixEventSub:
     def _show(self, call: HelixCall) -> Answer:
         given = [name for name in FILTERS if call.text(name)]
         if len(given) > 1:
-            raise Refused(400, "The request may specify only one filter query parameter.")
+            raise Refused(400, _ONE_FILTER)
         if call.text("status") and call.text("status") not in STATUSES:
             raise Refused(400, "The value in the status query parameter is not valid.")
         page = page_request("", call.text("after"), "", default=PAGE_MAX, largest=PAGE_MAX)
