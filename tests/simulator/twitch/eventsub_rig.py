@@ -18,10 +18,9 @@ from simulator.twitch.eventsub_subscriptions import Subscription
 from simulator.twitch.state import TwitchState
 from simulator.twitch.stream_life import StreamLife
 from tests.simulator.twitch.rig import UNIX_START, small_twitch
-from tests.simulator.twitch.web_rig import client, listener
+from tests.simulator.twitch.web_rig import client, closing, listener
 
 CHAT = "channel.chat.message"
-HELD_S = 3_600.0  # for tests that are not about the first subscription
 
 
 def eventsub_server(
@@ -106,3 +105,13 @@ async def eventsub(timing: EventSubTiming | None = None, **options: Any) -> Asyn
     server = eventsub_server(state, timing, **options)
     async with listener({"/ws": server.handler}) as listening:
         yield Place(server, state, f"{listening.ws_url}/ws")
+
+
+def now_s() -> float:
+    """Return the loop's time in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+async def closed(mine: Listener) -> int:
+    """Return the code with which the server closes."""
+    return (await closing(mine.connection))[0]

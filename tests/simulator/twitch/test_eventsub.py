@@ -17,20 +17,11 @@ from simulator.twitch.events import SentMessage
 from simulator.twitch.eventsub_subscriptions import SubscriptionRefused
 from simulator.twitch.irc import IrcServer
 from simulator.twitch.state import UnknownName
-from tests.simulator.twitch.eventsub_rig import CHAT, Listener, eventsub
+from tests.simulator.twitch.eventsub_rig import CHAT, closed, eventsub, now_s
 from tests.simulator.twitch.web_rig import closing
 
 NANOSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-
-
-def now_s() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def closed(mine: Listener) -> int:
-    """Return the code with which the server closes."""
-    return (await closing(mine.connection))[0]
 
 
 # -- connecting ----------------------------------------------------------------------------------------------------------------------

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-
 import pytest
 
 from simulator.loop import in_virtual_time
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
 from simulator.twitch.eventsub_subscriptions import SubscriptionRefused
-from tests.simulator.twitch.eventsub_rig import Listener, eventsub
-from tests.simulator.twitch.web_rig import closing
-
-NANOSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-
-
-def now_s() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def closed(mine: Listener) -> int:
-    """Return the code with which the server closes."""
-    return (await closing(mine.connection))[0]
-
+from tests.simulator.twitch.eventsub_rig import Listener, closed, eventsub, now_s
 
 # -- closing and breaking ------------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import AsyncExitStack
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,20 +10,8 @@ import pytest
 
 from simulator.loop import in_virtual_time
 from simulator.twitch.eventsub_subscriptions import SubscriptionRefused
-from tests.simulator.twitch.eventsub_rig import Listener, eventsub
+from tests.simulator.twitch.eventsub_rig import Listener, closed, eventsub, now_s
 from tests.simulator.twitch.web_rig import client, closing, silence
-
-NANOSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-
-
-def now_s() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def closed(mine: Listener) -> int:
-    """Return the code with which the server closes."""
-    return (await closing(mine.connection))[0]
 
 
 async def reconnect_url(mine: Listener) -> str:

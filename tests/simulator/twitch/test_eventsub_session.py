@@ -9,15 +9,11 @@ import pytest
 from simulator.loop import in_virtual_time
 from simulator.twitch.connection import LinkLatency
 from simulator.twitch.eventsub_session import CLOSE_REASONS, STATUSES, EventSubTiming
-from tests.simulator.twitch.eventsub_rig import Place, eventsub
+from tests.simulator.twitch.eventsub_rig import Place, eventsub, now_s
 from tests.simulator.twitch.test_websocket import UPGRADE
 from tests.simulator.twitch.web_rig import closing, silence
 
 WS_UPGRADE = UPGRADE.replace("/echo", "/ws").encode()
-
-
-def now_s() -> float:
-    return asyncio.get_running_loop().time()
 
 
 @pytest.mark.parametrize(
@@ -132,7 +128,7 @@ async def test_4005_for_a_client_that_does_not_read() -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         for _ in range(100_000):
             place.state.say("alice", "carol", "x" * 400)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.0001)
             if made.status != "enabled":
                 break
         assert made.status == "websocket_network_timeout"
