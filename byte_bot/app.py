@@ -7,6 +7,8 @@ Start: journal (locked, opened, replayed) → components → Twitch login → pe
 list of channels (Supabase within 3 s, else the last known list joined with ``TWITCH_CHANNEL_LOGINS``) → JOIN. The login
 comes first since taking an epoch fences the bot that runs already: a mistyped token must not do that.
 
+A token that Twitch does not take is waited for where it can be renewed (:mod:`byte_bot.auth.keeper`); a bare one ends the bot.
+
 Stop (SIGTERM, Ctrl-C, Twitch refuses the login): inboxes, gate and outbox ≤ 2 s → flush ≤ 4 s → journal ≤ 1 s, all under
 8 s, since containers kill at 10; a boot under way is given up. A save in flight at the end of its time is cancelled; what
 it carried is still journaled. A process that is fenced by a newer one stops at once and keeps its journal. The journal's
@@ -26,6 +28,8 @@ from typing import Any
 import httpx
 import structlog
 
+from byte_bot.auth.choice import keeper_for
+from byte_bot.auth.token_file import TokenStore
 from byte_bot.bot import TEARDOWN_TIMEOUT_S, Bot
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.chat.irc.client import IrcTransport
@@ -75,6 +79,9 @@ class Surroundings:
     journal_store: JournalStore
     offered_components: Callable[[], Iterable[EntryPoint]] = tuple
     components_folder: Path | None = None
+    #: To Twitch's authorization server; None with a bare token, which nobody is asked about.
+    twitch_http: httpx.AsyncClient | None = None
+    token_store: TokenStore | None = None
 
 
 class Application:
@@ -121,13 +128,20 @@ class Application:
         )
         self.manager = ContextManager(self.layer, context_idle_s=settings.context_idle_s)
         self.bridge = ContextBridge(self.manager)
+        self.keeper = keeper_for(
+            settings,
+            http=surroundings.twitch_http,
+            store=surroundings.token_store,
+            clock=surroundings.clock,
+            new_rng=lambda: random.Random(surroundings.rng.getrandbits(64)),
+        )
         self.transport = IrcTransport(
             surroundings.connector,
             host=settings.twitch_irc_host,
             port=settings.twitch_irc_port,
             tls=settings.twitch_irc_tls,
             login=settings.twitch_login,
-            token=settings.twitch_token.get_secret_value(),
+            tokens=self.keeper,
             handler=self._on_chat_event,
             rng=connection_rng,
             tier=settings.twitch_rate_tier,
@@ -209,6 +223,7 @@ class Application:
         services = [
             tasks.create_task(self.outbox.run(), name="outbox"),
             tasks.create_task(self.bot.run(), name="bot"),
+            tasks.create_task(self.keeper.run(), name="token"),
             tasks.create_task(self._run_transport(), name="transport"),
         ]
         await self._unless_stopped(tasks, self._login())
@@ -284,11 +299,17 @@ class Application:
             self.stop()
 
     async def _login(self) -> None:
-        """Wait for Twitch's welcome; if Twitch is away, not longer than :data:`LOGIN_S`, since state can be saved."""
+        """Wait for Twitch's welcome; if Twitch is away, not longer than :data:`LOGIN_S`, since state can be saved.
+
+        Without a token that may be used it is waited for: like a mistyped one it must not fence the bot that runs already.
+        """
         try:
             async with asyncio.timeout(LOGIN_S):
                 await self._logged_in.wait()
         except TimeoutError:
+            if self.keeper.waiting:
+                await self._logged_in.wait()
+                return
             _log.warning(
                 "twitch_away", waited_s=LOGIN_S, what_it_means="going on; the bot connects when it can"
             )

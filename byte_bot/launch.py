@@ -20,6 +20,8 @@ from pathlib import Path
 import httpx
 
 from byte_bot.app import Application, Surroundings, first_error
+from byte_bot.auth.choice import token_file_of
+from byte_bot.auth.oauth import TIMEOUT_S
 from byte_bot.chat.irc.connector import StreamConnector
 from byte_bot.clock import Clock, SystemClock
 from byte_bot.components.loader import installed_entry_points
@@ -71,6 +73,11 @@ async def _run_for_real(settings: Settings, wait_lock: bool, open_journal: Journ
                     limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
                 )
             )
+        twitch_http = None
+        if settings.asks_twitch:
+            twitch_http = await stack.enter_async_context(
+                httpx.AsyncClient(http2=False, follow_redirects=False, timeout=httpx.Timeout(TIMEOUT_S))
+            )
         surroundings = Surroundings(
             connector=StreamConnector(),
             http=http,
@@ -79,6 +86,8 @@ async def _run_for_real(settings: Settings, wait_lock: bool, open_journal: Journ
             journal_store=journal_store,
             offered_components=installed_entry_points,
             components_folder=Path.cwd(),
+            twitch_http=twitch_http,
+            token_store=token_file_of(settings, os.environ),
         )
         application = Application(settings, surroundings)
         _on_signals(application.stop)

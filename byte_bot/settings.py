@@ -43,6 +43,7 @@ from byte_bot.errors import SettingsError
 from byte_bot.setting_problems import misspelt, problem_lines
 from byte_bot.setting_values import (
     Redacted,
+    client_id_of,
     key_problems,
     login_of,
     logins_of,
@@ -50,6 +51,7 @@ from byte_bot.setting_values import (
     modules_of,
     project_url,
     redacted,
+    service_url,
     shown,
     tidy,
     token_of,
@@ -60,7 +62,7 @@ from byte_bot.setting_values import (
 _TWITCH_TLS_PORTS: Final = frozenset({443, 6697})
 _TWITCH_PLAIN_PORTS: Final = frozenset({80, 6667})
 
-_SECRET_FIELDS: Final = frozenset({"twitch_token", "supabase_key"})
+_SECRET_FIELDS: Final = frozenset({"twitch_client_secret", "twitch_token", "supabase_key"})
 
 Text: TypeAlias = Annotated[str, BeforeValidator(tidy)]
 Secret: TypeAlias = Annotated[SecretStr, AfterValidator(redacted)]
@@ -94,9 +96,30 @@ class Settings(BaseSettings):
     )
 
     twitch_login: Text = Field(description="the login of the bot's own Twitch account", examples=["my_bot"])
+    # The application stands before the token: the rule "some token" below needs to know whether it is there.
+    twitch_client_id: Text = Field(
+        default="",
+        description="the id of the application in Twitch's developer console; with it the bot renews its token by itself",
+        examples=["abcdefghijklmnopqrstuvwxyz0123"],
+    )
+    twitch_client_secret: Secret = Field(
+        default=SecretStr(""),
+        description="the application's secret; empty for a public application",
+    )
     twitch_token: Secret = Field(
+        default=SecretStr(""),
         description="a user access token of the bot's account with the scopes chat:read and chat:edit",
         examples=["oauth:abc123..."],
+    )
+    twitch_token_file: Text = Field(
+        default="",
+        description="where `byte-bot login` keeps the token, or a folder for it; empty: the user's data directory",
+        examples=["/data/my_bot.token.json"],
+    )
+    twitch_oauth_url: Text = Field(
+        default="https://id.twitch.tv/oauth2",
+        description="Twitch's authorization server",
+        examples=["https://id.twitch.tv/oauth2"],
     )
     twitch_channel_logins: Words = Field(
         default=(),
@@ -225,8 +248,13 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be printed, for the log's redaction."""
-        values = (self.twitch_token.get_secret_value(), self.supabase_key.get_secret_value())
-        return tuple(value for value in values if value)
+        values = (self.twitch_token, self.twitch_client_secret, self.supabase_key)
+        return tuple(value.get_secret_value() for value in values if value)
+
+    @property
+    def asks_twitch(self) -> bool:
+        """True if the bot speaks to Twitch's authorization server; with a bare token for IRC it does not."""
+        return bool(self.twitch_client_id) or self.twitch_chat_mode != "irc"
 
     @field_validator("supabase_url")
     @classmethod
@@ -257,8 +285,33 @@ class Settings(BaseSettings):
 
     @field_validator("twitch_token")
     @classmethod
-    def _check_token(cls, value: SecretStr) -> SecretStr:
-        return Redacted(token_of(value.get_secret_value()))
+    def _check_token(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if value:
+            return Redacted(token_of(value.get_secret_value()))
+        # A client id that is there but wrong is missing from info.data: then it counts as set.
+        if not info.data.get("twitch_client_id", "wrong"):
+            raise ValueError(
+                "is missing: a user access token of the bot's account with the scopes chat:read and chat:edit (or set "
+                "TWITCH_CLIENT_ID instead and get a token that the bot renews with `byte-bot login`)"
+            )
+        return value
+
+    @field_validator("twitch_client_id")
+    @classmethod
+    def _check_client_id(cls, value: str) -> str:
+        return client_id_of(value) if value else value
+
+    @field_validator("twitch_client_secret")
+    @classmethod
+    def _check_client_secret(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if value and not info.data.get("twitch_client_id", "wrong"):
+            raise ValueError("is set, but TWITCH_CLIENT_ID is not: set the id too, or neither")
+        return Redacted(token_of(value.get_secret_value())) if value else value
+
+    @field_validator("twitch_oauth_url")
+    @classmethod
+    def _check_oauth_url(cls, value: str) -> str:
+        return service_url(value)
 
     @field_validator("twitch_channel_logins")
     @classmethod
