@@ -3,30 +3,22 @@
 `GET /` describes every route; the table `ROUTES` is that description. Mistakes are answered with 400 and
 `{"error": "..."}`, a sentence that says what is allowed; nothing of a request with a mistake in it is carried out.
 
-`HttpListener` runs an ASGI application with uvicorn's HTTP protocol on a listener of the running loop: no signal handlers,
-no ticking, so that it works in a hybrid virtual loop too.
-
 Left out: authentication (it listens on loopback, and controls nothing real).
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
 from simulator.audience import ROLES, Role
 from simulator.faults import KINDS, Fault, FaultError, fault_from_json
@@ -235,49 +227,3 @@ def _whole(request: Request, name: str, default: int, largest: int | None) -> in
         allowed = "a whole number" + (f" up to {largest}" if largest is not None else "")
         raise BadRequest(f"{name} must be {allowed}, got {given!r}")
     return int(given)
-
-
-class HttpListener:
-    """Serves an ASGI application on a loopback port while the context is entered; port 0 takes a free one."""
-
-    def __init__(self, app: Starlette, *, host: str, port: int = 0) -> None:
-        self._host = host
-        self._port = port
-        self._state = ServerState()
-        self._config = uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            proxy_headers=False,
-        )
-
-    @property
-    def url(self) -> str:
-        """The address, without a slash at its end."""
-        return f"http://{self._host}:{self._port}"
-
-    async def __aenter__(self) -> HttpListener:
-        self._config.load()
-        loop = asyncio.get_running_loop()
-
-        def accept() -> H11Protocol:
-            return H11Protocol(self._config, self._state, {}, loop)
-
-        self._server = await loop.create_server(accept, self._host, self._port)
-        self._port = int(self._server.sockets[0].getsockname()[1])
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.close()
-        for protocol in tuple(self._state.connections):
-            protocol.transport.abort()
-        tasks = sorted(self._state.tasks, key=asyncio.Task.get_name)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
