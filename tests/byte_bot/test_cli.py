@@ -230,7 +230,13 @@ def test_check_tries_the_real_network(invoke: Invoke) -> None:
     }
     code, out, _ = invoke("check", "--json", env=env)
     assert code == ExitCode.FAILED
-    assert [item["status"] for item in json.loads(out)["checks"]] == ["ok", "warning", "skipped", "failed", "skipped"]
+    assert [item["status"] for item in json.loads(out)["checks"]] == [
+        "ok",
+        "warning",
+        "skipped",
+        "failed",
+        "skipped",
+    ]
 
 
 @pytest.mark.parametrize("options", [(), ("--wait-lock",)])

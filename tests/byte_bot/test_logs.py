@@ -136,7 +136,10 @@ def test_tracebacks_show_no_local_variables() -> None:
             "POST grant_type=refresh_token&refresh_token=[redacted]&x=1",
         ),
         (f"refresh_token=eyJfMzUtNDU0%25{SECRET}=&x", "refresh_token=[redacted]&x"),
-        (f'{{"access_token": "{SECRET}", "expires_in": 1}}', '{"access_token": "[redacted]", "expires_in": 1}'),
+        (
+            f'{{"access_token": "{SECRET}", "expires_in": 1}}',
+            '{"access_token": "[redacted]", "expires_in": 1}',
+        ),
         (f"{{'client_secret': '{SECRET}'}}", "{'client_secret': '[redacted]'}"),
         (rf"{{\"device_code\":\"{SECRET}\"}}", r"{\"device_code\":\"[redacted]\"}"),
         ("refresh_token: too old, client_secret: wrong", "refresh_token: too old, client_secret: wrong"),

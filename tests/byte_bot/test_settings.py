@@ -273,13 +273,17 @@ def test_with_a_client_id_no_token_is_needed() -> None:
 def test_the_application_s_settings_are_checked() -> None:
     """All at once, each with the way out, the secret not shown."""
     lines = problems(
-        TWITCH_CLIENT_ID="my app", TWITCH_CLIENT_SECRET="two words", TWITCH_OAUTH_URL="http://id.twitch.tv/oauth2"
+        TWITCH_CLIENT_ID="my app",
+        TWITCH_CLIENT_SECRET="two words",
+        TWITCH_OAUTH_URL="http://id.twitch.tv/oauth2",
     )
     assert lines[0].startswith("TWITCH_CLIENT_ID is 'my app', no client id")
     assert lines[1].startswith("TWITCH_CLIENT_SECRET is empty or holds characters")
     assert lines[2].startswith("TWITCH_OAUTH_URL begins with http://, which would send tokens in clear")
     assert "two words" not in "\n".join(lines)
-    assert problems(TWITCH_CLIENT_SECRET="shh")[0].startswith("TWITCH_CLIENT_SECRET is set, but TWITCH_CLIENT_ID")
+    assert problems(TWITCH_CLIENT_SECRET="shh")[0].startswith(
+        "TWITCH_CLIENT_SECRET is set, but TWITCH_CLIENT_ID"
+    )
     (line,) = problems(TWITCH_TOKEN=None)
     assert "set TWITCH_CLIENT_ID instead" in line
 
