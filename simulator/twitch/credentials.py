@@ -187,6 +187,16 @@ class CredentialBook:
             for one in self.tokens.values()
         )
 
+    def can_refresh(self, token: Token) -> bool:
+        """Say whether the token's refresh token has not been used up or revoked."""
+        return token.refresh in self._by_refresh
+
+    def load(self, apps: Iterable[App], tokens: Iterable[Token]) -> None:
+        """Put these in place of everything there is, without telling the observers: a snapshot comes back."""
+        self.apps = {app.client_id: app for app in apps}
+        self.tokens = {token.access: token for token in tokens}
+        self._by_refresh = {token.refresh: token for token in self.tokens.values() if token.refresh}
+
     def on_revoked(self, observer: Callable[[str, str], None]) -> Callable[[], None]:
         """Call `observer` with client id and login of each consent that ends; returns a function that stops it."""
         self._observers.append(observer)
