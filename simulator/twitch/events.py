@@ -1,4 +1,4 @@
-"""What happens in a fake Twitch chat, as values: the state emits them, every face (IRC, later EventSub) writes them its own way.
+"""What happens in a fake Twitch chat, as values: the state emits them, every face (IRC, EventSub) writes them its own way.
 
 Times are Twitch's: whole milliseconds of Unix time, as in `tmi-sent-ts`. Users and channels are the state's own objects, read by the
 faces and changed by nobody but the state.
@@ -39,6 +39,15 @@ class RoomModes:
     subs_only: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LiveStream:
+    """A broadcast that is on the air; `started_ms` is Unix time in milliseconds."""
+
+    id: str
+    started_ms: int
+    viewer_count: int = 0
+
+
 @dataclass(slots=True)
 class Channel:
     """A chat room; its id and login are its broadcaster's. Dictionaries are used as ordered sets: their order is stable."""
@@ -61,6 +70,13 @@ class Channel:
     chatted: dict[str, None] = field(default_factory=dict)  # who ever said something here: decides first-msg
     modes: RoomModes = field(default_factory=RoomModes)
     suspended: bool = False
+    title: str = ""
+    game_id: str = ""
+    game_name: str = ""
+    language: str = "en"
+    stream: LiveStream | None = None
+    followed_ms: dict[str, int] = field(default_factory=dict)  # login -> when, for the faces that tell it
+    tags: tuple[str, ...] = ()  # what the broadcaster says the stream is about; only Helix shows it
 
     def privileged(self, login: str) -> bool:
         """Say whether the account has the higher message limits here: broadcaster, moderator or VIP."""
@@ -104,16 +120,22 @@ class ChatSaid:
     parent: ReplyParent | None = None
     client_nonce: str = ""
     origin: object | None = None
+    bits: int = 0  # cheered with the message
 
 
 @dataclass(frozen=True, slots=True)
 class ChatCleared:
-    """The room was cleared, or (with `target`) one user's messages: a ban, or with `duration_s` a timeout."""
+    """The room was cleared, or (with `target`) one user's messages: a ban, or with `duration_s` a timeout.
+
+    `moderator` is None where the caller named nobody: the faces then show the broadcaster.
+    """
 
     channel: Channel
     sent_ms: int
     target: User | None = None
     duration_s: int | None = None
+    moderator: User | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,5 +178,54 @@ class ViewerCame:
     here: bool
 
 
+@dataclass(frozen=True, slots=True)
+class BanLifted:
+    """A ban or a timeout was ended by a moderator before its time; chat shows nothing."""
+
+    channel: Channel
+    user: User
+    moderator: User
+    sent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """An account followed the channel; chat shows nothing."""
+
+    channel: Channel
+    user: User
+    sent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChanged:
+    """The broadcast went on the air, or (`live` false) off it; `stream` is the one that began or ended."""
+
+    channel: Channel
+    stream: LiveStream
+    live: bool
+    sent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelUpdated:
+    """The channel's title, category or language changed; the channel has the new ones."""
+
+    channel: Channel
+    sent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModeratorChanged:
+    """An account became a moderator of the channel (`added`), or is one no more; chat shows nothing."""
+
+    channel: Channel
+    user: User
+    added: bool
+    sent_ms: int
+
+
 ChatHappening = ChatSaid | ChatCleared | MessageDeleted | Noticed | RoomChanged | ViewerCame
-Face = Callable[[ChatHappening], None]
+ChannelHappening = BanLifted | Followed | StreamChanged | ChannelUpdated | ModeratorChanged  # not on IRC
+Happening = ChatHappening | ChannelHappening
+Face = Callable[[Happening], None]

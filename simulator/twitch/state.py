@@ -1,15 +1,14 @@
 """The one state behind every face of the fake Twitch: users, channels, tokens, roles, bans, and what was said.
 
 Verbs change it (`add_user`, `say`, `timeout`, `raid`, …) and emit a happening, which each attached face delivers to the connections
-it holds. What arrives from a client goes through `publish`, after the face has asked `rules` whether it may. Observers see every
-message that went through, whoever wrote it.
+it holds. What a client sends goes through `publish`, after its face has asked `rules`. Observers see every message that went through.
 
 Randomness is injected. Ids of users, of the audience's messages and of the clients' messages come from separate streams, so a bot
 that says one thing more does not change the ids of everything the audience says after it. Time is the injected `time_source` (seconds
 of the loop's clock); `unix_start` turns it into Twitch's milliseconds.
 
 Bounded: the transcript, and the messages that can be replied to or deleted, keep the newest; the oldest go and are counted. Left
-out: follow dates (a follower satisfies followers-only at once), AutoMod, shared chat, whispers, hype and bits.
+out: AutoMod, shared chat, whispers, hype trains. Verbs about the broadcast are in `stream_life`; apps and tokens in `credentials`.
 """
 
 from __future__ import annotations
@@ -19,13 +18,16 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from simulator.twitch.archive import Archive
+from simulator.twitch.credentials import ALL_SCOPES, DEFAULT_CLIENT_ID, NEVER_EXPIRES, CredentialBook
 from simulator.twitch.events import (
+    BanLifted,
     Channel,
     ChatCleared,
-    ChatHappening,
     ChatSaid,
     Face,
+    Happening,
     MessageDeleted,
+    ModeratorChanged,
     Noticed,
     ReplyParent,
     RoomChanged,
@@ -64,7 +66,7 @@ class TwitchState:
         self._user_ids: dict[str, None] = {}
         self.users: dict[str, User] = {}
         self.channels: dict[str, Channel] = {}
-        self.tokens: dict[str, str] = {}
+        self.credentials = CredentialBook(time_source, random.Random(rng.getrandbits(64)))
         self.emotes: dict[str, str] = {"Kappa": "25", "LUL": "425618"}
 
     @property
@@ -136,17 +138,20 @@ class TwitchState:
         return channel
 
     def grant_token(self, token: str, login: str) -> None:
-        """Let `token` (with or without "oauth:") log in as the account, which is made when new."""
-        self.tokens[token.removeprefix(TOKEN_PREFIX)] = self.add_user(login).login
+        """Let `token` (with or without "oauth:") act as the account, which is made when new: every scope, for ever."""
+        access, user = token.removeprefix(TOKEN_PREFIX), self.add_user(login)
+        self.credentials.issue_user(
+            DEFAULT_CLIENT_ID, user.login, (ALL_SCOPES,), lifetime_s=NEVER_EXPIRES, access=access
+        )
 
     def revoke_token(self, token: str) -> None:
         """Refuse the token from the next login on; connections that are logged in stay."""
-        self.tokens.pop(token.removeprefix(TOKEN_PREFIX), None)
+        self.credentials.revoke(token.removeprefix(TOKEN_PREFIX))
 
     def user_of_token(self, token: str) -> User | None:
         """Return whose token this is (without "oauth:"), or None."""
-        login = self.tokens.get(token)
-        return self.users[login] if login is not None else None
+        found = self.credentials.valid(token)
+        return self.users[found.login] if found is not None and found.kind == "user" else None
 
     def user(self, login: str) -> User:
         """Return the account; raises `UnknownName`."""
@@ -167,23 +172,26 @@ class TwitchState:
         if role not in ("moderator", "vip", None):
             raise ValueError(f"role {role!r} is neither 'moderator', 'vip' nor None")
         room, user = self.channel(channel), self.add_user(login)
+        was_moderator = user.login in room.moderators
         room.moderators.pop(user.login, None)
         room.vips.pop(user.login, None)
         if role is not None:
             (room.moderators if role == "moderator" else room.vips)[user.login] = None
+        if was_moderator is not (role == "moderator"):
+            self.emit(ModeratorChanged(room, user, not was_moderator, self.now_ms()))
 
     def viewer_joins(self, channel: str, login: str) -> None:
         """Put a viewer without a connection into the room."""
         room, user = self.channel(channel), self.add_user(login)
         if user.login not in room.viewers:
             room.viewers[user.login] = None
-            self._emit(ViewerCame(room, user.login, here=True))
+            self.emit(ViewerCame(room, user.login, here=True))
 
     def viewer_leaves(self, channel: str, login: str) -> None:
         """Take a viewer without a connection out of the room."""
         room, user = self.channel(channel), self.user(login)
         if room.viewers.pop(user.login, "absent") is None:
-            self._emit(ViewerCame(room, user.login, here=False))
+            self.emit(ViewerCame(room, user.login, here=False))
 
     # -- faces and observers ------------------------------------------------------------------------------------------------------
 
@@ -196,7 +204,8 @@ class TwitchState:
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
 
-    def _emit(self, happening: ChatHappening) -> None:
+    def emit(self, happening: Happening) -> None:
+        """Deliver a happening to every face; for the verbs of `stream_life` and of this class."""
         for face in self._faces:
             face(happening)
 
@@ -211,6 +220,7 @@ class TwitchState:
         message_id: str | None = None,
         reply_to: str = "",
         is_action: bool = False,
+        bits: int = 0,
     ) -> str:
         """Let the audience say something (no limits apply) and return the message id; unknown authors are made.
 
@@ -228,6 +238,7 @@ class TwitchState:
             reply_to=reply_to,
             is_action=is_action,
             from_client=False,
+            bits=bits,
         ).id
 
     def publish(
@@ -266,6 +277,7 @@ class TwitchState:
         from_client: bool,
         client_nonce: str = "",
         origin: object | None = None,
+        bits: int = 0,
     ) -> SentMessage:
         parent = self._parent(channel, reply_to)
         message = SentMessage(
@@ -282,8 +294,8 @@ class TwitchState:
         first = user.login not in channel.chatted
         channel.chatted[user.login] = None
         shown = self.mention(channel, reply_to) + text
-        self._emit(
-            ChatSaid(channel, user, message, shown, self.now_ms(), first, parent, client_nonce, origin)
+        self.emit(
+            ChatSaid(channel, user, message, shown, self.now_ms(), first, parent, client_nonce, origin, bits)
         )
         for observer in tuple(self._observers):
             observer(message)
@@ -306,37 +318,48 @@ class TwitchState:
         """Say whether a recent message of the channel has exactly this text (unique-chat mode)."""
         return self._archive.said_in(channel.login, text)
 
+    def recent_message(self, message_id: str) -> SentMessage | None:
+        """Return one of the recent messages, or None."""
+        return self._archive.find(message_id)
+
     def _new_message_id(self, rng: random.Random) -> str:
         return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
     # -- moderation ---------------------------------------------------------------------------------------------------------------
 
-    def timeout(self, channel: str, login: str, duration_s: int) -> None:
+    def timeout(
+        self, channel: str, login: str, duration_s: int, *, moderator: str = "", reason: str = ""
+    ) -> None:
         """Silence the account for whole seconds and remove its messages from view."""
         room, user = self.channel(channel), self.add_user(login)
         room.bans[user.login] = self.now_s() + duration_s
-        self._emit(ChatCleared(room, self.now_ms(), user, duration_s))
+        self.emit(ChatCleared(room, self.now_ms(), user, duration_s, self._actor(room, moderator), reason))
 
-    def ban(self, channel: str, login: str) -> None:
+    def ban(self, channel: str, login: str, *, moderator: str = "", reason: str = "") -> None:
         """Silence the account until `unban`."""
         room, user = self.channel(channel), self.add_user(login)
         room.bans[user.login] = float("inf")
-        self._emit(ChatCleared(room, self.now_ms(), user))
+        self.emit(ChatCleared(room, self.now_ms(), user, None, self._actor(room, moderator), reason))
 
-    def unban(self, channel: str, login: str) -> None:
-        """End a ban or a timeout; Twitch tells nobody."""
-        self.channel(channel).bans.pop(login.lower(), None)
+    def unban(self, channel: str, login: str, *, moderator: str = "") -> None:
+        """End a ban or a timeout; chat shows nothing."""
+        room, user = self.channel(channel), self.add_user(login)
+        if room.bans.pop(user.login, 0.0) > self.now_s():
+            self.emit(BanLifted(room, user, self._actor(room, moderator), self.now_ms()))
+
+    def _actor(self, channel: Channel, moderator: str) -> User:
+        return self.add_user(moderator) if moderator else channel.owner
 
     def clear_chat(self, channel: str) -> None:
         """Remove every message from view."""
-        self._emit(ChatCleared(self.channel(channel), self.now_ms()))
+        self.emit(ChatCleared(self.channel(channel), self.now_ms()))
 
     def delete_message(self, message_id: str) -> None:
         """Delete one recent message; raises `UnknownName`."""
         message = self._archive.forget(message_id)
         if message is None:
             raise UnknownName(f"no message {message_id!r} among the {self._archive.recent_max} newest")
-        self._emit(MessageDeleted(self.channel(message.channel), self.now_ms(), message))
+        self.emit(MessageDeleted(self.channel(message.channel), self.now_ms(), message))
 
     def refuse_messages(self, channel: str, login: str, notice_id: str | None) -> None:
         """Answer every message of the account in the channel with this NOTICE id (see `notices`); None ends it."""
@@ -378,7 +401,7 @@ class TwitchState:
         if subs_only is not None:
             room.modes.subs_only, changed["subs-only"] = subs_only, str(int(subs_only))
         if changed:
-            self._emit(RoomChanged(room, changed))
+            self.emit(RoomChanged(room, changed))
 
     # -- notices to the room --------------------------------------------------------------------------------------------------------
 
@@ -399,7 +422,7 @@ class TwitchState:
             "sub-plan-name": f"Channel Subscription ({room.login})",
             "sub-plan": plan,
         }
-        self._notice(room, user, "sub" if months == 1 else "resub", system, text, params)
+        self.notice(room, user, "sub" if months == 1 else "resub", system, text, params)
 
     def raid(self, channel: str, login: str, viewers: int) -> None:
         """Let the account's stream raid the channel with this many viewers."""
@@ -410,17 +433,18 @@ class TwitchState:
             "profileImageURL": "https://static-cdn.jtvnw.net/jtv_user_pictures/none-profile_image-70x70.png",
             "viewerCount": str(viewers),
         }
-        self._notice(
+        self.notice(
             room, user, "raid", f"{viewers} raiders from {user.display_name} have joined!", "", params
         )
 
     def announce(self, channel: str, login: str, text: str, *, color: str = "PRIMARY") -> None:
         """Post an announcement; `color` is PRIMARY, BLUE, GREEN, ORANGE or PURPLE."""
         room, user = self.channel(channel), self.add_user(login)
-        self._notice(room, user, "announcement", "", text, {"color": color})
+        self.notice(room, user, "announcement", "", text, {"color": color})
 
-    def _notice(
+    def notice(
         self, channel: Channel, user: User, kind: str, system_text: str, text: str, params: Mapping[str, str]
     ) -> None:
+        """Post a USERNOTICE of the kind `kind` (Twitch's msg-id); for the verbs of `stream_life` and of this class."""
         notice_id = self._new_message_id(self._audience_rng)
-        self._emit(Noticed(channel, user, kind, notice_id, self.now_ms(), system_text, text, params))
+        self.emit(Noticed(channel, user, kind, notice_id, self.now_ms(), system_text, text, params))

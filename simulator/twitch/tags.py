@@ -4,7 +4,7 @@ Twitch sends every tag of a kind every time, empty ones as `key=`; clients rely 
 `subscriber`, `mod`, `display-name` or `color`, tmi.js and dank-twitch-irc on thinner USERSTATEs). Optional tags (`client-nonce`,
 `reply-*`, `vip`) appear only where Twitch adds them.
 
-Left out: bits, emote-only messages, flags (always empty), source-* of shared chat.
+Left out: emote-only messages, flags (always empty), source-* of shared chat.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ def privmsg(said: ChatSaid, emotes: Mapping[str, str]) -> Tags:
     tags: Tags = {"badge-info": badge_info(user, channel), "badges": badges(user, channel)}
     if said.client_nonce:
         tags["client-nonce"] = said.client_nonce
+    if said.bits:
+        tags["bits"] = str(said.bits)  # documented: there only when bits were cheered
     tags["color"] = user.color
     tags["display-name"] = user.display_name
     tags["emotes"] = emote_ranges(said.shown_text, emotes)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from simulator.twitch.events import ChatHappening, ChatSaid, SentMessage
+from simulator.twitch.events import ChatSaid, Happening, SentMessage
 from simulator.twitch.state import TwitchState, UnknownName
 from tests.simulator.twitch.rig import UNIX_START, Clock, small_twitch
 
@@ -35,7 +35,7 @@ def test_times_are_unix_milliseconds_of_the_injected_clock() -> None:
     """tmi-sent-ts is unix_start plus the loop's time."""
     clock = Clock()
     state = small_twitch(clock)
-    seen: list[ChatHappening] = []
+    seen: list[Happening] = []
     state.attach(seen.append)
     clock.now_s = 1.2345
     state.say("alice", "carol", "x")
@@ -64,7 +64,7 @@ def test_observers_see_every_message_and_the_transcript_only_those_of_clients() 
 def test_first_message_is_marked_once_per_channel() -> None:
     """first-msg is 1 for the first message of an account in a channel."""
     state = small_twitch(Clock())
-    seen: list[ChatHappening] = []
+    seen: list[Happening] = []
     state.attach(seen.append)
     for channel in ("alice", "alice", "bob"):
         state.say(channel, "carol", "x")
