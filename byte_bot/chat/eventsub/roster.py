@@ -61,6 +61,7 @@ class _Channel(msgspec.Struct):
     ask: int = 0
     failures: int = 0
     failure_said: bool = False
+    retry_at_s: float = 0.0
     privileged: bool | None = None
     subscriptions: list[str] = []
 
@@ -86,7 +87,9 @@ class Roster:
         self._retry_count = 0
         #: Session -> subscriptions reserved or made on it, in the order in which they were opened.
         self._used: dict[int, int] = {}
+        #: Subscription -> login, and channel id -> login.
         self._owners: dict[str, str] = {}
+        self._logins: dict[str, str] = {}
         self._moderated: Collection[str] | None = None
         self._asks = 0
         self._sessions = 0
@@ -108,6 +111,10 @@ class Roster:
         """The id of a wanted channel, "" while it is not known."""
         known = self._channels.get(login)
         return known.channel_id if known is not None else ""
+
+    def wants_id(self, channel_id: str) -> bool:
+        """Whether what happens in this channel is anybody's business; a subscription may outlive a part for a moment."""
+        return channel_id in self._logins
 
     def take_events(self) -> list[ChatEvent]:
         """What happened since the last call."""
@@ -143,6 +150,7 @@ class Roster:
             if known.place in (Place.ASKED, Place.JOINED):
                 self._release(known)
                 self._events.append(ChannelParted(known.login))
+            self._logins.pop(known.channel_id, None)
             ids += self._forget_subscriptions(known)
         return ids
 
@@ -167,6 +175,7 @@ class Roster:
                 continue
             if login in ids:
                 known.channel_id = ids[login]
+                self._logins[known.channel_id] = login
                 self._enqueue(known)
             else:
                 self._fail(known, "Twitch knows no such channel", now)
@@ -258,7 +267,7 @@ class Roster:
             self._release(known)
             self._try_again(known, reason, now)
 
-    def on_revoked(self, subscription_id: str, reason: str, now: float) -> list[str]:
+    def on_revoked(self, subscription_id: str, now: float) -> list[str]:
         """Twitch took a subscription away, and with it the channel; those to be deleted, which are of no use alone."""
         known = self._channels.get(self._owners.get(subscription_id, ""))
         if known is None or known.place is not Place.JOINED:
@@ -336,14 +345,15 @@ class Roster:
             self._events.append(JoinFailed(known.login, reason))
 
     def _retry_at(self, known: _Channel, when: float) -> None:
-        known.place = Place.FAILED
+        known.place, known.retry_at_s = Place.FAILED, when
         self._retry_count += 1
         heapq.heappush(self._retries, (when, self._retry_count, known.login))
 
     def _revive(self, now: float) -> None:
         """Channels whose pause is over: from the beginning, since a login may belong to another id by now."""
         while self._retries and self._retries[0][0] <= now:
-            known = self._channels.get(heapq.heappop(self._retries)[2])
-            if known is not None and known.place is Place.FAILED:
+            when, _, login = heapq.heappop(self._retries)
+            known = self._channels.get(login)
+            if known is not None and known.place is Place.FAILED and known.retry_at_s == when:
                 known.place = Place.UNKNOWN
                 self._unknown.append(known.login)
