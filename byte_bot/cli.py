@@ -5,7 +5,7 @@ it another one; :func:`main` is the entry point. Whatever is wrong on purpose (:
 printed on standard error in plain words, and its class decides the exit code (:class:`~byte_bot.errors.ExitCode`). A
 traceback means a bug of ours, and shows no local variables: there are tokens among them.
 
-Left out: everything that runs the bot, which is :mod:`byte_bot.app`.
+Left out: everything that runs the bot, which is :mod:`byte_bot.launch`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from byte_bot import __version__, app
+from byte_bot import __version__, launch
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.check import as_json, as_text, check_for_real, exit_code
 from byte_bot.clock import Clock, SystemClock
+from byte_bot.env_file import DEFAULT_ENV_FILE
 from byte_bot.errors import ByteBotError, ExitCode, Fenced, JournalLocked, JournalRefused, SettingsError
 from byte_bot.finding import Finding, Status
 from byte_bot.journal_cli import EnvFile, build_journal_cli
 from byte_bot.logs import configure_logging, redactor
 from byte_bot.persistence.schema import read_schema
 from byte_bot.persistence.schema.migrate import Migration, error_as_json, migrate
-from byte_bot.settings import DEFAULT_ENV_FILE, Settings, load_settings
+from byte_bot.settings import Settings, load_settings
 
 # \b keeps click from joining the lines of a block.
 HELP: Final = """A Twitch chat bot that keeps chatting, and keeps what it was told, while its database is down.
@@ -89,7 +90,7 @@ Version = Annotated[bool, typer.Option("--version", help="Print the version and 
 
 
 def build_cli(
-    run_bot: Callable[[Settings, bool], int] = app.run,
+    run_bot: Callable[[Settings, bool], int] = launch.run,
     check_bot: Callable[[Settings], list[Finding]] | None = None,
     migrate_database: Callable[..., Migration] = migrate,
     clock: Clock | None = None,

@@ -49,7 +49,7 @@ LATE_PROJECT_IMPORT: Allowances = {}
 
 CLOCK_OR_RANDOMNESS: Allowances = {
     ("byte_bot/clock.py", ""): "the one place that reads the machine's clock, behind a protocol",
-    ("byte_bot/app.py", "os.urandom"): "the seed of the real bot's random.Random; a world gives its own",
+    ("byte_bot/launch.py", "os.urandom"): "the seed of the real bot's random.Random; a world gives its own",
     (
         "simulator/guards.py",
         "random.__all__",
@@ -104,7 +104,7 @@ COLLECTOR: Allowances = {
 
 UNIX_ONLY: Allowances = {
     ("byte_bot/persistence/journal_lock.py", "fcntl"): "Windows' branch beside it locks with msvcrt",
-    ("byte_bot/app.py", "add_signal_handler"): "falls back to signal.signal where the loop has none",
+    ("byte_bot/launch.py", "add_signal_handler"): "falls back to signal.signal where the loop has none",
     ("simulator/keyboard.py", ""): "imported under try; without them the demo says that keys do not work",
 }
 
