@@ -29,12 +29,12 @@ from typing import Protocol
 
 import msgspec
 
+from byte_bot.auth.token_source import TokenSource
 from byte_bot.auth.user_token import UserToken
 from byte_bot.chat.errors import (
     HelixRefused,
     HelixThrottled,
     HelixUnavailable,
-    LoginRejected,
     NotConnected,
     SendUnconfirmed,
 )
@@ -55,14 +55,6 @@ from byte_bot.clock import Clock
 log = logging.getLogger(__name__)
 
 
-class TokenSource(Protocol):
-    """Where the account's token comes from: the keeper."""
-
-    async def token(self) -> UserToken:
-        """A token that is valid as far as known; waits until there is one."""
-        ...
-
-
 class EventSubCounts(msgspec.Struct):
     """What the transport went through."""
 
@@ -77,7 +69,6 @@ class EventSubTransport:
     Args:
         eventsub_url: ``wss://eventsub.wss.twitch.tv/ws`` in production.
         helix_url: ``https://api.twitch.tv/helix`` in production.
-        client_id: of the application to which the tokens belong.
         login: the bot's login.
         keeper: whose token it is, and what it may do.
         tokens: the tokens of Helix's requests.
@@ -93,7 +84,6 @@ class EventSubTransport:
         *,
         eventsub_url: str,
         helix_url: str,
-        client_id: str,
         login: str,
         keeper: TokenSource,
         tokens: Tokens,
@@ -105,7 +95,6 @@ class EventSubTransport:
     ) -> None:
         self._eventsub_url = eventsub_url
         self._helix_url = helix_url
-        self._client_id = client_id
         self._login = login.lower()
         self._keeper = keeper
         self._tokens = tokens
@@ -124,6 +113,7 @@ class EventSubTransport:
         self._joining: Joining | None = None
         self._connected = False
         self.counts = EventSubCounts()
+        keeper.on_change(self._token_changed)
 
     def __repr__(self) -> str:
         return f"EventSubTransport({self._login!r} at {self._eventsub_url}, token=[redacted])"
@@ -205,23 +195,11 @@ class EventSubTransport:
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
-        """Connect and stay connected until cancelled.
-
-        Raises:
-            LoginRejected: Twitch refused the token, and there will be no other.
-        """
-        try:
-            await self._run(await self._keeper.token())
-        except* LoginRejected as group:
-            error: BaseException = group
-            while isinstance(error, BaseExceptionGroup):
-                error = error.exceptions[0]
-            raise error from None
-
-    async def _run(self, token: UserToken) -> None:
+        """Connect and stay connected until cancelled; a token that Twitch refuses is the keeper's business."""
+        token = await self._validated()
         helix = Helix(
             self._helix_url,
-            self._client_id or token.client_id,
+            token.client_id,
             self._tokens,
             send_as=self._send_as,
             clock=self._clock,
@@ -229,7 +207,7 @@ class EventSubTransport:
             on_send_held=lambda until_s: self._handler(SendingHeld(until_s)),
         )
         async with helix, asyncio.TaskGroup() as tasks:
-            self._user_id = token.user_id or await self._own_id(helix)
+            self._user_id = token.user_id
             plan = plan_for(token.scopes)
             self._roster = roster = Roster(self._limits, len(plan))
             self._sessions = sessions = Sessions(
@@ -258,24 +236,17 @@ class EventSubTransport:
                 self._joining, self._helix, self._connected = None, None, False
                 await sessions.close_all()
 
+    async def _validated(self) -> UserToken:
+        """The token once Twitch has said whose it is: every request names the account and the application by their ids."""
+        while not (token := await self._keeper.token()).user_id:
+            await asyncio.sleep(self._limits.validated_look_s)
+        return token
+
     def _tell(self) -> None:
         """Hand on what the roster has to say."""
         if self._roster is not None:
             for event in self._roster.take_events():
                 self._handler(event)
-
-    # ── what is due ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _own_id(self, helix: Helix) -> str:
-        """The bot's id, of a token that nobody has validated yet."""
-        while True:
-            try:
-                if own_id := (await helix.user_ids([self._login])).get(self._login):
-                    return own_id
-                raise LoginRejected(self._login, "no such account")
-            except (HelixUnavailable, HelixThrottled) as error:
-                log.warning("Helix does not tell the bot's id: %s", error)
-                await asyncio.sleep(self._limits.join_again_s)
 
     # ── what sessions tell ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -332,15 +303,15 @@ class EventSubTransport:
         if self._joining is not None:
             self._joining.wake()
 
-    def on_token(self, token: UserToken | None) -> None:
-        """The keeper has another token, or (None) Twitch ended the one there was and nobody has given a new one yet."""
+    def _token_changed(self, token: UserToken | None) -> None:
+        """The keeper has another token, or (None) the account has withdrawn its consent."""
         if self._joining is None or self._sessions is None or self._roster is None:
             return
         self._joining.allowed = token is not None
         if token is None:
             # Twitch wants every session that uses such a token to end.
-            self._sessions.lose_all("Twitch ended the token")
-            self._disconnected("Twitch ended the token")
+            self._sessions.lose_all("the account has withdrawn its consent")
+            self._disconnected("the account has withdrawn its consent")
         else:
             self._now_connected()
             self._roster.want(self._wanted)

@@ -30,6 +30,9 @@ class EventSubLimits(msgspec.Struct, frozen=True):
     # How often one request waits for its bucket before it is given up.
     throttles_max: int = 3
 
+    # How often a token that nobody has validated yet is looked at again. Chosen: the authorization server was away a moment ago.
+    validated_look_s: float = 1.0
+
     # GET /users takes so many logins.
     resolve_max: int = 100
     # Channels whose subscriptions are being made at once. Chosen: 180 channels in about a minute of Helix's points, and a
