@@ -324,9 +324,9 @@ class Settings(BaseSettings):
             raise ValueError("is set, but TWITCH_CLIENT_ID is not: set the id too, or neither")
         return Redacted(token_of(value.get_secret_value())) if value else value
 
-    @field_validator("twitch_oauth_url")
+    @field_validator("twitch_oauth_url", "twitch_helix_url")
     @classmethod
-    def _check_oauth_url(cls, value: str) -> str:
+    def _check_service_url(cls, value: str) -> str:
         return service_url(value)
 
     @field_validator("twitch_channel_logins")
@@ -346,11 +346,6 @@ class Settings(BaseSettings):
                 "write 'installed'"
             )
         return value
-
-    @field_validator("twitch_helix_url")
-    @classmethod
-    def _check_helix_url(cls, value: str) -> str:
-        return service_url(value)
 
     @field_validator("twitch_eventsub_url")
     @classmethod

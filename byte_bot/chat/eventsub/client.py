@@ -25,7 +25,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterable
-from typing import Protocol
 
 import msgspec
 
@@ -238,9 +237,11 @@ class EventSubTransport:
 
     async def _validated(self) -> UserToken:
         """The token once Twitch has said whose it is: every request names the account and the application by their ids."""
-        while not (token := await self._keeper.token()).user_id:
+        while True:
+            token = await self._keeper.token()
+            if token.user_id:
+                return token
             await asyncio.sleep(self._limits.validated_look_s)
-        return token
 
     def _tell(self) -> None:
         """Hand on what the roster has to say."""
