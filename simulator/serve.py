@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import Any
 
 from simulator.audience import Role, Utterance, speaker
-from simulator.control import HttpListener, control_app
+from simulator.control import control_app
 from simulator.errors import SimulatorError
 from simulator.faults import (
     Fault,
@@ -42,6 +42,7 @@ from simulator.supabase.server import FakeSupabase
 from simulator.supabase.sockets import SupabaseServer
 from simulator.twitch.events import SentMessage
 from simulator.twitch.irc import IrcServer
+from simulator.twitch.listener import WebListener
 from simulator.twitch.state import TwitchState
 
 HOST = "127.0.0.1"
@@ -154,7 +155,7 @@ class Stage:
             server = SupabaseServer(self.supabase, host=HOST, port=self._ports.supabase)
             self.supabase_url = (await enter(server)).url
         with _port("control", self._ports.control):
-            listener = HttpListener(control_app(self), host=HOST, port=self._ports.control)
+            listener = WebListener(control_app(self), {}, host=HOST, port=self._ports.control)
             self.control_url = (await enter(listener)).url
         group = await enter(asyncio.TaskGroup())
         keeper = group.create_task(self._carry_out_faults(), name="twitch-faults")

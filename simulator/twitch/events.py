@@ -76,6 +76,7 @@ class Channel:
     language: str = "en"
     stream: LiveStream | None = None
     followed_ms: dict[str, int] = field(default_factory=dict)  # login -> when, for the faces that tell it
+    tags: tuple[str, ...] = ()  # what the broadcaster says the stream is about; only Helix shows it
 
     def privileged(self, login: str) -> bool:
         """Say whether the account has the higher message limits here: broadcaster, moderator or VIP."""

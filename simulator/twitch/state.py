@@ -316,6 +316,10 @@ class TwitchState:
         """Say whether a recent message of the channel has exactly this text (unique-chat mode)."""
         return self._archive.said_in(channel.login, text)
 
+    def recent_message(self, message_id: str) -> SentMessage | None:
+        """Return one of the recent messages, or None."""
+        return self._archive.find(message_id)
+
     def _new_message_id(self, rng: random.Random) -> str:
         return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 

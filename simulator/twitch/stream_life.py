@@ -77,7 +77,9 @@ class StreamLife:
         room, giver = state.channel(channel), state.add_user(login)
         at = f"Tier {tier[0]}"
         if len(recipients) > 1:
-            words = f"{giver.display_name} is gifting {len(recipients)} {at} Subs to {room.login}'s community!"
+            words = (
+                f"{giver.display_name} is gifting {len(recipients)} {at} Subs to {room.login}'s community!"
+            )
             params = {"mass-gift-count": str(len(recipients)), "sub-plan": tier}
             state.notice(room, giver, "submysterygift", words, "", params)
         for name in recipients:
