@@ -175,12 +175,15 @@ class CredentialBook:
             self._by_refresh[expired.refresh] = expired
 
     def granted(self, client_id: str, login: str, *scopes: str) -> bool:
-        """Say whether the account has consented to one of these scopes for the app, in a token that can still be used."""
+        """Say whether the account has consented to one of these scopes (to any, where none is named) for the app.
+
+        Only in a token that can still be used, or refreshed.
+        """
         now_s = self._time_source()
         return any(
             (one.client_id, one.login) == (client_id, login)
             and (one.expires_s > now_s or one.refresh in self._by_refresh)
-            and one.has_scope(*scopes)
+            and (one.has_scope(*scopes) if scopes else bool(one.scopes))
             for one in self.tokens.values()
         )
 

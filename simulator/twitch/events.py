@@ -215,7 +215,17 @@ class ChannelUpdated:
     sent_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class ModeratorChanged:
+    """An account became a moderator of the channel (`added`), or is one no more; chat shows nothing."""
+
+    channel: Channel
+    user: User
+    added: bool
+    sent_ms: int
+
+
 ChatHappening = ChatSaid | ChatCleared | MessageDeleted | Noticed | RoomChanged | ViewerCame
-ChannelHappening = BanLifted | Followed | StreamChanged | ChannelUpdated  # not on IRC
+ChannelHappening = BanLifted | Followed | StreamChanged | ChannelUpdated | ModeratorChanged  # not on IRC
 Happening = ChatHappening | ChannelHappening
 Face = Callable[[Happening], None]

@@ -29,6 +29,7 @@ from simulator.twitch.events import (
     Face,
     Happening,
     MessageDeleted,
+    ModeratorChanged,
     Noticed,
     ReplyParent,
     RoomChanged,
@@ -173,10 +174,13 @@ class TwitchState:
         if role not in ("moderator", "vip", None):
             raise ValueError(f"role {role!r} is neither 'moderator', 'vip' nor None")
         room, user = self.channel(channel), self.add_user(login)
+        was_moderator = user.login in room.moderators
         room.moderators.pop(user.login, None)
         room.vips.pop(user.login, None)
         if role is not None:
             (room.moderators if role == "moderator" else room.vips)[user.login] = None
+        if was_moderator is not (role == "moderator"):
+            self.emit(ModeratorChanged(room, user, not was_moderator, self.now_ms()))
 
     def viewer_joins(self, channel: str, login: str) -> None:
         """Put a viewer without a connection into the room."""

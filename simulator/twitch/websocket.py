@@ -91,6 +91,16 @@ class WebSocketConnection(asyncio.Protocol):
         """True while messages go both ways."""
         return self.open and not self.half_open
 
+    @property
+    def writable(self) -> bool:
+        """True while the socket takes more; see `drain`."""
+        return self._writable.is_set()
+
+    @property
+    def secure(self) -> bool:
+        """True under TLS."""
+        return self._socket().get_extra_info("sslcontext") is not None
+
     # -- the handshake ----------------------------------------------------------------------------------------------------------
 
     def accept(self, subprotocol: str = "") -> None:
