@@ -221,9 +221,10 @@ class Application:
         services = [
             tasks.create_task(self.outbox.run(), name="outbox"),
             tasks.create_task(self.bot.run(), name="bot"),
-            tasks.create_task(self.keeper.run(), name="token"),
             tasks.create_task(self._run_transport(), name="transport"),
         ]
+        if self.keeper.renewable:
+            services.append(tasks.create_task(self.keeper.run(), name="token"))
         await self._unless_stopped(tasks, self._login())
         persistent = not self._stop.is_set()
         if persistent:

@@ -19,8 +19,8 @@ refresh: nothing but a human helps, so the log says what to do (``token_unusable
 old token goes on while it is valid, then :meth:`TokenKeeper.token` waits. The bot does not end: a new token in the file is found.
 If the account withdrew its consent before the token's end, listeners get None: Twitch wants all sessions ended that use it.
 
-*A token that is refused soon after it was refreshed* is validated instead: were the fault elsewhere (a server in trouble),
-refreshing again and again would only wear tokens out.
+*A token that is refused soon after it was refreshed*, or that lacks scopes, is validated instead: were the fault elsewhere (a server
+in trouble), refreshing again and again would only wear tokens out.
 
 The end of the bot waits :data:`FINISH_S` for a round under way. Times of tokens are wall time (the injected clock), everything else
 is the loop's.

@@ -1,4 +1,4 @@
-"""A client of Twitch's authorization server (id.twitch.tv): validate, refresh, revoke, and the device code flow.
+"""A client of Twitch's authorization server (id.twitch.tv): validate, refresh, revoke, the device code flow, app tokens.
 
 How it works. Each method is one request with an outer deadline. What comes back is either a typed answer or an error of
 :mod:`byte_bot.auth.errors`, split by what the caller can do; httpx's own exceptions end here. What a server says is quoted without
@@ -144,7 +144,7 @@ class TwitchOAuth:
         if 400 <= response.status_code < 500:
             words = self._words(response, refresh)
             if self._blames_client(response, words):
-                raise ClientRefused(f"Twitch says {words!r}")
+                raise _client_refused(words)
             if response.status_code in (400, 401):
                 raise TokenRefused(f"Twitch says {words!r}")
         grant = self._read(response, Grant, refresh)
@@ -161,7 +161,7 @@ class TwitchOAuth:
         form = {"client_id": self.client_id, "scopes": " ".join(scopes)}
         response = await self._ask("POST", "device", form=form)
         if response.status_code in (400, 401, 403):
-            raise ClientRefused(f"Twitch says {self._words(response)!r}")
+            raise _client_refused(self._words(response))
         return self._read(response, DeviceCode)
 
     async def redeem(self, code: DeviceCode, scopes: Iterable[str]) -> Grant | Pending:
@@ -193,7 +193,21 @@ class TwitchOAuth:
             raise LoginFailed("it was denied in the browser: start `byte-bot login` again to be asked anew")
         if said & {"expired_token", "invalid_device_code"}:
             raise LoginFailed("the code is used up or too old: start `byte-bot login` again for a new one")
-        raise ClientRefused(f"Twitch says {words!r}")
+        raise _client_refused(words)
+
+    async def app_token(self) -> Grant:
+        """A token of the application itself (client credentials); it belongs to no account and cannot be refreshed.
+
+        Raises:
+            ClientRefused: the application's id or secret is wrong.
+            OAuthUnavailable: Twitch could not be asked.
+        """
+        response = await self._ask(
+            "POST", "token", form=self._client_form() | {"grant_type": "client_credentials"}
+        )
+        if response.status_code in (400, 401, 403):
+            raise _client_refused(self._words(response))
+        return self._read(response, Grant)
 
     async def revoke(self, access: str) -> None:
         """End an access token, and the refresh token that belongs to it.
@@ -259,6 +273,10 @@ class TwitchOAuth:
     def _blames_client(self, response: httpx.Response, words: str) -> bool:
         """True for ``invalid client``, ``invalid client secret``, ``missing client id``, RFC 6749's ``invalid_client``."""
         return "client" in words.lower() or "client" in _refusal(response).error.lower()
+
+
+def _client_refused(words: str) -> ClientRefused:
+    return ClientRefused(f"Twitch says {words!r}: correct TWITCH_CLIENT_ID and TWITCH_CLIENT_SECRET")
 
 
 def _refusal(response: httpx.Response) -> _Refusal:

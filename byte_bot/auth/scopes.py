@@ -2,7 +2,8 @@
 
 Sources: dev.twitch.tv/docs/authentication/scopes (chat:read and chat:edit are for IRC only), …/docs/chat/authenticating,
 …/docs/eventsub/eventsub-subscription-types (channel.chat.message: user:read:chat; channel.follow: moderator:read:followers of a
-moderator) and the reference of Send Chat Message (user:write:chat; with an app token user:bot too).
+moderator) and the reference of Send Chat Message (user:write:chat; with an app token user:bot too) and Get Moderated Channels
+(user:read:moderated_channels).
 
 ``byte-bot login`` asks for all of them, so that another ``TWITCH_CHAT_MODE`` needs no new login. A token that was made by hand may
 lack those of the other mode.
@@ -30,7 +31,10 @@ ESSENTIAL: Final[Mapping[str, Mapping[str, str]]] = {
 #: By chat mode: without these something is missing.
 USEFUL: Final[Mapping[str, Mapping[str, str]]] = {
     "irc": {},
-    "eventsub": {"moderator:read:followers": "follows are not seen where the bot is a moderator"},
+    "eventsub": {
+        "moderator:read:followers": "follows are not seen where the bot is a moderator",
+        "user:read:moderated_channels": "the bot does not know where it is a moderator, and speaks as slowly as anybody",
+    },
 }
 
 

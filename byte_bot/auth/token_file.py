@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -222,11 +223,28 @@ class TokenFile:
             self._refuse_to_overwrite()
             self._replace(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
         except OSError as error:
-            raise TokenFileRefused(
-                f"the token's file {self.path} cannot be written: {error.strerror or error}. Make room, or give "
-                "TWITCH_TOKEN_FILE a file in a folder that the bot may write to (of a container: mount the folder, not "
-                "the file)"
-            ) from None
+            raise self._not_writable(error) from None
+
+    def check_writable(self) -> None:
+        """Raise what :meth:`write` would, as far as that can be known without writing; the folder is made.
+
+        Raises:
+            TokenFileRefused: it cannot be written, or there is something else.
+        """
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(self.path.parent, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            self._refuse_to_overwrite()
+        except OSError as error:
+            raise self._not_writable(error) from None
+
+    def _not_writable(self, error: OSError) -> TokenFileRefused:
+        return TokenFileRefused(
+            f"the token's file {self.path} cannot be written: {error.strerror or error}. Make room, or give "
+            "TWITCH_TOKEN_FILE a file in a folder that the bot may write to (of a container: mount the folder, not "
+            "the file)"
+        )
 
     def _refuse_to_overwrite(self) -> None:
         """Whatever its modes: what is there must be an earlier token, or nothing at all."""
