@@ -45,9 +45,8 @@ TWITCH_ROUTES: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "POST /devices": {
-        "does": "approves a device's code, as a person does at twitch.tv/activate",
-        "body": {"user_code": "what the device shows", "login": "whose account"},
-        "answer": {"client_id": "of the app", "scopes": "that it gets"},
+        "does": "approves a device's code, as a person does at twitch.tv/activate, or refuses it",
+        "body": {"user_code": "what the device shows", "login": "whose account", "do": "optional: approve, deny"},
     },
     "POST /tokens": {
         "does": "ends user tokens in mid-life",
@@ -107,7 +106,10 @@ class TwitchControl:
         kind, channel, event = text_field(body, "type"), self._channel(body), body.get("event")
         if not isinstance(event, dict):
             raise BadRequest(f"event must be a JSON object, got {event!r}")
-        return self._stage.eventsub.send_event(kind, channel, event)
+        try:
+            return self._stage.eventsub.send_event(kind, channel, event)
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
 
     def _send_line(self, body: Mapping[str, Any]) -> int:
         only(body, "line", "channel")
@@ -125,13 +127,17 @@ class TwitchControl:
 
     async def devices(self, request: Request) -> JSONResponse:
         body = await body_object(request)
-        only(body, "user_code", "login")
-        login = self._user(body)
+        only(body, "user_code", "login", "do")
+        user_code, web = text_field(body, "user_code"), self._stage.web
+        do = choice_field({"do": "approve", **body}, "do", ("approve", "deny"))
         try:
-            grant = self._stage.web.oauth.devices.approve(text_field(body, "user_code"), login)
+            if do == "deny":
+                web.deny_device(user_code)
+            else:
+                web.approve_device(user_code, self._user(body))
         except UnknownUserCode as error:
             raise BadRequest(str(error.args[0])) from error
-        return JSONResponse({"client_id": grant.client_id, "scopes": list(grant.scopes)})
+        return JSONResponse({"done": do})
 
     def _user(self, body: Mapping[str, Any]) -> str:
         users, login = self._stage.twitch.users, text_field(body, "login").lower()

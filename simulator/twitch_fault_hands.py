@@ -7,7 +7,7 @@ fault is which; the protocols name what it needs of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from simulator.faults import (
@@ -34,6 +34,13 @@ from simulator.twitch.credentials import CredentialBook, Token
 from simulator.twitch.irc import IrcServer
 
 
+class Shown(Protocol):
+    """A subscription of EventSub."""
+
+    def to_json(self) -> Mapping[str, Any]:
+        """As Helix shows it, with `id`, `type` and `status`."""
+
+
 class EventsUnderFault(Protocol):
     """EventSub, as far as faults can touch it."""
 
@@ -54,8 +61,8 @@ class EventsUnderFault(Protocol):
     def disconnect_all(self) -> object:
         """Drop every connection without a close frame."""
 
-    def subscriptions(self, client_id: str, login: str = "") -> Iterable[Any]:
-        """The subscriptions of an app, each with `id` and `type`."""
+    def subscriptions(self, client_id: str, login: str = "") -> Iterable[Shown]:
+        """The subscriptions of an app."""
 
     def revoke(self, subscription_id: str, status: str) -> object:
         """End one subscription, and say so to its connection."""
@@ -146,9 +153,9 @@ class TwitchFaultHands:
             eventsub.close_all(close.code)
         for revoke in self._board.take_due(EventsubRevoke):
             for client_id in tuple(self._irc.state.credentials.apps):
-                for subscription in tuple(eventsub.subscriptions(client_id)):
-                    if revoke.type in ("", subscription.type):
-                        eventsub.revoke(subscription.id, revoke.status)
+                for shown in [one.to_json() for one in eventsub.subscriptions(client_id)]:
+                    if shown["status"] == "enabled" and revoke.type in ("", shown["type"]):
+                        eventsub.revoke(shown["id"], revoke.status)
 
     def _end_tokens(self, credentials: CredentialBook) -> None:
         for expiry in self._board.take_due(TokenExpires):

@@ -17,7 +17,9 @@ from simulator.fault_base import Family, Fault, FaultError
 
 FACES = ("all", "irc", "eventsub")
 CLOSE_CODES = tuple(range(4000, 4008))  # documented: internal error … invalid reconnect
-REVOCATIONS = ("authorization_revoked", "user_removed", "version_removed")
+REVOCATIONS = (
+    "authorization_revoked", "user_removed", "version_removed", "moderator_removed", "chat_user_banned",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class HelixChat:
             raise Refused(
                 401, "The ID in sender_id must match the user ID found in the request's OAuth token."
             )
-        if call.me is not None and "for_source_only" in given:
+        if call.me is not None and given.get("for_source_only") is not None:
             raise Refused(400, "Cannot set for_source_only if User Access Token is used.")
         room, sender = call.channel(broadcaster_id), call.user(sender_id, "sender_id")
         if call.me is None and not call.app_may(sender, room, "user:write:chat"):
