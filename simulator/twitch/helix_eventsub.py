@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from simulator.twitch.credentials import Token
+from simulator.twitch.eventsub_subscriptions import SubscriptionRefused
 from simulator.twitch.helix_call import Endpoints, HelixCall
 from simulator.twitch.pagination import page_request
 from simulator.twitch.web_exchange import Answer, Refused
@@ -40,16 +41,6 @@ STATUSES = (
 )
 
 _COMBINATION = "invalid transport and auth combination"
-
-
-class SubscriptionRefused(Exception):
-    """A subscription is not made: HTTP `status`, its short name and Twitch's message."""
-
-    def __init__(self, status: int, error: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.error = error
-        self.message = message
 
 
 class EventSubscription(Protocol):

@@ -1,16 +1,14 @@
 """The one state behind every face of the fake Twitch: users, channels, tokens, roles, bans, and what was said.
 
 Verbs change it (`add_user`, `say`, `timeout`, `raid`, …) and emit a happening, which each attached face delivers to the connections
-it holds. What arrives from a client goes through `publish`, after the face has asked `rules` whether it may. Observers see every
-message that went through, whoever wrote it.
+it holds. What a client sends goes through `publish`, after its face has asked `rules`. Observers see every message that went through.
 
 Randomness is injected. Ids of users, of the audience's messages and of the clients' messages come from separate streams, so a bot
 that says one thing more does not change the ids of everything the audience says after it. Time is the injected `time_source` (seconds
 of the loop's clock); `unix_start` turns it into Twitch's milliseconds.
 
 Bounded: the transcript, and the messages that can be replied to or deleted, keep the newest; the oldest go and are counted. Left
-out: AutoMod, shared chat, whispers, hype trains. Verbs about the broadcast itself (live, offline, title, follows, cheers, gifts) are
-in `stream_life`; apps and tokens in `credentials`.
+out: AutoMod, shared chat, whispers, hype trains. Verbs about the broadcast are in `stream_life`; apps and tokens in `credentials`.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ from byte_bot.chat.eventsub.limits import EventSubLimits
 from byte_bot.chat.eventsub.roster import Roster
 from byte_bot.chat.eventsub.seen import SeenWindow
 from byte_bot.chat.eventsub.sessions import Sessions
-from byte_bot.chat.eventsub.translation import CHAT_MESSAGE, TRANSLATORS, author_id, privileged_author
+from byte_bot.chat.eventsub.translation import CHAT_MESSAGE, FOLLOW, TRANSLATORS, author_id, privileged_author
 from byte_bot.chat.eventsub.twitchio_parts import Json, Tokens
 from byte_bot.chat.irc.memberships import normalize_channel
 from byte_bot.chat.message import Connected, Disconnected, MessageRefused, SendingHeld
@@ -225,9 +225,10 @@ class EventSubTransport:
             self._helix, self._connected = helix, True
             self._handler(Connected())
             try:
-                if MODERATED_SCOPE in token.scopes:
+                may_read = MODERATED_SCOPE in token.scopes
+                if may_read:
                     await joining.read_moderated()
-                    tasks.create_task(joining.keep_moderated(), name="moderated")
+                tasks.create_task(joining.keep_current(may_read=may_read), name="moderated")
                 roster.want(self._wanted)
                 await joining.run()
             finally:
@@ -276,13 +277,14 @@ class EventSubTransport:
         """Twitch took a subscription away."""
         if self._roster is None or self._joining is None:
             return
-        log.warning(
-            "Twitch revoked an EventSub subscription (%s): %s",
-            subscription.get("type", "?"),
-            subscription.get("status", "?"),
-        )
+        kind, subscription_id = subscription.get("type", ""), subscription.get("id", "")
+        if kind == FOLLOW:
+            # The bot is no moderator there any more: chat goes on.
+            self._joining.follows_revoked(subscription_id)
+            return
+        log.warning("Twitch revoked an EventSub subscription (%s): %s", kind, subscription.get("status"))
         now = asyncio.get_running_loop().time()
-        self._joining.delete_soon(self._roster.on_revoked(subscription.get("id", ""), now))
+        self._joining.delete_soon(self._roster.on_revoked(subscription_id, now))
         self._joining.wake()
 
     def on_opened(self) -> int:

@@ -5,7 +5,8 @@ each in a task of its own: asking for ids (one request at a time, up to 100 logi
 (a few at once). Whatever ends, and whatever changes the roster from outside, wakes the loop.
 
 In which channels the bot is moderator is asked at the start and every ten minutes, if the token may: Twitch does not tell it
-over EventSub.
+over EventSub. Who follows is told to moderators only, so a channel without that subscription is asked for it again at the same
+times, once the bot is known to be one there.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Joining:
         #: False while there is no token with which anything could be asked.
         self.allowed = True
         #: Channels of which the bot may not see who follows.
-        self.follows_refused = 0
+        self._without_follows: dict[str, None] = {}
 
     def wake(self) -> None:
         """Something has changed."""
@@ -178,8 +179,7 @@ class Joining:
             if error.status == 409:
                 return ""
             if wanted.optional:
-                # Only moderators may see who follows.
-                self.follows_refused += 1
+                self._without_follows[ask.login] = None
                 return ""
             raise
 
@@ -203,9 +203,33 @@ class Joining:
         except HelixError as error:
             log.warning("Helix does not tell where the bot is moderator: %s", error)
 
-    async def keep_moderated(self) -> None:
-        """Read it again and again, until cancelled."""
+    def follows_revoked(self, subscription_id: str) -> None:
+        """The bot is no moderator any more of the channel to which this subscription belonged."""
+        login = self._roster.forget_subscription(subscription_id)
+        if login:
+            self._without_follows[login] = None
+
+    async def keep_current(self, *, may_read: bool) -> None:
+        """Look again and again where the bot is moderator, and who follows there, until cancelled."""
         while True:
             await asyncio.sleep(self._limits.moderated_refresh_s)
-            await self.read_moderated()
-            self._tell()
+            if may_read:
+                await self.read_moderated()
+                self._tell()
+            await self._follow_again()
+
+    async def _follow_again(self) -> None:
+        for login in [one for one in self._without_follows if self._roster.is_privileged(one)]:
+            ask = self._roster.ask_of(login)
+            session_id = self._sessions.session_id(ask.session) if ask is not None else None
+            if ask is None or session_id is None:
+                continue
+            self._without_follows.pop(login, None)
+            try:
+                subscription_id = await self._make(_FOLLOWS, ask, session_id)
+            except HelixError as error:
+                self._without_follows[login] = None
+                log.warning("no follows of #%s: %s", login, error)
+                continue
+            if subscription_id and not self._roster.on_extra(ask, subscription_id):
+                await self._delete([subscription_id])

@@ -112,6 +112,11 @@ class Roster:
         known = self._channels.get(login)
         return known.channel_id if known is not None else ""
 
+    def is_privileged(self, login: str) -> bool:
+        """Whether the bot is known to be moderator, VIP or broadcaster of a wanted channel."""
+        known = self._channels.get(login)
+        return known is not None and known.privileged is True
+
     def wants_id(self, channel_id: str) -> bool:
         """Whether what happens in this channel is anybody's business; a subscription may outlive a part for a moment."""
         return channel_id in self._logins
@@ -252,6 +257,29 @@ class Roster:
             self.on_standing(known.login, known.channel_id in self._moderated)
         self._events.append(ChannelJoined(known.login, known.channel_id))
         return []
+
+    def ask_of(self, login: str) -> Ask | None:
+        """How a joined channel was asked for, None if it is not joined (any more)."""
+        known = self._channels.get(login)
+        if known is None or known.place is not Place.JOINED:
+            return None
+        return Ask(known.ask, known.login, known.channel_id, known.session)
+
+    def on_extra(self, ask: Ask, subscription_id: str) -> bool:
+        """One more subscription of a joined channel was made; False if nobody wants it any more."""
+        if self.ask_of(ask.login) != ask:
+            return False
+        self._channels[ask.login].subscriptions.append(subscription_id)
+        self._owners[subscription_id] = ask.login
+        return True
+
+    def forget_subscription(self, subscription_id: str) -> str:
+        """Twitch took a subscription away that a channel can do without; the channel's login, "" if it was nobody's."""
+        login = self._owners.pop(subscription_id, "")
+        known = self._channels.get(login)
+        if known is not None and subscription_id in known.subscriptions:
+            known.subscriptions.remove(subscription_id)
+        return login
 
     def on_refused(self, ask: Ask, reason: str, now: float) -> None:
         """Twitch refused an ask."""
