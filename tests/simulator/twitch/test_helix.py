@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
-<<<<<<< HEAD
-from tests.simulator.twitch.http_rig import WebDesk, refusal
-=======
 from tests.simulator.twitch.helix_rig import WebDesk, refusal
->>>>>>> web
 from tests.simulator.twitch.rig import UNIX_START
 
 

@@ -10,11 +10,7 @@ import pytest
 
 from simulator.twitch.credentials import Token
 from simulator.twitch.helix_eventsub import SubscriptionRefused
-<<<<<<< HEAD
-from tests.simulator.twitch.http_rig import WebDesk, refusal
-=======
 from tests.simulator.twitch.helix_rig import WebDesk, refusal
->>>>>>> web
 
 
 class Kept:

@@ -9,11 +9,7 @@ import httpx
 import pytest
 
 from simulator.twitch.events import BanLifted, ChatCleared, Happening, MessageDeleted
-<<<<<<< HEAD
-from tests.simulator.twitch.http_rig import WebDesk, refusal
-=======
 from tests.simulator.twitch.helix_rig import WebDesk, refusal
->>>>>>> web
 
 MANAGE = "channel:manage:moderators"
 BAN = "moderator:manage:banned_users"

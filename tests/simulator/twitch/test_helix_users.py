@@ -8,11 +8,7 @@ import pytest
 
 from simulator.twitch.events import ChannelUpdated, Happening
 from simulator.twitch.helix_users import ACCOUNT_CREATED
-<<<<<<< HEAD
-from tests.simulator.twitch.http_rig import WebDesk, refusal
-=======
 from tests.simulator.twitch.helix_rig import WebDesk, refusal
->>>>>>> web
 
 MANAGE = "channel:manage:broadcast"
 READ_FOLLOWERS = "moderator:read:followers"

@@ -8,11 +8,7 @@ import pytest
 
 from simulator.loop import in_virtual_time
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
-<<<<<<< HEAD
-from tests.simulator.twitch.http_rig import WebDesk, refusal
-=======
 from tests.simulator.twitch.helix_rig import WebDesk, refusal
->>>>>>> web
 from tests.simulator.twitch.rig import UNIX_START
 from tests.simulator.twitch.test_helix_eventsub import Shelf
 
