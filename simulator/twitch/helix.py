@@ -24,6 +24,7 @@ from simulator.twitch.ratelimit import Allowance, RateBook
 from simulator.twitch.state import TwitchState
 from simulator.twitch.web_exchange import Answer, Refused, WebRequest
 
+OVER_LIMIT = "Request limit exceeded"  # recorded
 OWN_BUCKET = (("POST", "chat/messages"),)
 
 
@@ -62,7 +63,7 @@ class Helix:
         headers |= self.rate_headers(allowance)
         if not allowance.granted:
             self._stats["helix_over_limit"] += 1
-            raise Refused(429, "")
+            raise Refused(429, OVER_LIMIT)
         self._stats[f"{request.method} {request.path}"] += 1
         return endpoint(HelixCall(request, token, self._state, self._directory))
 

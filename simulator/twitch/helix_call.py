@@ -25,7 +25,7 @@ IDS_MAX = 100  # documented, for every parameter that may come several times
 
 _NUMBER = re.compile(r"[0-9]+")
 _MISMATCH = "The ID in {name} must match the user ID found in the request's OAuth token."
-_MALFORMED = 'The parameter "{name}" was malformed: the value must match the regular expression /^[0-9]+$/'
+_MALFORMED = 'The parameter "{name}" was malformed: value must be a numeric'
 _TOO_MANY = 'The parameter "{name}" was malformed: the value must be less than or equal to {largest}'
 
 Endpoint = Callable[["HelixCall"], Answer]

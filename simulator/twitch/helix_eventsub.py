@@ -40,7 +40,11 @@ STATUSES = (
     "websocket_failed_to_reconnect",
 )
 
+# Recorded.
 _COMBINATION = "invalid transport and auth combination"
+_ONE_FILTER = (
+    "The request may specify only one filter query parameter. For example, either type or status or user_id."
+)
 
 
 class EventSubscription(Protocol):
@@ -120,7 +124,7 @@ class HelixEventSub:
     def _show(self, call: HelixCall) -> Answer:
         given = [name for name in FILTERS if call.text(name)]
         if len(given) > 1:
-            raise Refused(400, "The request may specify only one filter query parameter.")
+            raise Refused(400, _ONE_FILTER)
         if call.text("status") and call.text("status") not in STATUSES:
             raise Refused(400, "The value in the status query parameter is not valid.")
         page = page_request("", call.text("after"), "", default=PAGE_MAX, largest=PAGE_MAX)

@@ -169,7 +169,7 @@ class HelixModeration:
         room, moderator = call.as_moderator("moderator:manage:banned_users")
         user = call.user(call.required("user_id"))
         if not self._is_banned(room, user):
-            raise Refused(400, "The user specified in the user_id query parameter is not banned.")
+            raise Refused(400, "The user in the user_id query parameter is not banned.")
         self._state.unban(room.login, user.login, moderator=moderator.login)
         return Answer(204)
 

@@ -75,7 +75,7 @@ class HelixUsers:
             if call.me is None:
                 raise Refused(
                     400,
-                    "The id or login query parameter is required unless the request uses a user access token.",
+                    "Must provide an ID, Login or OAuth Token",
                 )
             return Answer(body={"data": [self._user(call.me, call)]})
         found = [call.directory.user(one) for one in ids]
@@ -115,14 +115,14 @@ class HelixUsers:
         if not body:
             raise Refused(400, "The request must update at least one property.")
         if "delay" in body:
-            raise Refused(400, "To update the delay field, the broadcaster must have partner status.")
+            raise Refused(400, "the broadcaster is not partnered, failed to set delay")
         if title == "":
             raise Refused(400, "The title field may not contain an empty string.")
         if game_id is not None:
             game_id = "" if game_id == "0" else game_id
             names = {**GAMES, **{one.game_id: one.game_name for one in self._state.channels.values()}, "": ""}
             if game_id not in names:
-                raise Refused(400, "The ID in game_id is not valid.")
+                raise Refused(400, "invalid game_id")
             self._life.update(
                 room.login, title=title, game_id=game_id, game_name=names[game_id], language=language
             )

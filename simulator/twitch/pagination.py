@@ -16,10 +16,10 @@ from simulator.twitch.web_exchange import Refused
 
 _T = TypeVar("_T")
 
-# Recorded: Twitch's words, with the name of the parameter.
+# Recorded (in the tests of nicklaw5/helix and of others).
 _TOO_LARGE = 'The parameter "first" was malformed: the value must be less than or equal to {largest}'
 _TOO_SMALL = 'The parameter "first" was malformed: the value must be greater than or equal to 1'
-_BAD_CURSOR = "The cursor specified in the {name} query parameter is not valid."
+_BAD_CURSOR = "Invalid cursor."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ def page_request(first: str, after: str, before: str, *, default: int, largest: 
             raise Refused(400, _TOO_LARGE.format(largest=largest))
         size = int(first)
     if before:
-        return PageRequest(size, before=_decode_cursor(before, "b", "before"))
-    return PageRequest(size, after=_decode_cursor(after, "a", "after") if after else 0)
+        return PageRequest(size, before=_decode_cursor(before, "b"))
+    return PageRequest(size, after=_decode_cursor(after, "a") if after else 0)
 
 
 def encode_cursor(start: int, stop: int) -> str:
@@ -63,12 +63,12 @@ def encode_cursor(start: int, stop: int) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str, side: str, name: str) -> int:
+def _decode_cursor(cursor: str, side: str) -> int:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         offset = (json.loads(base64.urlsafe_b64decode(padded))[side] or {"Offset": 0})["Offset"]
     except (ValueError, KeyError, TypeError):
-        raise Refused(400, _BAD_CURSOR.format(name=name)) from None
+        raise Refused(400, _BAD_CURSOR) from None
     if not isinstance(offset, int) or offset < 0:
-        raise Refused(400, _BAD_CURSOR.format(name=name))
+        raise Refused(400, _BAD_CURSOR)
     return offset

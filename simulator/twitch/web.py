@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.twitch.helix import Helix, error_answer
+from simulator.twitch.helix import OVER_LIMIT, Helix, error_answer
 from simulator.twitch.helix_chat import HelixChat
 from simulator.twitch.helix_eventsub import EventSubscriptions, HelixEventSub
 from simulator.twitch.helix_moderation import HelixModeration
@@ -108,7 +108,7 @@ class WebFace:
         if self._hits(self._rng_429, self.helix_429_probability):
             self.stats["fault_429"] += 1
             empty = Allowance(False, self.helix.rates.points_max, 0, FAULT_RESET_S)
-            refusal = error_answer(Refused(429, ""))
+            refusal = error_answer(Refused(429, OVER_LIMIT))
             return Answer(refusal.status, refusal.body, self.helix.rate_headers(empty))
         return None
 

@@ -100,7 +100,7 @@ def _object(body: bytes) -> Mapping[str, Any]:
         return {}  # a client may set the header and send nothing
     try:
         parsed = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(400, f"the request body is not valid JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise Refused(400, f"the request body must be a JSON object, got {type(parsed).__name__}")

@@ -73,7 +73,11 @@ async def test_the_801st_call_within_a_moment_is_429() -> None:
     for _ in range(800):
         assert (await desk.helix("GET", "users", token)).status_code == 200
     refused = await desk.helix("GET", "users", token)
-    assert refused.json() == {"error": "Too Many Requests", "status": 429, "message": ""}
+    assert refused.json() == {
+        "error": "Too Many Requests",
+        "status": 429,
+        "message": "Request limit exceeded",
+    }
     assert refused.headers["ratelimit-remaining"] == "0"
     assert refused.headers["ratelimit-reset"] == str(int(UNIX_START) + 60)
     desk.clock.now_s = 0.075

@@ -1,70 +1,19 @@
-"""Create, Get and Delete EventSub Subscription, over a small server that keeps what it is told."""
+"""Create, Get and Delete EventSub Subscription: the rules of this face over a small server, and the real one on sockets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import json
 from typing import Any
 
 import httpx
 import pytest
 
-from simulator.twitch.credentials import Token
-from simulator.twitch.helix_eventsub import SubscriptionRefused
-from tests.simulator.twitch.helix_rig import WebDesk, refusal
-
-
-class Kept:
-    """A subscription."""
-
-    def __init__(self, number: int, token: Token, kind: str, condition: Mapping[str, str]) -> None:
-        self.id = f"sub-{number}"
-        self.owner = (token.client_id, token.login)
-        self._shown = {
-            "id": self.id,
-            "status": "enabled",
-            "type": kind,
-            "version": "1",
-            "condition": dict(condition),
-            "created_at": "2023-11-14T22:13:20.123456789Z",
-            "transport": {"method": "websocket", "session_id": "s1"},
-            "cost": 1,
-        }
-
-    def to_json(self) -> Mapping[str, Any]:
-        return self._shown
-
-
-class Shelf:
-    """Keeps subscriptions of the session s1, refuses any other."""
-
-    max_total_cost = 10
-
-    def __init__(self) -> None:
-        self.kept: list[Kept] = []
-
-    def subscribe(
-        self, token: Token, type_: str, version: str, condition: Mapping[str, str], session_id: str, /
-    ) -> Kept:
-        assert version == "1"
-        if session_id != "s1":
-            raise SubscriptionRefused(400, "Bad Request", "websocket transport session does not exist")
-        if any(
-            one.to_json()["condition"] == condition and one.to_json()["type"] == type_ for one in self.kept
-        ):
-            raise SubscriptionRefused(409, "Conflict", "subscription already exists")
-        self.kept.append(Kept(len(self.kept), token, type_, condition))
-        return self.kept[-1]
-
-    def unsubscribe(self, client_id: str, subscription_id: str, /) -> bool:
-        before = len(self.kept)
-        self.kept = [one for one in self.kept if (one.owner[0], one.id) != (client_id, subscription_id)]
-        return len(self.kept) < before
-
-    def subscriptions(self, client_id: str, login: str, /) -> list[Kept]:
-        return [one for one in self.kept if one.owner == (client_id, login)]
-
-    def total_cost(self, client_id: str, login: str, /) -> int:
-        return len(self.subscriptions(client_id, login))
+from simulator.loop import in_virtual_time
+from simulator.twitch.credentials import DEFAULT_CLIENT_ID
+from simulator.twitch.listener import WebListener
+from tests.simulator.twitch.helix_rig import Shelf, WebDesk, refusal
+from tests.simulator.twitch.web_rig import client
 
 
 def wanted(kind: str = "channel.chat.message", **condition: str) -> dict[str, Any]:
@@ -82,7 +31,7 @@ async def create(desk: WebDesk, body: Any, token: str = "") -> httpx.Response:
 
 async def test_a_subscription_is_accepted_with_its_totals() -> None:
     """202, the subscription as Helix shows it, the total, its cost and the highest cost."""
-    answer = await create(WebDesk(eventsub=Shelf()), wanted())
+    answer = await create(WebDesk(shelf=Shelf()), wanted())
     assert answer.status_code == 202
     body = answer.json()
     assert sorted(body) == ["data", "max_total_cost", "total", "total_cost"]
@@ -92,7 +41,7 @@ async def test_a_subscription_is_accepted_with_its_totals() -> None:
 
 async def test_a_websocket_needs_a_user_token_and_other_transports_an_apps() -> None:
     """Recorded words for the wrong combination; transports that the fake does not have are named."""
-    desk = WebDesk(eventsub=Shelf())
+    desk = WebDesk(shelf=Shelf())
     words = (400, "invalid transport and auth combination")
     assert refusal(await create(desk, wanted(), desk.app_token())) == words
     webhook = {
@@ -118,7 +67,7 @@ async def test_a_websocket_needs_a_user_token_and_other_transports_an_apps() -> 
 async def test_what_a_subscription_lacks_is_named(changed: dict[str, Any], words: str) -> None:
     """400, and nothing is made."""
     shelf = Shelf()
-    status, message = refusal(await create(WebDesk(eventsub=shelf), {**wanted(), **changed}))
+    status, message = refusal(await create(WebDesk(shelf=shelf), {**wanted(), **changed}))
     assert status == 400
     assert words in message
     assert shelf.kept == []
@@ -126,7 +75,7 @@ async def test_what_a_subscription_lacks_is_named(changed: dict[str, Any], words
 
 async def test_the_servers_refusals_pass_through() -> None:
     """Status, short name and message."""
-    desk = WebDesk(eventsub=Shelf())
+    desk = WebDesk(shelf=Shelf())
     gone = {**wanted(), "transport": {"method": "websocket", "session_id": "other"}}
     assert refusal(await create(desk, gone)) == (400, "websocket transport session does not exist")
     await create(desk, wanted())
@@ -139,7 +88,7 @@ async def test_the_servers_refusals_pass_through() -> None:
 
 async def test_subscriptions_are_listed_for_the_tokens_app_and_user() -> None:
     """carol and the app see none of bot's."""
-    desk = WebDesk(eventsub=Shelf())
+    desk = WebDesk(shelf=Shelf())
     await create(desk, wanted())
     await create(desk, wanted("stream.online", broadcaster_user_id="7"))
     for token, total in [(desk.token("bot"), 2), (desk.token("carol"), 0), (desk.app_token(), 0)]:
@@ -149,7 +98,7 @@ async def test_subscriptions_are_listed_for_the_tokens_app_and_user() -> None:
 
 async def test_the_list_takes_one_filter() -> None:
     """By status, type, user_id or subscription_id; two are refused, and so is a status that does not exist."""
-    desk = WebDesk(eventsub=Shelf())
+    desk = WebDesk(shelf=Shelf())
     await create(desk, wanted())
     await create(desk, wanted("stream.online", broadcaster_user_id="7"))
 
@@ -168,7 +117,7 @@ async def test_the_list_takes_one_filter() -> None:
 
 async def test_the_list_comes_in_pages_of_a_hundred() -> None:
     """The cursor leads to the rest."""
-    desk = WebDesk(eventsub=Shelf())
+    desk = WebDesk(shelf=Shelf())
     for number in range(101):
         await create(desk, wanted(broadcaster_user_id=str(number)))
     first = (await desk.helix("GET", "eventsub/subscriptions", desk.token("bot"))).json()
@@ -179,9 +128,52 @@ async def test_the_list_comes_in_pages_of_a_hundred() -> None:
 
 async def test_a_subscription_is_deleted_by_its_app() -> None:
     """204, then 404; without an id 400."""
-    desk = WebDesk(eventsub=Shelf())
+    desk = WebDesk(shelf=Shelf())
     made = (await create(desk, wanted())).json()["data"][0]["id"]
     token, path = desk.token("bot"), "eventsub/subscriptions"
     assert (await desk.helix("DELETE", path, token, query={"id": made})).status_code == 204
     assert (await desk.helix("DELETE", path, token, query={"id": made})).status_code == 404
     assert (await desk.helix("DELETE", path, token)).status_code == 400
+
+
+# -- the real server ------------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_real_servers_refusals_reach_the_client() -> None:
+    """Scopes, types, conditions and sessions are its business; its words arrive in Helix's form."""
+    desk = WebDesk(real_eventsub=True)
+    condition = {"broadcaster_user_id": desk.id("alice"), "user_id": desk.id("bot")}
+    status, message = refusal(await create(desk, wanted(**condition)))
+    assert (status, "session does not exist" in message) == (400, True)
+    assert refusal(await create(desk, wanted("no.such.type", **condition)))[0] == 400
+    assert refusal(await create(desk, wanted(broadcaster_user_id="1", user_id="2")))[0] == 400
+
+
+@in_virtual_time(hybrid=True)
+async def test_what_is_sent_through_helix_arrives_over_eventsub() -> None:
+    """One address for HTTP and WebSocket, one state under both: subscribe, send, receive, be banned, lose the subscription."""
+    desk = WebDesk(real_eventsub=True, time_source=asyncio.get_running_loop().time)
+    assert desk.eventsub is not None
+    token = desk.token("bot", "user:read:chat", "user:write:chat", "user:bot")
+    headers = {"Authorization": f"Bearer {token}", "Client-Id": DEFAULT_CLIENT_ID}
+    async with (
+        WebListener(desk.app, {"/ws": desk.eventsub.handler}, host="127.0.0.1") as listening,
+        client(f"{listening.ws_url}/ws") as socket,
+        httpx.AsyncClient(base_url=f"{listening.url}/helix", headers=headers, trust_env=False) as helix,
+    ):
+        session = json.loads(await socket.recv())["payload"]["session"]
+        bob, bot = desk.id("bob"), desk.id("bot")
+        body = wanted(broadcaster_user_id=bob, user_id=bot)
+        body["transport"]["session_id"] = session["id"]
+        made = await helix.post("/eventsub/subscriptions", json=body)
+        assert made.status_code == 202, made.text
+        message = {"broadcaster_id": bob, "sender_id": bot, "message": "hello"}
+        sent = (await helix.post("/chat/messages", json=message)).json()["data"][0]
+        event = json.loads(await socket.recv())["payload"]["event"]
+        assert (event["message_id"], event["message"]["text"]) == (sent["message_id"], "hello")
+        desk.state.ban("bob", "bot")
+        assert json.loads(await socket.recv())["metadata"]["message_type"] == "revocation"
+        refused = (await helix.post("/chat/messages", json=message)).json()["data"][0]
+        assert refused["drop_reason"]["code"] == "user_banned"
+        listed = (await helix.get("/eventsub/subscriptions", params={"status": "enabled"})).json()
+        assert listed["data"] == []

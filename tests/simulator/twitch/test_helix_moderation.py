@@ -174,7 +174,7 @@ async def test_a_ban_or_timeout_is_lifted_by_a_moderator() -> None:
     (lifted,) = heard
     assert isinstance(lifted, BanLifted)
     assert lifted.moderator is desk.state.user("bot")
-    words = "The user specified in the user_id query parameter is not banned."
+    words = "The user in the user_id query parameter is not banned."
     assert refusal(await desk.helix("DELETE", "moderation/bans", token, query=query)) == (400, words)
     desk.state.timeout("alice", "carol", 60)
     desk.clock.now_s = 60.0

@@ -59,8 +59,14 @@ def test_first_above_the_maximum_is_refused_in_twitchs_words() -> None:
 
 @pytest.mark.parametrize(
     "cursor",
-    ["x", "%%%", base64.b64encode(b"[]").decode(), base64.b64encode(b'{"a":{"Offset":-1}}').decode()],
+    [
+        "x",
+        "%%%",
+        base64.b64encode(b"[]").decode(),
+        base64.b64encode(b'{"a":{"Offset":-1},"b":{"Offset":-1}}').decode(),
+    ],
 )
 def test_a_cursor_that_never_was_given_out_is_refused(cursor: str) -> None:
     """Whatever it decodes to."""
-    assert "is not valid" in words(after=cursor)
+    assert words(after=cursor) == "Invalid cursor."
+    assert words(before=cursor) == "Invalid cursor."

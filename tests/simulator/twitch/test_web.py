@@ -8,14 +8,13 @@ import pytest
 
 from simulator.loop import in_virtual_time
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
-from tests.simulator.twitch.helix_rig import WebDesk, refusal
+from tests.simulator.twitch.helix_rig import Shelf, WebDesk, refusal
 from tests.simulator.twitch.rig import UNIX_START
-from tests.simulator.twitch.test_helix_eventsub import Shelf
 
 
 async def test_the_official_mocks_addresses_lead_to_the_same_faces() -> None:
     """/mock is /helix, /auth is /oauth2, and EventSub's subscriptions stand at the root."""
-    desk = WebDesk(eventsub=Shelf())
+    desk = WebDesk(shelf=Shelf())
     token = desk.token("bot")
     headers = {"Authorization": f"Bearer {token}", "Client-Id": DEFAULT_CLIENT_ID}
     users = [

@@ -45,6 +45,7 @@ async def test_a_body_that_is_no_json_object_is_refused() -> None:
     headers = {"Content-Type": "application/json"}
     assert (await ask(content=b"{", headers=headers))[:2] == [400, "Bad Request"]
     assert "must be a JSON object, got list" in str(await ask(content=b"[]", headers=headers))
+    assert (await ask(content=b"[" * 60_000, headers=headers))[0] == 400
     assert await ask(content=b"", headers=headers) == ["POST", "a/b", {}, {}, {}, ""]
 
 
