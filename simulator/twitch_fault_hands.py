@@ -1,20 +1,24 @@
 """What Twitch's faults do to the faces of the fake Twitch: chat, EventSub, Helix, tokens.
 
-`apply` does everything that is due now and sets what lasts; whoever calls it (`fault_driver`) knows when. A face that is not there
-is left out: a world with a bot on IRC has no EventSub. Each face has its faults as attributes and verbs, so this file only says which
-fault is which; the protocols name what it needs of them.
+`apply` does everything that is due now and sets what lasts; whoever calls it (`fault_driver`) knows when. Each face has its faults as
+attributes and verbs, so this file only says which fault is which; the protocols name what it needs of them.
+
+A world with a bot on IRC has no EventSub and no Helix. A fault that could act on those alone is refused there (`NotSimulatedError`),
+since leaving it out in silence would make the night easier than its name says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from simulator.errors import NotSimulatedError
 from simulator.faults import (
     ConsentEnded,
     EventsubClose,
     EventsubMute,
     EventsubRevoke,
+    FacedFault,
     Fault,
     FaultBoard,
     Helix401,
@@ -32,6 +36,9 @@ from simulator.faults import (
 )
 from simulator.twitch.credentials import CredentialBook, Token
 from simulator.twitch.irc import IrcServer
+
+
+FaultT = TypeVar("FaultT", bound=Fault)
 
 
 class Shown(Protocol):
@@ -96,6 +103,7 @@ class TwitchFaultHands:
     def apply(self) -> None:
         """Set what lasts, and do what has become due, each once."""
         acting = self._board.twitch_now()
+        self._refuse_what_cannot_act(acting)
         self._set_chat(acting)
         if self._eventsub is not None:
             self._set_events(self._eventsub, acting)
@@ -104,8 +112,17 @@ class TwitchFaultHands:
         # Tokens first: a client that is thrown out at the same instant must meet the dead token when it comes back.
         self._end_tokens(self._irc.state.credentials)
         self._strike_connections()
-        if self._eventsub is not None:
-            self._strike_events(self._eventsub)
+        self._strike_events()
+
+    def _refuse_what_cannot_act(self, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            on_events = isinstance(fault, EventsubMute | EventsubClose | EventsubRevoke) or (
+                isinstance(fault, FacedFault) and not fault.strikes("irc")
+            )
+            on_web = isinstance(fault, Helix429 | Helix503 | Helix401 | HelixSlow)
+            if (on_events and self._eventsub is None) or (on_web and self._web is None):
+                missing = "EventSub" if on_events else "Helix"
+                raise NotSimulatedError(f"the fault {fault.kind} needs {missing}, which this world does not have")
 
     # -- what lasts -----------------------------------------------------------------------------------------------------
 
@@ -131,27 +148,36 @@ class TwitchFaultHands:
     # -- what happens once ----------------------------------------------------------------------------------------------
 
     def _strike_connections(self) -> None:
-        board, irc, eventsub = self._board, self._irc, self._eventsub
-        for gone in board.take_due(TwitchDisconnect):
+        irc, eventsub = self._irc, self._eventsub
+        for gone in self._due(TwitchDisconnect):
             if gone.strikes("irc"):
                 irc.disconnect_all()
             if eventsub is not None and gone.strikes("eventsub"):
                 eventsub.disconnect_all()
-        for dead in board.take_due(TwitchHalfOpen):
+        for dead in self._due(TwitchHalfOpen):
             if dead.strikes("irc"):
                 irc.half_open_all()
             if eventsub is not None and dead.strikes("eventsub"):
                 eventsub.half_open_all()
-        for move in board.take_due(TwitchReconnect):
+        for move in self._due(TwitchReconnect):
             if move.strikes("irc"):
                 irc.send_reconnect(move.grace_s)
             if eventsub is not None and move.strikes("eventsub"):
                 eventsub.session_reconnect(move.grace_s)
 
-    def _strike_events(self, eventsub: EventsUnderFault) -> None:
-        for close in self._board.take_due(EventsubClose):
+    def _due(self, kind: type[FaultT]) -> list[FaultT]:
+        """What has become due, each once; refused where it cannot act."""
+        due = self._board.take_due(kind)
+        self._refuse_what_cannot_act(due)
+        return due
+
+    def _strike_events(self) -> None:
+        closes, revokes, eventsub = self._due(EventsubClose), self._due(EventsubRevoke), self._eventsub
+        if eventsub is None:
+            return
+        for close in closes:
             eventsub.close_all(close.code)
-        for revoke in self._board.take_due(EventsubRevoke):
+        for revoke in revokes:
             for client_id in tuple(self._irc.state.credentials.apps):
                 for shown in [one.to_json() for one in eventsub.subscriptions(client_id)]:
                     if shown["status"] == "enabled" and revoke.type in ("", shown["type"]):

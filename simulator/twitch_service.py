@@ -89,6 +89,7 @@ class TwitchService:
             unix_start=unix_start_s,
             public_url=lambda: self._web.url,
         )
+        self.web.chat.occupants = self.irc.in_channel  # GET /chat/chatters shows who is connected
 
     # -- life -----------------------------------------------------------------------------------------------------------
 
@@ -146,17 +147,22 @@ class TwitchService:
         for login in users:
             self.irc.remove_user(login)
         removed = {self.state.users[login].id: None for login in users}
+        about_them = [
+            subscription.id
+            for client_id in self.state.credentials.apps
+            for subscription in self.eventsub.subscriptions(client_id)
+            if removed.keys() & subscription.condition.values()
+        ]
         restore(self.state, snapshot)
-        for client_id in tuple(self.state.credentials.apps):
-            for shown in [one.to_json() for one in self.eventsub.subscriptions(client_id)]:
-                if shown["status"] == "enabled" and removed.keys() & shown["condition"].values():
-                    self.eventsub.revoke(shown["id"], "user_removed")
+        for subscription_id in about_them:
+            self.eventsub.revoke(subscription_id, "user_removed")
 
     def reset(self, beginning: Snapshot) -> None:
         """Go back to the beginning: the state, and besides it what was said and what the limits have counted."""
         self.restore(beginning)
         self._archive.clear()
         self._limits.forget()
+        self.web.helix.rates.forget()
 
     def snapshot(self) -> Snapshot:
         """The state as it is now."""

@@ -329,6 +329,7 @@ def test_every_option_is_documented(command: str, option: str) -> None:
     heading = {
         "demo": "The demo",
         "serve": "Serve: the fakes on real ports",
+        "exec": "Exec: your bot on the fakes",
         "bench": "Measure your own bot",
         "run": "Named scenarios",
         "replay": "Determinism",

@@ -1,6 +1,6 @@
 """The fake Twitch chat server: one `handle(reader, writer)` behind in-memory streams and real TCP alike.
 
-Give `handle` to `MemoryNetwork.listen` or to `asyncio.start_server` (with an SSL context for TLS). The server is one face of a
+Give `handle` to `MemoryNetwork.listen` or to `asyncio.start_server` (with an SSL context for TLS); `irc_websocket` puts it behind WebSockets. The server is one face of a
 `TwitchState`: what happens there is written once as a line (`messages`) and delivered to every session in the channel; what a client
 sends goes through its `session` to `rules` and back into the state. Connections, their timers and latency are in `connection`.
 

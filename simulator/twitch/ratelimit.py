@@ -67,3 +67,7 @@ class RateBook:
         if key not in self._buckets:
             self._buckets[key] = PointBucket(self.points_max, self.window_s)
         return self._buckets[key].take(now_s)
+
+    def forget(self) -> None:
+        """Fill every bucket, as on a Twitch that has just started."""
+        self._buckets.clear()

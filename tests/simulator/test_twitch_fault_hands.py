@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from simulator.errors import NotSimulatedError
 from simulator.faults import (
     ConsentEnded,
     EventsubClose,
@@ -252,6 +253,26 @@ def test_a_token_dies_before_the_disconnect_of_the_same_instant() -> None:
 
 
 def test_a_world_without_events_has_its_chat_struck_all_the_same() -> None:
-    """Faults of faces that are not there pass by."""
-    scene = Scene(TwitchDisconnect(), EventsubClose(), Helix429(), EventsubMute(), events=False)
-    assert scene.at(0.0) == ["irc disconnect"]
+    """A fault of all faces acts on the one that is there."""
+    assert Scene(TwitchDisconnect(), events=False).at(0.0) == ["irc disconnect"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "missing"),
+    [
+        (EventsubClose(), "EventSub"),
+        (EventsubMute(), "EventSub"),
+        (EventsubRevoke(), "EventSub"),
+        (TwitchDisconnect(face="eventsub"), "EventSub"),
+        (TwitchDuplicates(face="eventsub"), "EventSub"),
+        (Helix429(), "Helix"),
+        (Helix401(), "Helix"),
+        (Helix503(), "Helix"),
+        (HelixSlow(), "Helix"),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+def test_a_fault_of_a_face_that_is_not_there_is_refused(fault: Fault, missing: str) -> None:
+    """Aloud: a night must not be easier than its name says."""
+    with pytest.raises(NotSimulatedError, match=f"{fault.kind} needs {missing}"):
+        Scene(fault, events=False).at(0.0)

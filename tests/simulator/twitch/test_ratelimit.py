@@ -38,3 +38,11 @@ def test_apps_users_and_lanes_have_buckets_of_their_own() -> None:
     assert book.take("app", "bot", "chat/messages", 0.0).granted
     assert book.take("other", "bot", "", 0.0).granted
     assert not book.take("app", "bot", "", 0.0).granted
+
+
+def test_a_book_that_forgets_has_full_buckets() -> None:
+    """As on a Twitch that has just started."""
+    book = RateBook(points_max=1)
+    book.take("app", "", "", 0.0)
+    book.forget()
+    assert book.take("app", "", "", 0.0).granted

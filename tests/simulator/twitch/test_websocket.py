@@ -97,18 +97,14 @@ async def test_a_handler_may_refuse_with_a_status_and_words() -> None:
         (("GET", "POST"), "400 Bad Request"),
     ],
 )
-def test_a_request_against_the_rfc_is_refused(change: tuple[str, str], status: str) -> None:
+@in_virtual_time(hybrid=True)
+async def test_a_request_against_the_rfc_is_refused(change: tuple[str, str], status: str) -> None:
     """RFC 6455, 4.2.1: key, version and method are asked for."""
-
-    @in_virtual_time(hybrid=True)
-    async def story() -> None:
-        async with listener({"/echo": echo}) as place:
-            reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
-            writer.write(UPGRADE.replace(*change).encode())
-            assert (await reader.read()).decode().startswith(f"HTTP/1.1 {status}")
-            writer.close()
-
-    story()
+    async with listener({"/echo": echo}) as place:
+        reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
+        writer.write(UPGRADE.replace(*change).encode())
+        assert (await reader.read()).decode().startswith(f"HTTP/1.1 {status}")
+        writer.close()
 
 
 @in_virtual_time(hybrid=True)
