@@ -112,7 +112,7 @@ def test_follows_are_heard_where_the_bot_is_moderator() -> None:
         place.life.follow("lobby", "bia")
         (follow,) = await place.seen(Follow)
         assert (follow.login, follow.channel) == ("bia", "lobby")
-        place.state.set_role("lobby", BOT, "viewer")
+        place.state.set_role("lobby", BOT, None)
         await place.until(lambda: place.subscriptions("channel.follow") == [])
         assert place.chat.joined == ("lobby",)
 
