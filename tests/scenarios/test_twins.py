@@ -19,6 +19,9 @@ from simulator.twin_witness import Seen
 
 SEEDS_PER_TEST = 30
 FIRST_SEEDS = range(1, 301, SEEDS_PER_TEST)
+#: Over EventSub each pair costs real sockets, some ten times as much; the same plans, so a sample is enough beside the others.
+EVENTSUB_SEEDS_PER_TEST = 5
+EVENTSUB_FIRST_SEEDS = range(1, 21, EVENTSUB_SEEDS_PER_TEST)
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +59,13 @@ def test_the_database_does_not_interfere_with_chat(first: int, testimonies: Path
         # Whoever is last has them all.
         seen = {words for file in told for words in json.loads(file.read_text())}
         assert seen == set(Seen), f"the twins have become quiet, never happened: {sorted(set(Seen) - seen)}"
+
+
+@pytest.mark.parametrize("first", EVENTSUB_FIRST_SEEDS)
+def test_the_database_does_not_interfere_with_chat_over_eventsub(first: int) -> None:
+    """The same promise with TwitchIO between the bot and Twitch."""
+    seeds = range(first, first + EVENTSUB_SEEDS_PER_TEST)
+    outcomes = [run_seed(seed, "eventsub") for seed in seeds]
+    bad = [outcome.to_text() for outcome in outcomes if not outcome.ok]
+    assert not bad, "\n\n".join(bad)
+    assert sum(outcome.lines for outcome in outcomes) > 30, "silence is easily equal"
