@@ -103,7 +103,9 @@ class _Place:
 
     def __init__(self, file: Path | None, env_file: Path) -> None:
         values = named_values(None, env_file)
-        self._redact = redactor([values.get("twitch_token", ""), values.get("supabase_key", "")])
+        self._redact = redactor(
+            [values.get(name, "") for name in ("twitch_token", "twitch_client_secret", "supabase_key")]
+        )
         setting = values.get("journal_path", "").strip()
         login = values.get("twitch_login", "")
         if file is not None:

@@ -185,11 +185,9 @@ class TokenKeeper:
     async def _ask_twitch(self, token: UserToken, now: float) -> None:
         """Refresh or validate, whichever is due."""
         refused = token.access == self._refused
-        if (
-            refused
-            and (not token.refresh or self._is_fresh(now))
-            and await self._is_good_after_all(token, now)
-        ):
+        # Scopes that were never granted do not come by refreshing either.
+        useless = self._is_fresh(now) or bool(missing_scopes(token.scopes, self._chat_mode))
+        if refused and (useless or not token.refresh) and await self._is_good_after_all(token, now):
             return
         if refused or self._ends_soon(token):
             await self._renew(token, now)
@@ -306,9 +304,12 @@ class TokenKeeper:
         if self._store is None:
             return
         stamp = self._store.stamp()
-        if stamp is None or stamp == self._stamp:
+        if stamp == self._stamp:
             return
         self._stamp = stamp
+        if stamp is None:
+            self._complaints.settle("file")  # what was wrong with it is gone with it
+            return
         stored = await self._stored()
         if stored is None:
             return

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import random
 from pathlib import Path
 
+import httpx
 import pytest
 
 from byte_bot.auth.errors import TokenFileRefused
@@ -24,7 +26,11 @@ from byte_bot.login import (
     outcome_as_text,
 )
 from byte_bot.settings import Settings
-from simulator.loop import in_virtual_time
+from simulator.loop import START_UNIX_S, current_loop, in_virtual_time
+from simulator.twitch.listener import WebListener
+from simulator.twitch.state import TwitchState
+from tests.byte_bot.auth.desk import CLIENT_ID as DESK_CLIENT_ID
+from tests.byte_bot.auth.desk import Desk
 from tests.byte_bot.auth.small_twitch import CLIENT_ID, LOGIN, URL, LoopClock, SmallTwitch
 
 CODE = DeviceCode("d" * 40, "ABCDEFGH", "https://www.twitch.test/activate?device-code=ABCDEFGH", 1800)
@@ -185,3 +191,33 @@ def test_without_a_client_id_there_is_no_login() -> None:
     bare = Settings(twitch_login=LOGIN, twitch_token="a" * 30, twitch_channel_logins=("lobby",))
     with pytest.raises(SettingsError, match=r"TWITCH_CLIENT_ID is missing.*\n.*client type: public"):
         login_for_real(bare, JsonScreen(io.StringIO()))
+
+
+@in_virtual_time(hybrid=True)
+async def test_the_login_over_sockets(tmp_path: Path) -> None:
+    """The bot's real HTTP client and the simulator's real listener on loopback: allowed after a while, kept, validated."""
+    loop = current_loop()
+    state = TwitchState(loop.time, random.Random(2), START_UNIX_S)
+    state.add_user(LOGIN)
+    desk = Desk(state)
+    file = TokenFile(tmp_path / "my_bot.token.json")
+    async with (
+        WebListener(desk.asgi, {}, host="127.0.0.1") as listener,
+        # Idle connections would age by the machine's clock.
+        httpx.AsyncClient(verify=False, limits=httpx.Limits(keepalive_expiry=None)) as http,
+    ):
+        settings = SETTINGS.model_copy(
+            update={"twitch_client_id": DESK_CLIENT_ID, "twitch_oauth_url": f"{listener.url}/oauth2"}
+        )
+        out = io.StringIO()
+        screen = JsonScreen(out)
+        waiting = asyncio.ensure_future(
+            login(settings, http=http, file=file, clock=LoopClock(), screen=screen)
+        )
+        await asyncio.sleep(61)
+        assert not waiting.done()
+        desk.face.approve_device(json.loads(out.getvalue())["user_code"], LOGIN)
+        token = await asyncio.wait_for(waiting, 30)
+        assert file.read() == token
+        assert state.credentials.valid(token.access) is not None
+        assert desk.face.stats["device_pending"] >= 10

@@ -66,6 +66,11 @@ THREAD: Allowances = {
         "byte_bot/context/bridge.py",
         "threading",
     ): "other threads come to the bot here: knows its own thread, starts none",
+    (
+        "byte_bot/auth/token_file.py",
+        "TokenFile.load",
+    ): "a slow disk must not hold up chat; a world's loop does the job inline",
+    ("byte_bot/auth/token_file.py", "TokenFile.save"): "the same",
     ("simulator/auditor.py", "threading"): "tells the world's thread from a test runner's; starts none",
     ("simulator/guards.py", "_thread"): "guards the start of threads; starts none",
     ("simulator/virtual_loop.py", "threading"): "refuses calls from other threads; starts none",
