@@ -82,6 +82,8 @@ class Outcome:
     crashed: str = ""
     #: What happened in the night with faults.
     seen: tuple[Seen, ...] = ()
+    #: Of the bot in both worlds.
+    transport: Transport = "irc"
 
     @property
     def ok(self) -> bool:
@@ -91,7 +93,8 @@ class Outcome:
     @property
     def replay(self) -> str:
         """The command that plays this pair again."""
-        return f"byte-sim twin --seed {self.plan.seed}"
+        over = f" --transport {self.transport}" if self.transport != "irc" else ""
+        return f"byte-sim twin --seed {self.plan.seed}{over}"
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as plain data; times in virtual microseconds."""
@@ -144,6 +147,10 @@ def run_twins(
         application: builds the bot; a test that switches a safeguard off passes its own.
         transport: of the bot in both worlds; over real sockets the kernel cuts packets as it likes, so that fault is left out.
     """
+    return replace(_run_twins(plan, application, transport), transport=transport)
+
+
+def _run_twins(plan: Plan, application: ApplicationFactory, transport: Transport) -> Outcome:
     try:
         perfect = _night(plan.scenario, plan, application, ready, transport)
     except NotReadyError as error:

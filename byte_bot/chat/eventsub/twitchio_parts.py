@@ -128,24 +128,24 @@ def make_socket(user_id: str, listener: SocketListener, limits: EventSubLimits) 
                 token_for=user_id,
                 http=no_http,
             )
-            self._ended = False
+            #: Until it is open nobody is told of its end: whoever opens it learns it by the error.
+            self._opened = self._ended = False
 
         async def open(self, url: str) -> None:
             try:
                 async with asyncio.timeout(limits.connect_timeout_s):
                     await self.connect(url=url, fail_once=True)
             except (WebsocketConnectionException, TimeoutError) as error:
-                self._ended = True  # nobody has begun to listen
                 await self.close()
                 cause = error.__cause__ or error
                 raise SocketFailed(str(cause) or type(cause).__name__) from None
             except BaseException:
-                self._ended = True
                 await self.close()
                 raise
             if self._ended or self.session_id is None:
                 await self.close()
                 raise SocketFailed("Twitch closed the socket before its welcome")
+            self._opened = True
 
         async def close(self, cleanup: bool = True, *, reassociate: bool = True) -> None:
             # First of all: closing may take a while, and whoever waits for the next socket must not.
@@ -165,6 +165,8 @@ def make_socket(user_id: str, listener: SocketListener, limits: EventSubLimits) 
             if self._ended:
                 return
             self._ended = True
+            if not self._opened:
+                return
             code = self._socket.close_code if self._socket is not None else None
             if code is not None:
                 words = words or f"close {code}, {CLOSE_WORDS.get(code, 'without a reason')}"

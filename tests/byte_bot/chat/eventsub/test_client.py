@@ -104,6 +104,20 @@ def test_a_notification_that_comes_twice_is_handed_on_once() -> None:
     tell(story)
 
 
+def test_without_the_window_copies_are_handed_on() -> None:
+    """One that remembers a single id forgets the first before its copy comes."""
+
+    async def story(place: Place) -> None:
+        place.eventsub.duplicate_probability = 1.0
+        place.eventsub.redelivery_delay_s = 3.0
+        for number in range(20):
+            place.state.say("lobby", "ana", f"number {number}")
+        await asyncio.sleep(10.0)
+        assert len(place.of(ChatMessage)) == 40
+
+    tell(story, limits=replace(EventSubLimits(), seen_max=1))
+
+
 def test_what_moderators_do_is_told() -> None:
     """Bans, deleted messages, a cleared chat; raids too."""
 

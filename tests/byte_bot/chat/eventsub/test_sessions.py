@@ -119,3 +119,14 @@ def test_failed_attempts_are_paused() -> None:
         await place.seen(ChannelJoined, 2, within_s=31.0)
 
     tell(story)
+
+
+def test_without_the_watchdog_a_silent_socket_is_never_noticed() -> None:
+    """TwitchIO's own would be of no use here; it is switched off by a patience without end."""
+
+    async def story(place: Place) -> None:
+        place.eventsub.mute_keepalives = True
+        await asyncio.sleep(600.0)
+        assert place.of(Disconnected) == []
+
+    tell(story, limits=replace(EventSubLimits(), keepalive_grace_s=1e9))
