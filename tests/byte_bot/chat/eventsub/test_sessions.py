@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
+from byte_bot.chat.eventsub.limits import EventSubLimits
 from byte_bot.chat.message import (
     ChannelJoined,
     ChatMessage,
