@@ -21,6 +21,7 @@ and for JSON the nearest key of that name. Left out: including other files, vari
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tomllib
@@ -74,12 +75,17 @@ class Seed:
 
 def token_letters(login: str) -> str:
     """The made-up access token of an account, always the same."""
-    return f"fake0token0of0{login.replace('_', '0')}".ljust(TOKEN_CHARS, "0")
+    return _letters("fake0token0", login, TOKEN_CHARS)
 
 
 def refresh_letters(login: str) -> str:
     """The made-up refresh token of an account, always the same."""
-    return f"fake0refresh0token0of0{login.replace('_', '0')}".ljust(REFRESH_CHARS, "0")
+    return _letters("fake0refresh0token0", login, REFRESH_CHARS)
+
+
+def _letters(start: str, login: str, chars: int) -> str:
+    # Hashed: letters and digits as in real ones, and no two logins share theirs.
+    return (start + hashlib.blake2b(login.encode()).hexdigest())[:chars]
 
 
 def read_seed_file(file: Path) -> Seed:
@@ -126,8 +132,8 @@ def _snapshot(shape: _SeedShape) -> Snapshot:
             refresh_token=user.refresh_token or refresh_letters(user.login),
         )
         for user in shape.users
-        # A file made by GET /snapshot lists its tokens by themselves.
-        if user.token is not None or user.login not in named
+        # A file made by GET /snapshot lists its tokens by themselves, and the users have none of their own.
+        if user.model_fields_set & extra or user.login not in named
     ]
     return Snapshot(
         users=[UserPart(**user.model_dump(exclude=extra)) for user in shape.users],

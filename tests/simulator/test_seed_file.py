@@ -84,6 +84,16 @@ def test_a_file_says_who_is_there(tmp_path: Path) -> None:
     assert (bia.token, bia.refresh_token, bia.scopes) == ("my-own-token", "my-own-refresh", ["chat:read"])
 
 
+def test_a_user_may_have_a_token_of_their_own_and_others_besides(tmp_path: Path) -> None:
+    """Named in both places, both work; a user whose tokens stand apart has those alone."""
+    text = (
+        '[[users]]\nlogin = "ana"\nscopes = ["chat:read"]\n[[users]]\nlogin = "bia"\n'
+        '[[tokens]]\ntoken = "t1"\nlogin = "ana"\n[[tokens]]\ntoken = "t2"\nlogin = "bia"\n'
+    )
+    tokens = read_seed_file(written(tmp_path, text)).snapshot.tokens
+    assert [token.token for token in tokens] == ["t1", "t2", token_letters("ana")]
+
+
 def test_the_same_in_json(tmp_path: Path) -> None:
     """The file's name decides how it is read."""
     text = json.dumps({"users": [{"login": "ana"}], "channels": [{"login": "lobby"}]})
@@ -105,10 +115,11 @@ def test_a_snapshot_is_a_seed_file(tmp_path: Path) -> None:
 
 
 def test_made_up_tokens_look_like_real_ones() -> None:
-    """30 and 50 letters and digits, the same each time."""
+    """30 and 50 letters and digits, the same each time, and no two alike."""
     assert len(token_letters("ana")) == 30 and token_letters("ana").isalnum()
     assert len(refresh_letters("a_b")) == 50 and refresh_letters("a_b").isalnum()
     assert token_letters("ana") == token_letters("ana")
+    assert len({token_letters(login) for login in ("a_b", "a0b", "a", "a0", "a00")}) == 5
 
 
 def test_each_mistake_is_told_with_line_and_key_all_at_once(tmp_path: Path) -> None:
