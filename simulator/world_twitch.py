@@ -49,11 +49,20 @@ _CHAT_MESSAGE = "channel.chat.message"
 
 
 def check_transport(transport: str, network: str) -> None:
-    """Raise :class:`NotSimulatedError` for a transport that this network cannot carry."""
-    if transport == "eventsub" and network != "tcp":
+    """Raise :class:`NotSimulatedError` for a transport that this network cannot carry, or for which something is not installed."""
+    if transport != "eventsub":
+        return
+    if network != "tcp":
         raise NotSimulatedError(
             f"the transport 'eventsub' needs the network 'tcp': TwitchIO opens real sockets (network {network!r})"
         )
+    try:
+        # Lazy: an extra. Here, before the world's clock runs: what a library does while it is imported is no part of a night.
+        import twitchio  # noqa: F401
+    except ImportError as error:
+        raise NotSimulatedError(
+            f"the transport 'eventsub' needs TwitchIO ({error}): install byte-bot-twitch[eventsub]"
+        ) from None
 
 
 def implied_network(transport: Transport) -> Network:
