@@ -32,7 +32,6 @@ from byte_bot.auth.choice import keeper_for
 from byte_bot.auth.token_file import TokenStore
 from byte_bot.bot import TEARDOWN_TIMEOUT_S, Bot
 from byte_bot.chat.errors import LoginRejected
-from byte_bot.chat.irc.client import IrcTransport
 from byte_bot.chat.limiter import MessageLimiter, rates_for
 from byte_bot.chat.message import ChatEvent, Connected
 from byte_bot.chat.outbox import Outbox, Reply
@@ -52,6 +51,7 @@ from byte_bot.persistence.link import Link
 from byte_bot.persistence.supabase_store import SupabaseStore
 from byte_bot.settings import Settings
 from byte_bot.telemetry import Telemetry
+from byte_bot.transports import transport_for
 from byte_bot.turn import BotOptions
 
 #: Seconds each stage of an orderly stop may take; together under 8, since containers kill at 10 (DESIGN section 3).
@@ -135,16 +135,14 @@ class Application:
             clock=surroundings.clock,
             new_rng=lambda: random.Random(surroundings.rng.getrandbits(64)),
         )
-        self.transport = IrcTransport(
-            surroundings.connector,
-            host=settings.twitch_irc_host,
-            port=settings.twitch_irc_port,
-            tls=settings.twitch_irc_tls,
-            login=settings.twitch_login,
-            tokens=self.keeper,
-            handler=self._on_chat_event,
+        self.transport = transport_for(
+            settings,
+            connector=surroundings.connector,
+            twitch_http=surroundings.twitch_http,
+            keeper=self.keeper,
+            clock=surroundings.clock,
             rng=connection_rng,
-            tier=settings.twitch_rate_tier,
+            handler=self._on_chat_event,
         )
         self.outbox = Outbox(
             self.transport,

@@ -2,7 +2,8 @@
 
 How it works. Each part is tried for real, in the order in which a newcomer meets them: the settings, the journal's place
 (:mod:`byte_bot.check_journal`; nothing is made or locked), the token (:mod:`byte_bot.check_token`; nothing is refreshed), a login to
-Twitch's chat with it (nothing is joined or said; the bot may be running beside), the database (:mod:`byte_bot.check_database`; nothing
+Twitch's chat with it (nothing is joined or said; the bot may be running beside) or, in that mode, EventSub
+(:mod:`byte_bot.check_eventsub`), the database (:mod:`byte_bot.check_database`; nothing
 is changed). Whatever happens becomes a :class:`~byte_bot.finding.Finding`, never
 a traceback, and every wait for the network has a deadline.
 
@@ -28,6 +29,7 @@ from byte_bot.chat.irc.session import EndKind, IrcSession
 from byte_bot.chat.limiter import SlidingWindow
 from byte_bot.chat.transport import Connector
 from byte_bot.check_database import check_database
+from byte_bot.check_eventsub import check_eventsub
 from byte_bot.check_journal import check_journal
 from byte_bot.check_token import check_application, check_token
 from byte_bot.clock import Clock, SystemClock
@@ -68,11 +70,15 @@ async def check(
         token_file: where `byte-bot login` keeps a token; None without a client id.
     """
     token, access = await check_token(settings, http, clock, token_file)
+    if settings.twitch_chat_mode == "eventsub":
+        chat = await check_eventsub(settings, http, clock, access)
+    else:
+        chat = await check_login(settings, connector, access)
     return [
         describe_settings(settings),
         *await check_application(settings, http),
         token,
-        await check_login(settings, connector, access),
+        chat,
         *await check_database(settings, http, clock),
     ]
 

@@ -49,7 +49,7 @@ _CONTROLS: Final[Mapping[int, str]] = {
 }
 
 # Libraries that log every request, with headers (that is: keys) at DEBUG.
-_CHATTY: Final = ("httpx", "httpcore", "hpack", "h2", "asyncio", "postgrest", "supabase")
+_CHATTY: Final = ("httpx", "httpcore", "hpack", "h2", "asyncio", "postgrest", "supabase", "twitchio")
 
 
 class Redactor:

@@ -122,6 +122,19 @@ def client_id_of(raw: str) -> str:
     return raw
 
 
+def socket_url(value: str) -> str:
+    """The address of a WebSocket of Twitch's, as :func:`service_url` has one of HTTP; raises ValueError."""
+    scheme, _, rest = value.partition("://")
+    http = {"wss": "https", "ws": "http"}.get(scheme)
+    if http is None:
+        raise ValueError(f"is {shown(value)}, not an address: write it with wss://, or leave it out")
+    try:
+        checked = service_url(f"{http}://{rest}")
+    except ValueError as error:
+        raise ValueError(str(error).replace("https://", "wss://").replace("http://", "ws://")) from None
+    return f"{scheme}://{checked.partition('://')[2]}"
+
+
 def service_url(value: str) -> str:
     """The address of a server of Twitch's, without a slash at its end.
 

@@ -53,6 +53,7 @@ from byte_bot.setting_values import (
     redacted,
     service_url,
     shown,
+    socket_url,
     tidy,
     token_of,
     words,
@@ -126,8 +127,23 @@ class Settings(BaseSettings):
         description="the channels to join, separated by commas; never left because of what the database says",
         examples=["my_channel,a_friend"],
     )
-    twitch_chat_mode: Annotated[Literal["irc"], BeforeValidator(lower)] = Field(
-        default="irc", description="how the bot talks to Twitch", examples=["irc"]
+    twitch_chat_mode: Annotated[Literal["irc", "eventsub"], BeforeValidator(lower)] = Field(
+        default="irc", description="how the bot talks to Twitch", examples=["eventsub"]
+    )
+    twitch_bot_auth: Annotated[Literal["installed", "cloud"], BeforeValidator(lower)] = Field(
+        default="installed",
+        description="with eventsub: whether the bot speaks with its own token or with the application's",
+        examples=["cloud"],
+    )
+    twitch_helix_url: Text = Field(
+        default="https://api.twitch.tv/helix",
+        description="Twitch's API",
+        examples=["https://api.twitch.tv/helix"],
+    )
+    twitch_eventsub_url: Text = Field(
+        default="wss://eventsub.wss.twitch.tv/ws",
+        description="Twitch's EventSub",
+        examples=["wss://eventsub.wss.twitch.tv/ws"],
     )
     twitch_rate_tier: Annotated[Literal["normal", "verified"], BeforeValidator(lower)] = Field(
         default="normal",
@@ -308,9 +324,9 @@ class Settings(BaseSettings):
             raise ValueError("is set, but TWITCH_CLIENT_ID is not: set the id too, or neither")
         return Redacted(token_of(value.get_secret_value())) if value else value
 
-    @field_validator("twitch_oauth_url")
+    @field_validator("twitch_oauth_url", "twitch_helix_url")
     @classmethod
-    def _check_oauth_url(cls, value: str) -> str:
+    def _check_service_url(cls, value: str) -> str:
         return service_url(value)
 
     @field_validator("twitch_channel_logins")
@@ -320,12 +336,21 @@ class Settings(BaseSettings):
             raise ValueError("is missing: without Supabase it is the only list of channels to join")
         return logins_of(value)
 
-    @field_validator("twitch_chat_mode", mode="before")
+    @field_validator("twitch_bot_auth")
     @classmethod
-    def _check_chat_mode(cls, value: object) -> object:
-        if lower(value) == "eventsub":
-            raise ValueError("is 'eventsub', which comes with a later release: write 'irc' or leave it out")
+    def _check_bot_auth(cls, value: str, info: ValidationInfo) -> str:
+        secret = info.data.get("twitch_client_secret", "wrong")
+        if value == "cloud" and info.data.get("twitch_chat_mode", "eventsub") == "eventsub" and not secret:
+            raise ValueError(
+                "is 'cloud', which needs the application's own token: set TWITCH_CLIENT_ID and TWITCH_CLIENT_SECRET, or "
+                "write 'installed'"
+            )
         return value
+
+    @field_validator("twitch_eventsub_url")
+    @classmethod
+    def _check_eventsub_url(cls, value: str) -> str:
+        return socket_url(value)
 
     @field_validator("twitch_irc_host")
     @classmethod

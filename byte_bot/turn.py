@@ -19,7 +19,13 @@ from byte_bot.chat.message import ChatMessage, ChatNotice, Role
 from byte_bot.chat.outbox import Reply
 from byte_bot.chat.utterance import clean
 from byte_bot.components.api import Command, Context, Deferred, Handler, UsageError
-from byte_bot.components.router import Invocation, cooldown_passed, parse_invocation, without_mention
+from byte_bot.components.router import (
+    Invocation,
+    cooldown_passed,
+    heard_as,
+    parse_invocation,
+    without_mention,
+)
 from byte_bot.context.channel import ChannelContext
 from byte_bot.context.stream_context import CHAT_LINE_CHARS_MAX, ChannelConfig, ChatLine, LastEvent
 from byte_bot.inbox import Returned, Waiting, being_cancelled
@@ -109,9 +115,9 @@ class Turn:
             await self._transaction(event.handler, self._new_context(prefix), event.result)
             return
         self._observe(event)
-        kind = "message" if isinstance(event, ChatMessage) else "notice"
-        for listener in self._bot.router.listeners(kind):
-            await self._transaction(listener.handler, self._new_context(prefix))
+        for kind in heard_as(event):
+            for listener in self._bot.router.listeners(kind):
+                await self._transaction(listener.handler, self._new_context(prefix))
         if invocation is None:
             return
         command = self._bot.router.find(invocation.name)
@@ -311,9 +317,9 @@ def _as_message(event: ChatMessage | ChatNotice | Returned) -> ChatMessage:
             id=event.id,
             channel_id=event.channel_id,
             channel=event.channel,
-            author_id="",
+            author_id=event.user_id,
             author_login=event.login,
-            author_name=event.login,
+            author_name=event.name or event.login,
             role=Role.EVERYONE,
             text=event.text,
         )

@@ -44,6 +44,18 @@ ALLOWED: Final = (
     Allowance(("httpcore",), "the age of idle connections; in a world (tcp) they have no age limit to compare with"),
     Allowance(("http.cookiejar",), "the age of cookies; the fakes set none"),
     Allowance(("supabase_auth",), "a listener's key in a dictionary of one; never shown, compared or iterated"),
+    Allowance(
+        ("twitchio.backoff",), "a generator for pauses that TwitchIO never takes: connecting again is the bot's own"
+    ),
+    Allowance(
+        ("twitchio.eventsub",), "when the last message came: the bot looks only whether that has changed"
+    ),
+    Allowance(
+        ("aiohttp.connector",),
+        "the age of idle connections, at most 15 s of the machine's: the fakes close them after 5 s of the world's",
+    ),
+    Allowance(("aiohttp.client",), "the key of a WebSocket's handshake, which its server only hashes"),
+    Allowance(("aiohttp._websocket",), "the masks of what a client sends, which its server takes off again"),
     Allowance(("websockets.protocol",), "a connection's id for its log; the same as below"),
     Allowance(("logging",), "the time in a log record; the log is no part of a run's trace"),
     Allowance(("structlog",), "the time stamps of structlog's default set-up; the same"),

@@ -29,7 +29,7 @@ from byte_bot.clock import SystemClock
 from byte_bot.logs import configure_logging
 from byte_bot.persistence.schema import SCHEMA_DIR
 from simulator.bench.bench_cli import add_bench
-from simulator.cli_options import Exit, NetworkKind, Order
+from simulator.cli_options import Exit, NetworkKind, Order, TransportKind
 from simulator.demo import BOT_COMMAND, SECONDS_MIN, Demo, DemoOptions
 from simulator.demo_screen import LiveView, LogView, Plan, introduction, verdict_panel
 from simulator.demo_verdict import Verdict
@@ -45,6 +45,7 @@ from simulator.serve_cli import add_serve
 from simulator.termination import cancelled_by_sigterm
 from simulator.twin_cli import add_twin
 from simulator.world import simulate
+from simulator.world_twitch import implied_network
 
 _T = TypeVar("_T")
 
@@ -80,7 +81,7 @@ class LogLevel(StrEnum):
     DEBUG = "debug"
 
 
-#: Called with the scenario, the seed, ``network`` and ``ready_order``, as `simulator.world.simulate`.
+#: Called with the scenario, the seed, ``network``, ``transport`` and ``ready_order``, as `simulator.world.simulate`.
 Simulate = Callable[..., Report]
 Seed = Annotated[
     int, typer.Option("--seed", help="Decides everything random; the same seed, the same choices.")
@@ -178,8 +179,15 @@ def build_cli(
             bool, typer.Option("--json", help="Print one JSON object a night for a program to read.")
         ] = False,
         network: Annotated[
-            NetworkKind, typer.Option(help="In memory, or over real sockets of this machine.")
-        ] = NetworkKind.MEMORY,
+            NetworkKind | None,
+            typer.Option(
+                help="In memory, or over real sockets of this machine.",
+                show_default="memory; tcp with eventsub",
+            ),
+        ] = None,
+        transport: Annotated[
+            TransportKind, typer.Option(help="How the bot chats: over IRC, or over EventSub with TwitchIO.")
+        ] = TransportKind.IRC,
         order: Annotated[
             Order, typer.Option(help="Of tasks ready at the same instant; random draws it from the seed.")
         ] = Order.FIFO,
@@ -191,7 +199,7 @@ def build_cli(
 
         The real bot runs on the fakes in virtual time; an hour takes seconds. The same scenario and seed give the same night, to the
         microsecond (the trace at the end is equal). Exit code 0 if every promise was kept, 1 if not, 2 if the night
-        cannot be simulated: no scenario of this name, or twitch_packets with --network tcp.
+        cannot be simulated: no scenario of this name, twitch_packets with --network tcp, or eventsub in memory.
         """
         chosen = find(scenario)
         # Without a word the bot logs everything it does in a simulated hour, between the lines of the report.
@@ -199,7 +207,13 @@ def build_cli(
         broken = 0
         for number in range(seed, seed + seeds):
             try:
-                report = simulate_night(chosen, number, network=network.value, ready_order=order.value)
+                report = simulate_night(
+                    chosen,
+                    number,
+                    network=network.value if network is not None else implied_network(transport.value),
+                    transport=transport.value,
+                    ready_order=order.value,
+                )
             except SimulatorError as error:
                 _fail(f"{scenario} with seed {number}: {error}")
             broken += not report.ok

@@ -23,6 +23,13 @@ class NetworkKind(StrEnum):
     TCP = "tcp"
 
 
+class TransportKind(StrEnum):
+    """By which of Twitch's ways the bot chats."""
+
+    IRC = "irc"
+    EVENTSUB = "eventsub"
+
+
 class Order(StrEnum):
     """Which of the tasks that are ready at one instant goes first."""
 

@@ -21,6 +21,7 @@ import httpx
 
 from simulator.network import Handler
 from simulator.trace import Trace
+from simulator.twitch.websocket import WebSocketConnection, WebSocketHandler
 
 if TYPE_CHECKING:
     from simulator.faults import Fault
@@ -58,6 +59,24 @@ def recorded_chat(handle: Handler, trace: Trace) -> Handler:
             await handle(cast("asyncio.StreamReader", heard), cast("asyncio.StreamWriter", said))
         finally:
             trace.record("irc_closed", connection=number)
+
+    return recorded
+
+
+def recorded_socket(handle: WebSocketHandler, trace: Trace) -> WebSocketHandler:
+    """The handler of an EventSub socket, with the beginning and the end of its connections recorded, numbered from 1.
+
+    Not the events: each is a `chat` event already, and the ids in their JSON say nothing to anybody.
+    """
+    numbers = count(1)
+
+    async def recorded(connection: WebSocketConnection) -> None:
+        number = next(numbers)
+        trace.record("eventsub_open", connection=number)
+        try:
+            await handle(connection)
+        finally:
+            trace.record("eventsub_closed", connection=number)
 
     return recorded
 

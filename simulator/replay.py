@@ -28,7 +28,8 @@ from simulator.loop import ReadyOrder
 from simulator.report import Report
 from simulator.scenario import Scenario
 from simulator.trace import Difference, Trace, difference_of
-from simulator.world import Network, World, run_alone
+from simulator.world import Network, Transport, World, run_alone
+from simulator.world_twitch import night_options
 
 #: Changes when an older file could no longer be compared.
 FORMAT: Final = "byte-sim trace 1"
@@ -45,15 +46,13 @@ class Night(msgspec.Struct, frozen=True):
     seed: int
     network: Network = "memory"
     order: ReadyOrder = "fifo"
+    transport: Transport = "irc"
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """The arguments of ``byte-sim replay`` that play it."""
-        return (
-            *(self.scenario, "--seed", str(self.seed)),
-            *(("--network", self.network) if self.network != "memory" else ()),
-            *(("--order", self.order) if self.order != "fifo" else ()),
-        )
+        options = night_options(self.network, self.transport, self.order)
+        return (self.scenario, "--seed", str(self.seed), *options)
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -81,7 +80,14 @@ def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:
     """Play a night in this process and keep its events; `options` are those of `World` (``application`` …)."""
 
     async def body() -> tuple[Report, Trace]:
-        world = World(scenario, night.seed, network=night.network, keep_trace=True, **options)
+        world = World(
+            scenario,
+            night.seed,
+            network=night.network,
+            transport=night.transport,
+            keep_trace=True,
+            **options,
+        )
         async with world.standing():
             report = await world.night()
         return report, world.trace

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from simulator.cli_options import Exit, NetworkKind, Order
+from simulator.cli_options import Exit, NetworkKind, Order, TransportKind
 from simulator.errors import SimulatorError
 from simulator.replay import (
     Night,
@@ -31,6 +31,7 @@ from simulator.replay import (
     write_recording,
 )
 from simulator.scenario import Scenario
+from simulator.world_twitch import implied_network
 
 RUNS_DEFAULT: Final = 3
 
@@ -77,7 +78,10 @@ def add_replay(
         only: Annotated[
             str, typer.Option(help="Show these kinds of events only: chat,http,irc_in …", metavar="KINDS")
         ] = "",
-        network: Annotated[NetworkKind, typer.Option(help="As for `run`.")] = NetworkKind.MEMORY,
+        network: Annotated[
+            NetworkKind | None, typer.Option(help="As for `run`.", show_default="memory; tcp with eventsub")
+        ] = None,
+        transport: Annotated[TransportKind, typer.Option(help="As for `run`.")] = TransportKind.IRC,
         order: Annotated[Order, typer.Option(help="As for `run`.")] = Order.FIFO,
         as_json: Annotated[
             bool,
@@ -99,7 +103,8 @@ def add_replay(
         if the night cannot be played, 3 if two runs differ.
         """
         chosen = find_scenario(scenario)
-        night = Night(scenario, seed, network.value, order.value)
+        over = network.value if network is not None else implied_network(transport.value)
+        night = Night(scenario, seed, over, order.value, transport.value)
         quiet_log()
         try:
             first = here(chosen, night)
@@ -136,6 +141,7 @@ def _compare(first: Named, others: Iterable[Named], *, as_json: bool) -> Exit:
         "scenario": night.scenario,
         "seed": night.seed,
         "network": night.network,
+        "transport": night.transport,
         "order": night.order,
         "same": True,
         "events": len(recording.lines),

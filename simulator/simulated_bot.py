@@ -8,12 +8,14 @@ incarnation draws from its own branch of the seed tree: a restarted process must
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from byte_bot.app import Application, Surroundings
+from byte_bot.auth.oauth import TIMEOUT_S
 from byte_bot.chat.transport import Connector
 from byte_bot.errors import ExitCode
 from byte_bot.settings import Settings
@@ -60,7 +62,7 @@ class SimulatedBot:
     Args:
         loop, trace, seeds, meter: the world's.
         application: puts the bot together.
-        settings, http_transport, connector: made anew for every incarnation.
+        settings, http_transport, oauth_transport, connector: made anew for every incarnation.
         scenario: says whether the disk outlives the process, and how long its commits take.
         faults: what is wrong with the disk.
         on_death: told of every process that was killed.
@@ -76,6 +78,7 @@ class SimulatedBot:
         application: ApplicationFactory,
         settings: Callable[[], Settings],
         http_transport: Callable[[], httpx.AsyncBaseTransport],
+        oauth_transport: Callable[[], httpx.AsyncBaseTransport | None],
         connector: Callable[[], Connector],
         scenario: Scenario,
         faults: FaultBoard,
@@ -88,6 +91,7 @@ class SimulatedBot:
         self._application = application
         self._settings = settings
         self._http_transport = http_transport
+        self._oauth_transport = oauth_transport
         self._connector = connector
         self._faults = faults
         self._on_death = on_death
@@ -205,15 +209,22 @@ class SimulatedBot:
 
     async def _run(self, seeds: SeedTree, disk: Disk, *, shown: bool) -> ExitCode:
         settings = self._settings()
-        async with httpx.AsyncClient(
-            transport=self._http_transport(), timeout=settings.database_timeout_s
-        ) as http:
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(
+                httpx.AsyncClient(transport=self._http_transport(), timeout=settings.database_timeout_s)
+            )
+            to_oauth, twitch_http = self._oauth_transport(), None
+            if to_oauth is not None:
+                twitch_http = await stack.enter_async_context(
+                    httpx.AsyncClient(transport=to_oauth, timeout=TIMEOUT_S)
+                )
             surroundings = Surroundings(
                 connector=self._connector(),
                 http=http,
                 clock=LoopClock(self._loop),
                 rng=seeds.stream("application"),
                 journal_store=disk.open(),
+                twitch_http=twitch_http,
             )
             application = self._application(settings, surroundings)
             if shown:

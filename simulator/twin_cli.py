@@ -15,11 +15,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Final
 
 import typer
 
-from simulator.cli_options import Exit
+from simulator.cli_options import Exit, TransportKind
 from simulator.twin import Outcome, run_seed
 from simulator.twin_witness import Seen
 
@@ -30,7 +31,8 @@ FILE_COLUMNS: Final = 160
 #: Seconds between two lines of progress, on a terminal and elsewhere.
 PROGRESS_TERMINAL_S, PROGRESS_LINE_S = 0.5, 10.0
 
-Compare = Callable[[int], Outcome]
+#: Judges the pair of a seed; takes ``transport=`` as `run_seed` does, if it is asked for another than IRC.
+Compare = Callable[..., Outcome]
 
 
 def add_twin(
@@ -57,6 +59,9 @@ def add_twin(
         as_json: Annotated[
             bool, typer.Option("--json", help="Print one JSON object a pair for a program to read.")
         ] = False,
+        transport: Annotated[
+            TransportKind, typer.Option(help="How the bot chats: over IRC, or over EventSub with TwitchIO.")
+        ] = TransportKind.IRC,
         jobs: Annotated[int, typer.Option(min=1, max=256, help="How many processes share the work.")] = 1,
     ) -> None:
         """Play a night twice, its database broken and perfect, and compare.
@@ -68,7 +73,8 @@ def add_twin(
         progress = _Progress(seeds, unix_s)
         bad = crashed = untried = lines = 0
         seen: Counter[Seen] = Counter()
-        with _outcomes(range(seed, seed + seeds), jobs, compare, set_log_level) as outcomes:
+        judge = compare if transport is TransportKind.IRC else partial(compare, transport=transport.value)
+        with _outcomes(range(seed, seed + seeds), jobs, judge, set_log_level) as outcomes:
             for outcome in outcomes:
                 untried += bool(outcome.not_tried)
                 bad += not outcome.ok and not outcome.not_tried

@@ -24,9 +24,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -49,8 +49,7 @@ from simulator.invariants.standard import standard_invariants
 from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
 from simulator.losses import reckon
 from simulator.meter import Meter, MeteredTransport
-from simulator.network import MemoryNetwork
-from simulator.recording import RecordedTransport, record_answers, record_plan, recorded_chat
+from simulator.recording import RecordedTransport, record_answers, record_plan
 from simulator.report import Line, Report, Violation
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
@@ -59,18 +58,16 @@ from simulator.supabase.faces import SupabaseServer, SupabaseTransport
 from simulator.supabase.server import FakeSupabase
 from simulator.table_editor import TableEditor
 from simulator.trace import Trace
-from simulator.twitch.irc import IrcServer
-from simulator.twitch.limits import TwitchLimits
-from simulator.twitch.state import TwitchState
+from simulator.world_twitch import Network, Transport, WorldTwitch, implied_network, night_options
+
+__all__ = ["Network", "Transport", "World", "implied_network", "play", "run_alone", "simulate"]
 
 T = TypeVar("T")
-Network = Literal["memory", "tcp"]
 
 BOT_LOGIN = "byte_bot"
 BOT_TOKEN = "fake0token0of0the0simulator"
 #: Any host will do: nothing is looked up in memory. https, since the bot refuses to send its key in clear.
 MEMORY_SUPABASE_URL = "https://project.supabase.test"
-IRC_HOST, IRC_PORT = "irc.twitch.test", 6667
 #: An orderly stop takes less than this: containers kill at 10 s.
 STOP_S = 10.0
 #: After the heal the bot must be back in its channels within this: a dead socket is noticed within 40 s, pauses between
@@ -87,6 +84,7 @@ class World:
         seed: int,
         *,
         network: Network = "memory",
+        transport: Transport = "irc",
         application: ApplicationFactory = Application,
         keep_trace: bool = False,
         invariants: tuple[Invariant, ...] | None = None,
@@ -95,7 +93,7 @@ class World:
         self.scenario, self.seed = scenario, seed
         self.loop = current_loop()
         self.seeds = SeedTree(seed)
-        self.network_kind = network
+        self.network_kind, self.transport = network, transport
         self.bot_login = BOT_LOGIN
         self.channels: dict[str, str] = {}
         self.trace = Trace(self.loop.time, keep=keep_trace)
@@ -103,8 +101,17 @@ class World:
         self.meter = Meter()
         self.violations: list[Violation] = []
         self.faults = FaultBoard(self.loop.time, self.seeds.stream("faults"), scenario.faults)
-        self.twitch = TwitchState(self.loop.time, self.seeds.stream("twitch"), START_UNIX_S)
-        self.irc = IrcServer(self.twitch, TwitchLimits(), self.seeds.stream("irc"))
+        self.faces = WorldTwitch(
+            self.loop,
+            self.seeds,
+            self.trace,
+            network=network,
+            transport=transport,
+            latency_s=scenario.latency_ms / 1000,
+            bot_login=BOT_LOGIN,
+            bot_token=BOT_TOKEN,
+        )
+        self.twitch, self.irc, self.life = self.faces.state, self.faces.irc, self.faces.life
         self.supabase = FakeSupabase(
             SCHEMA_DIR,
             time_source=self.loop.time,
@@ -113,8 +120,7 @@ class World:
             faults=self.faults,
         )
         self.invariants = standard_invariants() if invariants is None else invariants
-        self._memory = MemoryNetwork(self.seeds.stream("network"), latency_s=scenario.latency_ms / 1000)
-        self._irc_port, self._supabase_url = IRC_PORT, MEMORY_SUPABASE_URL
+        self._supabase_url = MEMORY_SUPABASE_URL
         self._recovered_after_s: float | None = None
         self.bot = SimulatedBot(
             loop=self.loop,
@@ -124,6 +130,7 @@ class World:
             application=application,
             settings=self._settings,
             http_transport=self._http_transport,
+            oauth_transport=self.faces.oauth_transport,
             connector=self._connector,
             scenario=scenario,
             faults=self.faults,
@@ -189,20 +196,12 @@ class World:
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
-        if self.network_kind == "memory":
-            self._memory.listen(IRC_HOST, IRC_PORT, recorded_chat(self.irc.handle, self.trace))
-            yield
-            return
-        server = await asyncio.start_server(recorded_chat(self.irc.handle, self.trace), "127.0.0.1", 0)
-        self._irc_port = server.sockets[0].getsockname()[1]
-        try:
-            async with SupabaseServer(self.supabase) as database:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.faces.listening())
+            if self.network_kind != "memory":
+                database = await stack.enter_async_context(SupabaseServer(self.supabase))
                 self._supabase_url = database.url
-                yield
-        finally:
-            server.close()
-            self.irc.disconnect_all(abort=True)
-            await server.wait_closed()
+            yield
 
     # ── the bot's life ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -229,18 +228,13 @@ class World:
         return MeteredTransport(RecordedTransport(inner, self.trace), self.meter)
 
     def _connector(self) -> Connector:
-        return self._memory if self.network_kind == "memory" else StreamConnector()
+        return self.faces.memory if self.network_kind == "memory" else StreamConnector()
 
     def _settings(self) -> Settings:
-        in_memory = self.network_kind == "memory"
         values: dict[str, Any] = {
-            "twitch_login": BOT_LOGIN,
-            "twitch_token": BOT_TOKEN,
+            **self.faces.settings(),
             "twitch_channel_logins": self.scenario.fixed,
             "twitch_rate_tier": "verified" if self.scenario.verified else "normal",
-            "twitch_irc_host": IRC_HOST if in_memory else "127.0.0.1",
-            "twitch_irc_port": self._irc_port,
-            "twitch_irc_tls": False,
             "supabase_url": self._supabase_url,
             "supabase_key": self.supabase.secret_key,
             "status_interval_s": 0.0,
@@ -262,7 +256,7 @@ class World:
     def attendance(self, channel: str) -> frozenset[int]:
         """By which of Twitch's connections the bot hears this channel now; none while no process runs, or one is stopping."""
         awake = self.bot_runs and not self.bot.stopping
-        return frozenset(self.irc.attending(BOT_LOGIN, channel) if awake else ())
+        return frozenset(self.faces.attending(channel) if awake else ())
 
     async def until(self, condition: Callable[[], bool], within_s: float = 30.0, what: str = "") -> None:
         """Wait until ``condition()``; raises :class:`StoryError` after ``within_s`` virtual seconds."""
@@ -285,8 +279,7 @@ class World:
         """End every fault."""
         self.trace.record("heal")
         self.faults.clear_all()
-        self.irc.duplicate_probability = 0.0
-        self._memory.chunk(IRC_HOST, IRC_PORT, None)
+        self.faces.heal()
 
     async def converge(self) -> None:
         """Wait until the backlog is drained and the circuit closed, within P6's time; a violation if it is not."""
@@ -324,8 +317,8 @@ class World:
         return self.chat.transcript
 
     def _fault_driver(self) -> FaultDriver:
-        chunk = partial(self._memory.chunk, IRC_HOST, IRC_PORT)
-        return FaultDriver(self.faults, self.irc, self, chunk if self.network_kind == "memory" else None)
+        faces = self.faces
+        return FaultDriver(self.faults, self.irc, self, faces.chunk(), eventsub=faces.eventsub, web=faces.web)
 
     async def _sample(self) -> None:
         while True:
@@ -372,12 +365,9 @@ class World:
                 "saves": self.supabase.saves_total,
                 "confirmed_counter_changes": self.account.confirmed,
                 "incarnations": self.bot.incarnation,
-                **{f"irc_{name}": count for name, count in sorted(self.irc.stats.items())},
+                **self.faces.counts(),
             },
-            options=(
-                *(("--network", self.network_kind) if self.network_kind != "memory" else ()),
-                *(("--order", self.loop.ready_order) if self.loop.ready_order != "fifo" else ()),
-            ),
+            options=night_options(self.network_kind, self.transport, self.loop.ready_order),
         )
 
 
@@ -385,7 +375,8 @@ def simulate(
     scenario: Scenario,
     seed: int,
     *,
-    network: Network = "memory",
+    network: Network | None = None,
+    transport: Transport = "irc",
     ready_order: ReadyOrder = "fifo",
     application: ApplicationFactory = Application,
 ) -> Report:
@@ -393,16 +384,19 @@ def simulate(
 
     Args:
         seed: everything random in the night follows from it.
-        network: ``memory``, or ``tcp`` for real loopback sockets.
+        network: ``memory``, or ``tcp`` for real loopback sockets; None: what the transport needs.
+        transport: ``irc``, or ``eventsub``.
         ready_order: of tasks ready at the same instant: ``fifo``, or ``random`` (drawn from the seed).
         application: builds the bot; a test that switches a safeguard off passes its own.
     """
+    over = network or implied_network(transport)
 
     async def body() -> Report:
-        async with World(scenario, seed, network=network, application=application).standing() as world:
+        world = World(scenario, seed, network=over, transport=transport, application=application)
+        async with world.standing():
             return await world.night()
 
-    return run_alone(body(), seed, network, ready_order)
+    return run_alone(body(), seed, over, ready_order)
 
 
 def play(
@@ -410,13 +404,14 @@ def play(
     scenario: Scenario | None = None,
     *,
     seed: int = 0,
-    network: Network = "memory",
+    network: Network | None = None,
+    transport: Transport = "irc",
     ready_order: ReadyOrder = "fifo",
     application: ApplicationFactory = Application,
     strict: bool = True,
     judge: bool = True,
 ) -> T:
-    """Run a story in a world; what it returns.
+    """Run a story in a world; what it returns. The arguments are those of :func:`simulate`.
 
     If a bot runs at the end and has saved everything, every invariant judges that end; ``judge=False`` is for a story
     that ends in a state which cannot be judged.
@@ -426,9 +421,11 @@ def play(
         StoryError: something the story waited for did not happen.
     """
     chosen = scenario or Scenario("story", "a story told by a test")
+    over = network or implied_network(transport)
 
     async def body() -> T:
-        async with World(chosen, seed, network=network, application=application).standing() as world:
+        world = World(chosen, seed, network=over, transport=transport, application=application)
+        async with world.standing():
             result = await story(world)
             if judge and world.drained():
                 world.judge()
@@ -436,7 +433,7 @@ def play(
             raise AssertionError("\n".join(str(violation) for violation in world.violations))
         return result
 
-    return run_alone(body(), seed, network, ready_order)
+    return run_alone(body(), seed, over, ready_order)
 
 
 def run_alone(body: Coroutine[Any, Any, T], seed: int, network: Network, ready_order: ReadyOrder) -> T:

@@ -15,6 +15,10 @@ bots); that the 20 and the 100 are counted together was said by Twitch's staff (
 1108). Over the limit Twitch drops messages in silence and may ignore the account for an hour, so being early
 costs far more than being late.
 
+Send Chat Message (EventSub's way to speak) has a bucket of its own, which the same messages fill and whose size Twitch tells
+only in its answers. So nothing is counted a second time: when an answer says that it is empty, :meth:`MessageLimiter.hold`
+stops everything until Twitch fills it again.
+
 Left out: what a former process of the same account sent shortly before this one started; slow mode.
 """
 
@@ -151,6 +155,7 @@ class MessageLimiter:
         #: Only of channels that got a message: of the quiet ones the standing is enough.
         self._channels: dict[str, _Channel] = {}
         self._privileged: dict[str, None] = {}
+        self._held_until_s = float("-inf")
 
     def _channel(self, channel: str) -> _Channel:
         found = self._channels.get(channel)
@@ -176,7 +181,11 @@ class MessageLimiter:
         """When the account may send one more message to a channel of that standing, ``now`` or later."""
         rates = self.rates
         limit = rates.messages_privileged if privileged else rates.messages_unprivileged
-        return self._account.ready_at(now, limit)
+        return max(self._account.ready_at(now, limit), self._held_until_s)
+
+    def hold(self, until_s: float) -> None:
+        """Let nothing of the account leave before ``until_s``: Twitch's own bucket is empty (Send Chat Message says so)."""
+        self._held_until_s = max(self._held_until_s, until_s)
 
     def take_account(self, now: float) -> None:
         """Count one message of the account."""

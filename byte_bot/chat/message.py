@@ -4,7 +4,7 @@ Every transport (IRC, EventSub) turns its wire into these frozen structs, so not
 which one it is. They carry no behaviour. Logins and channels are lower case, channels without ``#``; times
 are seconds.
 
-Left out: emotes and their positions, bits, colours, whispers.
+Left out: emotes and their positions, colours, whispers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class ChatMessage(msgspec.Struct, frozen=True, gc=False):
     ``id`` is Twitch's message id, the key for "handled once". ``sent_at`` is Twitch's time in Unix seconds,
     0.0 if it sent none. ``text`` is without the CTCP wrapping of ``/me``; ``is_action`` says it was there.
     ``source_channel_id`` is set only in a shared chat (several streamers at once), to the channel in which
-    the line was really written: the same line arrives once for every channel that shares.
+    the line was really written: the same line arrives once for every channel that shares. ``bits`` are those cheered
+    with the line, 0 for nearly all.
     """
 
     id: str
@@ -50,6 +51,7 @@ class ChatMessage(msgspec.Struct, frozen=True, gc=False):
     sent_at: float = 0.0
     reply_parent_id: str = ""
     source_channel_id: str = ""
+    bits: int = 0
 
 
 class Connected(msgspec.Struct, frozen=True):
@@ -91,6 +93,12 @@ class MessageRefused(msgspec.Struct, frozen=True):
     text: str
 
 
+class SendingHeld(msgspec.Struct, frozen=True):
+    """Twitch wants no message of the account before ``until_s`` (seconds of the loop's clock), whatever our own count says."""
+
+    until_s: float
+
+
 class Standing(msgspec.Struct, frozen=True):
     """Whether the bot is moderator, VIP or broadcaster of a channel; when first known and when it changes."""
 
@@ -98,8 +106,12 @@ class Standing(msgspec.Struct, frozen=True):
     privileged: bool
 
 
+#: EventSub tells whose messages went, not for how long they are silenced.
+DURATION_UNKNOWN = -1
+
+
 class ChatterBanned(msgspec.Struct, frozen=True):
-    """Somebody was timed out (``duration_s`` > 0, seconds) or banned (0)."""
+    """Somebody was timed out (``duration_s`` > 0, seconds), banned (0), or one of the two (:data:`DURATION_UNKNOWN`)."""
 
     channel: str
     channel_id: str
@@ -116,7 +128,8 @@ class ChatCleared(msgspec.Struct, frozen=True):
 
 
 class MessageDeleted(msgspec.Struct, frozen=True):
-    """A moderator deleted one message; ``channel_id`` is empty where Twitch leaves it out (IRC does)."""
+    """A moderator deleted one message; ``channel_id`` and ``text`` are empty where Twitch leaves them out (IRC the one,
+    EventSub the other)."""
 
     channel: str
     channel_id: str
@@ -126,11 +139,14 @@ class MessageDeleted(msgspec.Struct, frozen=True):
 
 
 class ChatNotice(msgspec.Struct, frozen=True):
-    """Something Twitch announces in chat: a raid, a subscription, a gift, an announcement.
+    """Something Twitch announces about a channel: a raid, a subscription, a gift, an announcement.
 
-    ``kind`` is Twitch's ``msg-id`` (``raid``, ``sub``, ``resub``, ``subgift``, ``announcement``, …),
-    ``system_text`` its ready-made sentence (may be empty), ``text`` what the person wrote with it (may be
-    empty). ``id`` and ``source_channel_id`` are as in :class:`ChatMessage`; ``id`` is empty if Twitch sent none.
+    ``kind`` is IRC's ``msg-id`` (``raid``, ``sub``, ``resub``, ``subgift``, ``announcement``, …) on both transports,
+    ``system_text`` Twitch's ready-made sentence (may be empty), ``text`` what the person wrote with it (may be
+    empty), ``login``, ``user_id`` and ``name`` who it was (empty where Twitch names nobody). ``id`` and
+    ``source_channel_id`` are as in :class:`ChatMessage`; ``id`` is empty if Twitch sent none.
+
+    The kinds of which a component wants to know more are classes of their own, below.
     """
 
     channel: str
@@ -141,6 +157,44 @@ class ChatNotice(msgspec.Struct, frozen=True):
     text: str
     id: str = ""
     source_channel_id: str = ""
+    user_id: str = ""
+    name: str = ""
+
+
+class Raid(ChatNotice, frozen=True):
+    """Another stream sent its ``viewers`` here; ``login`` is the raider."""
+
+    viewers: int = 0
+
+
+class Subscription(ChatNotice, frozen=True):
+    """Somebody subscribed for the first time (``kind`` ``sub``) or told of a further month (``resub``).
+
+    ``tier`` is ``1000``, ``2000``, ``3000`` or ``Prime``; ``months`` counts all of them, this one included.
+    """
+
+    tier: str = ""
+    months: int = 1
+
+
+class Gift(ChatNotice, frozen=True):
+    """Somebody gave subscriptions away.
+
+    A gift to several is announced once with its ``count`` and no recipient (``kind`` ``submysterygift``), then once for
+    each recipient (``subgift``); ``bundle_id`` is the same in all of them where Twitch tells it, and empty for a gift to
+    one person. ``tier`` is as in :class:`Subscription`.
+    """
+
+    tier: str = ""
+    count: int = 1
+    recipient_id: str = ""
+    recipient_login: str = ""
+    recipient_name: str = ""
+    bundle_id: str = ""
+
+
+class Follow(ChatNotice, frozen=True):
+    """Somebody follows the channel from now on (``kind`` ``follow``); chat itself does not show it."""
 
 
 ChatEvent: TypeAlias = (
@@ -151,6 +205,7 @@ ChatEvent: TypeAlias = (
     | ChannelParted
     | JoinFailed
     | MessageRefused
+    | SendingHeld
     | Standing
     | ChatterBanned
     | ChatCleared

@@ -24,7 +24,7 @@ import msgspec
 
 from byte_bot.chat.errors import NotConnected, SendUnconfirmed
 from byte_bot.chat.limiter import MessageLimiter
-from byte_bot.chat.message import ChatEvent, Connected, Standing
+from byte_bot.chat.message import ChatEvent, Connected, SendingHeld, Standing
 from byte_bot.chat.transport import ChatTransport
 from byte_bot.chat.utterance import CHARS_MAX, MARK_ROOM, clean, split
 from byte_bot.errors import ByteBotError
@@ -167,6 +167,8 @@ class Outbox:
         if isinstance(event, Standing):
             self._limiter.set_privileged(event.channel, event.privileged)
             _settle(self._paused.get(event.channel))
+        elif isinstance(event, SendingHeld):
+            self._limiter.hold(event.until_s)
         elif isinstance(event, Connected):
             for future in list(self._paused.values()):
                 _settle(future)

@@ -42,7 +42,16 @@ import typing
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from byte_bot.chat.message import ChatEvent, ChatMessage, Role
+from byte_bot.chat.message import (
+    ChatEvent,
+    ChatMessage,
+    ChatNotice,
+    Follow,
+    Gift,
+    Raid,
+    Role,
+    Subscription,
+)
 from byte_bot.components.parameters import UsageError, fill, parameters_of
 from byte_bot.components.texts import Texts
 from byte_bot.context.channel import ChannelContext
@@ -53,13 +62,19 @@ from byte_bot.persistence.state import Add, ChannelState, Recent, StateT, assign
 __all__ = [
     "Add",
     "ChannelState",
+    "ChatMessage",
+    "ChatNotice",
     "Command",
     "Component",
     "ComponentHost",
     "Context",
+    "Follow",
+    "Gift",
     "Listener",
+    "Raid",
     "Recent",
     "Role",
+    "Subscription",
     "Texts",
     "UsageError",
     "command",
@@ -71,8 +86,9 @@ Handler = Callable[..., Awaitable[None]]
 Guard = Callable[["Context"], bool | Awaitable[bool]]
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
-#: What a listener can ask for: every chat line, a USERNOTICE (sub, raid, announcement…), a command nobody has.
-EVENTS = ("message", "notice", "unknown_command")
+#: What a listener can ask for: every chat line; one with bits; every announcement (sub, raid, …); the kinds of them that
+#: carry more; a new follower; a command nobody has. What of this each transport carries stands in the README.
+EVENTS = ("message", "cheer", "notice", "raid", "subscription", "gift", "follow", "unknown_command")
 
 
 class Deferred(typing.NamedTuple):
@@ -377,7 +393,12 @@ def command(
 
 
 def listener(event: str = "message") -> Callable[[HandlerT], HandlerT]:
-    """Make a method of a component see every event of a kind: ``message``, ``notice`` or ``unknown_command``."""
+    """Make a method of a component see every event of a kind, one of :data:`EVENTS`; ``ctx.event`` is the event.
+
+    It is a :class:`ChatMessage` for ``message``, ``cheer`` (its ``bits``) and ``unknown_command``, a :class:`Raid`,
+    :class:`Subscription`, :class:`Gift` or :class:`Follow` for the kinds of these names, and any :class:`ChatNotice` but a
+    follow for ``notice``.
+    """
     if event not in EVENTS:
         raise ComponentError(f"no event is called {event!r}; there are: {', '.join(EVENTS)}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from byte_bot.chat.message import ChatMessage, ChatNotice, Follow, Gift, Raid, Subscription
 from byte_bot.components.api import EVENTS, Command, Component, Listener
 from byte_bot.errors import ComponentError
 
@@ -81,6 +82,24 @@ class Router:
     def listeners(self, event: str) -> tuple[Listener, ...]:
         """Who wants to see events of that kind (one of ``EVENTS``)."""
         return self._listening.get(event, ())
+
+
+def heard_as(event: ChatMessage | ChatNotice) -> tuple[str, ...]:
+    """The kinds of listeners that get an event, in the order in which they are called."""
+    match event:
+        case ChatMessage():
+            return ("message", "cheer") if event.bits else ("message",)
+        case Raid():
+            return ("notice", "raid")
+        case Subscription():
+            return ("notice", "subscription")
+        case Gift():
+            return ("notice", "gift")
+        case Follow():
+            # No announcement of chat: whoever listens to those has never seen one.
+            return ("follow",)
+        case _:
+            return ("notice",)
 
 
 def parse_invocation(text: str, prefix: str) -> Invocation | None:

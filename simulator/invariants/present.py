@@ -32,7 +32,7 @@ class Present:
 def absent_from(world: World) -> tuple[str, ...]:
     """The channels in which the bot should be and is not, in the world's order."""
     enabled = {row["login"]: row["enabled"] for row in world.supabase.rows("channels_config")}
-    joined = world.irc.joined(world.bot_login)
+    joined = world.faces.bot_channels()
     return tuple(
         login
         for login in world.channels

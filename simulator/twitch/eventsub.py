@@ -239,6 +239,10 @@ class EventSubServer:
         """The login of every session, oldest first; "" before its first subscription."""
         return tuple(session.owner[1] if session.owner else "" for session in self._sessions.values())
 
+    def sound_sessions(self, login: str) -> tuple[str, ...]:
+        """Return the ids of the account's sessions whose socket is neither ending nor half-open, oldest first."""
+        return tuple(one.id for one in self._chosen(login) if one.socket.connection.sound)
+
     # -- delivery -------------------------------------------------------------------------------------------------------------------
 
     def _deliver(self, happening: Happening) -> None:

@@ -118,7 +118,7 @@ def test_all_problems_are_reported_at_once() -> None:
     lines = problems(
         TWITCH_LOGIN="my bot",
         TWITCH_TOKEN="two words",
-        TWITCH_CHAT_MODE="eventsub",
+        TWITCH_CHAT_MODE="telegraph",
         TWITCH_RATE_TIER="gold",
         TWITCH_IRC_PORT="70000",
         TWITCH_IRC_TLS="maybe",
@@ -172,11 +172,33 @@ def test_a_number_out_of_bounds_never_gets_in(value: str) -> None:
         assert load(FLUSH_INTERVAL_S=value).flush_interval_s == 2.0
 
 
-def test_eventsub_is_announced_for_later() -> None:
-    """The mode that does not exist yet is refused with words of its own."""
-    (line,) = problems(TWITCH_CHAT_MODE="EventSub")
-    assert "comes with a later release" in line
-    assert "write 'irc' or leave it out" in line
+def test_eventsub_can_be_chosen() -> None:
+    """In any case of letters, and with addresses of its own."""
+    settings = load(TWITCH_CHAT_MODE="EventSub", TWITCH_EVENTSUB_URL="ws://localhost:8080/ws/")
+    assert settings.twitch_chat_mode == "eventsub"
+    assert settings.twitch_eventsub_url == "ws://localhost:8080/ws"
+    assert settings.asks_twitch
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://eventsub.wss.twitch.tv/ws", "write it with wss://"),
+        ("nonsense", "write it with wss://"),
+        ("ws://eventsub.example/ws", "would send tokens in clear: write wss://eventsub.example"),
+    ],
+)
+def test_the_address_of_eventsub_is_one_of_a_websocket(url: str, words: str) -> None:
+    """And not in clear over a network."""
+    (line,) = problems(TWITCH_EVENTSUB_URL=url)
+    assert words in line
+
+
+def test_a_bot_in_the_cloud_needs_the_applications_secret() -> None:
+    """Only where it is used: over EventSub."""
+    (line,) = problems(TWITCH_CHAT_MODE="eventsub", TWITCH_BOT_AUTH="cloud")
+    assert "set TWITCH_CLIENT_ID and TWITCH_CLIENT_SECRET, or write 'installed'" in line
+    assert load(TWITCH_BOT_AUTH="cloud").twitch_bot_auth == "cloud"
 
 
 def test_supabase_is_both_or_neither() -> None:

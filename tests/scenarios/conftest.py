@@ -1,13 +1,13 @@
-"""Every story is told twice: in memory, and over real loopback TCP in the same virtual time."""
+"""Every story is told three times: over IRC in memory and over real loopback TCP, and over EventSub; in the same virtual time."""
 
 from __future__ import annotations
 
 import pytest
 
-from simulator.world import Network
+from tests.scenarios.places import PLACES, Place
 
 
-@pytest.fixture(params=["memory", "tcp"])
-def network(request: pytest.FixtureRequest) -> Network:
-    """Which network the story's world has."""
-    return request.param
+@pytest.fixture(params=list(PLACES))
+def place(request: pytest.FixtureRequest) -> Place:
+    """Where the story is told."""
+    return PLACES[request.param]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 
-def test_the_bot_fills_in_the_id_and_nothing_else(network: Network) -> None:
+def test_the_bot_fills_in_the_id_and_nothing_else(place: Place) -> None:
     """After the JOIN the row has Twitch's id; the human's columns are as they were, and no row is added."""
 
     async def story(world: World) -> None:
@@ -21,10 +22,10 @@ def test_the_bot_fills_in_the_id_and_nothing_else(network: Network) -> None:
     scenario = Scenario(
         "by_login", "a login only", channels=("lobby", "arcade"), listed=(), fixed=("arcade",)
     )
-    play(story, scenario, network=network)
+    play(story, scenario, **place)
 
 
-def test_a_pause_in_a_channel_without_a_row_keeps_its_language_and_prefix(network: Network) -> None:
+def test_a_pause_in_a_channel_without_a_row_keeps_its_language_and_prefix(place: Place) -> None:
     """The row that a pause makes leaves language and prefix to the bot's defaults."""
 
     async def story(world: World) -> None:
@@ -46,4 +47,4 @@ def test_a_pause_in_a_channel_without_a_row_keeps_its_language_and_prefix(networ
         fixed=("lobby",),
         settings={"default_prefix": "?", "default_language": "pt-br"},
     )
-    play(story, scenario, network=network)
+    play(story, scenario, **place)

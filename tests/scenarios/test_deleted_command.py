@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from simulator.faults import Hang
 from simulator.scenario import Scenario
-from simulator.world import Network, StoryError, World, play
+from simulator.world import StoryError, World, play
+from tests.scenarios.places import Place
 
 
 async def is_gone(world: World) -> bool:
@@ -16,7 +17,7 @@ async def is_gone(world: World) -> bool:
     return False
 
 
-def test_a_command_deleted_during_an_outage_stays_deleted(network: Network) -> None:
+def test_a_command_deleted_during_an_outage_stays_deleted(place: Place) -> None:
     """The load that comes after the deletion still has the command, and must not bring it back."""
 
     async def story(world: World) -> None:
@@ -46,4 +47,4 @@ def test_a_command_deleted_during_an_outage_stays_deleted(network: Network) -> N
         await world.joined()
         assert await is_gone(world)
 
-    play(story, Scenario("deleted_command", "deleted during an outage", fixed=("lobby",)), network=network)
+    play(story, Scenario("deleted_command", "deleted during an outage", fixed=("lobby",)), **place)

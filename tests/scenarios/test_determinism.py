@@ -42,6 +42,7 @@ from simulator.loop import ReadyOrder
 from simulator.replay import Night, compare, explain, record_night
 from simulator.scenario import DiskLatency, Scenario
 from simulator.world import Network, simulate
+from tests.scenarios.places import PLACES, Place, over_sockets
 
 ROOT = Path(__file__).parents[2]
 ORDERS: tuple[ReadyOrder, ...] = ("fifo", "random")
@@ -78,15 +79,12 @@ SLOW_DISK = replace(
     name="slow disk",
     disk_latency=DiskLatency(median_ms=20.0, spread=1.0, stall_probability=0.2, stall_ms=1_500.0),
 )
-OVER_TCP = replace(
-    CROWDED,
-    name="over TCP",
-    faults=tuple(fault for fault in CROWDED.faults if not isinstance(fault, TwitchPackets)),
-)
-NIGHTS: Mapping[str, tuple[Scenario, Network]] = {
-    "crowded": (CROWDED, "memory"),
-    "slow disk": (SLOW_DISK, "memory"),
-    "over TCP": (OVER_TCP, "tcp"),
+OVER_TCP = replace(CROWDED, name="over TCP", faults=over_sockets(CROWDED.faults))
+NIGHTS: Mapping[str, tuple[Scenario, Place]] = {
+    "crowded": (CROWDED, PLACES["memory"]),
+    "slow disk": (SLOW_DISK, PLACES["memory"]),
+    "over TCP": (OVER_TCP, PLACES["tcp"]),
+    "over EventSub": (replace(OVER_TCP, name="over EventSub"), PLACES["eventsub"]),
 }
 #: Plays a night as often as told in each order, and prints the hash of each run.
 PRINT_HASHES = """
@@ -95,10 +93,10 @@ import structlog
 from simulator.world import simulate
 from tests.scenarios.test_determinism import NIGHTS, ORDERS, SEED
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-night, network = NIGHTS[sys.argv[2]]
+night, place = NIGHTS[sys.argv[2]]
 for _ in range(int(sys.argv[1])):
     for order in ORDERS:
-        print(order, simulate(night, SEED, network=network, ready_order=order).trace_hash)
+        print(order, simulate(night, SEED, **place, ready_order=order).trace_hash)
 """
 #: Busy for a few seconds at most, should nobody end it; not so important that others must wait.
 BURN = """
@@ -118,9 +116,9 @@ def components_stand_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def hashes_here(runs: int, name: str = "crowded") -> set[str]:
     """The hashes of so many runs of a night in each order, in this process."""
-    night, network = NIGHTS[name]
+    night, place = NIGHTS[name]
     return {
-        f"{order} {simulate(night, SEED, network=network, ready_order=order).trace_hash}"
+        f"{order} {simulate(night, SEED, **place, ready_order=order).trace_hash}"
         for _ in range(runs)
         for order in ORDERS
     }
@@ -201,8 +199,8 @@ def test_a_slow_disk_and_real_sockets_are_replayed_too(name: str) -> None:
 @pytest.mark.parametrize("name", NIGHTS)
 def test_people_are_answered_in_every_night(name: str) -> None:
     """And all promises are kept; a disk that stalls shows in how long a reply took."""
-    night, network = NIGHTS[name]
-    report = simulate(night, SEED, network=network)
+    night, place = NIGHTS[name]
+    report = simulate(night, SEED, **place)
     assert report.ok, report.to_text()
     assert len(report.transcript) > 10
     assert (max(report.latencies_ms) > 500) == (name == "slow disk")

@@ -6,10 +6,11 @@ from byte_bot.app import Application, Surroundings
 from byte_bot.context.stream_context import StreamContext
 from byte_bot.settings import Settings
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 
-def test_a_context_made_before_the_loop_runs_loads_and_saves(network: Network) -> None:
+def test_a_context_made_before_the_loop_runs_loads_and_saves(place: Place) -> None:
     """What was changed early is saved, and what was stored is loaded underneath it."""
     channel_ids: list[str] = []
 
@@ -35,4 +36,4 @@ def test_a_context_made_before_the_loop_runs_loads_and_saves(network: Network) -
         assert "Early Game" in await world.ask("viewer", "!game")
         assert "stored vibe" in await world.ask("viewer", "!vibe")
 
-    play(story, Scenario("early", "a context before the loop"), network=network, application=early)
+    play(story, Scenario("early", "a context before the loop"), **place, application=early)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 
-def test_an_edit_is_merged_and_never_overwritten_unseen(network: Network) -> None:
+def test_an_edit_is_merged_and_never_overwritten_unseen(place: Place) -> None:
     """The bot's next save is refused, the human's value arrives in RAM, and local changes go on top."""
 
     async def story(world: World) -> None:
@@ -22,10 +23,10 @@ def test_an_edit_is_merged_and_never_overwritten_unseen(network: Network) -> Non
         assert world.counter("lobby", "falls") == 7
         assert await world.ask("viewer", "!count deaths") == "deaths: 101"
 
-    play(story, Scenario("edit", "a human's edit"), network=network)
+    play(story, Scenario("edit", "a human's edit"), **place)
 
 
-def test_a_row_deleted_by_a_human_comes_back_with_what_was_done_since_only(network: Network) -> None:
+def test_a_row_deleted_by_a_human_comes_back_with_what_was_done_since_only(place: Place) -> None:
     """After a deletion in the table editor the next change starts from nothing."""
 
     async def story(world: World) -> None:
@@ -41,10 +42,10 @@ def test_a_row_deleted_by_a_human_comes_back_with_what_was_done_since_only(netwo
         assert world.counter("lobby", "deaths") == 1
 
     # What a human deleted is gone, rightly; the world's account of what viewers were told does not know that.
-    play(story, Scenario("deleted", "a human deletes a row"), network=network, judge=False)
+    play(story, Scenario("deleted", "a human deletes a row"), **place, judge=False)
 
 
-def test_a_typo_in_the_table_editor_is_not_overwritten(network: Network) -> None:
+def test_a_typo_in_the_table_editor_is_not_overwritten(place: Place) -> None:
     """A row that no longer fits its types is left alone until it is corrected; then the changes are saved."""
 
     async def story(world: World) -> None:
@@ -64,10 +65,10 @@ def test_a_typo_in_the_table_editor_is_not_overwritten(network: Network) -> None
         await world.until(world.drained)
 
     # The human changed a counter by hand; the world's account of what viewers were told does not know that.
-    play(story, Scenario("typo", "a human's typo"), network=network, judge=False)
+    play(story, Scenario("typo", "a human's typo"), **place, judge=False)
 
 
-def test_a_cell_that_is_no_object_concerns_its_row_alone(network: Network) -> None:
+def test_a_cell_that_is_no_object_concerns_its_row_alone(place: Place) -> None:
     """`[]` typed into one cell: that row waits for its human, all others load and are saved, and nothing is "down"."""
 
     async def story(world: World) -> None:
@@ -91,6 +92,6 @@ def test_a_cell_that_is_no_object_concerns_its_row_alone(network: Network) -> No
     play(
         story,
         Scenario("cell", "a cell that is no object", channels=("lobby", "arcade")),
-        network=network,
+        **place,
         judge=False,
     )

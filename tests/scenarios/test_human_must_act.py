@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from simulator.faults import Fault, OverQuota, ProjectPaused, ReadOnly, Unauthorized
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 NIGHT = Scenario("human_must_act", "somebody has to open the dashboard", fixed=("lobby",))
 
@@ -29,7 +30,7 @@ def lines(logs: list[Any], event: str) -> list[dict[str, Any]]:
     ids=lambda value: getattr(value, "kind", ""),
 )
 def test_it_is_said_once_a_minute_with_what_waits_and_ends_by_itself(
-    network: Network, fault: Fault, code: str, advice: str
+    place: Place, fault: Fault, code: str, advice: str
 ) -> None:
     """For three minutes; then the human has acted, the next probe finds it, and everything is saved."""
 
@@ -54,7 +55,7 @@ def test_it_is_said_once_a_minute_with_what_waits_and_ends_by_itself(
         world.judge()
 
     with capture_logs() as logs:
-        play(story, NIGHT, network=network)
+        play(story, NIGHT, **place)
     paused = lines(logs, "database_paused")
     assert len(paused) == 3
     assert all(advice in line["what_to_do"] for line in paused)
@@ -67,7 +68,7 @@ def test_it_is_said_once_a_minute_with_what_waits_and_ends_by_itself(
     assert not lines(logs, "database_out")
 
 
-def test_a_wrong_key_at_boot_is_said_and_the_right_one_saves_what_waited(network: Network) -> None:
+def test_a_wrong_key_at_boot_is_said_and_the_right_one_saves_what_waited(place: Place) -> None:
     """The bot enters the channels of its settings, counts from zero, and adds up when it can read."""
 
     async def story(world: World) -> None:
@@ -84,7 +85,7 @@ def test_a_wrong_key_at_boot_is_said_and_the_right_one_saves_what_waited(network
         assert await world.ask("viewer", "!count deaths") == "deaths: 8"
 
     with capture_logs() as logs:
-        play(story, NIGHT, network=network)
+        play(story, NIGHT, **place)
     (fallen_back,) = lines(logs, "channels_without_database")
     assert fallen_back["channels"] == ["lobby"]
     assert "SUPABASE_KEY" in fallen_back["why"]

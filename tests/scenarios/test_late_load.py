@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from simulator.faults import Hang, Latency
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 
-def test_a_late_load_never_overwrites_newer_ram(network: Network) -> None:
+def test_a_late_load_never_overwrites_newer_ram(place: Place) -> None:
     """One command before the load, then two restarts: the game that was set stays, and so does the older state."""
 
     async def story(world: World) -> None:
@@ -36,10 +37,10 @@ def test_a_late_load_never_overwrites_newer_ram(network: Network) -> None:
         assert "Hades" in await world.ask("viewer", "!game")
         assert "calm" in await world.ask("viewer", "!vibe")
 
-    play(story, Scenario("late_load", "the load comes late", disk="lost", fixed=("lobby",)), network=network)
+    play(story, Scenario("late_load", "the load comes late", disk="lost", fixed=("lobby",)), **place)
 
 
-def test_a_row_whose_base_is_not_loaded_is_never_sent(network: Network) -> None:
+def test_a_row_whose_base_is_not_loaded_is_never_sent(place: Place) -> None:
     """While loads hang and saves would work, defaults never replace a good row."""
 
     async def story(world: World) -> None:
@@ -53,10 +54,10 @@ def test_a_row_whose_base_is_not_loaded_is_never_sent(network: Network) -> None:
         assert world.counter("lobby", "deaths") == 1501
         world.judge()
 
-    play(story, Scenario("no_base", "no base", fixed=("lobby",)), network=network)
+    play(story, Scenario("no_base", "no base", fixed=("lobby",)), **place)
 
 
-def test_an_absolute_value_discards_what_a_late_load_brings(network: Network) -> None:
+def test_an_absolute_value_discards_what_a_late_load_brings(place: Place) -> None:
     """`!count deaths =5` during an outage means five, whatever was stored."""
 
     async def story(world: World) -> None:
@@ -73,4 +74,4 @@ def test_an_absolute_value_discards_what_a_late_load_brings(network: Network) ->
         assert world.counter("lobby", "wins") == 8
         world.judge()
 
-    play(story, Scenario("assign", "an absolute value", fixed=("lobby",)), network=network)
+    play(story, Scenario("assign", "an absolute value", fixed=("lobby",)), **place)

@@ -7,7 +7,8 @@ import pytest
 from byte_bot.persistence.schema import SCHEMA_DIR
 from simulator.faults import Fault, MissingFunction, MissingGrant
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 FAULTS = (
     MissingFunction(name="byte_bot_take_epoch"),
@@ -19,7 +20,7 @@ FAULTS = (
 @pytest.mark.parametrize(
     "fault", FAULTS, ids=lambda fault: f"{fault.kind}-{getattr(fault, 'name', '') or fault.table}"
 )
-def test_the_bot_pauses_its_writes_says_what_to_do_and_loses_nothing(network: Network, fault: Fault) -> None:
+def test_the_bot_pauses_its_writes_says_what_to_do_and_loses_nothing(place: Place, fault: Fault) -> None:
     """Whatever is missing: chat goes on, the log names the way out, and after it was applied everything is saved."""
 
     async def story(world: World) -> None:
@@ -37,10 +38,10 @@ def test_the_bot_pauses_its_writes_says_what_to_do_and_loses_nothing(network: Ne
         assert world.counter("lobby", "deaths") == 5
         world.judge()
 
-    play(story, Scenario("missing", "something is missing", fixed=("lobby",)), network=network)
+    play(story, Scenario("missing", "something is missing", fixed=("lobby",)), **place)
 
 
-def test_a_missing_grant_on_the_channel_list_keeps_the_last_known_channels(network: Network) -> None:
+def test_a_missing_grant_on_the_channel_list_keeps_the_last_known_channels(place: Place) -> None:
     """Only the list cannot be read: state is saved, nobody is parted, and the list counts again after the grant."""
 
     async def story(world: World) -> None:
@@ -51,14 +52,14 @@ def test_a_missing_grant_on_the_channel_list_keeps_the_last_known_channels(netwo
         assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
         await world.until(lambda: world.loop.time() > 100, 150)
         assert world.counter("lobby", "deaths") == 1
-        assert sorted(world.irc.joined(world.bot_login)) == ["arcade", "lobby"]
+        assert sorted(world.faces.bot_channels()) == ["arcade", "lobby"]
         world.heal()
-        await world.until(lambda: world.irc.joined(world.bot_login) == ("lobby",), 90)
+        await world.until(lambda: world.faces.bot_channels() == ("lobby",), 90)
 
-    play(story, Scenario("no_list", "the list cannot be read", channels=("lobby", "arcade")), network=network)
+    play(story, Scenario("no_list", "the list cannot be read", channels=("lobby", "arcade")), **place)
 
 
-def test_a_missing_table_pauses_and_resumes(network: Network) -> None:
+def test_a_missing_table_pauses_and_resumes(place: Place) -> None:
     """A project without the table at all: 404 with PGRST205, the same advice, the same end."""
 
     async def story(world: World) -> None:
@@ -73,4 +74,4 @@ def test_a_missing_table_pauses_and_resumes(network: Network) -> None:
         await world.converge()
         assert world.counter("lobby", "deaths") == 1
 
-    play(story, Scenario("no_table", "a table is missing", fixed=("lobby",)), network=network)
+    play(story, Scenario("no_table", "a table is missing", fixed=("lobby",)), **place)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from simulator.faults import TwitchPackets
 from simulator.loop import ReadyOrder
 from simulator.scenarios import SCENARIOS
 from simulator.world import World, play, simulate
+from tests.scenarios.places import over_sockets
 
 
 @pytest.mark.parametrize(("seed", "ready_order"), [(1, "fifo"), (2, "random"), (3, "random")])
@@ -24,6 +27,18 @@ def test_the_night_is_the_same_kind_of_night_over_sockets(name: str) -> None:
     """Real loopback sockets in virtual time: the promises hold there too."""
     report = simulate(SCENARIOS[name], 1, network="tcp")
     assert report.ok, report.to_text()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_night_keeps_every_promise_over_eventsub(name: str) -> None:
+    """With TwitchIO's own code on the bot's side; Twitch's faults strike EventSub then."""
+    scenario = SCENARIOS[name]
+    report = simulate(
+        replace(scenario, faults=over_sockets(scenario.faults)), 1, transport="eventsub", ready_order="random"
+    )
+    assert report.ok, report.to_text()
+    assert report.counts["confirmed_counter_changes"] > 20
+    assert "irc_logins" not in report.counts
 
 
 @pytest.mark.parametrize("name", ["disk_full", "slow_sync"])

@@ -25,7 +25,8 @@ from simulator.faults import (
     Unauthorized,
 )
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 FAULTS = (
     Latency(ms=2000),
@@ -49,7 +50,7 @@ FAULTS = (
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.kind)
-def test_chat_goes_on_and_nothing_is_lost(network: Network, fault: Fault) -> None:
+def test_chat_goes_on_and_nothing_is_lost(place: Place, fault: Fault) -> None:
     """Answers come in the same time as before the outage, and every confirmed change is stored after it."""
 
     async def story(world: World) -> None:
@@ -72,7 +73,7 @@ def test_chat_goes_on_and_nothing_is_lost(network: Network, fault: Fault) -> Non
         assert world.counter("lobby", "deaths") == 32
         world.judge()
 
-    play(story, Scenario("outage", "in mid-stream"), network=network)
+    play(story, Scenario("outage", "in mid-stream"), **place)
 
 
 async def timed(world: World, text: str, expected: str) -> float:

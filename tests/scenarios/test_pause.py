@@ -6,7 +6,8 @@ import pytest
 
 from simulator.faults import Hang
 from simulator.scenario import Scenario
-from simulator.world import Network, StoryError, World, play
+from simulator.world import StoryError, World, play
+from tests.scenarios.places import Place
 
 NIGHT = Scenario("pause", "paused", fixed=("lobby",))
 
@@ -25,7 +26,7 @@ async def is_silent(world: World) -> bool:
     return False
 
 
-def test_paused_in_the_database_stays_paused(network: Network) -> None:
+def test_paused_in_the_database_stays_paused(place: Place) -> None:
     """A load that fails must not count as "not paused", and defaults must not be written over the row."""
 
     async def story(world: World) -> None:
@@ -42,10 +43,10 @@ def test_paused_in_the_database_stays_paused(network: Network) -> None:
         assert world.config("lobby")["paused"] is True
         assert world.config("lobby")["language"] == "pt-br"
 
-    play(story, NIGHT, network=network)
+    play(story, NIGHT, **place)
 
 
-def test_a_pause_outlives_an_outage_and_a_crash(network: Network) -> None:
+def test_a_pause_outlives_an_outage_and_a_crash(place: Place) -> None:
     """Paused in chat during an outage, then kill -9: still paused, and the database learns it."""
 
     async def story(world: World) -> None:
@@ -67,11 +68,11 @@ def test_a_pause_outlives_an_outage_and_a_crash(network: Network) -> None:
         await world.until(lambda: world.config("lobby")["paused"] is False)
         assert await world.ask("viewer", "!ping") == "Pong!"
 
-    play(story, NIGHT, network=network)
+    play(story, NIGHT, **place)
 
 
 @pytest.mark.parametrize("outage", [False, True], ids=["healthy", "during an outage"])
-def test_a_humans_pause_in_the_table_editor_counts(network: Network, outage: bool) -> None:
+def test_a_humans_pause_in_the_table_editor_counts(place: Place, outage: bool) -> None:
     """A human's edit is seen at the next refresh, and is never overwritten unseen."""
 
     async def story(world: World) -> None:
@@ -91,10 +92,10 @@ def test_a_humans_pause_in_the_table_editor_counts(network: Network, outage: boo
         assert world.config("lobby")["paused"] is True
         world.judge()
 
-    play(story, NIGHT, network=network)
+    play(story, NIGHT, **place)
 
 
-def test_a_human_edits_another_column_while_the_bot_pauses(network: Network) -> None:
+def test_a_human_edits_another_column_while_the_bot_pauses(place: Place) -> None:
     """Both edits live: the bot's refused patch is rebased on the human's row."""
 
     async def story(world: World) -> None:
@@ -108,4 +109,4 @@ def test_a_human_edits_another_column_while_the_bot_pauses(network: Network) -> 
         await world.until(world.drained)
         world.judge()
 
-    play(story, NIGHT, network=network)
+    play(story, NIGHT, **place)

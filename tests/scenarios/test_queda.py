@@ -6,7 +6,8 @@ import pytest
 
 from simulator.faults import Fault, Hang, Refused, Status503
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 NIGHT = Scenario(
     "queda", "offline at boot", channels=("lobby", "arcade"), listed=("arcade",), fixed=("lobby",)
@@ -15,7 +16,7 @@ NIGHT = Scenario(
 
 @pytest.mark.parametrize("fault", [Refused(), Hang(), Status503()], ids=lambda fault: fault.kind)
 def test_the_bot_enters_the_channels_of_its_settings_and_reconciles_when_the_database_is_back(
-    network: Network, fault: Fault
+    place: Place, fault: Fault
 ) -> None:
     """Offline at boot: it joins TWITCH_CHANNEL_LOGINS, answers, and later saves everything and joins the rest."""
 
@@ -26,7 +27,7 @@ def test_the_bot_enters_the_channels_of_its_settings_and_reconciles_when_the_dat
         await world.joined("lobby", within_s=10)
         assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
         assert await world.ask("mod", "!count deaths +1") == "deaths: 2"
-        assert world.irc.joined(world.bot_login) == ("lobby",)
+        assert world.faces.bot_channels() == ("lobby",)
         world.heal()
         await world.converge()
         assert world.counter("lobby", "deaths") == 42, "what was confirmed adds up to what was stored"
@@ -35,10 +36,10 @@ def test_the_bot_enters_the_channels_of_its_settings_and_reconciles_when_the_dat
         await world.until(world.drained)
         world.judge()
 
-    play(story, NIGHT, network=network)
+    play(story, NIGHT, **place)
 
 
-def test_an_empty_list_parts_nobody(network: Network) -> None:
+def test_an_empty_list_parts_nobody(place: Place) -> None:
     """A table emptied by mistake is not a wish to leave: the bot stays where it is."""
 
     async def story(world: World) -> None:
@@ -47,12 +48,12 @@ def test_an_empty_list_parts_nobody(network: Network) -> None:
         world.supabase.human_delete("channels_config", {"login": "lobby"})
         world.supabase.human_delete("channels_config", {"login": "arcade"})
         await world.until(lambda: world.loop.time() > 130, 200)
-        assert sorted(world.irc.joined(world.bot_login)) == ["arcade", "lobby"]
+        assert sorted(world.faces.bot_channels()) == ["arcade", "lobby"]
 
-    play(story, Scenario("empty", "an empty list", channels=("lobby", "arcade")), network=network)
+    play(story, Scenario("empty", "an empty list", channels=("lobby", "arcade")), **place)
 
 
-def test_a_channel_disabled_by_a_human_is_left_and_a_fixed_one_is_not(network: Network) -> None:
+def test_a_channel_disabled_by_a_human_is_left_and_a_fixed_one_is_not(place: Place) -> None:
     """Disabling a row parts its channel at the next refresh, except one of TWITCH_CHANNEL_LOGINS."""
 
     async def story(world: World) -> None:
@@ -60,10 +61,10 @@ def test_a_channel_disabled_by_a_human_is_left_and_a_fixed_one_is_not(network: N
         await world.joined("lobby", "arcade", "cinema")
         for login in ("lobby", "arcade"):
             world.supabase.human_update("channels_config", {"login": login}, {"enabled": False})
-        await world.until(lambda: "arcade" not in world.irc.joined(world.bot_login), 90)
-        assert sorted(world.irc.joined(world.bot_login)) == ["cinema", "lobby"]
+        await world.until(lambda: "arcade" not in world.faces.bot_channels(), 90)
+        assert sorted(world.faces.bot_channels()) == ["cinema", "lobby"]
 
     scenario = Scenario(
         "disabled", "a channel is switched off", channels=("lobby", "arcade", "cinema"), fixed=("lobby",)
     )
-    play(story, scenario, network=network)
+    play(story, scenario, **place)

@@ -16,7 +16,8 @@ from simulator.faults import (
     TwitchReconnect,
 )
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play, simulate
+from simulator.world import World, play, simulate
+from tests.scenarios.places import Place
 
 STORM: tuple[Fault, ...] = (
     *(TwitchDisconnect(start_s=at_s) for at_s in (5, 6, 7, 20)),
@@ -50,25 +51,25 @@ def test_a_storm_of_reconnects_over_a_flapping_database(seed: int) -> None:
 @pytest.mark.parametrize(
     "fault", [TwitchDisconnect(), TwitchHalfOpen(), TwitchReconnect(grace_s=2)], ids=lambda fault: fault.kind
 )
-def test_every_channel_is_joined_again_and_a_parted_one_is_not(network: Network, fault: Fault) -> None:
+def test_every_channel_is_joined_again_and_a_parted_one_is_not(place: Place, fault: Fault) -> None:
     """After a lost connection the bot is where it was: joined stays joined, parted stays parted."""
 
     async def story(world: World) -> None:
         world.start_bot()
         await world.joined("lobby", "arcade", "cinema")
         world.supabase.human_update("channels_config", {"login": "cinema"}, {"enabled": False})
-        await world.until(lambda: "cinema" not in world.irc.joined(world.bot_login), 90)
-        logins = world.irc.stats["logins"]
+        await world.until(lambda: "cinema" not in world.faces.bot_channels(), 90)
+        connections = world.faces.connections_made()
         world.break_database(fault, "twitch")
-        await world.until(lambda: world.irc.stats["logins"] > logins, 400)
+        await world.until(lambda: world.faces.connections_made() > connections, 400)
         await world.joined("lobby", "arcade")
         assert await world.ask("viewer", "!ping") == "Pong!"
-        assert "cinema" not in world.irc.joined(world.bot_login)
+        assert "cinema" not in world.faces.bot_channels()
 
-    play(story, Scenario("rejoin", "three channels", channels=("lobby", "arcade", "cinema")), network=network)
+    play(story, Scenario("rejoin", "three channels", channels=("lobby", "arcade", "cinema")), **place)
 
 
-def test_a_message_delivered_twice_is_handled_once_also_after_a_crash(network: Network) -> None:
+def test_a_message_delivered_twice_is_handled_once_also_after_a_crash(place: Place) -> None:
     """Twitch repeats a command, before and after kill -9: it counts once and is answered once."""
 
     async def story(world: World) -> None:
@@ -86,4 +87,4 @@ def test_a_message_delivered_twice_is_handled_once_also_after_a_crash(network: N
         await world.until(world.drained)
         assert world.counter("lobby", "deaths") == 1
 
-    play(story, Scenario("repeated", "a message comes twice"), network=network, strict=False)
+    play(story, Scenario("repeated", "a message comes twice"), **place, strict=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from simulator.faults import Hang
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 THREE = Scenario("restart", "three channels", channels=("lobby", "arcade", "cinema"))
 
@@ -29,7 +30,7 @@ async def check(world: World) -> None:
         assert f"remember {channel}" in await world.ask("viewer", "!note", channel=channel)
 
 
-def test_an_orderly_restart_restores_every_context(network: Network) -> None:
+def test_an_orderly_restart_restores_every_context(place: Place) -> None:
     """SIGTERM, then a new process with an empty disk: everything comes back from the database."""
 
     async def story(world: World) -> None:
@@ -41,10 +42,10 @@ def test_an_orderly_restart_restores_every_context(network: Network) -> None:
         await world.joined()
         await check(world)
 
-    play(story, Scenario(**{**vars(THREE), "disk": "lost"}), network=network)
+    play(story, Scenario(**{**vars(THREE), "disk": "lost"}), **place)
 
 
-def test_a_crash_after_the_save_restores_every_context(network: Network) -> None:
+def test_a_crash_after_the_save_restores_every_context(place: Place) -> None:
     """kill -9 when everything was saved, and the disk is gone too: the database has it all."""
 
     async def story(world: World) -> None:
@@ -57,10 +58,10 @@ def test_a_crash_after_the_save_restores_every_context(network: Network) -> None
         await world.joined()
         await check(world)
 
-    play(story, Scenario(**{**vars(THREE), "disk": "lost"}), network=network)
+    play(story, Scenario(**{**vars(THREE), "disk": "lost"}), **place)
 
 
-def test_a_crash_before_the_save_restores_every_context_from_the_journal(network: Network) -> None:
+def test_a_crash_before_the_save_restores_every_context_from_the_journal(place: Place) -> None:
     """kill -9 during an outage: the journal has what the database has not, and the new process saves it."""
 
     async def story(world: World) -> None:
@@ -80,4 +81,4 @@ def test_a_crash_before_the_save_restores_every_context_from_the_journal(network
         await world.joined()
         await check(world)
 
-    play(story, THREE, network=network)
+    play(story, THREE, **place)

@@ -8,11 +8,12 @@ import json
 from byte_bot.errors import ExitCode
 from simulator.scenario import Scenario
 from simulator.supabase.wire import Request
-from simulator.world import Network, World, play
+from simulator.world import World, play
 from tests.safeguards.variants import other_machine
+from tests.scenarios.places import Place
 
 
-def test_the_newer_process_fences_the_older_one(network: Network) -> None:
+def test_the_newer_process_fences_the_older_one(place: Place) -> None:
     """The first process finds a higher epoch at its next save, writes nothing, and exits with a code of its own.
 
     Until that save nothing tells it that it has a rival, so one command is confirmed by both; none after it.
@@ -47,7 +48,7 @@ def test_the_newer_process_fences_the_older_one(network: Network) -> None:
         found = [one for one in world.violations if one.invariant != "single_save"]
         assert [(one.invariant, twice in one.words) for one in found] == [("answered_once", True)]
 
-    play(story, Scenario("second", "two instances"), network=network, strict=False)
+    play(story, Scenario("second", "two instances"), **place, strict=False)
 
 
 def test_what_the_older_one_confirmed_alone_waits_in_its_journal() -> None:
@@ -79,7 +80,7 @@ def test_what_the_older_one_confirmed_alone_waits_in_its_journal() -> None:
     play(story, Scenario("journal", "two instances, one after the other"))
 
 
-def test_a_call_of_its_own_that_arrives_late_fences_nobody(network: Network) -> None:
+def test_a_call_of_its_own_that_arrives_late_fences_nobody(place: Place) -> None:
     """A `byte_bot_take_epoch` that was given up, or sent by a crashed process, may still be carried out: no rival."""
 
     async def story(world: World) -> None:
@@ -96,7 +97,7 @@ def test_a_call_of_its_own_that_arrives_late_fences_nobody(network: Network) -> 
         assert world.app.layer.epoch > late
         world.judge()
 
-    play(story, Scenario("late_epoch", "a late call"), network=network)
+    play(story, Scenario("late_epoch", "a late call"), **place)
 
 
 def take_epoch(world: World, holder: str) -> int:

@@ -7,10 +7,11 @@ import pytest
 from byte_bot.errors import ExitCode
 from simulator.faults import Hang
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 
-def test_a_stop_flushes_what_waits(network: Network) -> None:
+def test_a_stop_flushes_what_waits(place: Place) -> None:
     """SIGTERM right after a command: the change is in the database when the process has ended, exit code 0."""
 
     async def story(world: World) -> None:
@@ -21,11 +22,11 @@ def test_a_stop_flushes_what_waits(network: Network) -> None:
         assert await world.stop_bot() is ExitCode.OK
         assert world.counter("lobby", "deaths") == 1
 
-    play(story, Scenario("stop", "an orderly stop"), network=network)
+    play(story, Scenario("stop", "an orderly stop"), **place)
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 1.0, 3.0])
-def test_a_stop_during_an_outage_takes_less_than_eight_seconds(network: Network, delay_s: float) -> None:
+def test_a_stop_during_an_outage_takes_less_than_eight_seconds(place: Place, delay_s: float) -> None:
     """Containers kill after ten seconds: a hanging save is cut short, and the journal keeps what it carried."""
 
     async def story(world: World) -> None:
@@ -46,4 +47,4 @@ def test_a_stop_during_an_outage_takes_less_than_eight_seconds(network: Network,
         assert world.counter("lobby", "deaths") == 1
         world.judge()
 
-    play(story, Scenario("stop_outage", "a stop during an outage"), network=network)
+    play(story, Scenario("stop_outage", "a stop during an outage"), **place)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from simulator.audience import CommandStorm
 from simulator.faults import Latency
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play, simulate
+from simulator.world import World, play, simulate
+from tests.scenarios.places import Place
 
 
-def test_a_slow_database_is_not_felt_in_chat(network: Network) -> None:
+def test_a_slow_database_is_not_felt_in_chat(place: Place) -> None:
     """Fifty commands during two seconds of latency are all answered at once, and stored in few requests."""
 
     async def story(world: World) -> None:
@@ -28,7 +29,7 @@ def test_a_slow_database_is_not_felt_in_chat(network: Network) -> None:
         await world.converge()
         world.judge()
 
-    play(story, Scenario("slow", "2 s a request"), network=network)
+    play(story, Scenario("slow", "2 s a request"), **place)
 
 
 def test_a_storm_of_commands_over_a_slow_database_converges() -> None:

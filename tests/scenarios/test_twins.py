@@ -15,10 +15,13 @@ import pytest
 import structlog
 
 from simulator.twin import run_seed
+from simulator.twin_plan import draw_plan
 from simulator.twin_witness import Seen
 
 SEEDS_PER_TEST = 30
 FIRST_SEEDS = range(1, 301, SEEDS_PER_TEST)
+#: Over EventSub each pair costs real sockets, some ten times as much: a sample of the same plans, without the loud ones.
+EVENTSUB_SEEDS = tuple(seed for seed in range(1, 21) if not draw_plan(seed).loud)[:12]
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +59,12 @@ def test_the_database_does_not_interfere_with_chat(first: int, testimonies: Path
         # Whoever is last has them all.
         seen = {words for file in told for words in json.loads(file.read_text())}
         assert seen == set(Seen), f"the twins have become quiet, never happened: {sorted(set(Seen) - seen)}"
+
+
+@pytest.mark.parametrize("seeds", [EVENTSUB_SEEDS[:4], EVENTSUB_SEEDS[4:8], EVENTSUB_SEEDS[8:]])
+def test_the_database_does_not_interfere_with_chat_over_eventsub(seeds: tuple[int, ...]) -> None:
+    """The same promise with TwitchIO between the bot and Twitch."""
+    outcomes = [run_seed(seed, "eventsub") for seed in seeds]
+    bad = [outcome.to_text() for outcome in outcomes if not outcome.ok]
+    assert not bad, "\n\n".join(bad)
+    assert sum(outcome.lines for outcome in outcomes) > 30, "silence is easily equal"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from simulator.faults import Unauthorized
 from simulator.scenario import Scenario
-from simulator.world import Network, World, play
+from simulator.world import World, play
+from tests.scenarios.places import Place
 
 
-def test_a_key_refused_in_mid_stream_parts_no_channel(network: Network) -> None:
+def test_a_key_refused_in_mid_stream_parts_no_channel(place: Place) -> None:
     """401 on every request for minutes: the bot stays, answers, and says what to do."""
 
     async def story(world: World) -> None:
@@ -16,7 +17,7 @@ def test_a_key_refused_in_mid_stream_parts_no_channel(network: Network) -> None:
         await world.until(world.drained)
         world.break_database(Unauthorized())
         await world.until(lambda: world.loop.time() > 200, 300)
-        assert sorted(world.irc.joined(world.bot_login)) == ["arcade", "lobby"]
+        assert sorted(world.faces.bot_channels()) == ["arcade", "lobby"]
         assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
         assert world.app is not None
         assert "SUPABASE_KEY" in world.app.layer.link.last_error
@@ -24,10 +25,10 @@ def test_a_key_refused_in_mid_stream_parts_no_channel(network: Network) -> None:
         await world.converge()
         world.judge()
 
-    play(story, Scenario("wrong_key", "401", channels=("lobby", "arcade")), network=network)
+    play(story, Scenario("wrong_key", "401", channels=("lobby", "arcade")), **place)
 
 
-def test_a_list_without_the_sentinel_does_not_count(network: Network) -> None:
+def test_a_list_without_the_sentinel_does_not_count(place: Place) -> None:
     """A key that sees no rows gets an empty list and no error: nobody is parted, and it says what to do."""
 
     async def story(world: World) -> None:
@@ -36,8 +37,8 @@ def test_a_list_without_the_sentinel_does_not_count(network: Network) -> None:
         for login in (".sentinel", "lobby", "arcade"):
             world.supabase.human_delete("channels_config", {"login": login})
         await world.until(lambda: world.loop.time() > 200, 300)
-        assert sorted(world.irc.joined(world.bot_login)) == ["arcade", "lobby"]
+        assert sorted(world.faces.bot_channels()) == ["arcade", "lobby"]
         assert world.app is not None
         assert "the key sees nothing" in world.app.layer.link.last_error
 
-    play(story, Scenario("no_sentinel", "200 []", channels=("lobby", "arcade")), network=network)
+    play(story, Scenario("no_sentinel", "200 []", channels=("lobby", "arcade")), **place)

@@ -7,12 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from simulator.faults import Hang, Refused
 from simulator.loop import current_loop, run
 from simulator.network import MemoryNetwork
-from simulator.recording import RecordedTransport, digest, record_plan, recorded_chat
+from simulator.recording import RecordedTransport, digest, record_plan, recorded_chat, recorded_socket
 from simulator.trace import Trace
+from simulator.twitch.listener import WebListener
 
 
 def kept() -> Trace:
@@ -90,3 +92,30 @@ def test_the_plan_names_each_fault() -> None:
         {"fault": "hang", "start_s": 3, "duration_s": 4},
         {"fault": "refused", "start_s": 1},
     ]
+
+
+def test_the_beginning_and_the_end_of_an_eventsub_socket_are_recorded() -> None:
+    """What it carries are events of the chat already."""
+
+    async def story() -> list[Any]:
+        trace = kept()
+        ended = asyncio.Event()
+
+        async def handle(_connection: Any) -> None:
+            await ended.wait()
+
+        listener = WebListener(Starlette(), {"/ws": recorded_socket(handle, trace)}, host="127.0.0.1")
+        async with listener:
+            _reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+            writer.write(f"GET /ws HTTP/1.1\r\nHost: test\r\n{upgrade}{key}\r\n".encode())
+            await asyncio.sleep(1)
+            ended.set()
+            await asyncio.sleep(1)
+            writer.close()
+        return [line for line in trace.lines if "eventsub" in line]
+
+    opened, closed = run(story(), hybrid=True)
+    assert "eventsub_open" in opened
+    assert "eventsub_closed" in closed

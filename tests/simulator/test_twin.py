@@ -184,3 +184,13 @@ def test_a_seed_is_a_pair() -> None:
     outcome = run_seed(11)
     assert outcome.ok, outcome.to_text()
     assert outcome.plan == draw_plan(11)
+
+
+def test_a_plan_that_eventsub_cannot_carry_was_not_tried() -> None:
+    """More channels than its sockets have room for."""
+    drawn = draw_plan(5)
+    channels = tuple(f"channel_{number}" for number in range(151))
+    plan = replace(drawn, scenario=replace(drawn.scenario, channels=channels))
+    outcome = run_twins(plan, transport="eventsub")
+    assert outcome.not_tried == "EventSub carries 150 channels, the plan has 151"
+    assert outcome.replay == "byte-sim twin --seed 5 --transport eventsub"

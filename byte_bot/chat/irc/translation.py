@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from byte_bot.chat.badges import is_privileged, role_of
 from byte_bot.chat.irc.line import IrcLine, parse_action
 from byte_bot.chat.irc.memberships import normalize_channel
 from byte_bot.chat.message import (
@@ -20,12 +21,12 @@ from byte_bot.chat.message import (
     ChatMessage,
     ChatNotice,
     ChatterBanned,
+    Gift,
     MessageDeleted,
+    Raid,
     Role,
+    Subscription,
 )
-
-# Twitch counts messages to a channel where the bot has one of these in the larger window.
-_PRIVILEGED_BADGES = frozenset({"broadcaster", "moderator", "lead_moderator", "vip"})
 
 
 def _badges(raw: str) -> list[str]:
@@ -40,21 +41,19 @@ def read_role(tags: Mapping[str, str]) -> Role:
     Twitch sets ``mod=0`` for the broadcaster, and sometimes a badge without the tag or the tag without the
     badge, so either counts.
     """
-    badges = _badges(tags.get("badges", ""))
-    if "broadcaster" in badges:
-        return Role.BROADCASTER
-    if "moderator" in badges or "lead_moderator" in badges or tags.get("mod") == "1":
+    role = role_of(_badges(tags.get("badges", "")))
+    if role < Role.MODERATOR and tags.get("mod") == "1":
         return Role.MODERATOR
-    if "vip" in badges or tags.get("vip") == "1":
+    if role < Role.VIP and tags.get("vip") == "1":
         return Role.VIP
-    if "subscriber" in badges or "founder" in badges or tags.get("subscriber") == "1":
+    if role < Role.SUBSCRIBER and tags.get("subscriber") == "1":
         return Role.SUBSCRIBER
-    return Role.EVERYONE
+    return role
 
 
 def read_privileged(tags: Mapping[str, str]) -> bool:
     """Whether a USERSTATE says that the bot is moderator, VIP or broadcaster."""
-    return tags.get("mod") == "1" or not _PRIVILEGED_BADGES.isdisjoint(_badges(tags.get("badges", "")))
+    return tags.get("mod") == "1" or is_privileged(_badges(tags.get("badges", "")))
 
 
 def _source(tags: Mapping[str, str]) -> str:
@@ -88,22 +87,56 @@ def read_privmsg(line: IrcLine) -> ChatEvent | None:
         sent_at=int(tags.get("tmi-sent-ts") or 0) / 1000,
         reply_parent_id=tags.get("reply-parent-msg-id", ""),
         source_channel_id=_source(tags),
+        bits=int(tags.get("bits") or 0),
     )
 
 
 def read_usernotice(line: IrcLine) -> ChatEvent:
-    """A raid, a subscription, an announcement, …"""
+    """A raid, a subscription, an announcement, …
+
+    A number that cannot be read costs the notice its detail, not the notice: of these tags Twitch has changed many.
+    """
     tags = line.tags
-    return ChatNotice(
-        channel=normalize_channel(line.params[0]),
-        channel_id=tags["room-id"],
-        kind=tags["msg-id"],
-        login=tags.get("login", ""),
-        system_text=tags.get("system-msg", ""),
-        text=parse_action(line.params[1])[0] if len(line.params) > 1 else "",
-        id=tags.get("id", ""),
-        source_channel_id=_source(tags),
-    )
+    kind = tags["msg-id"]
+    common = {
+        "channel": normalize_channel(line.params[0]),
+        "channel_id": tags["room-id"],
+        "kind": kind,
+        "login": tags.get("login", ""),
+        "system_text": tags.get("system-msg", ""),
+        "text": parse_action(line.params[1])[0] if len(line.params) > 1 else "",
+        "id": tags.get("id", ""),
+        "source_channel_id": _source(tags),
+        "user_id": tags.get("user-id", ""),
+        "name": tags.get("display-name", "").strip(),
+    }
+    match kind:
+        case "raid":
+            return Raid(**common, viewers=_number(tags, "viewerCount"))
+        case "sub" | "resub":
+            return Subscription(
+                **common,
+                tier=tags.get("msg-param-sub-plan", ""),
+                months=_number(tags, "cumulative-months", 1),
+            )
+        case "subgift" | "submysterygift":
+            return Gift(
+                **common,
+                tier=tags.get("msg-param-sub-plan", ""),
+                count=_number(tags, "mass-gift-count", 1),
+                recipient_id=tags.get("msg-param-recipient-id", ""),
+                recipient_login=tags.get("msg-param-recipient-user-name", ""),
+                recipient_name=tags.get("msg-param-recipient-display-name", ""),
+                bundle_id=tags.get("msg-param-community-gift-id", ""),
+            )
+        case _:
+            return ChatNotice(**common)
+
+
+def _number(tags: Mapping[str, str], name: str, default: int = 0) -> int:
+    """A ``msg-param-`` tag that should be a number."""
+    value = tags.get(f"msg-param-{name}", "")
+    return int(value) if value.isascii() and value.isdigit() else default
 
 
 def read_clearchat(line: IrcLine) -> ChatEvent:

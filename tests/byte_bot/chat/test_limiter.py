@@ -221,3 +221,15 @@ def test_taking_at_once_is_asking_and_telling_one_by_one(
             parts.take_account(now)
             parts.take_channel(channel, expected, now)
         assert whole.take(channel, text, now) == expected
+
+
+@pytest.mark.parametrize("privileged", [False, True])
+def test_nothing_leaves_while_twitchs_own_bucket_is_empty(privileged: bool) -> None:
+    """Send Chat Message says so in its answer; a shorter hold does not end a longer one."""
+    limiter = MessageLimiter()
+    limiter.set_privileged("lobby", privileged)
+    limiter.hold(30.0)
+    limiter.hold(10.0)
+    assert limiter.account_ready_at(privileged, 5.0) == 30.0
+    assert limiter.take("lobby", "hello", 29.9) is None
+    assert limiter.take("lobby", "hello", 30.0) == "hello"

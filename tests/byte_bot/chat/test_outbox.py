@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from byte_bot.chat.errors import ChatError, NotConnected, SendUnconfirmed
 from byte_bot.chat.limiter import MessageLimiter, Rates
-from byte_bot.chat.message import Connected, Standing
+from byte_bot.chat.message import Connected, SendingHeld, Standing
 from byte_bot.chat.outbox import Outbox, Reply
 from simulator.loop import in_virtual_time, run
 
@@ -406,3 +406,14 @@ def test_order_age_and_limits_hold_for_any_traffic(steps: list[tuple[float, str,
     pieces = sum(2 if len(text) > 500 else 1 for _, text, _ in put)
     late = sum(reason == "too_old" for _, reason in story.dropped)
     assert len(story.transport.sent) + late == pieces
+
+
+@in_virtual_time()
+async def test_replies_wait_until_twitchs_own_bucket_has_a_place() -> None:
+    """What Send Chat Message says of it counts beside our own count."""
+    story = Story()
+    async with story.running():
+        story.outbox.observe(SendingHeld(7.0))
+        story.put("lobby", "hello")
+        await asyncio.sleep(10.0)
+        assert story.said("lobby") == [(7.0, "hello")]

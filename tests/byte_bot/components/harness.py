@@ -167,6 +167,13 @@ class Chat:
         await asyncio.sleep(SETTLE_S)
         return [sent.text for sent in self._transport.sent[before:]]
 
+    async def happens(self, event: ChatMessage | ChatNotice) -> list[str]:
+        """Something happens; what the bot says to it."""
+        before = len(self._transport.sent)
+        self.bot.on_event(event)
+        await asyncio.sleep(SETTLE_S)
+        return [sent.text for sent in self._transport.sent[before:]]
+
     def state(self, cls: type[StateT]) -> StateT:
         """The channel's state, as it is in RAM."""
         return self.manager.obtain(CHANNEL_ID, CHANNEL).state(cls)

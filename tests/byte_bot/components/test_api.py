@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from byte_bot.chat.message import ChatNotice
+from byte_bot.chat.message import ChatMessage, ChatNotice, Follow, Gift, Raid, Subscription
 from byte_bot.components.api import (
     Add,
     ChannelState,
@@ -25,7 +25,7 @@ from byte_bot.errors import ComponentError
 from byte_bot.persistence.journal import MemoryJournalStore
 from byte_bot.persistence.operations import Base, RowKey
 from simulator.loop import in_virtual_time
-from tests.byte_bot.components.harness import CHANNEL_ID, Chat, chat_with
+from tests.byte_bot.components.harness import CHANNEL, CHANNEL_ID, Chat, chat_with
 
 # ── the example of the documentation, word for word ──────────────────────────────────────────────────────────────
 
@@ -356,3 +356,52 @@ async def test_setup_adds_to_the_bot() -> None:
     async with chat_with() as chat:
         await setup(chat.bot)
         assert await chat.mod("!death") == "Deaths: 1"
+
+
+class Host(Component):
+    """Greets everybody who does something for the channel."""
+
+    @listener("raid")
+    async def raided(self, ctx: Context) -> None:
+        """Counts raiders."""
+        assert isinstance(ctx.event, Raid)
+        await ctx.send(f"{ctx.event.viewers} with {ctx.author}")
+
+    @listener("subscription")
+    async def subscribed(self, ctx: Context) -> None:
+        """Counts months."""
+        assert isinstance(ctx.event, Subscription)
+        await ctx.send(f"{ctx.author}: {ctx.event.months} at {ctx.event.tier}")
+
+    @listener("gift")
+    async def given(self, ctx: Context) -> None:
+        """Counts gifts."""
+        assert isinstance(ctx.event, Gift)
+        await ctx.send(f"{ctx.event.count} for {ctx.event.recipient_login or 'all'}")
+
+    @listener("cheer")
+    async def cheered(self, ctx: Context) -> None:
+        """Counts bits."""
+        await ctx.reply(f"{ctx.message.bits} bits")
+
+    @listener("follow")
+    async def followed(self, ctx: Context) -> None:
+        """Welcomes."""
+        assert isinstance(ctx.event, Follow)
+        await ctx.send(f"welcome, {ctx.author}")
+
+
+@in_virtual_time()
+async def test_raids_subscriptions_gifts_cheers_and_follows_reach_their_listeners() -> None:
+    """Each with what is known of it."""
+    common = {"channel": CHANNEL, "channel_id": CHANNEL_ID, "system_text": "", "text": "", "name": "Ana"}
+    async with chat_with(Host()) as chat:
+        happens = chat.happens
+        assert await happens(Raid(**common, kind="raid", login="ana", viewers=12)) == ["12 with Ana"]
+        month = Subscription(**common, kind="resub", login="ana", tier="1000", months=3)
+        assert await happens(month) == ["Ana: 3 at 1000"]
+        assert await happens(Gift(**common, kind="submysterygift", login="ana", count=5)) == ["5 for all"]
+        assert await happens(Follow(**common, kind="follow", login="ana")) == ["welcome, Ana"]
+        cheer = ChatMessage("m1", CHANNEL_ID, CHANNEL, "9", "ana", "Ana", Role.EVERYONE, "Cheer100", bits=100)
+        assert await happens(cheer) == ["100 bits"]
+        assert await happens(ChatNotice(**common, kind="announcement", login="ana")) == []

@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byte_bot.components.api import Component, Context, command, listener
-from byte_bot.components.router import Invocation, Router, cooldown_passed, parse_invocation, without_mention
+from byte_bot.chat.message import ChatMessage, ChatNotice, Follow, Gift, Raid, Role, Subscription
+from byte_bot.components.api import EVENTS, Component, Context, command, listener
+from byte_bot.components.router import (
+    Invocation,
+    Router,
+    cooldown_passed,
+    heard_as,
+    parse_invocation,
+    without_mention,
+)
 from byte_bot.errors import ComponentError
 
 
@@ -154,3 +162,26 @@ def test_no_cooldown_is_remembered_where_there_is_none() -> None:
 def test_a_threaded_reply_begins_with_whom_it_answers(text: str, rest: str) -> None:
     """One mention in front is Twitch's; everything else was typed."""
     assert without_mention(text) == rest
+
+
+def said(bits: int = 0) -> ChatMessage:
+    """A line of chat."""
+    return ChatMessage("m1", "7", "lobby", "9", "ana", "Ana", Role.EVERYONE, "hi", bits=bits)
+
+
+@pytest.mark.parametrize(
+    ("event", "kinds"),
+    [
+        (said(), ("message",)),
+        (said(bits=100), ("message", "cheer")),
+        (ChatNotice("lobby", "7", "announcement", "ana", "", ""), ("notice",)),
+        (Raid("lobby", "7", "raid", "ana", "", ""), ("notice", "raid")),
+        (Subscription("lobby", "7", "sub", "ana", "", ""), ("notice", "subscription")),
+        (Gift("lobby", "7", "subgift", "ana", "", ""), ("notice", "gift")),
+        (Follow("lobby", "7", "follow", "ana", "", ""), ("follow",)),
+    ],
+)
+def test_what_listeners_an_event_has(event: ChatMessage | ChatNotice, kinds: tuple[str, ...]) -> None:
+    """The general one first; a follow is no announcement of chat."""
+    assert heard_as(event) == kinds
+    assert set(kinds) <= set(EVENTS)

@@ -12,8 +12,11 @@ from byte_bot.chat.message import (
     ChatMessage,
     ChatNotice,
     ChatterBanned,
+    Gift,
     MessageDeleted,
+    Raid,
     Role,
+    Subscription,
 )
 from tests.byte_bot.chat.irc.wire import wire_line
 
@@ -124,16 +127,60 @@ def test_standing(tags: dict[str, str], privileged: bool) -> None:
 
 
 def test_a_raid() -> None:
-    """A USERNOTICE without a text of the person's own."""
-    assert translate(wire_line("bb99dda7-3736-4583-9114-52aa11b23d17")) == ChatNotice(
-        channel="xqcow",
-        channel_id="71092938",
-        kind="raid",
-        login="iamelisabete",
-        system_text="430 raiders from iamelisabete have joined!",
-        text="",
-        id="bb99dda7-3736-4583-9114-52aa11b23d17",
+    """A USERNOTICE without a text of the person's own, with who and how many."""
+    raid = translate(wire_line("bb99dda7-3736-4583-9114-52aa11b23d17"))
+    assert isinstance(raid, Raid)
+    assert (raid.channel, raid.channel_id, raid.kind, raid.login) == (
+        "xqcow",
+        "71092938",
+        "raid",
+        "iamelisabete",
     )
+    assert raid.system_text == "430 raiders from iamelisabete have joined!"
+    assert (raid.text, raid.id, raid.viewers) == ("", "bb99dda7-3736-4583-9114-52aa11b23d17", 430)
+
+
+def usernotice(kind: str, **params: str) -> object:
+    """What a USERNOTICE with these msg-param-tags becomes."""
+    tags = "".join(f";msg-param-{name.replace('_', '-')}={value}" for name, value in params.items())
+    return translate(
+        f"@id=n1;msg-id={kind};room-id=7;login=ana;user-id=9{tags} :tmi.twitch.tv USERNOTICE #chan"
+    )
+
+
+@pytest.mark.parametrize("kind", ["sub", "resub"])
+def test_a_subscription(kind: str) -> None:
+    """Tier and months, as Twitch counts them."""
+    told = usernotice(kind, sub_plan="Prime", cumulative_months="7")
+    assert isinstance(told, Subscription)
+    assert (told.kind, told.tier, told.months, told.user_id) == (kind, "Prime", 7, "9")
+
+
+def test_gifts() -> None:
+    """One for all of them, and one for each."""
+    many = usernotice("submysterygift", sub_plan="1000", mass_gift_count="5", community_gift_id="g1")
+    one = usernotice(
+        "subgift", sub_plan="1000", recipient_id="8", recipient_user_name="bia", community_gift_id="g1"
+    )
+    assert isinstance(many, Gift)
+    assert isinstance(one, Gift)
+    assert (many.count, many.recipient_login, many.bundle_id) == (5, "", "g1")
+    assert (one.count, one.recipient_login, one.recipient_id, one.bundle_id) == (1, "bia", "8", "g1")
+
+
+def test_a_number_that_is_none_costs_the_detail_and_not_the_notice() -> None:
+    """Of these tags Twitch has changed many."""
+    raid = usernotice("raid", viewerCount="many")
+    assert isinstance(raid, Raid)
+    assert raid.viewers == 0
+
+
+def test_a_cheer_carries_its_bits() -> None:
+    """A cheer is a message."""
+    line = "@id=m1;room-id=7;user-id=9;bits=100 :ana!ana@ana.tmi.twitch.tv PRIVMSG #chan :Cheer100 hi"
+    said = translate(line)
+    assert isinstance(said, ChatMessage)
+    assert said.bits == 100
 
 
 @pytest.mark.parametrize(("source", "told"), [("7", ""), ("8", "8")])

@@ -1,0 +1,119 @@
+"""Into channels and out of them, against the fake Twitch."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec.structs import replace
+
+from byte_bot.chat.eventsub.limits import EventSubLimits
+from byte_bot.chat.message import (
+    ChannelJoined,
+    ChannelParted,
+    ChatMessage,
+    Follow,
+    JoinFailed,
+)
+from tests.byte_bot.chat.eventsub.fake_twitch import BOT, FOLLOWS, SCOPES, Place, tell
+
+
+def test_subscriptions_wait_for_helix_bucket() -> None:
+    """A 429 with an empty bucket is a matter of patience."""
+
+    async def story(place: Place) -> None:
+        place.web.helix_429_probability = 1.0
+        place.chat.join(["arcade"])
+        await asyncio.sleep(1.5)
+        place.web.helix_429_probability = 0.0
+        await place.joined("arcade")
+        assert place.of(JoinFailed) == []
+
+    tell(story)
+
+
+def test_parting_deletes_the_subscriptions() -> None:
+    """And what still comes of the channel is passed over."""
+
+    async def story(place: Place) -> None:
+        await place.joined("arcade")
+        place.chat.part(["lobby"])
+        await place.until(lambda: len(place.subscriptions()) == 5)
+        assert ChannelParted("lobby") in place.events
+        assert place.chat.joined == ("arcade",)
+        place.state.say("lobby", "ana", "anybody?")
+        await asyncio.sleep(1.0)
+        assert place.of(ChatMessage) == []
+
+    tell(story)
+
+
+def test_a_channel_that_does_not_exist_fails() -> None:
+    """Helix knows no such login."""
+
+    async def story(place: Place) -> None:
+        place.chat.join(["nobody_there"])
+        (failed,) = await place.seen(JoinFailed)
+        assert failed == JoinFailed("nobody_there", "Twitch knows no such channel")
+
+    tell(story)
+
+
+def test_a_banned_bot_is_put_out_and_comes_back_when_the_ban_is_lifted() -> None:
+    """Twitch revokes what it was subscribed to."""
+
+    async def story(place: Place) -> None:
+        place.state.ban("lobby", BOT)
+        await place.until(lambda: ChannelParted("lobby", by_twitch=True) in place.events)
+        assert place.chat.joined == ()
+        await asyncio.sleep(61.0)
+        place.state.unban("lobby", BOT)
+        await place.seen(ChannelJoined, 2, within_s=70.0)
+
+    tell(story)
+
+
+def test_channels_are_spread_over_sockets_and_the_last_one_is_refused_with_the_reason() -> None:
+    """300 subscriptions a socket and 3 sockets, here 10 and 2."""
+    limits = replace(EventSubLimits(), sockets_max=2, subscriptions_per_socket_max=10)
+
+    async def story(place: Place) -> None:
+        names = [f"channel_{number}" for number in range(5)]
+        for name in names:
+            place.state.add_channel(name, moderators=(BOT,))
+        place.chat.join(names)
+        (failed,) = await place.seen(JoinFailed)
+        assert "no room" in failed.reason
+        await place.until(lambda: len(place.chat.joined) == 4)
+        assert place.eventsub.stats["connections"] == 2
+
+    tell(story, limits=limits, join=())
+
+
+def test_a_refusal_of_twitch_is_the_reason_of_a_failed_join() -> None:
+    """A token without the scope, say."""
+
+    async def story(place: Place) -> None:
+        place.chat.join(["lobby"])
+        (failed,) = await place.seen(JoinFailed)
+        assert "subscription missing proper authorization" in failed.reason
+
+    tell(story, scopes=("user:write:chat",), join=())
+
+
+def test_follows_are_heard_where_the_bot_is_moderator() -> None:
+    """Elsewhere the channel is joined without them; when the bot becomes one they come, and go again with it."""
+
+    async def story(place: Place) -> None:
+        place.life.follow("lobby", "ana")
+        await asyncio.sleep(1.0)
+        assert place.of(Follow) == []
+        place.state.set_role("lobby", BOT, "moderator")
+        await asyncio.sleep(place.limits.moderated_refresh_s + 1.0)
+        place.life.follow("lobby", "bia")
+        (follow,) = await place.seen(Follow)
+        assert (follow.login, follow.channel) == ("bia", "lobby")
+        place.state.set_role("lobby", BOT, None)
+        await place.until(lambda: place.subscriptions("channel.follow") == [])
+        assert place.chat.joined == ("lobby",)
+
+    tell(story, scopes=(*SCOPES, FOLLOWS))
