@@ -1,0 +1,67 @@
+"""The real clients: what each is, how its driver is started, and what it is known to get wrong by itself.
+
+An :class:`Own` fault names an act and a *sign*: words that must occur in what went wrong. So a client that fails in another way than
+the known one (because the fake broke, say) still counts as failed, and one that suddenly gets it right is reported. Reasons are
+facts read in the library's source or seen in its runs; the versions are those that ``packages/`` pins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Kind = Literal["irc", "eventsub"]
+#: Where its library lives; "none" needs no library.
+Runtime = Literal["twitchio2", "python", "node", "none"]
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a client gets wrong by itself in one act."""
+
+    sign: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Client:
+    """One library in one role. ``login`` is its account's, ``program`` a file in ``drivers/``."""
+
+    login: str
+    name: str
+    version: str
+    kind: Kind
+    runtime: Runtime
+    program: str
+    own: Mapping[str, Own] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def channels(self) -> tuple[str, str]:
+        """Its two channels, which nobody else of the table plays in."""
+        return f"{self.login}_a", f"{self.login}_b"
+
+
+TWICE: Final = Own("came 2 times", "hands a message on as often as it comes; the bot must remember ids")
+
+CLIENTS: Final = (
+    Client("twitchio_two", "twitchio", "2.10.0", "irc", "twitchio2", "twitchio2.py", {"once": TWICE}),
+    Client(
+        "twitchapi_chat", "twitchAPI Chat", "4.5.0", "irc", "python", "twitchapi_chat.py", {"once": TWICE}
+    ),
+    Client("tmijs", "tmi.js", "1.8.5", "irc", "node", "tmijs.js", {"once": TWICE}),
+    Client("twurple_chat", "@twurple/chat", "8.2.0", "irc", "node", "twurple_chat.js", {"once": TWICE}),
+    Client("dank", "dank-twitch-irc", "7.2.0", "irc", "node", "dank.js", {"once": TWICE}),
+    Client("twitchio_three", "twitchio", "3.3.2", "eventsub", "python", "twitchio3.py", {"once": TWICE}),
+    Client(
+        "twitchapi_event",
+        "twitchAPI EventSub",
+        "4.5.0",
+        "eventsub",
+        "python",
+        "twitchapi_eventsub.py",
+        {"once": TWICE},
+    ),
+    Client("twurple_event", "@twurple/eventsub-ws", "8.1.4", "eventsub", "node", "twurple_eventsub.js"),
+)
