@@ -44,6 +44,7 @@ ALLOWED: Final = (
     Allowance(("httpcore",), "the age of idle connections; in a world (tcp) they have no age limit to compare with"),
     Allowance(("http.cookiejar",), "the age of cookies; the fakes set none"),
     Allowance(("supabase_auth",), "a listener's key in a dictionary of one; never shown, compared or iterated"),
+    Allowance(("websockets.protocol",), "a connection's id for its log; the same as below"),
     Allowance(("logging",), "the time in a log record; the log is no part of a run's trace"),
     Allowance(("structlog",), "the time stamps of structlog's default set-up; the same"),
     Allowance(("byte_bot.clock", "byte_bot.logs"), "the time stamps of the log where no clock was given; the same"),

@@ -1,4 +1,4 @@
-"""The command line, ``byte-sim``: demo, serve, run, replay, list.
+"""The command line, ``byte-sim``: demo, serve, exec, run, replay, list.
 
 How it works. :func:`build_cli` makes a typer application around the scenarios and the function that simulates one, so that a
 test can give it others; :func:`main` is the entry point. What is wrong on purpose (:class:`~simulator.errors.SimulatorError`)
@@ -15,7 +15,6 @@ import asyncio
 import difflib
 import io
 import json
-import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from enum import StrEnum
@@ -35,12 +34,14 @@ from simulator.demo import BOT_COMMAND, SECONDS_MIN, Demo, DemoOptions
 from simulator.demo_screen import LiveView, LogView, Plan, introduction, verdict_panel
 from simulator.demo_verdict import Verdict
 from simulator.errors import SimulatorError
+from simulator.exec_cli import add_exec
 from simulator.keyboard import keys
 from simulator.replay_cli import add_replay
 from simulator.report import Report
 from simulator.scenario import Scenario
 from simulator.scenarios import SCENARIOS
-from simulator.serve import DEFAULT_CHANNELS, Ports, Stage, serve
+from simulator.serve import DEFAULT_CHANNELS
+from simulator.serve_cli import add_serve
 from simulator.termination import cancelled_by_sigterm
 from simulator.twin_cli import add_twin
 from simulator.world import simulate
@@ -48,7 +49,7 @@ from simulator.world import simulate
 _T = TypeVar("_T")
 
 # \b keeps click from joining the lines of a block.
-HELP: Final = """A fake Twitch chat and a fake Supabase, to see and to test how a chat bot copes when things break.
+HELP: Final = """A fake Twitch and a fake Supabase, to see and to test how a chat bot copes when things break.
 
 \b
 First steps:
@@ -58,6 +59,7 @@ First steps:
   byte-sim replay NAME     see what happened in it, event by event
   byte-sim twin            one night with a broken and a perfect database
   byte-sim serve           the fakes on this machine's ports, for your own bot
+  byte-sim exec -- BOT     your own bot on the fakes, told where they are
   byte-sim bench           how fast your own bot answers, and what an outage does to it
 
 \b
@@ -65,7 +67,6 @@ Nothing here talks to the real Twitch or to a real Supabase project, and no
 account or key is needed.
 """
 
-LOGIN: Final = re.compile(r"[a-z0-9_]{1,25}")
 LINES_PER_DEMO: Final = 9  # progress lines without a terminal: every 5 s of 45
 
 
@@ -85,7 +86,6 @@ Seed = Annotated[
     int, typer.Option("--seed", help="Decides everything random; the same seed, the same choices.")
 ]
 Version = Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)]
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 takes a free one.")]
 
 
 def build_cli(
@@ -163,62 +163,9 @@ def build_cli(
         console.print(verdict_panel(verdict))
         raise typer.Exit(exit_code(verdict))
 
-    @cli.command("serve")
-    def serve_(
-        irc_port: Port = 0,
-        supabase_port: Port = 0,
-        control_port: Port = 0,
-        channels: Annotated[
-            str, typer.Option(help="The channels that exist, separated by commas.")
-        ] = ",".join(DEFAULT_CHANNELS),
-        schema: Annotated[
-            Path,
-            typer.Option(
-                help="Folder with the *.sql files of the project's tables.",
-                exists=True,
-                file_okay=False,
-                show_default="Byte Bot's",
-            ),
-        ] = SCHEMA_DIR,
-        seed: Annotated[
-            int | None, typer.Option(help="Decides ids and draws.", show_default="taken from the clock")
-        ] = None,
-    ) -> None:
-        """Serve the fakes on this machine's ports, for your own bot.
+    add_serve(cli, SCHEMA_DIR, SystemClock().unix, _run, _fail)
 
-        They stay until Ctrl-C; the bot may be written in any language. When everything listens, one line of JSON says where: irc (host, port; no TLS), supabase (url, secret_key,
-        publishable_key), control (url), and twitch (login, token and channels for the bot).
-
-        \b
-        The control address, over HTTP and JSON:
-          GET /            describes all of this
-          PUT /faults      {"outage": {"kind": "hang"}}, later {"outage": null}
-          POST /say        {"channel": "lobby", "login": "mod_1", "text": "!ping"}
-          GET /state       channels, messages, tables, requests, saves, faults
-          GET /transcript  what everybody said
-        """
-        logins = tuple(dict.fromkeys(login for login in re.split(r"[,\s]+", channels.lower()) if login))
-        for login in logins or ("",):
-            if not LOGIN.fullmatch(login):
-                _fail(f"--channels: {login!r} is no Twitch login (1 to 25 letters a-z, digits and _)")
-        now_s = SystemClock().unix()
-        # Not a fixed seed: a bot that stays up while the fakes start anew would take the new messages for old ones.
-        chosen = int(now_s) if seed is None else seed
-
-        async def stand() -> None:
-            stage = Stage(
-                schema,
-                unix_start_s=now_s,
-                seed=chosen,
-                channels=logins,
-                ports=Ports(irc_port, supabase_port, control_port),
-            )
-            await serve(stage, typer.echo)
-
-        try:
-            _run(stand(), interrupted=Exit.OK)
-        except SimulatorError as error:
-            _fail(str(error))
+    add_exec(cli, SCHEMA_DIR, SystemClock().unix, _run, _fail)
 
     @cli.command()
     def run(

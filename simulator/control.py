@@ -3,32 +3,32 @@
 `GET /` describes every route; the table `ROUTES` is that description. Mistakes are answered with 400 and
 `{"error": "..."}`, a sentence that says what is allowed; nothing of a request with a mistake in it is carried out.
 
-`HttpListener` runs an ASGI application with uvicorn's HTTP protocol on a listener of the running loop: no signal handlers,
-no ticking, so that it works in a hybrid virtual loop too.
-
 Left out: authentication (it listens on loopback, and controls nothing real).
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
 from simulator.audience import ROLES, Role
+from simulator.control_requests import (
+    BadRequest,
+    body_object,
+    choice_field,
+    only,
+    text_field,
+    whole_parameter,
+)
+from simulator.control_twitch import TWITCH_ROUTES, TwitchControl
 from simulator.faults import KINDS, Fault, FaultError, fault_from_json
 from simulator.twitch.state import UnknownName
 
@@ -68,16 +68,13 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
             "tail": f"how many messages, requests and saves (0 to {PAGE_MAX}, default {TAIL_DEFAULT})",
         },
     },
+    **TWITCH_ROUTES,
 }
-
-
-class BadRequest(ValueError):
-    """A request that cannot be carried out; the message is the answer."""
 
 
 def control_app(stage: Stage) -> Starlette:
     """The control address of a stage as an ASGI application."""
-    control = _Control(stage)
+    control, twitch = _Control(stage), TwitchControl(stage)
     return Starlette(
         routes=[
             Route("/", control.describe),
@@ -87,6 +84,7 @@ def control_app(stage: Stage) -> Starlette:
             Route("/say", control.say, methods=["POST"]),
             Route("/transcript", control.transcript),
             Route("/state", control.state),
+            *twitch.routes(),
         ],
         exception_handlers={BadRequest: _bad_request, HTTPException: _no_route},
     )
@@ -109,14 +107,14 @@ class _Control:
         self._stage = stage
 
     async def describe(self, _: Request) -> JSONResponse:
-        about = "Byte Bot's simulator: the control address of a fake Twitch chat and a fake Supabase project"
+        about = "Byte Bot's simulator: the control address of a fake Twitch and a fake Supabase project"
         return JSONResponse({"about": about, "routes": ROUTES, "faults": list(KINDS)})
 
     async def get_faults(self, _: Request) -> JSONResponse:
         return JSONResponse(self._stage.faults.to_json())
 
     async def put_faults(self, request: Request) -> JSONResponse:
-        wanted = {name: self._fault(name, value) for name, value in (await _object(request)).items()}
+        wanted = {name: self._fault(name, value) for name, value in (await body_object(request)).items()}
         for name, fault in wanted.items():
             if fault is None:
                 self._stage.faults.clear(name)
@@ -142,13 +140,10 @@ class _Control:
         return JSONResponse(self._stage.faults.to_json())
 
     async def say(self, request: Request) -> JSONResponse:
-        body = await _object(request)
-        if unknown := sorted(body.keys() - {"channel", "login", "text", "role"}):
-            raise BadRequest(f"unknown field {unknown[0]!r}; allowed: channel, login, text, role")
-        channel, login, text = (_text(body, name) for name in ("channel", "login", "text"))
-        role = body.get("role", "viewer")
-        if role not in ROLES:
-            raise BadRequest(f"role is {role!r}; allowed: {', '.join(ROLES)}")
+        body = await body_object(request)
+        only(body, "channel", "login", "text", "role")
+        channel, login, text = (text_field(body, name) for name in ("channel", "login", "text"))
+        role = choice_field({"role": "viewer", **body}, "role", ROLES)
         if not login.replace("_", "").isalnum() or not login.isascii():
             raise BadRequest(f"login is {login!r}; a Twitch login has letters, digits and _ only")
         try:
@@ -160,14 +155,14 @@ class _Control:
         return JSONResponse({"id": message_id, "number": self._stage.last_number})
 
     async def transcript(self, request: Request) -> JSONResponse:
-        after = _whole(request, "after", 0, None)
-        limit = _whole(request, "limit", PAGE_MAX, PAGE_MAX)
+        after = whole_parameter(request, "after", 0, None)
+        limit = whole_parameter(request, "limit", PAGE_MAX, PAGE_MAX)
         found = [_message(said) for said in self._stage.recent if said.number > after][:limit]
         return JSONResponse({"messages": found, "last": self._stage.last_number})
 
     async def state(self, request: Request) -> JSONResponse:
         stage, supabase = self._stage, self._stage.supabase
-        tail = _whole(request, "tail", TAIL_DEFAULT, PAGE_MAX)
+        tail = whole_parameter(request, "tail", TAIL_DEFAULT, PAGE_MAX)
         tables = supabase.engine.schema.tables
         answer: dict[str, Any] = {
             "time_s": round(stage.time_s(), 6),
@@ -182,6 +177,8 @@ class _Control:
             ],
             "connected": list(stage.irc.connected),
             "irc": dict(sorted(stage.irc.stats.items())),
+            "eventsub": dict(sorted(stage.eventsub.stats.items())),
+            "web": dict(sorted(stage.web.stats.items())),
             "transcript": [_message(said) for said in _last(stage.recent, tail)],
             "tables": {name: len(supabase.rows(name)) for name in tables},
             "requests": {
@@ -210,74 +207,3 @@ def _message(said: Said) -> dict[str, Any]:
 
 def _last(items: typing.Iterable[Any], count: int) -> list[Any]:
     return list(items)[-count:] if count else []
-
-
-async def _object(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await request.body())
-    except ValueError as error:
-        raise BadRequest(f"the body is no JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise BadRequest(f"the body must be a JSON object, got {type(body).__name__}")
-    return body
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise BadRequest(f"{name} must be a text that is not empty, got {value!r}")
-    return value
-
-
-def _whole(request: Request, name: str, default: int, largest: int | None) -> int:
-    given = request.query_params.get(name, str(default))
-    if not given.isdecimal() or (largest is not None and int(given) > largest):
-        allowed = "a whole number" + (f" up to {largest}" if largest is not None else "")
-        raise BadRequest(f"{name} must be {allowed}, got {given!r}")
-    return int(given)
-
-
-class HttpListener:
-    """Serves an ASGI application on a loopback port while the context is entered; port 0 takes a free one."""
-
-    def __init__(self, app: Starlette, *, host: str, port: int = 0) -> None:
-        self._host = host
-        self._port = port
-        self._state = ServerState()
-        self._config = uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            proxy_headers=False,
-        )
-
-    @property
-    def url(self) -> str:
-        """The address, without a slash at its end."""
-        return f"http://{self._host}:{self._port}"
-
-    async def __aenter__(self) -> HttpListener:
-        self._config.load()
-        loop = asyncio.get_running_loop()
-
-        def accept() -> H11Protocol:
-            return H11Protocol(self._config, self._state, {}, loop)
-
-        self._server = await loop.create_server(accept, self._host, self._port)
-        self._port = int(self._server.sockets[0].getsockname()[1])
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.close()
-        for protocol in tuple(self._state.connections):
-            protocol.transport.abort()
-        tasks = sorted(self._state.tasks, key=asyncio.Task.get_name)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,7 +1,7 @@
 """Carries out the faults that somebody must do: those of Twitch and of the bot's process, at their instants.
 
 Faults of the database need no driver: the fake's faces look at the board with every request, and so does the disk with every
-commit.
+commit. What Twitch's faults do to its faces is in `twitch_fault_hands`; a world and a stage of served fakes share both.
 
 Over real sockets the kernel decides how bytes are cut. So `twitch_packets` is refused there (`check_simulated`) rather than
 left out in silence, which would make the night an easier one than its name says.
@@ -14,20 +14,10 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from simulator.errors import NotSimulatedError
-from simulator.faults import (
-    Crash,
-    Fault,
-    FaultBoard,
-    PowerCut,
-    Restart,
-    TwitchDisconnect,
-    TwitchDuplicates,
-    TwitchHalfOpen,
-    TwitchPackets,
-    TwitchReconnect,
-)
+from simulator.faults import Crash, Fault, FaultBoard, PowerCut, Restart, TwitchPackets
 from simulator.network import Chunking
 from simulator.twitch.irc import IrcServer
+from simulator.twitch_fault_hands import EventsUnderFault, TwitchFaultHands, WebUnderFault
 
 
 def check_simulated(faults: Iterable[Fault], network: str) -> None:
@@ -69,70 +59,80 @@ class FaultDriver:
 
     Args:
         board: which faults there are.
-        irc: the fake Twitch they strike.
-        patient: the bot's process.
+        irc: the chat of the fake Twitch they strike.
+        patient: the bot's process; None: it is not ours, and faults of the process stay on the board.
         chunk: splits and merges packets of chat from now on, or stops that for None; None: this network cannot.
+        eventsub, web: the other faces of the fake Twitch, where there are any.
+        start_s: the second of the loop's clock from which the board counts.
     """
 
     def __init__(
         self,
         board: FaultBoard,
         irc: IrcServer,
-        patient: Patient,
+        patient: Patient | None,
         chunk: Callable[[Chunking | None], object] | None,
+        *,
+        eventsub: EventsUnderFault | None = None,
+        web: WebUnderFault | None = None,
+        start_s: float = 0.0,
     ) -> None:
         self._board = board
-        self._irc = irc
+        self._twitch = TwitchFaultHands(board, irc, eventsub=eventsub, web=web)
         self._patient = patient
         self._chunk = chunk
+        self._start_s = start_s
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Do what is due, whenever it is, until cancelled."""
-        self._board.subscribe(self._changed.set)
+        stop = self._board.subscribe(self._changed.set)
+        try:
+            await self._keep_up()
+        finally:
+            stop()
+
+    async def _keep_up(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
             began_s = loop.time()
             await self._apply_due()
-            if loop.time() > began_s:
+            if loop.time() > began_s and self._patient is not None:
                 continue  # a crash or a restart took its time: something else may have become due meanwhile
+            change_s = self._board.next_change_s()
             try:
-                async with asyncio.timeout_at(self._board.next_change_s()):
+                async with asyncio.timeout_at(None if change_s is None else self._start_s + change_s):
                     await self._changed.wait()
             except TimeoutError:
                 continue
 
     async def _apply_due(self) -> None:
-        self._apply_lasting()
-        board, irc, patient = self._board, self._irc, self._patient
-        if board.take_due(TwitchDisconnect):
-            irc.disconnect_all()
-        if board.take_due(TwitchHalfOpen):
-            irc.half_open_all()
-        for reconnect in board.take_due(TwitchReconnect):
-            irc.send_reconnect(reconnect.grace_s)
+        self._twitch.apply()
+        self._apply_packets()
+        if self._patient is not None:
+            await self._apply_to_process(self._patient)
+
+    async def _apply_to_process(self, patient: Patient) -> None:
+        board = self._board
         for crash in board.take_due(Crash):
             if patient.bot_runs:
                 patient.crash_bot()
-                await self._start_again(crash.down_s)
+                await self._start_again(patient, crash.down_s)
         for cut in board.take_due(PowerCut):
             if patient.bot_runs:
                 patient.cut_power()
-                await self._start_again(cut.down_s)
+                await self._start_again(patient, cut.down_s)
         if board.take_due(Restart) and patient.bot_runs:
             await patient.restart_bot()
 
-    async def _start_again(self, down_s: float) -> None:
+    async def _start_again(self, patient: Patient, down_s: float) -> None:
         await asyncio.sleep(down_s)
-        if not self._patient.bot_runs:  # the heal at the end of the night starts a bot that is down
-            self._patient.start_bot()
+        if not patient.bot_runs:  # the heal at the end of the night starts a bot that is down
+            patient.start_bot()
 
-    def _apply_lasting(self) -> None:
-        acting = self._board.twitch_now()
-        duplicates = [fault.probability for fault in acting if isinstance(fault, TwitchDuplicates)]
-        self._irc.duplicate_probability = max(duplicates, default=0.0)
-        packets = [fault for fault in acting if isinstance(fault, TwitchPackets)]
+    def _apply_packets(self) -> None:
+        packets = [fault for fault in self._board.twitch_now() if isinstance(fault, TwitchPackets)]
         if self._chunk is None:
             check_simulated(packets, "tcp")
             return

@@ -1,55 +1,23 @@
-"""The kinds of faults: small frozen values whose field names carry their units.
+"""The kinds of faults of the database, of the bot's process and of its disk; those of Twitch are in `twitch_faults`.
 
-Units are ``_s`` seconds and ``_ms`` milliseconds. A fault acts from ``start_s`` for ``duration_s`` (infinity:
-until somebody heals it); a ``probability`` below one is drawn afresh, from the world's seed, each time the
-fault could act. A fault knows nothing of what it breaks: the faces of the fakes act on it.
+What all have in common is in `fault_base`. A fault knows nothing of what it breaks: the faces of the fakes act on it.
 
-*Instant* faults (a human's edit, a crash, a disconnect) have a start and no duration. Left out: faults of the machine's
-clock, and a disk that cannot be read.
+*Instant* ones here are a human's edit and what ends the process. Left out: faults of the machine's clock, and a disk that cannot be
+read.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from simulator.fault_base import Family, Fault, FaultError
+from simulator.twitch_faults import TWITCH_KINDS
 
 if TYPE_CHECKING:
     import random
-
-Family = Literal["database", "twitch", "process", "disk"]
-
-
-class FaultError(ValueError):
-    """A fault that cannot be: an unknown kind or field, or a value out of range. The message says what is allowed."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What every fault shares: when it acts, and how often."""
-
-    kind: ClassVar[str] = ""
-    family: ClassVar[Family] = "database"
-    instant: ClassVar[bool] = False
-
-    start_s: float = field(default=0.0, kw_only=True)
-    duration_s: float = field(default=math.inf, kw_only=True)
-    probability: float = field(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if item.type != "float":
-                continue
-            if math.isnan(value) or value < 0:
-                raise FaultError(f"{self.kind}: {item.name} must not be negative, got {value}")
-            if item.name.endswith("probability") and value > 1:
-                raise FaultError(f"{self.kind}: {item.name} must be between 0 and 1, got {value}")
-        if math.isinf(self.start_s):
-            raise FaultError(f"{self.kind}: start_s must be finite")
-
 
 # --- the database
 # -----------------------------------------------------------------------------------------------
@@ -284,56 +252,6 @@ class HumanEdit(Fault):
             raise FaultError("human_edit: table and values must not be empty")
 
 
-# --- Twitch
-# -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class TwitchDisconnect(Fault):
-    """Twitch closes every chat connection at ``start_s``."""
-
-    kind: ClassVar[str] = "twitch_disconnect"
-    family: ClassVar[Family] = "twitch"
-    instant: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
-class TwitchHalfOpen(Fault):
-    """At ``start_s`` every chat connection goes dead without being closed: bytes vanish both ways."""
-
-    kind: ClassVar[str] = "twitch_half_open"
-    family: ClassVar[Family] = "twitch"
-    instant: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
-class TwitchReconnect(Fault):
-    """At ``start_s`` Twitch sends RECONNECT and closes the connection ``grace_s`` later."""
-
-    kind: ClassVar[str] = "twitch_reconnect"
-    family: ClassVar[Family] = "twitch"
-    instant: ClassVar[bool] = True
-    grace_s: float = 15.0
-
-
-@dataclass(frozen=True)
-class TwitchPackets(Fault):
-    """Chat bytes arrive cut at arbitrary places, or several lines at once, with these probabilities per write."""
-
-    kind: ClassVar[str] = "twitch_packets"
-    family: ClassVar[Family] = "twitch"
-    split_probability: float = 0.5
-    merge_probability: float = 0.0
-
-
-@dataclass(frozen=True)
-class TwitchDuplicates(Fault):
-    """A chat message is delivered twice, with ``probability``."""
-
-    kind: ClassVar[str] = "twitch_duplicates"
-    family: ClassVar[Family] = "twitch"
-
-
 # --- the process
 # ------------------------------------------------------------------------------------------------
 
@@ -409,8 +327,6 @@ KINDS: Mapping[str, type[Fault]] = {
     for fault in (
         Latency, SlowRecovery, Refused, Hang, Reset, Status503, Html520, TooManyRequests, HtmlOk, CutBody, Drip,
         CommitThenDrop, Unauthorized, OverQuota, ProjectPaused, ReadOnly, MissingGrant, MissingFunction, Flapping,
-        HumanEdit,
-        TwitchDisconnect, TwitchHalfOpen, TwitchReconnect, TwitchPackets, TwitchDuplicates, Crash, Restart,
-        PowerCut, DiskFull, DiskReadOnly, SlowSync,
+        HumanEdit, *TWITCH_KINDS, Crash, Restart, PowerCut, DiskFull, DiskReadOnly, SlowSync,
     )
 }  # fmt: skip

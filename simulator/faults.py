@@ -7,7 +7,7 @@ and on real sockets. Nothing here waits or polls: a face which has to act at the
 ends (a listener that closes) subscribes, and asks for `FaultBoard.next_change_s`.
 
 *Instant* faults are collected once by whoever carries them out, with `FaultBoard.take_due`. The faults themselves are
-in `fault_kinds.py` and can be imported from here.
+in `fault_kinds.py` and `twitch_faults.py`, and can be imported from here.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from simulator.fault_base import Family, Fault, FaultError
 from simulator.fault_kinds import (
     KINDS,
     CommitThenDrop,
@@ -26,9 +27,6 @@ from simulator.fault_kinds import (
     DiskFull,
     DiskReadOnly,
     Drip,
-    Family,
-    Fault,
-    FaultError,
     Flapping,
     Hang,
     Html520,
@@ -48,12 +46,27 @@ from simulator.fault_kinds import (
     SlowSync,
     Status503,
     TooManyRequests,
+    Unauthorized,
+)
+from simulator.twitch_faults import (
+    ConsentEnded,
+    EventsubClose,
+    EventsubMute,
+    EventsubRevoke,
+    FacedFault,
+    Helix401,
+    Helix429,
+    Helix503,
+    HelixSlow,
+    TokenExpires,
+    TokenFault,
+    TokenRevoked,
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchHalfOpen,
     TwitchPackets,
     TwitchReconnect,
-    Unauthorized,
+    TwitchReordering,
 )
 
 if TYPE_CHECKING:
@@ -62,16 +75,25 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "CommitThenDrop",
+    "ConsentEnded",
     "Crash",
     "CutBody",
     "DiskFull",
     "DiskReadOnly",
     "Drip",
+    "EventsubClose",
+    "EventsubMute",
+    "EventsubRevoke",
+    "FacedFault",
     "Fault",
     "FaultBoard",
     "FaultError",
     "Flapping",
     "Hang",
+    "Helix401",
+    "Helix429",
+    "Helix503",
+    "HelixSlow",
     "Html520",
     "HtmlOk",
     "HumanEdit",
@@ -88,12 +110,16 @@ __all__ = [
     "SlowRecovery",
     "SlowSync",
     "Status503",
+    "TokenExpires",
+    "TokenFault",
+    "TokenRevoked",
     "TooManyRequests",
     "TwitchDisconnect",
     "TwitchDuplicates",
     "TwitchHalfOpen",
     "TwitchPackets",
     "TwitchReconnect",
+    "TwitchReordering",
     "Unauthorized",
     "fault_from_json",
     "fault_to_json",
@@ -136,6 +162,10 @@ def _field_from_json(kind: str, name: str, type_name: str, given: object) -> obj
         if isinstance(given, bool) or not isinstance(given, int | float):
             raise FaultError(f"{kind}: {name} must be a number, got {given!r}")
         return float(given)
+    if type_name == "int":
+        if isinstance(given, bool) or not isinstance(given, int):
+            raise FaultError(f"{kind}: {name} must be a whole number, got {given!r}")
+        return given
     if type_name == "str":
         if not isinstance(given, str):
             raise FaultError(f"{kind}: {name} must be a string, got {given!r}")

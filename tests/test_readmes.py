@@ -36,6 +36,8 @@ from simulator.faults import KINDS, Fault
 from simulator.invariants.standard import standard_invariants
 from simulator.loop import run
 from simulator.scenarios import SCENARIOS
+from simulator.seed_file import read_seed_file
+from simulator.twitch.verbs import VERBS
 from simulator.world import simulate
 from tests.byte_bot.components.harness import chat_with
 
@@ -303,6 +305,31 @@ def test_every_control_route_is_documented(route: str) -> None:
     assert (f"-X {method}" in paragraph) == (method != "GET")
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_of_the_control_address_is_listed(verb: str) -> None:
+    """In the table of what `POST /events` takes."""
+    rows = rows_of(SIMULATOR_README, "Serve: the fakes on real ports")
+    assert any(f"`{verb}`" in row[0] for row in rows)
+
+
+def test_the_seed_file_that_is_shown_is_one(tmp_path: Path) -> None:
+    """Whoever copies it starts the fakes with it."""
+    file = tmp_path / "seed.toml"
+    file.write_text(text_of(SIMULATOR_README).partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    seed = read_seed_file(file)
+    assert [channel.login for channel in seed.snapshot.channels] == ["padaria"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TWURPLE_MOCK_API_PORT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "BYTE_SIM_JSON"],
+)
+def test_every_variable_that_libraries_read_is_named(name: str) -> None:
+    """Beside Byte Bot's settings and the values of the line."""
+    rows = rows_of(SIMULATOR_README, "Exec: your bot on the fakes")
+    assert any(f"`{name}`" in cell for row in rows for cell in row)
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_scenario_is_listed(name: str) -> None:
     """One row for each night that can be simulated."""
@@ -324,6 +351,7 @@ def test_every_option_is_documented(command: str, option: str) -> None:
     heading = {
         "demo": "The demo",
         "serve": "Serve: the fakes on real ports",
+        "exec": "Exec: your bot on the fakes",
         "bench": "Measure your own bot",
         "run": "Named scenarios",
         "replay": "Determinism",

@@ -63,3 +63,9 @@ class Archive:
     def _thread_id(self, message: SentMessage) -> str:
         found = self._recent.get(message.id)
         return found[1] if found is not None else message.id
+
+    def clear(self) -> None:
+        """Empty it, as on a Twitch that has just started."""
+        self._recent.clear()
+        self.transcript.clear()
+        self.transcript_dropped = 0

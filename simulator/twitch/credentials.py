@@ -123,9 +123,7 @@ class CredentialBook:
 
     def issue_app(self, client_id: str, *, lifetime_s: float = APP_TOKEN_LIFETIME_S) -> Token:
         """Give an app a token of its own."""
-        token = Token(
-            self.draw(_ACCESS_CHARS), "app", client_id, "", (), self._time_source() + lifetime_s
-        )
+        token = Token(self.draw(_ACCESS_CHARS), "app", client_id, "", (), self._time_source() + lifetime_s)
         self.tokens[token.access] = token
         return token
 
@@ -177,14 +175,27 @@ class CredentialBook:
             self._by_refresh[expired.refresh] = expired
 
     def granted(self, client_id: str, login: str, *scopes: str) -> bool:
-        """Say whether the account has consented to one of these scopes for the app, in a token that can still be used."""
+        """Say whether the account has consented to one of these scopes (to any, where none is named) for the app.
+
+        Only in a token that can still be used, or refreshed.
+        """
         now_s = self._time_source()
         return any(
             (one.client_id, one.login) == (client_id, login)
             and (one.expires_s > now_s or one.refresh in self._by_refresh)
-            and one.has_scope(*scopes)
+            and (one.has_scope(*scopes) if scopes else bool(one.scopes))
             for one in self.tokens.values()
         )
+
+    def can_refresh(self, token: Token) -> bool:
+        """Say whether the token's refresh token has not been used up or revoked."""
+        return token.refresh in self._by_refresh
+
+    def load(self, apps: Iterable[App], tokens: Iterable[Token]) -> None:
+        """Put these in place of everything there is, without telling the observers: a snapshot comes back."""
+        self.apps = {app.client_id: app for app in apps}
+        self.tokens = {token.access: token for token in tokens}
+        self._by_refresh = {token.refresh: token for token in self.tokens.values() if token.refresh}
 
     def on_revoked(self, observer: Callable[[str, str], None]) -> Callable[[], None]:
         """Call `observer` with client id and login of each consent that ends; returns a function that stops it."""

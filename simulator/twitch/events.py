@@ -76,6 +76,7 @@ class Channel:
     language: str = "en"
     stream: LiveStream | None = None
     followed_ms: dict[str, int] = field(default_factory=dict)  # login -> when, for the faces that tell it
+    tags: tuple[str, ...] = ()  # what the broadcaster says the stream is about; only Helix shows it
 
     def privileged(self, login: str) -> bool:
         """Say whether the account has the higher message limits here: broadcaster, moderator or VIP."""
@@ -214,7 +215,17 @@ class ChannelUpdated:
     sent_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class ModeratorChanged:
+    """An account became a moderator of the channel (`added`), or is one no more; chat shows nothing."""
+
+    channel: Channel
+    user: User
+    added: bool
+    sent_ms: int
+
+
 ChatHappening = ChatSaid | ChatCleared | MessageDeleted | Noticed | RoomChanged | ViewerCame
-ChannelHappening = BanLifted | Followed | StreamChanged | ChannelUpdated  # not on IRC
+ChannelHappening = BanLifted | Followed | StreamChanged | ChannelUpdated | ModeratorChanged  # not on IRC
 Happening = ChatHappening | ChannelHappening
 Face = Callable[[Happening], None]

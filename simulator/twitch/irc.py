@@ -1,6 +1,6 @@
 """The fake Twitch chat server: one `handle(reader, writer)` behind in-memory streams and real TCP alike.
 
-Give `handle` to `MemoryNetwork.listen` or to `asyncio.start_server` (with an SSL context for TLS). The server is one face of a
+Give `handle` to `MemoryNetwork.listen` or to `asyncio.start_server` (with an SSL context for TLS); `irc_websocket` puts it behind WebSockets. The server is one face of a
 `TwitchState`: what happens there is written once as a line (`messages`) and delivered to every session in the channel; what a client
 sends goes through its `session` to `rules` and back into the state. Connections, their timers and latency are in `connection`.
 
@@ -9,7 +9,8 @@ Faults are attributes that may change at any time, and verbs: `duplicate_probabi
 `latency`, `accepting` (False: connections are closed as they come), `disconnect_all`, `half_open_all`, `send_reconnect`.
 
 Draws come from streams of their own per purpose, and only while a fault is on, so that switching one on does not shift another.
-Nothing here reads a clock but the loop's. Left out: WebSocket, the batching of other people's JOINs, per-address limits.
+Nothing here reads a clock but the loop's. Left out: the batching of other people's JOINs, limits by address. WebSocket is an adapter
+(`irc_websocket`), TLS the listener's.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from simulator.twitch import messages
 from simulator.twitch.connection import Connection, LinkLatency, Timing
 from simulator.twitch.events import Channel, ChannelHappening, ChatSaid, Happening, ViewerCame
 from simulator.twitch.limits import LimitBook, TwitchLimits
+from simulator.twitch.line import raw_line
 from simulator.twitch.rules import ChatRules
 from simulator.twitch.session import IrcSession, Wire, counts_against_limit
 from simulator.twitch.state import TwitchState
@@ -167,6 +169,25 @@ class IrcServer:
             session.deliver(line)
             connection.close_in(grace_s, "RECONNECT")
         return len(chosen)
+
+    def send_line(self, channel: str, text: str) -> int:
+        """Send one raw line, whatever it says, to every connection in the channel; return how many. Raises `BadLine`."""
+        data = raw_line(text)
+        room = self._rooms.get(channel.removeprefix("#").lower(), {})
+        for session in room.values():
+            session.wire.send(data)
+        return len(room)
+
+    def remove_channel(self, login: str) -> None:
+        """Let every connection part from a channel that is about to be gone."""
+        for session in tuple(self._rooms.get(login, {}).values()):
+            session.part(login)
+
+    def remove_user(self, login: str) -> None:
+        """End the connections of an account that is about to be gone."""
+        for connection, session in self._chosen(login):
+            session.ended()
+            connection.abort("the account is gone")
 
     def _chosen(self, login: str) -> list[tuple[Connection, IrcSession]]:
         return [pair for pair in self._connections.values() if not login or pair[1].nick == login.lower()]

@@ -154,3 +154,7 @@ class LimitBook:
         if user_id not in self._accounts:
             self._accounts[user_id] = AccountLimiter(self.limits, verified=verified)
         return self._accounts[user_id]
+
+    def forget(self) -> None:
+        """Count anew for every account, as on a Twitch that has just started."""
+        self._accounts.clear()

@@ -113,6 +113,14 @@ def format_line(
     return text.encode("utf-8", "replace") + b"\r\n"
 
 
+def raw_line(text: str) -> bytes:
+    """Write a whole line as it stands, ended by CR LF; raises `BadLine` when it is empty or more than one."""
+    if not text.strip():
+        raise BadLine("an empty line says nothing")
+    _refuse_control(text, "raw")
+    return text.encode("utf-8", "replace") + b"\r\n"
+
+
 def _refuse_control(text: str, command: str) -> None:
     for char in _FORBIDDEN:
         if char in text:

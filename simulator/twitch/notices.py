@@ -12,6 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 LOGIN_FAILED = "Login authentication failed"
+LOGIN_UNSUCCESSFUL = (
+    "Login unsuccessful"  # a valid token without chat:read (recorded in twitchdev/issues#166)
+)
 IMPROPER_AUTH = "Improperly formatted auth"
 
 NOTICE_TEXTS: Mapping[str, str] = {
@@ -55,6 +58,7 @@ NOTICE_TEXTS: Mapping[str, str] = {
         "This room requires a verified account to chat. "
         "Please verify your account at https://www.twitch.tv/settings/security."
     ),
+    "no_permission": "You don't have permission to perform that action.",
     "unrecognized_cmd": "Unrecognized command: {command}",
 }
 

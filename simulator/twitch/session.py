@@ -5,6 +5,10 @@ NICK decides at once; CAP END is taken but nothing waits for it, since clients d
 and PRIVMSG work, each as Twitch does it:
 
 * An account is known by its token. A NICK that differs is ignored, and the 001 carries the token's login.
+* The token needs the scope `chat:read` to log in ("Login unsuccessful" without, recorded in twitchdev/issues#166) and `chat:edit` to
+  speak (NOTICE `no_permission` without, as recorded for commands in twitchdev/issues#446). The legacy scope `chat_login` is both.
+* A token is looked at once, at the login: one that expires or is revoked in mid-life leaves the connection as it is, and only the next
+  login fails (recorded in Chatterino/chatterino2#1762).
 * `justinfan` followed by digits is anonymous: it may read, its messages go nowhere.
 * JOIN of an unknown channel, or over a limit, is dropped without an answer.
 * Own messages are not echoed to the connection they came from; it gets a USERSTATE.
@@ -24,10 +28,12 @@ from simulator.twitch import messages
 from simulator.twitch.events import Channel, User
 from simulator.twitch.line import BadLine, Line, format_line, parse
 from simulator.twitch.messages import HOST, Broadcast
-from simulator.twitch.notices import IMPROPER_AUTH, LOGIN_FAILED, notice_text
+from simulator.twitch.notices import IMPROPER_AUTH, LOGIN_FAILED, LOGIN_UNSUCCESSFUL, notice_text
 from simulator.twitch.rules import ChatRules
 from simulator.twitch.state import TOKEN_PREFIX, TwitchState
 
+_READ_SCOPES = ("chat:read", "chat_login")
+_EDIT_SCOPES = ("chat:edit", "chat_login")
 _ANONYMOUS = re.compile(r"justinfan[0-9]+")
 _CHANNEL = re.compile(r"#[a-z0-9_]{1,25}")
 # The real server takes these after a login and does nothing (recorded by pajbot/tmi-rate-limits); anything else gets 421.
@@ -80,6 +86,7 @@ class IrcSession:
         self.wire = wire
         self._password: str | None = None
         self._state_sent = False
+        self._may_speak = False
         self.capabilities: dict[str, None] = {}
         self.joined: dict[str, None] = {}
         self.nick = ""
@@ -168,15 +175,18 @@ class IrcSession:
             self._log_in(self._password.removeprefix(TOKEN_PREFIX))
 
     def _log_in(self, token: str) -> None:
+        found = self._host.state.credentials.valid(token)
         user = self._host.state.user_of_token(token)
-        if user is None:
+        if found is None or user is None:  # an app's own token has no user either
             self._reject(LOGIN_FAILED)
+        elif not found.has_scope(*_READ_SCOPES):
+            self._reject(LOGIN_UNSUCCESSFUL)
         elif not self._host.rules.limiter(user).take_auth(self._host.state.now_s()):
             # What the real server says here is not recorded; a closed connection promises the client the least.
             self._host.count("logins_over_limit")
             self.wire.close("too many logins")
         else:
-            self.user = user
+            self.user, self._may_speak = user, found.has_scope(*_EDIT_SCOPES)
             self._welcome(user.login)
 
     def _welcome(self, nick: str) -> None:
@@ -263,11 +273,14 @@ class IrcSession:
 
     def _part(self, line: Line) -> None:
         for name in line.params[0].split(",") if line.params else ():
-            login = name.lower().removeprefix("#")
-            if login in self.joined:
-                del self.joined[login]
-                self.wire.send(format_line("PART", "#" + login, prefix=messages.user_prefix(self.nick)))
-                self._host.leave(self, login)
+            self.part(name.lower().removeprefix("#"))
+
+    def part(self, login: str) -> None:
+        """Leave one channel, because the client says so or because the channel is gone; nothing where it is not joined."""
+        if login in self.joined:
+            del self.joined[login]
+            self.wire.send(format_line("PART", "#" + login, prefix=messages.user_prefix(self.nick)))
+            self._host.leave(self, login)
 
     def _privmsg(self, line: Line) -> None:
         if self.user is None or len(line.params) < 2:
@@ -279,6 +292,10 @@ class IrcSession:
         if channel is None:
             if _CHANNEL.fullmatch("#" + name):
                 self._refuse(name, "msg_channel_suspended", notice_text("msg_channel_suspended"))
+            return
+        if not self._may_speak:
+            self._host.count("refused_no_permission")
+            self._refuse(name, "no_permission", notice_text("no_permission"))
             return
         ruling = self._host.rules.judge(self.user, channel, text, reply_to)
         if ruling.refusal is not None:

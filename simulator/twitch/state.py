@@ -1,16 +1,14 @@
 """The one state behind every face of the fake Twitch: users, channels, tokens, roles, bans, and what was said.
 
 Verbs change it (`add_user`, `say`, `timeout`, `raid`, …) and emit a happening, which each attached face delivers to the connections
-it holds. What arrives from a client goes through `publish`, after the face has asked `rules` whether it may. Observers see every
-message that went through, whoever wrote it.
+it holds. What a client sends goes through `publish`, after its face has asked `rules`. Observers see every message that went through.
 
 Randomness is injected. Ids of users, of the audience's messages and of the clients' messages come from separate streams, so a bot
 that says one thing more does not change the ids of everything the audience says after it. Time is the injected `time_source` (seconds
 of the loop's clock); `unix_start` turns it into Twitch's milliseconds.
 
 Bounded: the transcript, and the messages that can be replied to or deleted, keep the newest; the oldest go and are counted. Left
-out: AutoMod, shared chat, whispers, hype trains. Verbs about the broadcast itself (live, offline, title, follows, cheers, gifts) are
-in `stream_life`; apps and tokens in `credentials`.
+out: AutoMod, shared chat, whispers, hype trains. Verbs about the broadcast are in `stream_life`; apps and tokens in `credentials`.
 """
 
 from __future__ import annotations
@@ -29,6 +27,7 @@ from simulator.twitch.events import (
     Face,
     Happening,
     MessageDeleted,
+    ModeratorChanged,
     Noticed,
     ReplyParent,
     RoomChanged,
@@ -173,10 +172,13 @@ class TwitchState:
         if role not in ("moderator", "vip", None):
             raise ValueError(f"role {role!r} is neither 'moderator', 'vip' nor None")
         room, user = self.channel(channel), self.add_user(login)
+        was_moderator = user.login in room.moderators
         room.moderators.pop(user.login, None)
         room.vips.pop(user.login, None)
         if role is not None:
             (room.moderators if role == "moderator" else room.vips)[user.login] = None
+        if was_moderator is not (role == "moderator"):
+            self.emit(ModeratorChanged(room, user, not was_moderator, self.now_ms()))
 
     def viewer_joins(self, channel: str, login: str) -> None:
         """Put a viewer without a connection into the room."""
@@ -315,6 +317,10 @@ class TwitchState:
     def said_before(self, channel: Channel, text: str) -> bool:
         """Say whether a recent message of the channel has exactly this text (unique-chat mode)."""
         return self._archive.said_in(channel.login, text)
+
+    def recent_message(self, message_id: str) -> SentMessage | None:
+        """Return one of the recent messages, or None."""
+        return self._archive.find(message_id)
 
     def _new_message_id(self, rng: random.Random) -> str:
         return str(uuid.UUID(int=rng.getrandbits(128), version=4))

@@ -76,9 +76,13 @@ class StreamLife:
         state = self._state
         room, giver = state.channel(channel), state.add_user(login)
         at = f"Tier {tier[0]}"
+        together: dict[str, str] = {}
         if len(recipients) > 1:
-            words = f"{giver.display_name} is gifting {len(recipients)} {at} Subs to {room.login}'s community!"
-            params = {"mass-gift-count": str(len(recipients)), "sub-plan": tier}
+            together["community-gift-id"] = str(self._rng.randrange(10**18, 10**19))
+            words = (
+                f"{giver.display_name} is gifting {len(recipients)} {at} Subs to {room.login}'s community!"
+            )
+            params = {"mass-gift-count": str(len(recipients)), "sub-plan": tier, **together}
             state.notice(room, giver, "submysterygift", words, "", params)
         for name in recipients:
             receiver = state.add_user(name)
@@ -91,6 +95,7 @@ class StreamLife:
                 "recipient-user-name": receiver.login,
                 "sub-plan-name": f"Channel Subscription ({room.login})",
                 "sub-plan": tier,
+                **together,
             }
             words = f"{giver.display_name} gifted a {at} sub to {receiver.display_name}!"
             state.notice(room, giver, "subgift", words, "", params)

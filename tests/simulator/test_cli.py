@@ -65,7 +65,7 @@ def test_help_says_in_full_what_each_command_does() -> None:
     assert all(line.strip().endswith(".") for line in told.strip().splitlines())
 
 
-@pytest.mark.parametrize("command", ["demo", "serve", "run", "replay", "list"])
+@pytest.mark.parametrize("command", ["demo", "serve", "exec", "run", "replay", "list"])
 def test_every_command_explains_itself(command: str) -> None:
     """Each has a help page with its options."""
     result = call(command, "--help")
@@ -237,7 +237,9 @@ def test_serve_prints_one_line_and_stays_until_it_is_stopped(ending: signal.Sign
         process.send_signal(ending)
         rest, errors = process.communicate(timeout=30)
     assert (process.returncode, rest, errors) == (0, "", "")
-    assert set(addresses) == {"irc", "supabase", "control", "twitch", "seed"}
+    assert {"irc", "irc_ws", "eventsub", "helix", "oauth", "supabase", "control", "twitch", "seed"} <= set(
+        addresses
+    )
     assert addresses["twitch"]["channels"] == ["one", "two"] and addresses["seed"] == 5
     assert [channel["login"] for channel in state["channels"]] == ["one", "two"]
     assert rows[0]["id"] == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -11,26 +9,8 @@ import pytest
 
 from simulator.control import PAGE_MAX, ROUTES
 from simulator.faults import KINDS
-from simulator.loop import START_UNIX_S, in_virtual_time
-from simulator.serve import Stage
-from tests.simulator.supabase.project import BOT_SCHEMA
-
-
-@asynccontextmanager
-async def controlled() -> AsyncIterator[tuple[Stage, httpx.AsyncClient]]:
-    """A stage, and a client of its control address."""
-    async with (
-        Stage(BOT_SCHEMA, unix_start_s=START_UNIX_S) as stage,
-        httpx.AsyncClient(base_url=stage.control_url) as http,
-    ):
-        yield stage, http
-
-
-async def error_of(http: httpx.AsyncClient, method: str, path: str, body: Any = None) -> str:
-    """Send what cannot be carried out; the words of the 400."""
-    answer = await http.request(method, path, json=body)
-    assert answer.status_code == 400, answer.text
-    return str(answer.json()["error"])
+from simulator.loop import in_virtual_time
+from tests.simulator.stage_rig import controlled, error_of
 
 
 @in_virtual_time(hybrid=True)

@@ -106,6 +106,27 @@ def test_a_driver_without_packets_refuses_them() -> None:
         run(body())
 
 
+def test_a_stages_board_counts_from_its_own_zero() -> None:
+    """Without a process of ours, on a clock that began earlier: at the board's second, faults of the process left alone."""
+
+    async def body() -> Log:
+        loop = current_loop()
+        await asyncio.sleep(100)
+        twitch = Twitch(
+            TwitchState(loop.time, random.Random(1), START_UNIX_S), TwitchLimits(), random.Random(2)
+        )
+        twitch.log = []
+        faults = (TwitchDisconnect(start_s=5), Crash(start_s=6))
+        board = FaultBoard(lambda: loop.time() - 100, random.Random(3), faults)
+        driver = asyncio.create_task(FaultDriver(board, twitch, None, None, start_s=100.0).run())
+        await asyncio.sleep(20)
+        driver.cancel()
+        await asyncio.wait([driver])
+        return twitch.log
+
+    assert run(body()) == [(105.0, "disconnect")]
+
+
 def driven(*faults: Fault, until_s: float = 60.0) -> Log:
     """What happens, and when, with these faults on the timeline."""
 

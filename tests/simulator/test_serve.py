@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,32 +18,15 @@ from simulator.faults import (
     TwitchHalfOpen,
     TwitchPackets,
     TwitchReconnect,
+    fault_from_json,
 )
-from simulator.loop import START_UNIX_S, in_virtual_time
-from simulator.serve import BOT_LOGIN, MODERATORS, Ports, ServeError, Stage, serve
+from simulator.loop import in_virtual_time
+from simulator.seed_file import CHAT_BOT_SCOPES, read_seed_file, token_letters
+from simulator.serve import BOT_LOGIN, BOT_TOKEN, MODERATORS, Ports, ServeError, serve
+from simulator.twitch.scopes import KNOWN_SCOPES
 from simulator.twitch.state import UnknownName
-from tests.simulator.supabase.project import BOT_SCHEMA
-from tests.simulator.twitch.rig import ALL_CAPS, Client
-
-
-def stage(**options: object) -> Stage:
-    """A stage with the bot's own tables."""
-    return Stage(BOT_SCHEMA, unix_start_s=START_UNIX_S, seed=3, **options)  # type: ignore[arg-type]
-
-
-@asynccontextmanager
-async def bot_on(place: Stage, *channels: str) -> AsyncIterator[Client]:
-    """A client that logged in with the stage's token and joined."""
-    client = Client(*await asyncio.open_connection(*place.irc_address))
-    client.send(ALL_CAPS, f"PASS oauth:{place.bot_token}", f"NICK {place.bot_login}")
-    await client.until("GLOBALUSERSTATE")
-    for channel in channels:
-        client.send(f"JOIN #{channel}")
-        await client.until("ROOMSTATE")
-    try:
-        yield client
-    finally:
-        await client.close()
+from tests.simulator.stage_rig import bot_on, events_of, helix, stage, subscribed
+from tests.simulator.twitch.web_rig import closing
 
 
 @in_virtual_time(hybrid=True)
@@ -163,6 +145,7 @@ async def test_a_taken_port_is_named() -> None:
             (Ports(irc=port), "--irc-port"),
             (Ports(supabase=port), "--supabase-port"),
             (Ports(control=port), "--control-port"),
+            (Ports(web=port), "--web-port"),
         ):
             with pytest.raises(ServeError, match=f"127.0.0.1:{port} .*{option}"):
                 async with stage(ports=ports):
@@ -192,8 +175,99 @@ async def test_serving_announces_one_line_and_ends_clean() -> None:
         writer.close()
         task.cancel()
     assert lines.empty()
-    assert set(addresses) >= {"irc", "supabase", "control"}
+    assert set(addresses) == {
+        "irc", "irc_ws", "eventsub", "helix", "oauth", "web", "supabase", "control", "app", "users", "twitch", "seed",
+    }  # fmt: skip
     assert set(addresses["supabase"]) == {"url", "secret_key", "publishable_key"}
     assert addresses["control"]["url"].startswith("http://127.0.0.1:")
     with pytest.raises(OSError, match="Connect call failed"):
         await asyncio.open_connection(host, port)
+
+
+@in_virtual_time(hybrid=True)
+async def test_the_ready_made_app_and_users_work() -> None:
+    """Each token validates with its scopes, which Twitch knows; each refreshes once; the app gets one of its own."""
+    async with stage() as place, httpx.AsyncClient() as http:
+        line = place.addresses()
+        oauth, app = line["oauth"]["url"], line["app"]
+        assert set(line["users"]) == {BOT_LOGIN, "mod_1", "mod_2", "mod_3", "lobby", "arcade", "cinema"}
+        assert set(CHAT_BOT_SCOPES) <= set(KNOWN_SCOPES)
+        for login, user in line["users"].items():
+            headers = {"Authorization": f"OAuth {user['token']}"}
+            about = (await http.get(f"{oauth}/validate", headers=headers)).json()
+            assert (about["login"], about["user_id"], about["client_id"]) == (
+                login,
+                user["id"],
+                app["client_id"],
+            )
+            assert sorted(about["scopes"]) == sorted(user["scopes"]) == sorted(CHAT_BOT_SCOPES)
+            refresh = {"grant_type": "refresh_token", "refresh_token": user["refresh_token"], **app}
+            assert (await http.post(f"{oauth}/token", data=refresh)).status_code == 200
+            assert (await http.post(f"{oauth}/token", data=refresh)).status_code == 400
+        own = await http.post(f"{oauth}/token", data={"grant_type": "client_credentials", **app})
+        assert own.json()["token_type"] == "bearer"
+
+
+@in_virtual_time(hybrid=True)
+async def test_faults_of_twitch_act_on_every_face() -> None:
+    """An event twice with one message_id, a 429 of Helix, a close with its code."""
+    async with stage() as place, events_of(place) as events, httpx.AsyncClient() as http:
+        await subscribed(place, events, "channel.chat.message", "lobby")
+        place.faults.set("twice", fault_from_json({"kind": "twitch_duplicates"}))
+        place.faults.set("full", fault_from_json({"kind": "helix_429"}))
+        await asyncio.sleep(0)
+        place.say("lobby", "viewer_1", "hello")
+        ids = [json.loads(await events.connection.recv())["metadata"]["message_id"] for _ in range(2)]
+        assert ids[0] == ids[1]
+        limited = await helix(http, place, "GET", "/users", BOT_TOKEN)
+        assert limited.status_code == 429 and limited.headers["Ratelimit-Remaining"] == "0"
+        place.faults.clear_all()
+        await asyncio.sleep(0)
+        assert (await helix(http, place, "GET", "/users", BOT_TOKEN)).status_code == 200
+        place.faults.set("gone", fault_from_json({"kind": "eventsub_close", "code": 4000}))
+        assert (await closing(events.connection))[0] == 4000
+
+
+@in_virtual_time(hybrid=True)
+async def test_a_seed_file_decides_who_is_there(tmp_path: Path) -> None:
+    """Its channels instead of the default ones, with its roles; its users with tokens that work; the rest as always."""
+    file = tmp_path / "seed.toml"
+    file.write_text(
+        '[[users]]\nlogin = "ana"\nscopes = ["chat:read"]\n'
+        '[[channels]]\nlogin = "padaria"\nmoderators = ["ana"]\nmodes = { slow_s = 30 }\n'
+        '[[channels]]\nlogin = "praia"\n'
+    )
+    async with stage(seed_file=read_seed_file(file)) as place:
+        line = place.addresses()
+        assert line["twitch"]["channels"] == ["padaria", "praia"]
+        assert line["users"]["ana"]["scopes"] == ["chat:read"]
+        assert line["users"]["ana"]["token"] == token_letters("ana")
+        assert list(place.twitch.channel("padaria").moderators) == ["ana"]
+        assert place.twitch.channel("padaria").modes.slow_s == 30
+        assert BOT_LOGIN in place.twitch.channel("praia").moderators
+        owner = place.twitch.user_of_token(token_letters("ana"))
+        assert owner is not None and owner.login == "ana"
+    async with stage(seed_file=read_seed_file(file), channels=("lobby",)) as place:
+        assert place.channels == ("lobby", "padaria", "praia")
+
+
+def holds_a_certificate(file: str) -> bool:
+    """Whether there is a file with one."""
+    return Path(file).exists() and Path(file).read_text().startswith("-----BEGIN CERTIFICATE-----")
+
+
+@in_virtual_time(hybrid=True)
+async def test_without_a_name_the_root_is_written_aside_and_goes_with_the_stage() -> None:
+    """A temporary file, named in the line; gone at the end."""
+    async with stage(tls=True) as place:
+        file = place.addresses()["ca_file"]
+        assert holds_a_certificate(file)
+    assert not holds_a_certificate(file)
+
+
+@in_virtual_time(hybrid=True)
+async def test_a_root_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """With the option that changes it."""
+    with pytest.raises(ServeError, match=r"cannot write .*--ca-file"):
+        async with stage(tls=True, ca_file=tmp_path / "nowhere" / "root.pem"):
+            pass

@@ -26,6 +26,7 @@ PURE = (
     "simulator/supabase/query.py",
     "simulator/twitch/limits.py",
     "simulator/twitch/line.py",
+    "simulator/twitch/ratelimit.py",
 )
 
 IMPORT_DIRECTION: Allowances = {

@@ -49,3 +49,11 @@ def test_unique_chat_looks_at_the_texts_of_one_channel() -> None:
     assert not archive.said_in("bob", "text 1")
     archive.forget("id-1")
     assert not archive.said_in("alice", "text 1")
+
+
+def test_a_cleared_archive_knows_nothing() -> None:
+    """Neither the transcript nor what could be replied to."""
+    archive = Archive()
+    archive.add(message(1), None)
+    archive.clear()
+    assert archive.transcript == [] and archive.find("id-1") is None

@@ -93,3 +93,12 @@ def test_an_account_has_one_limiter_whatever_connection_asks() -> None:
     assert book.account("1").take_message(0.0) is ACCEPTED
     assert book.account("1").take_message(0.0) is OVER
     assert book.account("2").take_message(0.0) is ACCEPTED
+
+
+def test_a_book_that_forgets_counts_anew() -> None:
+    """As on a Twitch that has just started."""
+    book = LimitBook()
+    while book.account("1").take_join(0.0):
+        pass
+    book.forget()
+    assert book.account("1").take_join(0.0)

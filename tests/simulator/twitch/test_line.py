@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.twitch.line import BadLine, LineSplitter, escape, format_line, parse, unescape
+from simulator.twitch.line import BadLine, LineSplitter, escape, format_line, parse, raw_line, unescape
 from tests.simulator.twitch.rig import recorded_lines
 
 WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_characters=":;=@ "), min_size=1)
@@ -105,3 +105,11 @@ def test_a_line_over_the_limit_is_dropped_whole_and_the_next_one_is_read() -> No
 def test_bytes_that_are_not_utf8_do_not_end_the_connection() -> None:
     """Invalid bytes are replaced."""
     assert LineSplitter().feed(b"PRIVMSG #a :\xff\r\n") == ["PRIVMSG #a :�"]
+
+
+def test_a_raw_line_is_written_as_it_stands() -> None:
+    """Whatever it says; but it is one line, and not empty."""
+    assert raw_line("@a=b :x Y z :é") == "@a=b :x Y z :é\r\n".encode()
+    for wrong in ("", "  ", "a\nb", "a\rb", "a\0b"):
+        with pytest.raises(BadLine):
+            raw_line(wrong)

@@ -1,0 +1,135 @@
+"""What can be subscribed to: each type with its version, the fields of its condition, and whose consent it takes.
+
+Source: dev.twitch.tv/docs/eventsub/eventsub-subscription-types and …/eventsub-reference, compared with the types of twitch-rs/twitch_api.
+A type with `consenting` needs one of the `scopes` from the user whom that field of the condition names; over a WebSocket that is the user
+of the token that subscribes. A type without it is open to everybody, and costs.
+
+`fired` are the types that this fake sends by itself when something happens in its state. Those `sent_by_hand` can be subscribed to, with the same
+checks, and come only when a test sends them (`EventSubServer.send_event`). Left out: types that WebSockets do not carry (drops, conduits,
+user.authorization.*), types in beta, shared chat sessions, and scopes that are needed together (channel.moderate: one is enough here).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+BROADCASTER = "broadcaster_user_id"
+MODERATOR = "moderator_user_id"
+USER = "user_id"
+FROM_BROADCASTER = "from_broadcaster_user_id"
+TO_BROADCASTER = "to_broadcaster_user_id"
+CHANNEL_FIELDS = (BROADCASTER, TO_BROADCASTER, FROM_BROADCASTER)  # name the channel in which it happens
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One type in one version; of `fields` all are needed, or with `either` one."""
+
+    name: str
+    version: str
+    fields: tuple[str, ...]
+    scopes: tuple[str, ...] = ()
+    consenting: str = ""
+    either: bool = False
+
+    @property
+    def is_chat(self) -> bool:
+        """Say whether it shows a chat room to the user in the condition, who may be banned from it."""
+        return self.fields == (BROADCASTER, USER)
+
+
+def _open(name: str, version: str = "1") -> EventType:
+    return EventType(name, version, (BROADCASTER,))
+
+
+def _channel(name: str, *scopes: str, version: str = "1") -> EventType:
+    return EventType(name, version, (BROADCASTER,), scopes, BROADCASTER)
+
+
+def _chat(name: str) -> EventType:
+    return EventType(name, "1", (BROADCASTER, USER), ("user:read:chat",), USER)
+
+
+def _moderator(name: str, *scopes: str, version: str = "1") -> EventType:
+    return EventType(name, version, (BROADCASTER, MODERATOR), scopes, MODERATOR)
+
+
+def fired() -> tuple[EventType, ...]:
+    """Return the types that happenings in the state bring about."""
+    return (
+        _chat("channel.chat.message"),
+        _chat("channel.chat.notification"),
+        _chat("channel.chat.message_delete"),
+        _chat("channel.chat.clear"),
+        _chat("channel.chat.clear_user_messages"),
+        _chat("channel.chat_settings.update"),
+        _open("channel.update", "2"),
+        _open("stream.online"),
+        _open("stream.offline"),
+        EventType("channel.raid", "1", (FROM_BROADCASTER, TO_BROADCASTER), either=True),
+        _moderator("channel.follow", "moderator:read:followers", version="2"),
+        _channel("channel.subscribe", "channel:read:subscriptions"),
+        _channel("channel.subscription.gift", "channel:read:subscriptions"),
+        _channel("channel.subscription.message", "channel:read:subscriptions"),
+        _channel("channel.cheer", "bits:read"),
+        _channel("channel.ban", "channel:moderate"),
+        _channel("channel.unban", "channel:moderate"),
+        _channel("channel.moderator.add", "moderation:read"),
+        _channel("channel.moderator.remove", "moderation:read"),
+    )
+
+
+def sent_by_hand() -> tuple[EventType, ...]:
+    """Return the types that come only when somebody sends them."""
+    points = ("channel:read:redemptions", "channel:manage:redemptions")
+    polls = ("channel:read:polls", "channel:manage:polls")
+    predictions = ("channel:read:predictions", "channel:manage:predictions")
+    vips = ("channel:read:vips", "channel:manage:vips")
+    shoutouts = ("moderator:read:shoutouts", "moderator:manage:shoutouts")
+    shield = ("moderator:read:shield_mode", "moderator:manage:shield_mode")
+    unbans = ("moderator:read:unban_requests", "moderator:manage:unban_requests")
+    warnings = ("moderator:read:warnings", "moderator:manage:warnings")
+    redemption = "channel.channel_points_custom_reward_redemption"
+    return (
+        _channel("channel.subscription.end", "channel:read:subscriptions"),
+        _channel("channel.bits.use", "bits:read"),
+        _channel("channel.ad_break.begin", "channel:read:ads"),
+        *(
+            _channel(f"channel.channel_points_custom_reward.{what}", *points)
+            for what in ("add", "update", "remove")
+        ),
+        *(_channel(f"{redemption}.{what}", *points) for what in ("add", "update")),
+        _channel("channel.channel_points_automatic_reward_redemption.add", *points, version="2"),
+        *(_channel(f"channel.poll.{what}", *polls) for what in ("begin", "progress", "end")),
+        *(
+            _channel(f"channel.prediction.{what}", *predictions)
+            for what in ("begin", "progress", "lock", "end")
+        ),
+        *(_channel(f"channel.goal.{what}", "channel:read:goals") for what in ("begin", "progress", "end")),
+        *(
+            _channel(f"channel.hype_train.{what}", "channel:read:hype_train", version="2")
+            for what in ("begin", "progress", "end")
+        ),
+        *(
+            _channel(f"channel.charity_campaign.{what}", "channel:read:charity")
+            for what in ("donate", "start", "progress", "stop")
+        ),
+        *(_channel(f"channel.vip.{what}", *vips) for what in ("add", "remove")),
+        *(_moderator(f"channel.shoutout.{what}", *shoutouts) for what in ("create", "receive")),
+        *(_moderator(f"channel.shield_mode.{what}", *shield) for what in ("begin", "end")),
+        *(_moderator(f"channel.unban_request.{what}", *unbans) for what in ("create", "resolve")),
+        *(_moderator(f"channel.warning.{what}", *warnings) for what in ("acknowledge", "send")),
+        _moderator("channel.moderate", "moderator:read:chat_messages", version="2"),
+        _moderator("automod.message.hold", "moderator:manage:automod", version="2"),
+        _moderator("automod.message.update", "moderator:manage:automod", version="2"),
+    )
+
+
+def subscribable() -> Mapping[tuple[str, str], EventType]:
+    """Return every type by name and version."""
+    return {(kind.name, kind.version): kind for kind in (*fired(), *sent_by_hand())}
+
+
+# Versions that Twitch has withdrawn: it answers 410 (twitchdev/issues#1018).
+WITHDRAWN = (("channel.follow", "1"),)
