@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.clients.roster import Runtime
+from tests.clients.roster import CLIENTS, Runtime
 
 PACKAGES: Final = Path(__file__).resolve().parent / "packages"
 FOLDER: Final = PACKAGES.parents[2] / ".peers" / "clients"
@@ -114,12 +114,15 @@ async def _install_node(place: Path, tell: Callable[[str], None]) -> None:
 
 
 async def _install_python(runtime: Runtime, place: Path, tell: Callable[[str], None]) -> None:
-    tell(
-        f"Installing {(PACKAGES / f'{runtime}.txt').read_text(encoding='utf-8').split()[0]} and what it needs (pip, once)"
-    )
+    tell(f"Installing {' and '.join(_named(runtime))} for Python (pip, once)")
     await _call((sys.executable, "-m", "venv", str(place)), "a virtual environment cannot be made")
     options = ("--quiet", "--disable-pip-version-check", "--no-input", "-r", str(PACKAGES / f"{runtime}.txt"))
     await _call((str(_python(place)), "-m", "pip", "install", *options), f"{runtime} cannot be installed")
+
+
+def _named(runtime: Runtime) -> list[str]:
+    """The libraries in an environment that the roster plays with."""
+    return list(dict.fromkeys(f"{one.name.split()[0]} {one.version}" for one in CLIENTS if one.runtime == runtime))
 
 
 def _python(place: Path) -> Path:

@@ -51,7 +51,7 @@ CLIENTS: Final = (
         "twitchapi_chat", "twitchAPI Chat", "4.5.0", "irc", "python", "twitchapi_chat.py", {"once": TWICE}
     ),
     Client("tmijs", "tmi.js", "1.8.5", "irc", "node", "tmijs.js", {"once": TWICE}),
-    Client("twurple_chat", "@twurple/chat", "8.2.0", "irc", "node", "twurple_chat.js", {"once": TWICE}),
+    Client("twurple_chat", "@twurple/chat", "8.1.4", "irc", "node", "twurple_chat.js", {"once": TWICE}),
     Client("dank", "dank-twitch-irc", "7.2.0", "irc", "node", "dank.js", {"once": TWICE}),
     Client("twitchio_three", "twitchio", "3.3.2", "eventsub", "python", "twitchio3.py", {"once": TWICE}),
     Client(
