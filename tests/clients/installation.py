@@ -122,7 +122,9 @@ async def _install_python(runtime: Runtime, place: Path, tell: Callable[[str], N
 
 def _named(runtime: Runtime) -> list[str]:
     """The libraries in an environment that the roster plays with."""
-    return list(dict.fromkeys(f"{one.name.split()[0]} {one.version}" for one in CLIENTS if one.runtime == runtime))
+    return list(
+        dict.fromkeys(f"{one.name.split()[0]} {one.version}" for one in CLIENTS if one.runtime == runtime)
+    )
 
 
 def _python(place: Path) -> Path:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from tests.clients import installation
-from tests.clients.acts import Act, Patience, Seat, driver_variables
+from tests.clients.acts import Act, Patience, Seat, connects, driver_variables, joins
 from tests.clients.child import running
 from tests.clients.roster import Client, Runtime
-from tests.clients.stage import opened
+from tests.clients.stage import Stage, opened
 from tests.clients.verdicts import Verdict, absent, judge, skipped
 
 DRIVERS: Final = Path(__file__).resolve().parent / "drivers"
@@ -54,29 +54,66 @@ async def _play(
     patience: Patience,
 ) -> list[Verdict]:
     verdicts: list[Verdict] = []
-    async with contextlib.AsyncExitStack() as stack:
-        stage = await stack.enter_async_context(opened(clients, directory))
-        seats = []
-        for client in clients:
-            variables = {
-                "SCENE": json.dumps(stage.scene(client)),
-                **installation.variables(client.runtime),
-                **driver_variables(stage, client),
-                **client.variables,
-            }
-            command = installation.command(client.runtime, DRIVERS / client.program)
-            driver = await stack.enter_async_context(running(command, variables, directory))
-            seats.append(Seat(client, driver, stage, patience))
+    async with opened(clients, directory) as stage, contextlib.AsyncExitStack() as stack:
+        places = [
+            await stack.enter_async_context(_Place(client, stage, patience, directory)) for client in clients
+        ]
         for act in acts:
             tell(act.name)
-            taking_part = [seat for seat in seats if seat.client.kind in act.kinds]
-            verdicts += [absent(seat.client, act.name) for seat in seats if seat not in taking_part]
+            taking_part = [place for place in places if place.client.kind in act.kinds]
+            verdicts += [absent(place.client, act.name) for place in places if place not in taking_part]
             if act.begin is not None:
                 await act.begin(stage)
-            verdicts += await asyncio.gather(*(_judged(seat, act) for seat in taking_part))
+            found = await asyncio.gather(*(_judged(place.seat, act) for place in taking_part))
+            verdicts += found
             if act.finish is not None:
                 await act.finish(stage)
+            if act.loses:
+                lost = [
+                    place
+                    for place, verdict in zip(taking_part, found, strict=True)
+                    if verdict.mark in ("failed", "own")
+                ]
+                await asyncio.gather(*(place.start_anew() for place in lost))
     return verdicts
+
+
+class _Place:
+    """One client's place on the stage: its seat, and a driver that can be started anew."""
+
+    def __init__(self, client: Client, stage: Stage, patience: Patience, directory: Path) -> None:
+        self.client = client
+        self._command = installation.command(client.runtime, DRIVERS / client.program)
+        self._variables = {
+            "SCENE": json.dumps(stage.scene(client)),
+            **installation.variables(client.runtime),
+            **driver_variables(stage, client),
+            **client.variables,
+        }
+        self._stage = stage
+        self._patience = patience
+        self._directory = directory
+        self._driver = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> _Place:
+        await self._start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._driver.aclose()
+
+    async def _start(self) -> None:
+        child = await self._driver.enter_async_context(
+            running(self._command, self._variables, self._directory)
+        )
+        self.seat = Seat(self.client, child, self._stage, self._patience)
+
+    async def start_anew(self) -> None:
+        """End a client that did not come back and start it again, so that the next act is judged for itself."""
+        await self._driver.aclose()
+        await self._start()
+        await connects(self.seat)
+        await joins(self.seat)
 
 
 async def _judged(seat: Seat, act: Act) -> Verdict:

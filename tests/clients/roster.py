@@ -45,15 +45,56 @@ class Client:
 
 TWICE: Final = Own("came 2 times", "hands a message on as often as it comes; the bot must remember ids")
 
+#: Read in twitchio/websocket.py, _keep_alive: `data.split` on every frame that is not CLOSED.
+TWITCHIO_TWO_CLOSE: Final = Own(
+    "did not come back",
+    "takes a close frame's code for text (int has no split): its reading task dies, nothing reconnects",
+)
+#: Read in twitchAPI/chat/__init__.py, __task_receive: `while not closed`, and a branch for CLOSED only.
+TWITCHAPI_CHAT_CLOSE: Final = Own(
+    "did not come back",
+    "knows aiohttp's CLOSED and not CLOSE or CLOSING: the task that reads ends with the old connection",
+)
+#: Read in twitchio/eventsub/websockets.py, _listen: after 4003 close() and return.
+TWITCHIO_THREE_4003: Final = Own(
+    "did not come back", "closes for good after 4003, without an event or an error"
+)
+#: Seen in its runs: it waits for the bucket to fill and then reads the answer of the refused request.
+TWITCHAPI_429: Final = Own(
+    "KeyError", "waits until the bucket is full again, then reads the refusal as if it were the answer"
+)
+
 CLIENTS: Final = (
-    Client("twitchio_two", "twitchio", "2.10.0", "irc", "twitchio2", "twitchio2.py", {"once": TWICE}),
     Client(
-        "twitchapi_chat", "twitchAPI Chat", "4.5.0", "irc", "python", "twitchapi_chat.py", {"once": TWICE}
+        "twitchio_two",
+        "twitchio",
+        "2.10.0",
+        "irc",
+        "twitchio2",
+        "twitchio2.py",
+        {"once": TWICE, "returns": TWITCHIO_TWO_CLOSE},
+    ),
+    Client(
+        "twitchapi_chat",
+        "twitchAPI Chat",
+        "4.5.0",
+        "irc",
+        "python",
+        "twitchapi_chat.py",
+        {"once": TWICE, "reconnects": TWITCHAPI_CHAT_CLOSE, "returns": TWITCHAPI_CHAT_CLOSE},
     ),
     Client("tmijs", "tmi.js", "1.8.5", "irc", "node", "tmijs.js", {"once": TWICE}),
     Client("twurple_chat", "@twurple/chat", "8.1.4", "irc", "node", "twurple_chat.js", {"once": TWICE}),
     Client("dank", "dank-twitch-irc", "7.2.0", "irc", "node", "dank.js", {"once": TWICE}),
-    Client("twitchio_three", "twitchio", "3.3.2", "eventsub", "python", "twitchio3.py", {"once": TWICE}),
+    Client(
+        "twitchio_three",
+        "twitchio",
+        "3.3.2",
+        "eventsub",
+        "python",
+        "twitchio3.py",
+        {"once": TWICE, "4003": TWITCHIO_THREE_4003},
+    ),
     Client(
         "twitchapi_event",
         "twitchAPI EventSub",
@@ -61,7 +102,14 @@ CLIENTS: Final = (
         "eventsub",
         "python",
         "twitchapi_eventsub.py",
-        {"once": TWICE},
+        {"once": TWICE, "429": TWITCHAPI_429},
     ),
-    Client("twurple_event", "@twurple/eventsub-ws", "8.1.4", "eventsub", "node", "twurple_eventsub.js"),
+    Client(
+        "twurple_event",
+        "@twurple/eventsub-ws",
+        "8.1.4",
+        "eventsub",
+        "node",
+        "twurple_eventsub.js",
+    ),
 )

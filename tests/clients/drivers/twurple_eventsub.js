@@ -1,17 +1,22 @@
-// @twurple/eventsub-ws and @twurple/api with a static token.
+// @twurple/eventsub-ws and @twurple/api with a token that is refreshed.
 //
 // TWURPLE_MOCK_API_PORT, set by the harness, is the libraries' own switch: it takes OAuth, Helix and the socket to that port.
 'use strict';
 
 const { ApiClient } = require('@twurple/api');
-const { StaticAuthProvider } = require('@twurple/auth');
+const { RefreshingAuthProvider } = require('@twurple/auth');
 const { EventSubWsListener } = require('@twurple/eventsub-ws');
 const { scene, saw, obey, wordsOf } = require('./lines.js');
 
-const apiClient = new ApiClient({
-    authProvider: new StaticAuthProvider(scene.client_id, scene.token, scene.scopes),
-    logger: { minLevel: 'error' },
+const authProvider = new RefreshingAuthProvider({ clientId: scene.client_id, clientSecret: scene.client_secret });
+authProvider.addUser(scene.user_id, {
+    accessToken: scene.token,
+    refreshToken: scene.refresh_token,
+    scope: scene.scopes,
+    expiresIn: null,
+    obtainmentTimestamp: Date.now(),
 });
+const apiClient = new ApiClient({ authProvider, logger: { minLevel: 'error' } });
 const listener = new EventSubWsListener({ apiClient, logger: { minLevel: 'error' } });
 const ids = Object.fromEntries(scene.channels.map((channel) => [channel.login, channel.id]));
 
