@@ -37,6 +37,9 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     logins = ", ".join(client.login for client in CLIENTS)
     parser.add_argument("--only", type=_clients, default=CLIENTS, metavar="NAMES", help=f"some of: {logins}")
     parser.add_argument("--quick", action="store_true", help="without the slow acts, as in make test")
+    parser.add_argument(
+        "--tls", action="store_true", help="everything over TLS, under a throw-away authority"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every verdict as JSON")
     return parser.parse_args(arguments)
 
@@ -55,7 +58,7 @@ def tell(words: str) -> None:
     sys.stderr.flush()
 
 
-async def run(clients: Sequence[Client], *, quick: bool) -> list[Verdict]:
+async def run(clients: Sequence[Client], *, quick: bool, tls: bool) -> list[Verdict]:
     """Install, perform, judge."""
     unavailable: dict[Runtime, str] = {}
     for runtime in RUNTIMES:
@@ -67,14 +70,16 @@ async def run(clients: Sequence[Client], *, quick: bool) -> list[Verdict]:
                 tell(f"Without {runtime}: {error}")
     acts = [act for act in ACTS if not (quick and act.slow)]
     with tempfile.TemporaryDirectory() as directory:
-        return await perform(clients, acts, unavailable, Path(directory), lambda act: tell(f"… {act}"))
+        return await perform(
+            clients, acts, unavailable, Path(directory), lambda act: tell(f"… {act}"), tls=tls
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; return the exit code."""
     asked = options(arguments)
     try:
-        verdicts = asyncio.run(cancelled_by_sigterm(run(asked.only, quick=asked.quick)))
+        verdicts = asyncio.run(cancelled_by_sigterm(run(asked.only, quick=asked.quick, tls=asked.tls)))
     except StageError as error:
         tell(str(error))
         return NO_STAGE

@@ -13,17 +13,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from tests.clients.child import Child, Line
 from tests.clients.roster import Client, Kind
-from tests.clients.stage import MODERATOR, Stage
+from tests.clients.stage import MODERATOR, POLL_S, Stage
 
 #: Between two messages of one account in a channel: Twitch refuses a second one within a second.
 BREATH_S: Final = 1.3
 #: How long the old connection lives after RECONNECT or session_reconnect.
 GRACE_S: Final = 3.0
-#: How long copies of one message are waited for.
+#: How long after a message its copy is waited for.
 COPIES_S: Final = 1.5
 ALL: Final[tuple[Kind, ...]] = ("irc", "eventsub")
 
@@ -77,6 +77,24 @@ class Seat:
 
         line = await self.driver.until(fits, within_s, after=after)
         return "" if line is None else str(line["reason"])
+
+    async def fate(
+        self, number: int, channel: str, text: str, words: tuple[str, ...], within_s: float, after: int
+    ) -> str:
+        """Wait until a message arrived, or the library told that it was refused, with one of these words; what went wrong, or ""."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + within_s
+        while True:
+            if await self.stage.said(channel, self.client.login, text, 0.0) is not None:
+                return ""
+            if await self.refusal(number, channel, words, 0.0, after):
+                return ""
+            for line in self.driver.lines[after:]:
+                if line["saw"] == "refused" and line.get("n") == number:
+                    return f"a message was lost: {line['reason']}"
+            if loop.time() > deadline_s or self.driver.ended:
+                return f"a message was lost without a word ({words[0]})"
+            await asyncio.sleep(POLL_S)
 
     async def hears(self, channel: str, text: str, within_s: float) -> str:
         """Let somebody say this, and wait for the client to receive it as it was said; what went wrong, or ""."""
@@ -176,17 +194,11 @@ async def too_fast(seat: Seat) -> str:
     after = len(seat.driver.lines)
     texts = ("first of two", "second of two")
     numbers = [await seat.order("say", seat.home, text) for text in texts]
-    arrived = [
-        await seat.stage.said(
-            seat.home, seat.client.login, text, seat.patience.act_s if not index else seat.patience.known_s
-        )
-        for index, text in enumerate(texts)
-    ]
-    if all(arrived):
-        return ""
     words = ("msg_ratelimit", "too quickly", "rate")
-    told = [await seat.refusal(number, seat.home, words, seat.patience.known_s, after) for number in numbers]
-    return "" if any(told) else "a message was lost without a word (msg_ratelimit)"
+    for number, text in zip(numbers, texts, strict=True):
+        if wrong := await seat.fate(number, seat.home, text, words, seat.wait_s("too fast"), after):
+            return wrong
+    return ""
 
 
 async def duplicate(seat: Seat) -> str:
@@ -233,8 +245,13 @@ async def finish_twice(stage: Stage) -> None:
 async def once(seat: Seat) -> str:
     """A message that Twitch delivers twice, with one id, reaches the bot once."""
     message_id = await seat.stage.say(seat.home, "viewer_ana", "delivered twice")
-    await asyncio.sleep(COPIES_S)
-    copies = sum(line["saw"] == "message" and line["id"] == message_id for line in seat.driver.lines)
+
+    def it(line: Line) -> bool:
+        return line["saw"] == "message" and line["id"] == message_id
+
+    if await seat.driver.until(it, seat.patience.act_s) is not None:
+        await asyncio.sleep(COPIES_S)
+    copies = sum(map(it, seat.driver.lines))
     return "" if copies == 1 else f"came {copies} times"
 
 
@@ -294,12 +311,8 @@ async def survives_429(seat: Seat) -> str:
     """A message sent while Helix answers 429 arrives later, or the library tells that it did not."""
     after = len(seat.driver.lines)
     number = await seat.order("say", seat.home, "said during 429")
-    if await seat.refusal(number, seat.home, ("429", "too many", "rate"), seat.patience.known_s, after):
-        return ""
-    if await seat.stage.said(seat.home, seat.client.login, "said during 429", seat.wait_for_return_s("429")):
-        return ""
-    told = await seat.refusal(number, seat.home, ("",), 0.0, after)
-    return f"a message was lost: {told}" if told else "a message was lost without a word (429)"
+    words = ("429", "too many", "rate")
+    return await seat.fate(number, seat.home, "said during 429", words, seat.wait_for_return_s("429"), after)
 
 
 async def survives_401(seat: Seat) -> str:
@@ -350,8 +363,3 @@ ACTS: Final = (
     # Last: a ban ends the account's EventSub subscriptions there (status chat_user_banned), and an unban does not bring them back.
     Act("banned", banned),
 )
-
-
-def driver_variables(stage: Stage, client: Client) -> dict[str, Any]:
-    """The variables that point libraries at the stage by themselves, beside the scene."""
-    return {"TWURPLE_MOCK_API_PORT": str(stage.web_port)} if client.runtime == "node" else {}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from tests.clients import installation
-from tests.clients.acts import Act, Patience, Seat, connects, driver_variables, joins
+from tests.clients.acts import Act, Patience, Seat, connects, joins
 from tests.clients.child import running
 from tests.clients.roster import Client, Runtime
 from tests.clients.stage import Stage, opened
@@ -26,10 +25,13 @@ async def perform(
     directory: Path,
     tell: Callable[[str], None],
     patience: Patience | None = None,
+    *,
+    tls: bool = False,
 ) -> list[Verdict]:
     """Play all acts with all clients whose runtime is there, and judge; ``tell`` gets the name of each act as it begins.
 
-    ``unavailable`` says why a runtime is not there; its clients are skipped, with that reason. Raises `StageError`.
+    ``unavailable`` says why a runtime is not there; its clients are skipped, with that reason. With ``tls``
+    everything goes over TLS under a throw-away authority, where the client can be told of one. Raises `StageError`.
     """
     verdicts = [
         skipped(client, act.name, unavailable[client.runtime])
@@ -40,7 +42,9 @@ async def perform(
     ]
     playing = [client for client in clients if client.runtime not in unavailable]
     if playing:
-        verdicts += await _play(playing, acts, directory, tell, patience or Patience())
+        verdicts += await _play(
+            playing, acts, opened(playing, directory, tls=tls), directory, tell, patience or Patience()
+        )
     order = [client.login for client in clients]
     names = {(client.name, client.version): order.index(client.login) for client in clients}
     return sorted(verdicts, key=lambda verdict: names[verdict.client, verdict.version])
@@ -49,12 +53,13 @@ async def perform(
 async def _play(
     clients: Sequence[Client],
     acts: Sequence[Act],
+    opening: contextlib.AbstractAsyncContextManager[Stage],
     directory: Path,
     tell: Callable[[str], None],
     patience: Patience,
 ) -> list[Verdict]:
     verdicts: list[Verdict] = []
-    async with opened(clients, directory) as stage, contextlib.AsyncExitStack() as stack:
+    async with opening as stage, contextlib.AsyncExitStack() as stack:
         places = [
             await stack.enter_async_context(_Place(client, stage, patience, directory)) for client in clients
         ]
@@ -75,6 +80,7 @@ async def _play(
                     if verdict.mark in ("failed", "own")
                 ]
                 await asyncio.gather(*(place.start_anew() for place in lost))
+        await asyncio.gather(*(place.leave() for place in places))  # each takes a moment; together only one
     return verdicts
 
 
@@ -85,9 +91,8 @@ class _Place:
         self.client = client
         self._command = installation.command(client.runtime, DRIVERS / client.program)
         self._variables = {
-            "SCENE": json.dumps(stage.scene(client)),
+            **stage.variables(client),
             **installation.variables(client.runtime),
-            **driver_variables(stage, client),
             **client.variables,
         }
         self._stage = stage
@@ -100,6 +105,10 @@ class _Place:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+    async def leave(self) -> None:
+        """End the driver, if it is still there."""
         await self._driver.aclose()
 
     async def _start(self) -> None:
@@ -110,7 +119,7 @@ class _Place:
 
     async def start_anew(self) -> None:
         """End a client that did not come back and start it again, so that the next act is judged for itself."""
-        await self._driver.aclose()
+        await self.leave()
         await self._start()
         await connects(self.seat)
         await joins(self.seat)

@@ -36,6 +36,7 @@ class Client:
     program: str
     own: Mapping[str, Own] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    tls: bool = True  # False: what points it at the fake knows http:// only
 
     @property
     def channels(self) -> tuple[str, str]:
@@ -111,5 +112,6 @@ CLIENTS: Final = (
         "eventsub",
         "node",
         "twurple_eventsub.js",
+        tls=False,
     ),
 )

@@ -43,9 +43,14 @@ class Stage:
         self._control = control
         self._ids = ids
 
+    def secure(self, client: Client) -> bool:
+        """Whether this client plays under TLS."""
+        return client.tls and "ca_file" in self.addresses
+
     def scene(self, client: Client) -> Mapping[str, Any]:
         """What a driver is told."""
-        user = self.addresses["users"][client.login]
+        user, secure = self.addresses["users"][client.login], self.secure(client)
+        url = "tls_url" if secure else "url"
         return {
             "client_id": self.addresses["app"]["client_id"],
             "client_secret": self.addresses["app"]["client_secret"],
@@ -54,20 +59,24 @@ class Stage:
             "token": user["token"].removeprefix("oauth:"),
             "refresh_token": user["refresh_token"],
             "scopes": user["scopes"],
-            "irc": self.addresses["irc"],
-            "irc_ws": self.addresses["irc_ws"]["url"],
-            "eventsub": self.addresses["eventsub"]["url"],
-            "helix": self.addresses["helix"]["url"],
-            "oauth": self.addresses["oauth"]["url"],
+            "irc": self.addresses["irc_tls" if secure else "irc"],
+            "irc_ws": self.addresses["irc_ws"][url],
+            "eventsub": self.addresses["eventsub"][url],
+            "helix": self.addresses["helix"][url],
+            "oauth": self.addresses["oauth"][url],
+            "tls": secure,
             "channels": [{"login": channel, "id": self._ids[channel]} for channel in client.channels],
         }
 
-    @property
-    def web_port(self) -> int:
-        """The port of Helix, OAuth and the sockets."""
-        port = urlsplit(self.addresses["helix"]["url"]).port
-        assert port is not None
-        return port
+    def variables(self, client: Client) -> dict[str, str]:
+        """The variables that point a client's runtime at the stage by themselves, beside the scene."""
+        found = {"SCENE": json.dumps(self.scene(client))}
+        if client.runtime == "node":
+            found["TWURPLE_MOCK_API_PORT"] = str(urlsplit(self.addresses["helix"]["url"]).port)
+        if self.secure(client):
+            name = "NODE_EXTRA_CA_CERTS" if client.runtime == "node" else "SSL_CERT_FILE"
+            found[name] = self.addresses["ca_file"]
+        return found
 
     async def say(self, channel: str, login: str, text: str) -> str:
         """Let somebody say something; the message's id."""
@@ -118,14 +127,15 @@ def seed(clients: Sequence[Client]) -> Mapping[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def opened(clients: Sequence[Client], directory: Path) -> AsyncIterator[Stage]:
+async def opened(clients: Sequence[Client], directory: Path, *, tls: bool = False) -> AsyncIterator[Stage]:
     """``byte-sim serve`` for these clients, until the context ends. Raises `StageError` when it does not start."""
     seed_file = directory / "seed.json"
     seed_file.write_text(json.dumps(seed(clients)), encoding="utf-8")
     script = shutil.which("byte-sim", path=sysconfig.get_path("scripts"))
     if script is None:
         raise StageError("byte-sim is not installed: make setup")
-    async with running((script, "serve", "--seed-file", str(seed_file)), {}, directory) as serve:
+    command = (script, "serve", "--seed-file", str(seed_file), *(("--tls",) if tls else ()))
+    async with running(command, {}, directory) as serve:
         addresses = await _announcement(serve)
         async with httpx.AsyncClient(
             base_url=addresses["control"]["url"], timeout=CONTROL_TIMEOUT_S

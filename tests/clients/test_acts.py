@@ -26,7 +26,7 @@ NOTICED = {
     "dumb": {"sends", "replies", "too fast", "duplicate", "banned", "reconnects"},
 }
 #: The client is known and the machine may be busy: long enough for what comes, short for what never does.
-PATIENCE = Patience(start_s=20.0, act_s=4.0, return_s=6.0, known_s=2.0)
+PATIENCE = Patience(start_s=40.0, act_s=3.0, return_s=5.0, known_s=1.5)
 
 
 def test_every_act_notices_the_client_that_fails_in_it(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def last_line(verdicts: Sequence[Verdict]) -> str:
 def exit_code(verdicts: Sequence[Verdict]) -> int:
     """0 when nothing failed and something passed; a table without a single pass has shown nothing."""
     marks = counts(verdicts)
-    return 1 if marks["failed"] or not marks["passed"] else 0
+    return 1 if marks["failed"] or not marks["passed"] + marks["right after all"] else 0
 
 
 def as_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:

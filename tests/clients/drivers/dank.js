@@ -8,7 +8,7 @@ const client = new ChatClient({
     username: scene.login,
     password: scene.token,
     rateLimits: 'default',
-    connection: { type: 'tcp', secure: false, host: scene.irc.host, port: scene.irc.port },
+    connection: { type: 'tcp', secure: scene.tls, host: scene.irc.host, port: scene.irc.port },
 });
 
 client.on('ready', () => saw('ready'));

@@ -17,7 +17,8 @@ import sys
 
 def scene():
     """What the harness says: ``client_id``, ``client_secret``, ``login``, ``user_id``, ``token``, ``refresh_token``, ``scopes``,
-    ``irc_ws``, ``eventsub``, ``helix``, ``oauth`` (addresses) and ``channels`` (each with ``login`` and ``id``)."""
+    ``irc`` (``host``, ``port``), ``irc_ws``, ``eventsub``, ``helix``, ``oauth`` (URLs), ``tls`` and ``channels`` (each with ``login``
+    and ``id``)."""
     return json.loads(os.environ["SCENE"])
 
 

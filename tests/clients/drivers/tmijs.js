@@ -1,6 +1,7 @@
 // tmi.js as its documentation shows it, over a WebSocket.
 //
-// Pointed at the fake by its own options (server, port, secure).  The fetching of emote sets is off: it would call the internet.
+// Pointed at the fake by its own options (server, port, secure).  With secure it takes port 443 whatever the option says, so that
+// under TLS the port stands in the server's name, and its own ":443/" falls into the query.  The fetching of emote sets is off: it would call the internet.
 // The library has no call for replies; what its users write instead is a raw line with the tag.
 'use strict';
 
@@ -10,7 +11,12 @@ const { scene, saw, obey } = require('./lines.js');
 const address = new URL(scene.irc_ws);
 const client = new tmi.Client({
     options: { debug: false, skipUpdatingEmotesets: true, joinInterval: 300 },
-    connection: { server: address.hostname, port: Number(address.port), secure: false, reconnect: true },
+    connection: {
+        server: scene.tls ? `${address.host}/irc?` : address.hostname,
+        port: Number(address.port),
+        secure: scene.tls,
+        reconnect: true,
+    },
     identity: { username: scene.login, password: `oauth:${scene.token}` },
     channels: scene.channels.map((channel) => channel.login),
 });

@@ -13,7 +13,7 @@ const client = new ChatClient({
     authProvider: new StaticAuthProvider(scene.client_id, scene.token, scene.scopes),
     channels: scene.channels.map((channel) => channel.login),
     hostName: `${new URL(scene.irc_ws).host}/irc?`,
-    ssl: false,
+    ssl: scene.tls,
     rejoinChannelsOnReconnect: true,
     logger: { minLevel: 'error' },
 });
