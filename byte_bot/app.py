@@ -1,11 +1,13 @@
 """The composition root: what a running bot is made of, and in which order it starts and stops.
 
 :class:`Application` puts the parts together. Everything that touches the outside is given to it as
-:class:`Surroundings`, so a simulation runs the same application on fakes; :func:`run` alone builds the real ones.
+:class:`Surroundings`, so a simulation runs the same application on fakes; :mod:`byte_bot.launch` alone builds the real ones.
 
 Start: journal (locked, opened, replayed) → components → Twitch login → persistence (journal, writer, loader; the epoch is taken) → the first
 list of channels (Supabase within 3 s, else the last known list joined with ``TWITCH_CHANNEL_LOGINS``) → JOIN. The login
 comes first since taking an epoch fences the bot that runs already: a mistyped token must not do that.
+
+A token that Twitch does not take is waited for where it can be renewed (:mod:`byte_bot.auth.keeper`); a bare one ends the bot.
 
 Stop (SIGTERM, Ctrl-C, Twitch refuses the login): inboxes, gate and outbox ≤ 2 s → flush ≤ 4 s → journal ≤ 1 s, all under
 8 s, since containers kill at 10; a boot under way is given up. A save in flight at the end of its time is cancelled; what
@@ -16,12 +18,8 @@ file is closed, and its lock given up, when everything else has ended.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import random
-import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -30,26 +28,24 @@ from typing import Any
 import httpx
 import structlog
 
+from byte_bot.auth.choice import keeper_for
+from byte_bot.auth.token_file import TokenStore
 from byte_bot.bot import TEARDOWN_TIMEOUT_S, Bot
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.chat.irc.client import IrcTransport
-from byte_bot.chat.irc.connector import StreamConnector
 from byte_bot.chat.limiter import MessageLimiter, rates_for
 from byte_bot.chat.message import ChatEvent, Connected
 from byte_bot.chat.outbox import Outbox, Reply
 from byte_bot.chat.transport import Connector
-from byte_bot.clock import Clock, SystemClock
-from byte_bot.components.loader import installed_entry_points, load_components
+from byte_bot.clock import Clock
+from byte_bot.components.loader import load_components
 from byte_bot.context.bridge import ContextBridge
 from byte_bot.context.manager import ContextManager
-from byte_bot.errors import ByteBotError, ExitCode, Fenced
-from byte_bot.garbage import frozen_survivors
+from byte_bot.errors import ExitCode, Fenced
 from byte_bot.persistence.backoff import Backoff
 from byte_bot.persistence.boot import ChannelDirectory, shown
 from byte_bot.persistence.breaker import Breaker
-from byte_bot.persistence.journal import Journal, JournalStore, KnownChannel, MemoryJournalStore
-from byte_bot.persistence.journal_disk import journal_on_disk
-from byte_bot.persistence.journal_opening import Owner, journal_path
+from byte_bot.persistence.journal import Journal, JournalStore, KnownChannel
 from byte_bot.persistence.layer import LayerParts, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
@@ -64,8 +60,6 @@ FLUSH_S = 4.0
 JOURNAL_S = 1.0
 #: Seconds the start waits for Twitch's welcome before it goes on without; chosen: connecting takes well under one.
 LOGIN_S = 10.0
-
-JournalOpener = Callable[..., contextlib.AbstractAsyncContextManager[JournalStore]]
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +79,9 @@ class Surroundings:
     journal_store: JournalStore
     offered_components: Callable[[], Iterable[EntryPoint]] = tuple
     components_folder: Path | None = None
+    #: To Twitch's authorization server; None with a bare token, which nobody is asked about.
+    twitch_http: httpx.AsyncClient | None = None
+    token_store: TokenStore | None = None
 
 
 class Application:
@@ -131,13 +128,20 @@ class Application:
         )
         self.manager = ContextManager(self.layer, context_idle_s=settings.context_idle_s)
         self.bridge = ContextBridge(self.manager)
+        self.keeper = keeper_for(
+            settings,
+            http=surroundings.twitch_http,
+            store=surroundings.token_store,
+            clock=surroundings.clock,
+            new_rng=lambda: random.Random(surroundings.rng.getrandbits(64)),
+        )
         self.transport = IrcTransport(
             surroundings.connector,
             host=settings.twitch_irc_host,
             port=settings.twitch_irc_port,
             tls=settings.twitch_irc_tls,
             login=settings.twitch_login,
-            token=settings.twitch_token.get_secret_value(),
+            tokens=self.keeper,
             handler=self._on_chat_event,
             rng=connection_rng,
             tier=settings.twitch_rate_tier,
@@ -192,7 +196,7 @@ class Application:
             async with asyncio.TaskGroup() as tasks:
                 await self._start(tasks)
         except* Fenced as group:
-            _log.error("fenced", why=str(_first(group)))
+            _log.error("fenced", why=str(first_error(group)))
             self._warn_of_unsaved_rows(
                 "another bot took over the database, so this one may not save any more; stop the old bot before you start "
                 "a new one"
@@ -221,6 +225,8 @@ class Application:
             tasks.create_task(self.bot.run(), name="bot"),
             tasks.create_task(self._run_transport(), name="transport"),
         ]
+        if self.keeper.renewable:
+            services.append(tasks.create_task(self.keeper.run(), name="token"))
         await self._unless_stopped(tasks, self._login())
         persistent = not self._stop.is_set()
         if persistent:
@@ -294,11 +300,17 @@ class Application:
             self.stop()
 
     async def _login(self) -> None:
-        """Wait for Twitch's welcome; if Twitch is away, not longer than :data:`LOGIN_S`, since state can be saved."""
+        """Wait for Twitch's welcome; if Twitch is away, not longer than :data:`LOGIN_S`, since state can be saved.
+
+        Without a token that may be used it is waited for: like a mistyped one it must not fence the bot that runs already.
+        """
         try:
             async with asyncio.timeout(LOGIN_S):
                 await self._logged_in.wait()
         except TimeoutError:
+            if self.keeper.waiting:
+                await self._logged_in.wait()
+                return
             _log.warning(
                 "twitch_away", waited_s=LOGIN_S, what_it_means="going on; the bot connects when it can"
             )
@@ -352,85 +364,6 @@ class Application:
             self.layer.writer.work_arrived()  # rows were held back meanwhile
 
 
-def run(settings: Settings, wait_lock: bool = False, *, open_journal: JournalOpener = journal_on_disk) -> int:
-    """Run the bot in the foreground until it is told to stop; the exit code (:class:`~byte_bot.errors.ExitCode`).
-
-    Args:
-        settings: checked already.
-        wait_lock: wait for another process that holds the journal instead of giving up.
-        open_journal: opens the journal's file, called as :func:`~byte_bot.persistence.journal_disk.journal_on_disk` is.
-
-    Raises:
-        ByteBotError: it could not start, or had to stop; the message says what to do.
-    """
-    try:
-        return asyncio.run(_run_for_real(settings, wait_lock, open_journal))
-    except BaseExceptionGroup as group:
-        error = _first(group)
-        if isinstance(error, ByteBotError):
-            raise error from None
-        raise
-
-
-async def _run_for_real(settings: Settings, wait_lock: bool, open_journal: JournalOpener) -> ExitCode:
-    rng = random.Random(os.urandom(16))
-    clock = SystemClock()
-    async with contextlib.AsyncExitStack() as stack:
-        # Before anything is connected: whoever runs already keeps its epoch and its place in chat.
-        journal_store = await stack.enter_async_context(
-            _journal_store(settings, clock, rng, wait_lock, open_journal)
-        )
-        http = None
-        if settings.has_database:
-            http = await stack.enter_async_context(
-                httpx.AsyncClient(
-                    http2=False,  # one GOAWAY fails everything in flight; one request at a time gains nothing from it
-                    follow_redirects=False,  # a redirected POST becomes a GET that "succeeds"
-                    timeout=httpx.Timeout(settings.database_timeout_s),
-                    limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
-                )
-            )
-        surroundings = Surroundings(
-            connector=StreamConnector(),
-            http=http,
-            clock=clock,
-            rng=rng,
-            journal_store=journal_store,
-            offered_components=installed_entry_points,
-            components_folder=Path.cwd(),
-        )
-        application = Application(settings, surroundings)
-        _on_signals(application.stop)
-        with frozen_survivors():
-            return await application.run()
-
-
-@contextlib.asynccontextmanager
-async def _journal_store(
-    settings: Settings, clock: Clock, rng: random.Random, wait_lock: bool, open_journal: JournalOpener
-) -> AsyncIterator[JournalStore]:
-    # Host and process for whoever reads bot_writer; the rest since in a container they are always the same.
-    identity = f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(48):012x}"
-    if settings.durability == "off":
-        yield MemoryJournalStore(identity)
-        return
-    path = journal_path(settings.journal_path, settings.twitch_login, os.environ)
-    owner = Owner(settings.twitch_login, identity)
-    async with open_journal(path, owner, clock, durability=settings.durability, wait_lock=wait_lock) as store:
-        yield store
-
-
-def _on_signals(stop: Callable[[], None]) -> None:
-    """Stop in order on SIGTERM and Ctrl-C, on Windows too."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:
-            # Windows' loop has no signal handlers; the C-level one runs on this thread and wakes the loop.
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
-
-
 async def _at_most(limit_s: float, work: Callable[[], object]) -> None:
     """Await ``work()`` for at most ``limit_s`` seconds; what is unfinished then stays journaled."""
     try:
@@ -440,7 +373,8 @@ async def _at_most(limit_s: float, work: Callable[[], object]) -> None:
         _log.warning("stage_cut_short", stage=getattr(work, "__qualname__", "?"), limit_s=limit_s)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first of the errors that ended a group of tasks."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

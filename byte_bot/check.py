@@ -1,12 +1,12 @@
 """``byte-bot check``: what works, what does not, and what to do about it.
 
 How it works. Each part is tried for real, in the order in which a newcomer meets them: the settings, the journal's place
-(:mod:`byte_bot.check_journal`; nothing is made or locked), a login to Twitch's chat (nothing is joined or said; the bot may be running beside), the database
-(:mod:`byte_bot.check_database`; nothing is changed). Whatever happens becomes a :class:`~byte_bot.finding.Finding`, never
+(:mod:`byte_bot.check_journal`; nothing is made or locked), the token (:mod:`byte_bot.check_token`; nothing is refreshed), a login to
+Twitch's chat with it (nothing is joined or said; the bot may be running beside), the database (:mod:`byte_bot.check_database`; nothing
+is changed). Whatever happens becomes a :class:`~byte_bot.finding.Finding`, never
 a traceback, and every wait for the network has a deadline.
 
-Left out: the scopes of the token (chat does not tell them before the bot speaks) and whether the channels exist (Twitch
-answers a JOIN of a channel that is not there with silence).
+Left out: whether the channels exist (Twitch answers a JOIN of a channel that is not there with silence).
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from typing import Final
 
 import httpx
 
+from byte_bot.auth.choice import token_file_of
+from byte_bot.auth.token_file import TokenFile
 from byte_bot.chat.irc.connector import StreamConnector
 from byte_bot.chat.irc.session import EndKind, IrcSession
 from byte_bot.chat.limiter import SlidingWindow
 from byte_bot.chat.transport import Connector
 from byte_bot.check_database import check_database
 from byte_bot.check_journal import check_journal
+from byte_bot.check_token import check_application, check_token
 from byte_bot.clock import Clock, SystemClock
 from byte_bot.errors import ExitCode
 from byte_bot.finding import Finding, Status
@@ -41,23 +44,35 @@ _READ_BYTES: Final = 65_536
 # The one word of the welcome that the session does not pass on: whom Twitch takes the token's owner for.
 _WELCOME: Final = re.compile(rb"^(?:@\S+ )?:\S+ 001 (\S+) ", re.MULTILINE)
 
-_NEW_TOKEN = "make a new user access token of the bot's account, with the scopes chat:read and chat:edit, for TWITCH_TOKEN"
+_NEW_TOKEN = (
+    "make a new user access token of the bot's account, with the scopes chat:read and chat:edit: with TWITCH_CLIENT_ID by "
+    "`byte-bot login`, else for TWITCH_TOKEN"
+)
 
 
 async def check(
-    settings: Settings, *, connector: Connector, http: httpx.AsyncClient, clock: Clock
+    settings: Settings,
+    *,
+    connector: Connector,
+    http: httpx.AsyncClient,
+    clock: Clock,
+    token_file: TokenFile | None = None,
 ) -> list[Finding]:
     """Try everything that ``settings`` lead to.
 
     Args:
         settings: checked already.
         connector: how to reach the chat server.
-        http: how to reach the database; made without redirects, owned by the caller.
+        http: how to reach the database and Twitch's authorization server; made without redirects, owned by the caller.
         clock: the wall clock to compare with the server's.
+        token_file: where `byte-bot login` keeps a token; None without a client id.
     """
+    token, access = await check_token(settings, http, clock, token_file)
     return [
         describe_settings(settings),
-        await check_login(settings, connector),
+        *await check_application(settings, http),
+        token,
+        await check_login(settings, connector, access),
         *await check_database(settings, http, clock),
     ]
 
@@ -66,7 +81,13 @@ async def check_for_real(settings: Settings) -> list[Finding]:
     """:func:`check` over the real network, with the machine's clock, and a look at the journal on its disk."""
     # Without redirects: a redirected POST becomes a GET. HTTP/1.1, as the bot itself.
     async with httpx.AsyncClient(follow_redirects=False, timeout=settings.database_timeout_s) as http:
-        first, *others = await check(settings, connector=StreamConnector(), http=http, clock=SystemClock())
+        first, *others = await check(
+            settings,
+            connector=StreamConnector(),
+            http=http,
+            clock=SystemClock(),
+            token_file=token_file_of(settings, os.environ),
+        )
         return [first, check_journal(settings, os.environ), *others]
 
 
@@ -76,12 +97,22 @@ def describe_settings(settings: Settings) -> Finding:
     return Finding("settings", Status.OK, f"bot {settings.twitch_login}, channels: {channels}")
 
 
-async def check_login(settings: Settings, connector: Connector) -> Finding:
-    """Log in to Twitch's chat as the bot, and leave again."""
+async def check_login(settings: Settings, connector: Connector, access: str) -> Finding:
+    """Log in to Twitch's chat as the bot, and leave again.
+
+    Args:
+        settings: name the bot and the server.
+        connector: how to reach it.
+        access: the token to log in with; empty if there is none now.
+    """
+    if not access:
+        return Finding(
+            "twitch login", Status.SKIPPED, "there is no token to log in with now", "see `twitch token`"
+        )
     host, port = settings.twitch_irc_host, settings.twitch_irc_port
     session = IrcSession(
         login=settings.twitch_login,
-        token=settings.twitch_token.get_secret_value(),
+        token=access,
         # Nothing is joined; the window only has to be there.
         joins=SlidingWindow(1, 1.0),
     )
@@ -108,7 +139,7 @@ async def check_login(settings: Settings, connector: Connector) -> Finding:
         return _failed(f"{where}: {session.closed.words}", advice)
     if welcomed not in ("", settings.twitch_login):
         advice = f"set TWITCH_LOGIN={welcomed}, or {_NEW_TOKEN}"
-        return _failed(f"TWITCH_TOKEN belongs to {welcomed}, not to {settings.twitch_login}", advice)
+        return _failed(f"the token belongs to {welcomed}, not to {settings.twitch_login}", advice)
     return Finding("twitch login", Status.OK, f"{where} welcomes {settings.twitch_login}")
 
 

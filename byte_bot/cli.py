@@ -1,11 +1,11 @@
-"""The command line, ``byte-bot``: run, check, migrate, and journal (:mod:`byte_bot.journal_cli`).
+"""The command line, ``byte-bot``: run, login, check, migrate, and journal (:mod:`byte_bot.journal_cli`).
 
 How it works. :func:`build_cli` makes a typer application around the function that runs the bot, so that a test can give
 it another one; :func:`main` is the entry point. Whatever is wrong on purpose (:class:`~byte_bot.errors.ByteBotError`) is
 printed on standard error in plain words, and its class decides the exit code (:class:`~byte_bot.errors.ExitCode`). A
 traceback means a bug of ours, and shows no local variables: there are tokens among them.
 
-Left out: everything that runs the bot, which is :mod:`byte_bot.app`.
+Left out: everything that runs the bot, which is :mod:`byte_bot.launch`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,27 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from byte_bot import __version__, app
+from byte_bot import __version__, launch
+from byte_bot.auth.errors import LoginFailed
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.check import as_json, as_text, check_for_real, exit_code
 from byte_bot.clock import Clock, SystemClock
+from byte_bot.env_file import DEFAULT_ENV_FILE
 from byte_bot.errors import ByteBotError, ExitCode, Fenced, JournalLocked, JournalRefused, SettingsError
 from byte_bot.finding import Finding, Status
 from byte_bot.journal_cli import EnvFile, build_journal_cli
+from byte_bot.login import (
+    JsonScreen,
+    LoginFunction,
+    TextScreen,
+    login_for_real,
+    outcome_as_fields,
+    outcome_as_text,
+)
 from byte_bot.logs import configure_logging, redactor
 from byte_bot.persistence.schema import read_schema
 from byte_bot.persistence.schema.migrate import Migration, error_as_json, migrate
-from byte_bot.settings import DEFAULT_ENV_FILE, Settings, load_settings
+from byte_bot.settings import Settings, load_settings
 
 # \b keeps click from joining the lines of a block.
 HELP: Final = """A Twitch chat bot that keeps chatting, and keeps what it was told, while its database is down.
@@ -41,6 +51,7 @@ across restarts.
 \b
   TWITCH_LOGIN=my_bot                 the bot's own Twitch account
   TWITCH_TOKEN=oauth:...              its user token: chat:read and chat:edit
+                                      (or TWITCH_CLIENT_ID: byte-bot login)
   TWITCH_CHANNEL_LOGINS=my_channel    where it chats, separated by commas
   SUPABASE_URL=https://PROJECT.supabase.co
   SUPABASE_KEY=sb_secret_...          the project's secret key
@@ -89,9 +100,10 @@ Version = Annotated[bool, typer.Option("--version", help="Print the version and 
 
 
 def build_cli(
-    run_bot: Callable[[Settings, bool], int] = app.run,
+    run_bot: Callable[[Settings, bool], int] = launch.run,
     check_bot: Callable[[Settings], list[Finding]] | None = None,
     migrate_database: Callable[..., Migration] = migrate,
+    log_in: LoginFunction = login_for_real,
     clock: Clock | None = None,
 ) -> typer.Typer:
     """The application.
@@ -100,6 +112,7 @@ def build_cli(
         run_bot: runs the bot to its end and returns the exit code; with True it waits for the journal's lock.
         check_bot: tries everything; None tries it over the real network.
         migrate_database: brings the database behind a URL up to date.
+        log_in: gets a token while it shows what a human has to do, and keeps it.
         clock: wall time; None takes the machine's.
     """
     cli = typer.Typer(
@@ -135,11 +148,43 @@ def build_cli(
             _fail(error, settings.secrets)
         raise typer.Exit(code)
 
+    @cli.command("login")
+    def get_token(env_file: EnvFile = DEFAULT_ENV_FILE, json: AsJson = False) -> None:
+        """Get a token for the bot, which it then renews by itself.
+
+        Needs TWITCH_CLIENT_ID. Shows an address and a code, and waits until somebody has opened the one as the bot's account, entered
+        the other and allowed what is asked for. The token is kept in a file that only its owner can read (TWITCH_TOKEN_FILE); a bot
+        that runs takes it up by itself. With --json it prints one object a line.
+
+        Exit codes: 0 the token is kept, 1 there is none, 2 settings.
+        """
+        screen: TextScreen | JsonScreen = JsonScreen(sys.stdout)
+        secrets: Sequence[str] = ()
+        try:
+            settings = load_settings(env_file=env_file, warn=_warn)
+            secrets = settings.secrets
+            configure_logging("warning", settings.log_format, secrets=secrets)
+            if not json:
+                screen = TextScreen(sys.stdout, sys.stderr, settings.twitch_login)
+            token, place = log_in(settings, screen)
+        except (ByteBotError, KeyboardInterrupt) as error:
+            screen.end()
+            known = error if isinstance(error, ByteBotError) else LoginFailed("given up; no token was kept")
+            if not json:
+                _fail(known, secrets)
+            JsonScreen(sys.stdout).write("failed", error=redactor(secrets)(str(known)))
+            raise typer.Exit(_code_of(known)) from None
+        screen.end()
+        if isinstance(screen, JsonScreen):
+            screen.write("done", **outcome_as_fields(token, place))
+        else:
+            typer.echo(outcome_as_text(token, place, (clock or SystemClock()).unix()))
+
     @cli.command()
     def check(env_file: EnvFile = DEFAULT_ENV_FILE, json: AsJson = False) -> None:
         """Say what works, what does not, and what to do.
 
-        Tries the settings, the journal's place, the Twitch login, the database, its schema, grants and clock. Changes nothing, and may be
+        Tries the settings, the journal's place, the token, the Twitch login, the database, its schema, grants and clock. Changes nothing, and may be
         used while the bot runs. Exit code 0 only if nothing failed, 2 for wrong settings.
         """
         show = as_json if json else as_text

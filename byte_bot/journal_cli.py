@@ -22,6 +22,7 @@ import typer
 
 from byte_bot import journal_tables
 from byte_bot.clock import Clock, iso_utc
+from byte_bot.env_file import DEFAULT_ENV_FILE, named_values
 from byte_bot.errors import ByteBotError, SettingsError
 from byte_bot.logs import redactor
 from byte_bot.persistence.journal_inspection import Entry, JournalReader, key_of, open_for_reading
@@ -29,7 +30,6 @@ from byte_bot.persistence.journal_lock import Holder, holder_of, is_locked, lock
 from byte_bot.persistence.journal_opening import COMPANIONS, SQLITE_MAGIC, journal_path
 from byte_bot.persistence.journal_repair import open_for_repair
 from byte_bot.setting_values import login_of
-from byte_bot.settings import DEFAULT_ENV_FILE, named_values
 
 HELP: Final = """Look into the bot's journal on this machine, and repair it.
 
@@ -103,7 +103,9 @@ class _Place:
 
     def __init__(self, file: Path | None, env_file: Path) -> None:
         values = named_values(None, env_file)
-        self._redact = redactor([values.get("twitch_token", ""), values.get("supabase_key", "")])
+        self._redact = redactor(
+            [values.get(name, "") for name in ("twitch_token", "twitch_client_secret", "supabase_key")]
+        )
         setting = values.get("journal_path", "").strip()
         login = values.get("twitch_login", "")
         if file is not None:

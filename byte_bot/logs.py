@@ -4,8 +4,9 @@ How it works. Our own events and those of libraries (``logging``) pass the same 
 standard error by default, so that standard output stays free for what a command prints. Redaction is the last step
 before writing and looks at the finished line, tracebacks included: whatever way a secret took into an event, its text is
 found there (:data:`~byte_bot.setting_values.SECRET_PATTERN` allows no character that a renderer would escape). Known
-secrets are replaced literally, and things that look like one (``oauth:…``, ``sb_secret_…``, a JWT) even if nobody named
-them. Tracebacks show no local variables.
+secrets are replaced literally, and things that look like one (``oauth:…``, ``sb_secret_…``, a JWT, ``refresh_token=…``) even if
+nobody named them. A token that is refreshed while the bot runs is made known with :func:`redact_also`. Tracebacks show no local
+variables.
 
 Chat is untrusted: control characters inside a value are written as escapes, so a viewer can neither colour nor clear
 the terminal of whoever reads the log.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, TextIO, cast
 
 import structlog
@@ -28,11 +29,16 @@ from byte_bot.clock import Clock, SystemClock, iso_utc
 
 REDACTED: Final = "[redacted]"
 
-# What a secret looks like when it is not one of ours: an IRC password, an HTTP header, Supabase's keys, a JWT.
+# What a secret looks like when it is not one of ours: an IRC password, HTTP headers, Supabase's keys, a JWT, and what OAuth calls
+# its secrets in forms, query strings and JSON (whose quotes a renderer may have escaped).
 _LOOKS_SECRET: Final = re.compile(
-    r"(?<=oauth:)[A-Za-z0-9]{8,}|(?<=Bearer )[A-Za-z0-9._~+/=-]{8,}|sb_secret_[\w-]+"
+    r"(?<=oauth:)[A-Za-z0-9]{8,}|(?<=Bearer )[A-Za-z0-9._~+/=-]{8,}|(?<=OAuth )[A-Za-z0-9._~+/=-]{20,}|sb_secret_[\w-]+"
     r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"
+    r"|(?P<name>(?:access_token|refresh_token|client_secret|device_code)[\"'\\]*\s*[=:]\s*[\"'\\]*)[A-Za-z0-9._~+/%-]{8,}"
 )
+
+#: Secrets that one process can learn while it runs: a pair of tokens every few hours, and the old ones soon mean nothing.
+_LEARNED_MAX: Final = 32
 
 _LITERAL_CHARS_MIN: Final = 8
 
@@ -46,22 +52,48 @@ _CONTROLS: Final[Mapping[int, str]] = {
 _CHATTY: Final = ("httpx", "httpcore", "hpack", "h2", "asyncio", "postgrest", "supabase")
 
 
-def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that takes ``secrets``, and what looks like one, out of a text."""
+class Redactor:
+    """Takes secrets, and what looks like one, out of a text; use :func:`redactor`."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._given = tuple(filter(None, secrets))
+        self._learned: tuple[str, ...] = ()
+        self._known = _pattern(self._given)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Take these out too from now on; of those learned before, the oldest are forgotten at :data:`_LEARNED_MAX`."""
+        known = {*self._given, *self._learned}
+        new = [secret for secret in dict.fromkeys(secrets) if secret and secret not in known]
+        self._learned = (*self._learned, *new)[-_LEARNED_MAX:]
+        self._known = _pattern((*self._given, *self._learned))
+
+    def __call__(self, text: str) -> str:
+        """``text`` without secrets."""
+        if self._known is not None:
+            text = self._known.sub(REDACTED, text)
+        return _LOOKS_SECRET.sub(lambda found: (found["name"] or "") + REDACTED, text)
+
+
+def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
     # Longest first: one secret may be the beginning of another. A short one (no real one is) is only looked for as a
     # whole word: taking the token "b" out of every word would leave nothing to read.
     literals = [
         re.escape(secret) if len(secret) >= _LITERAL_CHARS_MIN else rf"(?<!\w){re.escape(secret)}(?!\w)"
-        for secret in sorted(filter(None, secrets), key=len, reverse=True)
+        for secret in sorted(secrets, key=len, reverse=True)
     ]
-    known = re.compile("|".join(literals)) if literals else None
+    return re.compile("|".join(literals)) if literals else None
 
-    def redact(text: str) -> str:
-        if known is not None:
-            text = known.sub(REDACTED, text)
-        return _LOOKS_SECRET.sub(REDACTED, text)
 
-    return redact
+def redactor(secrets: Iterable[str]) -> Redactor:
+    """A function that takes ``secrets``, and what looks like one, out of a text."""
+    return Redactor(secrets)
+
+
+def redact_also(secrets: Iterable[str]) -> None:
+    """Take these out of the process's log too from now on: a token that was got or refreshed after the log was set up."""
+    for processor in structlog.get_config()["processors"]:
+        if isinstance(processor, _Redaction):
+            processor.redact.learn(secrets)
 
 
 def configure_logging(
@@ -93,7 +125,7 @@ def configure_logging(
     ]
     final = [
         *_renderers(log_format, stream.isatty() if colors is None else colors),
-        _redaction(redactor(secrets)),
+        _Redaction(redactor(secrets)),
     ]
     structlog.configure(
         processors=[*shared, *final],
@@ -143,14 +175,15 @@ def _escape_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> 
     return event
 
 
-def _redaction(redact: Callable[[str], str]) -> Processor:
+class _Redaction:
     """The last processor: gets the finished line, passes it on without secrets."""
 
-    def last(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
-        # Typed as a dict by structlog's protocol; what a renderer returns is text.
-        return redact(str(line))
+    def __init__(self, redact: Redactor) -> None:
+        self.redact = redact
 
-    return last
+    def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> str:
+        # Typed as a dict by structlog's protocol; what a renderer returns is text.
+        return self.redact(str(line))
 
 
 class PatientStream:

@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 LOGIN_PATTERN: Final = re.compile(r"[a-z0-9_]{1,25}")  # Twitch's rule for logins (at most 25 characters)
+# Twitch's have 30 lower-case letters and digits; other servers' may look a little different.
+CLIENT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MODULE_PATTERN: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 # Wide enough for Twitch's tokens, JWTs and sb_secret_ keys. Nothing that needs an escape in a header, an IRC line or
 # JSON, so that the log's redaction finds a secret in whatever form it is printed.
@@ -105,6 +107,47 @@ def token_of(raw: str) -> str:
     if not SECRET_PATTERN.fullmatch(token):
         raise ValueError("is empty or holds characters that no Twitch token has: copy it again")
     return token
+
+
+def client_id_of(raw: str) -> str:
+    """An application's id.
+
+    Raises:
+        ValueError: it cannot be one.
+    """
+    if not CLIENT_ID_PATTERN.fullmatch(raw):
+        raise ValueError(
+            f"is {shown(raw)}, no client id: copy it from the application's page in Twitch's developer console"
+        )
+    return raw
+
+
+def service_url(value: str) -> str:
+    """The address of a server of Twitch's, without a slash at its end.
+
+    Raises:
+        ValueError: not an address, or one that would carry tokens in clear over a network.
+    """
+    wrong = f"is {shown(value)}, not an address: write it with https://, or leave it out"
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(wrong) from error
+    if "@" in parts.netloc:
+        # Not repeated in the message: what stands before the @ is a password.
+        raise ValueError("holds a user or password: leave them out")
+    if (
+        parts.scheme not in ("http", "https")
+        or not host
+        or re.search(r"\s", value)
+        or parts.query
+        or parts.fragment
+    ):
+        raise ValueError(wrong)
+    if parts.scheme == "http" and not _stays_local(host):
+        raise ValueError(f"begins with http://, which would send tokens in clear: write https://{host}")
+    return value.rstrip("/")
 
 
 def modules_of(raw: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ with everything else: a newcomer gets the whole list in one go, each line with t
 out. :class:`Settings` itself reads nothing from outside, so that a test or a simulation which builds one depends on its
 arguments alone.
 
-A field's ``description`` is what error messages say about it, and its ``examples`` what they show.
+A field's ``description`` is what error messages say about it, and its ``examples`` what they show
+(:mod:`byte_bot.setting_problems`); :mod:`byte_bot.env_file` reads environment and file.
 
 Left out: settings per channel (language, prefix, pause) live in the table ``channels_config``; here are only their
 defaults. Nothing is read again while the bot runs.
@@ -15,10 +16,9 @@ defaults. Nothing is read again while the bot runs.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -32,17 +32,18 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
-    DotEnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
+from byte_bot.env_file import DEFAULT_ENV_FILE, named_values, read_env_file
 from byte_bot.errors import SettingsError
+from byte_bot.setting_problems import misspelt, problem_lines
 from byte_bot.setting_values import (
     Redacted,
+    client_id_of,
     key_problems,
     login_of,
     logins_of,
@@ -50,24 +51,18 @@ from byte_bot.setting_values import (
     modules_of,
     project_url,
     redacted,
+    service_url,
     shown,
     tidy,
     token_of,
     words,
 )
 
-DEFAULT_ENV_FILE: Final = Path(".env")
-
 # Twitch's ports (dev.twitch.tv/docs/chat/irc): a TLS handshake on a plain port, or the reverse, only hangs.
 _TWITCH_TLS_PORTS: Final = frozenset({443, 6697})
 _TWITCH_PLAIN_PORTS: Final = frozenset({80, 6667})
 
-# Other programs' variables that live in the same families and resemble ours.
-_FOREIGN: Final = frozenset({"LOG_FILE", "LOG_DIR", "DATABASE_URL", "SUPABASE_DB_URL"})
-_TYPO_CLOSENESS: Final = 0.75  # difflib ratio; 0.6 (its default) takes TWITCH_CLIENT_ID for one of ours
-
-_VERBS: Final = ("is ", "begins ", "holds ")
-_SECRET_FIELDS: Final = frozenset({"twitch_token", "supabase_key"})
+_SECRET_FIELDS: Final = frozenset({"twitch_client_secret", "twitch_token", "supabase_key"})
 
 Text: TypeAlias = Annotated[str, BeforeValidator(tidy)]
 Secret: TypeAlias = Annotated[SecretStr, AfterValidator(redacted)]
@@ -101,9 +96,30 @@ class Settings(BaseSettings):
     )
 
     twitch_login: Text = Field(description="the login of the bot's own Twitch account", examples=["my_bot"])
+    # The application stands before the token: the rule "some token" below needs to know whether it is there.
+    twitch_client_id: Text = Field(
+        default="",
+        description="the id of the application in Twitch's developer console; with it the bot renews its token by itself",
+        examples=["abcdefghijklmnopqrstuvwxyz0123"],
+    )
+    twitch_client_secret: Secret = Field(
+        default=SecretStr(""),
+        description="the application's secret; empty for a public application",
+    )
     twitch_token: Secret = Field(
+        default=SecretStr(""),
         description="a user access token of the bot's account with the scopes chat:read and chat:edit",
         examples=["oauth:abc123..."],
+    )
+    twitch_token_file: Text = Field(
+        default="",
+        description="where `byte-bot login` keeps the token, or a folder for it; empty: the user's data directory",
+        examples=["/data/my_bot.token.json"],
+    )
+    twitch_oauth_url: Text = Field(
+        default="https://id.twitch.tv/oauth2",
+        description="Twitch's authorization server",
+        examples=["https://id.twitch.tv/oauth2"],
     )
     twitch_channel_logins: Words = Field(
         default=(),
@@ -232,8 +248,13 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be printed, for the log's redaction."""
-        values = (self.twitch_token.get_secret_value(), self.supabase_key.get_secret_value())
-        return tuple(value for value in values if value)
+        values = (self.twitch_token, self.twitch_client_secret, self.supabase_key)
+        return tuple(value.get_secret_value() for value in values if value)
+
+    @property
+    def asks_twitch(self) -> bool:
+        """True if the bot speaks to Twitch's authorization server; with a bare token for IRC it does not."""
+        return bool(self.twitch_client_id) or self.twitch_chat_mode != "irc"
 
     @field_validator("supabase_url")
     @classmethod
@@ -264,8 +285,33 @@ class Settings(BaseSettings):
 
     @field_validator("twitch_token")
     @classmethod
-    def _check_token(cls, value: SecretStr) -> SecretStr:
-        return Redacted(token_of(value.get_secret_value()))
+    def _check_token(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if value:
+            return Redacted(token_of(value.get_secret_value()))
+        # A client id that is there but wrong is missing from info.data: then it counts as set.
+        if not info.data.get("twitch_client_id", "wrong"):
+            raise ValueError(
+                "is missing: a user access token of the bot's account with the scopes chat:read and chat:edit (or set "
+                "TWITCH_CLIENT_ID instead and get a token that the bot renews with `byte-bot login`)"
+            )
+        return value
+
+    @field_validator("twitch_client_id")
+    @classmethod
+    def _check_client_id(cls, value: str) -> str:
+        return client_id_of(value) if value else value
+
+    @field_validator("twitch_client_secret")
+    @classmethod
+    def _check_client_secret(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if value and not info.data.get("twitch_client_id", "wrong"):
+            raise ValueError("is set, but TWITCH_CLIENT_ID is not: set the id too, or neither")
+        return Redacted(token_of(value.get_secret_value())) if value else value
+
+    @field_validator("twitch_oauth_url")
+    @classmethod
+    def _check_oauth_url(cls, value: str) -> str:
+        return service_url(value)
 
     @field_validator("twitch_channel_logins")
     @classmethod
@@ -350,16 +396,20 @@ def load_settings(
     """
     values = named_values(env, env_file)
     known = {name: value for name, value in values.items() if name in Settings.model_fields}
-    typos = _typos(values)
+    typos = misspelt(values, Settings.model_fields)
     for typo, meant in typos.items():
         (warn or _log_warning)(f"{typo} is set, but there is no such setting: did you mean {meant}?")
     try:
         return Settings.model_validate(known)
     except ValidationError as error:
-        problems = [line for details in error.errors() for line in _problem_lines(details, typos)]
+        problems = [
+            line
+            for details in error.errors()
+            for line in problem_lines(details, Settings.model_fields, _SECRET_FIELDS, typos)
+        ]
         where = (
             ""
-            if not env_file or _read_env_file(env_file)
+            if not env_file or read_env_file(env_file)
             else f" (no settings in {os.fspath(env_file)!r} here)"
         )
         heading = f"{len(problems)} setting{'s are' if len(problems) > 1 else ' is'} missing or wrong{where}:"
@@ -367,71 +417,5 @@ def load_settings(
         raise SettingsError("\n".join([heading, *(f"  - {line}" for line in problems)])) from None
 
 
-def named_values(env: Mapping[str, str] | None, env_file: Path | str | None) -> dict[str, str]:
-    """What environment and file say, by name in lower case, unchecked; arguments as of :func:`load_settings`."""
-    given = os.environ if env is None else env
-    from_env = {name.lower(): value for name, value in given.items() if value.strip()}
-    return {**_read_env_file(env_file), **from_env}
-
-
 def _log_warning(sentence: str) -> None:
     structlog.get_logger(__name__).warning(sentence)
-
-
-def _read_env_file(env_file: Path | str | None) -> dict[str, str]:
-    if env_file is None:
-        return {}
-    path = Path(env_file).expanduser()
-    if not path.exists():
-        if path == DEFAULT_ENV_FILE:
-            return {}
-        raise SettingsError(f"there is no file {os.fspath(env_file)!r}: check the path given as --env-file")
-    if path.is_dir():
-        # What Docker makes of a bind mount whose source is not there.
-        raise SettingsError(f"{os.fspath(path)!r} is a directory: it should be a file with lines NAME=value")
-    try:
-        # utf-8-sig: Windows' editors put a byte order mark in front, which would become part of the first name.
-        source = DotEnvSettingsSource(Settings, env_file=path, env_file_encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise SettingsError(f"{os.fspath(path)!r} is not UTF-8: save it again with that encoding") from None
-    except OSError as error:
-        raise SettingsError(f"{os.fspath(path)!r} cannot be read: {error.strerror or error}") from None
-    return {name.lower(): value for name, value in source.env_vars.items() if value and value.strip()}
-
-
-def _typos(names: Iterable[str]) -> dict[str, str]:
-    """Variables that are close to one of ours, and which."""
-    ours = [name.upper() for name in Settings.model_fields]
-    # Only variables that begin like one of ours: the rest of the environment is nobody's business here.
-    families = ("COMPONENT", *(name.partition("_")[0] + "_" for name in ours))
-    found: dict[str, str] = {}
-    for name in sorted(map(str.upper, names)):
-        if name in ours or name in _FOREIGN or not name.startswith(families):
-            continue
-        if close := difflib.get_close_matches(name, ours, n=1, cutoff=_TYPO_CLOSENESS):
-            found[name] = close[0]
-    return found
-
-
-def _problem_lines(details: ErrorDetails, typos: Mapping[str, str]) -> list[str]:
-    """What is wrong with one field, as lines that begin with the variable's name."""
-    field = str(details["loc"][0])
-    variable, about = field.upper(), Settings.model_fields[field]
-    example = f" Example: {variable}={about.examples[0]}" if about.examples else ""
-    missing = "is missing" + "".join(
-        f" ({typo} is set: misspelt?)" for typo, meant in typos.items() if meant == variable
-    )
-    if details["type"] == "missing":
-        return [f"{variable} {missing}: {about.description}.{example}"]
-    if details["type"] == "value_error":
-        texts = str(details["ctx"]["error"]).replace("is missing", missing, 1).split("\n")
-        # A text that begins with the culprit among several values is no continuation of "VARIABLE ...".
-        return [
-            f"{variable} {text}." if text.startswith(_VERBS) else f"{variable}: {text}." for text in texts
-        ]
-    quoted = "" if field in _SECRET_FIELDS else f" is {shown(details['input'])}, which"
-    default = str(about.default).lower()
-    reason = details["msg"][0].lower() + details["msg"][1:]
-    return [
-        f"{variable}{quoted} is wrong: {reason} ({about.description}; leave it out for {default}).{example}"
-    ]

@@ -37,7 +37,6 @@ from simulator.faults import (
 from simulator.twitch.credentials import CredentialBook, Token
 from simulator.twitch.irc import IrcServer
 
-
 FaultT = TypeVar("FaultT", bound=Fault)
 
 
@@ -122,7 +121,9 @@ class TwitchFaultHands:
             on_web = isinstance(fault, Helix429 | Helix503 | Helix401 | HelixSlow)
             if (on_events and self._eventsub is None) or (on_web and self._web is None):
                 missing = "EventSub" if on_events else "Helix"
-                raise NotSimulatedError(f"the fault {fault.kind} needs {missing}, which this world does not have")
+                raise NotSimulatedError(
+                    f"the fault {fault.kind} needs {missing}, which this world does not have"
+                )
 
     # -- what lasts -----------------------------------------------------------------------------------------------------
 

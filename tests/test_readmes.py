@@ -23,6 +23,8 @@ from typer.main import get_command
 
 from byte_bot import check_database
 from byte_bot.chat.message import Role
+from byte_bot.check_token import APPLICATION
+from byte_bot.check_token import NAME as TOKEN
 from byte_bot.cli import build_cli as build_bot_cli
 from byte_bot.components import api, builtin
 from byte_bot.components.api import Command, Component
@@ -254,7 +256,10 @@ def test_every_reason_to_pause_is_explained(code: str) -> None:
     assert any(f"`{code}`" in row[0] for row in rows_of(BOT_README, "Troubleshooting, by message"))
 
 
-@pytest.mark.parametrize("name", ["settings", "journal", "twitch login", "database", *check_database._NAMES])
+@pytest.mark.parametrize(
+    "name",
+    ["settings", "journal", APPLICATION, TOKEN, "twitch login", "database", *check_database._NAMES],
+)
 def test_every_line_of_the_check_is_explained(name: str) -> None:
     """Each finding of ``byte-bot check`` has a row."""
     assert any(f"`{name}`" in row[0] for row in rows_of(BOT_README, "Troubleshooting, by message"))

@@ -69,7 +69,8 @@ def lock_path(journal: Path) -> Path:
 
 if sys.platform == "win32":
 
-    def _lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file for this process; False if another one has locked it."""
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -80,11 +81,12 @@ if sys.platform == "win32":
         return True
 
     def _look(descriptor: int) -> bool:
-        return _lock(descriptor)
+        return try_lock(descriptor)
 
 else:
 
-    def _lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file for this process; False if another one has locked it."""
         for _ in range(LOOKS_MAX):
             if _flock(descriptor, fcntl.LOCK_EX):
                 return True
@@ -105,7 +107,7 @@ else:
         return True
 
 
-def acquire(journal: Path, holder: Holder, *, lock: Callable[[int], bool] = _lock) -> Lock:
+def acquire(journal: Path, holder: Holder, *, lock: Callable[[int], bool] = try_lock) -> Lock:
     """Lock ``journal`` for this process.
 
     Args:

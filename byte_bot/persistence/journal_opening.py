@@ -42,6 +42,7 @@ from byte_bot.persistence.journal_file import (
 )
 from byte_bot.persistence.journal_image import JournalImage
 from byte_bot.persistence.journal_line import CommitsMissing, JournalDamaged
+from byte_bot.user_folder import user_data_folder
 
 #: The tables of today's format; :mod:`~byte_bot.persistence.journal_file` says what is in them.
 SCHEMA: Final = """
@@ -132,15 +133,7 @@ def journal_path(
     if setting:
         path = Path(setting).expanduser()
         return path / f"{login}{_SUFFIX}" if path.is_dir() or setting.endswith(("/", os.sep)) else path
-    if platform == "win32":
-        folder = Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif platform == "darwin":
-        folder = Path.home() / "Library" / "Application Support"
-    else:
-        # The XDG base directory specification; a relative path in the variable is to be ignored.
-        data_home = Path(environment.get("XDG_DATA_HOME", ""))
-        folder = data_home if data_home.is_absolute() else Path.home() / ".local" / "share"
-    return folder / "byte-bot" / f"{login}{_SUFFIX}"
+    return user_data_folder(environment, platform) / f"{login}{_SUFFIX}"
 
 
 def prepare_folder(path: Path) -> None:

@@ -270,6 +270,11 @@ def restore(state: TwitchState, snapshot: Snapshot) -> None:
         del state.users[login]
     state.credentials.load((), ())
     apply(state, snapshot)
+    # In the snapshot's order, and in the same dictionaries, which faces hold.
+    for user in snapshot.users:
+        state.users[user.login] = state.users.pop(user.login)
+    for channel in snapshot.channels:
+        state.channels[channel.login] = state.channels.pop(channel.login)
 
 
 def gone(state: TwitchState, snapshot: Snapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from byte_bot.app import DRAIN_S, FLUSH_S, JOURNAL_S, Application, Surroundings, run
+from byte_bot.app import DRAIN_S, FLUSH_S, JOURNAL_S, Application, Surroundings
 from byte_bot.components.counters import Counters
-from byte_bot.errors import ComponentError, ExitCode
+from byte_bot.errors import ExitCode
 from byte_bot.persistence.journal import JournalImage, KnownChannel, KnownChannels, Settled
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_lock import is_locked
 from byte_bot.persistence.journal_opening import Owner, open_journal
 from byte_bot.persistence.operations import Base, RowKey
 from byte_bot.settings import Settings
@@ -188,28 +187,6 @@ def test_the_status_is_logged_as_often_as_the_settings_say() -> None:
         assert [line["circuit"] for line in found] == ["closed", "closed"]
 
     play(story, replace(NIGHT, settings={"status_interval_s": 5.0}))
-
-
-def test_a_component_that_is_not_there_is_a_sentence_and_not_a_traceback(tmp_path: Path) -> None:
-    """The real start: it fails before anything is connected, with the words of the loader; the journal is free again."""
-    journal = tmp_path / "my_bot.journal"
-    settings = Settings(
-        journal_path=str(journal),
-        twitch_login="my_bot",
-        twitch_token="a" * 30,
-        twitch_channel_logins=("my_channel",),
-        twitch_irc_host="127.0.0.1",
-        twitch_irc_port=9,  # discard: nobody is reached even if the order were wrong
-        components=("no_such_component",),
-    )
-    with pytest.raises(ComponentError, match="no_such_component: there is no such module"):
-        run(settings)
-    assert journal.exists()
-    assert not is_locked(journal)
-    journal.unlink()
-    with pytest.raises(ComponentError):
-        run(settings.model_copy(update={"durability": "off"}))
-    assert not journal.exists()
 
 
 def test_components_are_looked_for_beside_the_bot(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def log_in(
         if listen:
             network.listen(HOST, PORT, handler or server.handle)
         prepare(network, state)
-        finding = await check_login(make_settings(**changes), network)
+        finding = await check_login(make_settings(**changes), network, TOKEN)
         elapsed_s = loop.time()
         await asyncio.sleep(1)
         return finding, elapsed_s, network.connections(HOST, PORT)
@@ -110,7 +110,7 @@ def test_a_token_of_another_account_is_found_out() -> None:
     """Twitch welcomes the token's owner, whatever NICK said: the bot would not know its own messages."""
     finding, _, _ = log_in(twitch_login="other_bot")
     assert finding.status is Status.FAILED
-    assert finding.words == "TWITCH_TOKEN belongs to my_bot, not to other_bot"
+    assert finding.words == "the token belongs to my_bot, not to other_bot"
     assert finding.advice.startswith("set TWITCH_LOGIN=my_bot")
 
 
@@ -119,6 +119,13 @@ def test_a_refused_connection_is_told() -> None:
     finding, _, _ = log_in(listen=False)
     assert finding.status is Status.FAILED
     assert "TWITCH_IRC_HOST and TWITCH_IRC_PORT" in finding.advice
+
+
+def test_without_a_token_nobody_is_troubled() -> None:
+    """The line about the token has said why there is none."""
+    finding = run(check_login(make_settings(), FailingConnector(OSError("not tried")), ""))
+    assert finding.status is Status.SKIPPED
+    assert "`twitch token`" in finding.advice
 
 
 def test_an_address_that_swallows_packets_is_given_up() -> None:
@@ -210,7 +217,7 @@ class FailingConnector:
 )
 def test_a_failed_connection_keeps_the_system_s_words(error: OSError, words: str, advice: str) -> None:
     """TLS has its own way out."""
-    finding = run(check_login(make_settings(), FailingConnector(error)))
+    finding = run(check_login(make_settings(), FailingConnector(error), TOKEN))
     assert finding.status is Status.FAILED
     assert words in finding.words
     assert advice in finding.advice
@@ -235,6 +242,7 @@ def test_everything_is_tried_in_the_order_of_a_newcomer() -> None:
     findings = run(story())
     assert [(finding.name, finding.status.value) for finding in findings] == [
         ("settings", "ok"),
+        ("twitch token", "skipped"),
         ("twitch login", "failed"),
         ("database", "skipped"),
     ]
@@ -248,7 +256,7 @@ async def test_the_real_network_is_wired_up() -> None:
     await server.wait_closed()
     settings = make_settings(twitch_irc_host="127.0.0.1", twitch_irc_port=port, durability="off")
     findings = await check_for_real(settings)
-    assert [finding.status.value for finding in findings] == ["ok", "warning", "failed", "skipped"]
+    assert [finding.status.value for finding in findings] == ["ok", "warning", "skipped", "failed", "skipped"]
 
 
 def test_the_settings_are_summed_up_without_secrets() -> None:

@@ -12,9 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from byte_bot import __version__
+from byte_bot.auth.device_flow import LoginScreen
+from byte_bot.auth.errors import LoginFailed, TokenFileRefused
+from byte_bot.auth.oauth import DeviceCode
+from byte_bot.auth.user_token import UserToken
 from byte_bot.chat.errors import LoginRejected
 from byte_bot.errors import ByteBotError, ExitCode, Fenced, JournalLocked, JournalRefused, SettingsError
 from byte_bot.finding import Finding, Status
+from byte_bot.login import LoginFunction, login_for_real
 from byte_bot.persistence.schema import schema_files, schema_versions
 from byte_bot.persistence.schema.migrate import FileStep, Migration, Step, migrate
 from byte_bot.settings import Settings
@@ -39,8 +44,10 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tup
         run_bot: Callable[[Settings, bool], int] = lambda settings, wait_lock: 0,
         check_bot: Callable[[Settings], list[Finding]] | None = None,
         migrate_database: Callable[..., Migration] = migrate,
+        log_in: LoginFunction = login_for_real,
     ) -> tuple[int, str, str]:
-        result = CliRunner().invoke(build_cli(run_bot, check_bot, migrate_database), arguments, env=env or {})
+        cli = build_cli(run_bot, check_bot, migrate_database, log_in)
+        result = CliRunner().invoke(cli, arguments, env=env or {})
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result.exit_code, result.stdout, result.stderr
@@ -223,7 +230,13 @@ def test_check_tries_the_real_network(invoke: Invoke) -> None:
     }
     code, out, _ = invoke("check", "--json", env=env)
     assert code == ExitCode.FAILED
-    assert [item["status"] for item in json.loads(out)["checks"]] == ["ok", "warning", "failed", "skipped"]
+    assert [item["status"] for item in json.loads(out)["checks"]] == [
+        "ok",
+        "warning",
+        "skipped",
+        "failed",
+        "skipped",
+    ]
 
 
 @pytest.mark.parametrize("options", [(), ("--wait-lock",)])
@@ -237,6 +250,78 @@ def test_a_rolling_deploy_waits_for_the_journal(invoke: Invoke, options: tuple[s
 
     code, _, _ = invoke("run", *options, env=MINIMAL, run_bot=run_bot)
     assert (code, waits) == (0, [bool(options)])
+
+
+LOGIN_ENV = {"TWITCH_LOGIN": "my_bot", "TWITCH_CLIENT_ID": "abc", "TWITCH_CHANNEL_LOGINS": "my_channel"}
+GOT = UserToken(access=TOKEN, login="my_bot", user_id="12", scopes=("chat:read",), refresh="refreshrefresh")
+
+
+def logs_in(settings: Settings, screen: LoginScreen) -> tuple[UserToken, str]:
+    """A human who is quick."""
+    screen.show(DeviceCode("d" * 30, "ABCDEFGH", "https://www.twitch.test/activate", 1800))
+    screen.waiting(1799, "")
+    return GOT, "the file"
+
+
+def test_login_shows_where_to_go_and_whose_token_it_is(invoke: Invoke) -> None:
+    """On standard output what a human needs, the progress beside; never a token."""
+    code, out, err = invoke("login", env=LOGIN_ENV, log_in=logs_in)
+    assert code == 0
+    assert out.startswith("Open   https://www.twitch.test/activate\n")
+    assert "enter  ABCDEFGH" in out
+    assert "The token belongs to my_bot (id 12), scopes chat:read." in out
+    assert "the file" in out
+    assert "Ctrl-C gives up" in err
+    assert TOKEN not in out + err
+    assert "refreshrefresh" not in out + err
+
+
+def test_login_for_programs_is_an_object_a_line(invoke: Invoke) -> None:
+    """The code first, then what came of it."""
+    code, out, err = invoke("login", "--json", env=LOGIN_ENV, log_in=logs_in)
+    assert (code, err) == (0, "")
+    shown, done = map(json.loads, out.splitlines())
+    assert (shown["event"], shown["user_code"]) == ("code", "ABCDEFGH")
+    assert (done["event"], done["login"], done["file"]) == ("done", "my_bot", "the file")
+    assert TOKEN not in out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (LoginFailed("it was denied in the browser"), ExitCode.FAILED, "it was denied"),
+        (TokenFileRefused("the file is damaged"), ExitCode.FAILED, "the file is damaged"),
+        (KeyboardInterrupt(), ExitCode.FAILED, "given up; no token was kept"),
+        (SettingsError("TWITCH_CLIENT_ID is missing"), ExitCode.SETTINGS, "TWITCH_CLIENT_ID is missing"),
+    ],
+)
+def test_a_login_that_fails_is_a_sentence_or_an_object(
+    invoke: Invoke, error: BaseException, code: ExitCode, words: str
+) -> None:
+    """Ctrl-C too: no traceback, and an exit code."""
+
+    def fails(settings: Settings, screen: LoginScreen) -> tuple[UserToken, str]:
+        raise error
+
+    ended, out, err = invoke("login", env=LOGIN_ENV, log_in=fails)
+    assert (ended, out) == (code, "")
+    assert err.startswith(f"byte-bot: {words}")
+    ended, out, err = invoke("login", "--json", env=LOGIN_ENV, log_in=fails)
+    assert (ended, err) == (code, "")
+    assert json.loads(out)["event"] == "failed"
+    assert json.loads(out)["error"].startswith(words)
+
+
+def test_login_with_wrong_settings_says_so(invoke: Invoke) -> None:
+    """The same list as `run`, as an object too; without a client id it says where to get one."""
+    code, out, err = invoke("login")
+    assert (code, out) == (ExitCode.SETTINGS, "")
+    assert "TWITCH_LOGIN is missing" in err
+    code, out, _ = invoke("login", "--json")
+    assert (code, json.loads(out)["event"]) == (ExitCode.SETTINGS, "failed")
+    code, _, err = invoke("login", env=MINIMAL)
+    assert code == ExitCode.SETTINGS
+    assert "dev.twitch.tv/console" in err
 
 
 def test_migrate_prints_every_file_in_order(invoke: Invoke) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from byte_bot.logs import PatientStream, configure_logging, redactor
+from byte_bot.logs import PatientStream, configure_logging, redact_also, redactor
 
 SECRET = "abcdefghijklmnopqrstuvwxyz0123"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.c2lnbmF0dXJl"
@@ -129,11 +129,48 @@ def test_tracebacks_show_no_local_variables() -> None:
         ("key sb_secret_a-B_9 used", "key [redacted] used"),
         (f"key {JWT}", "key [redacted]"),
         ("oauth: is a word, Bearer too", "oauth: is a word, Bearer too"),
+        (f"Authorization: OAuth {SECRET}", "Authorization: OAuth [redacted]"),
+        ("OAuth is a word too", "OAuth is a word too"),
+        (
+            f"POST grant_type=refresh_token&refresh_token={SECRET}&x=1",
+            "POST grant_type=refresh_token&refresh_token=[redacted]&x=1",
+        ),
+        (f"refresh_token=eyJfMzUtNDU0%25{SECRET}=&x", "refresh_token=[redacted]&x"),
+        (
+            f'{{"access_token": "{SECRET}", "expires_in": 1}}',
+            '{"access_token": "[redacted]", "expires_in": 1}',
+        ),
+        (f"{{'client_secret': '{SECRET}'}}", "{'client_secret': '[redacted]'}"),
+        (rf"{{\"device_code\":\"{SECRET}\"}}", r"{\"device_code\":\"[redacted]\"}"),
+        ("refresh_token: too old, client_secret: wrong", "refresh_token: too old, client_secret: wrong"),
     ],
 )
 def test_what_looks_like_a_secret_is_taken_out_too(text: str, clean: str) -> None:
     """A token of somebody else's, for instance one that is about to be refused."""
     assert redactor(())(text) == clean
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_a_secret_learned_later_never_gets_out_either(log_format: str) -> None:
+    """A token that was refreshed while the bot runs, in our own lines and in those of libraries."""
+    stream = configured(log_format)
+    later = "later0secret0of0the0same0process"
+    redact_also((later, ""))
+    structlog.get_logger().info("got", token=later, old=SECRET)
+    logging.getLogger("library").warning("got %s", later)
+    assert later not in stream.getvalue()
+    assert SECRET not in stream.getvalue()
+    assert stream.getvalue().count("[redacted]") == 3
+
+
+def test_of_secrets_learned_later_the_newest_are_known() -> None:
+    """A bot that runs for months does not remember every token it had; those of the settings stay."""
+    redact = redactor((SECRET,))
+    for number in range(100):
+        redact.learn((f"token-number-{number}", f"token-number-{number}"))
+    assert redact("token-number-99 token-number-69") == "[redacted] [redacted]"
+    assert redact("token-number-0") == "token-number-0"
+    assert redact(SECRET) == "[redacted]"
 
 
 def test_secrets_that_contain_each_other_are_taken_out_whole() -> None:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from byte_bot.setting_values import (
     LOGIN_PATTERN,
     Redacted,
+    client_id_of,
     key_problems,
     login_of,
     logins_of,
     lower,
     modules_of,
     project_url,
+    service_url,
     shown,
     tidy,
     token_of,
@@ -197,3 +199,43 @@ def test_a_secret_prints_as_redacted() -> None:
     assert f"{secret} {secret!r}" == "[redacted] Redacted('[redacted]')"
     assert secret.get_secret_value() == "hush"
     assert str(Redacted("")) == ""
+
+
+def test_a_client_id_is_letters_and_digits() -> None:
+    """Anything else was copied wrongly."""
+    assert client_id_of("abcdefghijklmnopqrstuvwxyz0123") == "abcdefghijklmnopqrstuvwxyz0123"
+    for wrong in ("two words", "ação", "a" * 65):
+        with pytest.raises(ValueError, match="no client id"):
+            client_id_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("https://id.twitch.tv/oauth2/", "https://id.twitch.tv/oauth2"),
+        ("http://127.0.0.1:8080/oauth2", "http://127.0.0.1:8080/oauth2"),
+        ("http://simulator:8080/oauth2", "http://simulator:8080/oauth2"),
+    ],
+)
+def test_a_server_s_address_keeps_its_path(written: str, read: str) -> None:
+    """In clear only where it stays on the machine or in a local network."""
+    assert service_url(written) == read
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("id.twitch.tv", "write it with https://"),
+        ("ftp://id.twitch.tv", "write it with https://"),
+        ("https://", "write it with https://"),
+        ("https://id.twitch.tv/?a=b", "write it with https://"),
+        ("https://id.twitch.tv:x", "write it with https://"),
+        ("https://me:secret@id.twitch.tv", "leave them out"),
+        ("http://id.twitch.tv/oauth2", "would send tokens in clear"),
+    ],
+)
+def test_an_address_that_would_not_do_is_refused(written: str, words: str) -> None:
+    """With the way out, and without a password."""
+    with pytest.raises(ValueError, match=words) as caught:
+        service_url(written)
+    assert "secret" not in str(caught.value)

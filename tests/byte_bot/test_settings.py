@@ -238,7 +238,7 @@ def test_a_misspelt_variable_is_pointed_out() -> None:
     strange = {
         "TWITCH_CHANNELS_LOGIN": "x",
         "FLUSH_INTERVAL": "1",
-        "TWITCH_CLIENT_ID": "x",
+        "TWITCH_BOT_ID": "x",
         "PATH": "x",
         "DATABASE_URL": "x",
     }
@@ -258,6 +258,34 @@ def test_a_missing_setting_mentions_the_misspelt_one() -> None:
     assert lines[1].startswith(
         "TWITCH_CHANNEL_LOGINS is missing (TWITCH_CHANNELS is set: misspelt?): without"
     )
+
+
+def test_with_a_client_id_no_token_is_needed() -> None:
+    """`byte-bot login` gets one; the rest has defaults."""
+    settings = load(TWITCH_TOKEN=None, TWITCH_CLIENT_ID="abc0123", TWITCH_CLIENT_SECRET=" 'shh' ")
+    assert settings.asks_twitch
+    assert settings.twitch_client_secret.get_secret_value() == "shh"
+    assert settings.secrets == ("shh",)
+    assert (settings.twitch_token_file, settings.twitch_oauth_url) == ("", "https://id.twitch.tv/oauth2")
+    assert not load().asks_twitch
+
+
+def test_the_application_s_settings_are_checked() -> None:
+    """All at once, each with the way out, the secret not shown."""
+    lines = problems(
+        TWITCH_CLIENT_ID="my app",
+        TWITCH_CLIENT_SECRET="two words",
+        TWITCH_OAUTH_URL="http://id.twitch.tv/oauth2",
+    )
+    assert lines[0].startswith("TWITCH_CLIENT_ID is 'my app', no client id")
+    assert lines[1].startswith("TWITCH_CLIENT_SECRET is empty or holds characters")
+    assert lines[2].startswith("TWITCH_OAUTH_URL begins with http://, which would send tokens in clear")
+    assert "two words" not in "\n".join(lines)
+    assert problems(TWITCH_CLIENT_SECRET="shh")[0].startswith(
+        "TWITCH_CLIENT_SECRET is set, but TWITCH_CLIENT_ID"
+    )
+    (line,) = problems(TWITCH_TOKEN=None)
+    assert "set TWITCH_CLIENT_ID instead" in line
 
 
 def test_secrets_are_never_shown() -> None:

@@ -24,7 +24,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from byte_bot import app
+from byte_bot import launch
 from byte_bot.cli import build_cli
 from byte_bot.persistence.journal_disk import journal_on_disk
 from byte_bot.persistence.journal_file import SqliteJournal
@@ -116,7 +116,7 @@ def main() -> None:
     """Run the bot; the first argument is the `Folding` as JSON, the others are those of `byte-bot`."""
     folding = msgspec.json.decode(sys.argv[1], type=Folding)
     opener = functools.partial(journal_on_disk, core=functools.partial(FoldingJournal, folding))
-    build_cli(functools.partial(app.run, open_journal=opener))(args=sys.argv[2:], prog_name="byte-bot")
+    build_cli(functools.partial(launch.run, open_journal=opener))(args=sys.argv[2:], prog_name="byte-bot")
 
 
 if __name__ == "__main__":

@@ -191,6 +191,7 @@ async def test_a_snapshot_is_taken_and_put_back() -> None:
         await http.put("/snapshot", json=without)
         with pytest.raises(EOFError):
             await chat.until("PRIVMSG")
+        assert stage.time_s() < 1  # at once, and not for want of a PONG
 
 
 @in_virtual_time(hybrid=True)
@@ -226,12 +227,17 @@ async def test_a_reset_is_the_start_again() -> None:
     """State, transcript and limits; faults, tables and connections stay."""
     async with controlled() as (stage, http), bot_on(stage, "lobby") as chat:
         beginning = (await http.get("/snapshot")).json()
-        stage.say("lobby", "viewer_1", "hello")
+        chat.send("PRIVMSG #lobby :before")
+        await chat.until("USERSTATE")
+        owner = stage.twitch.user("lobby")
+        while stage.irc.rules.limiter(owner).take_auth(stage.time_s()):
+            pass
         await http.post("/events", json={"verb": "ban", "channel": "lobby", "login": BOT_LOGIN})
         await http.put("/faults", json={"slow": {"kind": "latency", "ms": 5}})
         assert (await http.post("/reset")).json() == beginning
         assert (await http.get("/transcript")).json()["messages"] == []
         assert (await http.get("/faults")).json()["acting"] == ["latency"]
+        assert stage.irc.rules.limiter(owner).take_auth(stage.time_s())
         chat.send("PRIVMSG #lobby :not banned any more")
         await chat.until("USERSTATE")
         assert [said.text for said in stage.twitch.transcript] == ["not banned any more"]

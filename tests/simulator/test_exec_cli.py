@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from simulator.serve import Stage
 from simulator.world import simulate
 from tests.simulator.supabase.project import BOT_SCHEMA
 
+ROOT = Path(__file__).parents[2]
 UNIX_ONLY = pytest.mark.skipif(
     sys.platform == "win32", reason="signals cannot be sent to one process on Windows"
 )
@@ -65,6 +68,14 @@ assert json.load(web.urlopen(rows, timeout=10))[0]["id"] == 1
 assert env["TWITCH_CHANNEL_LOGINS"] == "one,two" and env["INHERITED"] == "yes"
 """
     assert await executed(*python(code), ours={"INHERITED": "yes"}) == 0
+
+
+async def test_byte_bot_finds_everything_in_order_under_tls() -> None:
+    """Its own check, told by variables alone: application, token, chat under the throw-away root, database, all of it works."""
+    stage = Stage(BOT_SCHEMA, unix_start_s=time.time(), seed=3, tls=True)
+    ours = {"PATH": os.environ.get("PATH", "")}
+    check = (sys.executable, "-m", "byte_bot", "check")
+    assert await run_command(check, stage, extra={"PYTHONPATH": str(ROOT)}, ours=ours) == 0
 
 
 async def test_placeholders_are_filled_in_the_command_and_in_extra_variables() -> None:

@@ -50,7 +50,7 @@ LATE_PROJECT_IMPORT: Allowances = {}
 
 CLOCK_OR_RANDOMNESS: Allowances = {
     ("byte_bot/clock.py", ""): "the one place that reads the machine's clock, behind a protocol",
-    ("byte_bot/app.py", "os.urandom"): "the seed of the real bot's random.Random; a world gives its own",
+    ("byte_bot/launch.py", "os.urandom"): "the seed of the real bot's random.Random; a world gives its own",
     (
         "simulator/guards.py",
         "random.__all__",
@@ -66,6 +66,11 @@ THREAD: Allowances = {
         "byte_bot/context/bridge.py",
         "threading",
     ): "other threads come to the bot here: knows its own thread, starts none",
+    (
+        "byte_bot/auth/token_file.py",
+        "TokenFile.load",
+    ): "a slow disk must not hold up chat; a world's loop does the job inline",
+    ("byte_bot/auth/token_file.py", "TokenFile.save"): "the same",
     ("simulator/auditor.py", "threading"): "tells the world's thread from a test runner's; starts none",
     ("simulator/guards.py", "_thread"): "guards the start of threads; starts none",
     ("simulator/virtual_loop.py", "threading"): "refuses calls from other threads; starts none",
@@ -105,7 +110,7 @@ COLLECTOR: Allowances = {
 
 UNIX_ONLY: Allowances = {
     ("byte_bot/persistence/journal_lock.py", "fcntl"): "Windows' branch beside it locks with msvcrt",
-    ("byte_bot/app.py", "add_signal_handler"): "falls back to signal.signal where the loop has none",
+    ("byte_bot/launch.py", "add_signal_handler"): "falls back to signal.signal where the loop has none",
     ("simulator/keyboard.py", ""): "imported under try; without them the demo says that keys do not work",
 }
 

@@ -10,6 +10,10 @@ failure in a row the pause is drawn evenly between 0 and ``reconnect_base_s * 2*
 ``reconnect_max_s`` ("full jitter": a thousand bots must not come back in step). The account's window for
 logins holds on top of it.
 
+*The token* is asked for before each attempt, and that may take as long as a human needs for a new one. If Twitch refuses
+it, its source hears of it, and the next attempt uses what the source has then; with a token that cannot be renewed ``run``
+ends instead.
+
 *Deadlines.* Connecting, every flush and closing have one; reading has the session's PING. A write that is
 stuck for ``write_timeout_s`` ends the connection.
 
@@ -23,10 +27,12 @@ import logging
 import random
 from collections.abc import Iterable
 
+from byte_bot.auth.token_source import TokenSource
+from byte_bot.auth.user_token import UserToken
 from byte_bot.chat.errors import LoginRejected, NotConnected, SendUnconfirmed
 from byte_bot.chat.irc.limits import SessionLimits
 from byte_bot.chat.irc.memberships import normalize_channel
-from byte_bot.chat.irc.session import End, EndKind, IrcSession, SessionCounts
+from byte_bot.chat.irc.session import TOKEN_REFUSALS, End, EndKind, IrcSession, SessionCounts
 from byte_bot.chat.limiter import RATES, SlidingWindow, Tier
 from byte_bot.chat.message import ChatEvent, Connected, Disconnected
 from byte_bot.chat.transport import Connector, EventHandler
@@ -51,7 +57,7 @@ class IrcTransport:
         port: 6697 with TLS, 6667 without (dev.twitch.tv/docs/chat/irc).
         tls: whether to use TLS.
         login: the bot's login.
-        token: its user access token with chat:read and chat:edit.
+        tokens: where its user access token comes from.
         handler: gets every event, in order, on the loop; must not block, and an exception in it ends ``run``.
         rng: draws the pauses between attempts.
         tier: the account's tier, for the JOIN and login windows.
@@ -74,7 +80,7 @@ class IrcTransport:
         port: int,
         tls: bool,
         login: str,
-        token: str,
+        tokens: TokenSource,
         handler: EventHandler,
         rng: random.Random,
         tier: Tier | str = Tier.NORMAL,
@@ -91,7 +97,7 @@ class IrcTransport:
         self._port = port
         self._tls = tls
         self._login = login.lower()
-        self._token = token
+        self._tokens = tokens
         self._handler = handler
         self._rng = rng
         self._limits = limits if limits is not None else SessionLimits()
@@ -111,6 +117,7 @@ class IrcTransport:
         self._past = SessionCounts()
         self.attempts = 0
         self.connections = 0
+        tokens.on_change(self._token_changed)
 
     def __repr__(self) -> str:
         return f"IrcTransport({self._login!r} at {self._host}:{self._port}, token=[redacted])"
@@ -185,11 +192,17 @@ class IrcTransport:
         if not await connection.flush():
             raise SendUnconfirmed(f"the connection broke while writing to #{channel}")
 
+    def _token_changed(self, token: UserToken | None) -> None:
+        """A new token serves the next login; without one the session ends, as Twitch wants it (validate-tokens)."""
+        if token is None and self._connection is not None:
+            self._connection.session.receive_eof("the account has withdrawn its consent")
+            self._connection.wake()
+
     async def run(self) -> None:
         """Connect and stay connected until cancelled.
 
         Raises:
-            LoginRejected: Twitch refused the token or the login; trying again would not help.
+            LoginRejected: Twitch refused the login, or a token that cannot be renewed; trying again would not help.
         """
         failures = 0
         while True:
@@ -212,6 +225,8 @@ class IrcTransport:
     async def _live_once(self) -> bool:
         """One attempt and, if it succeeds, one connection to its end; whether the next may follow at once."""
         loop = asyncio.get_running_loop()
+        # IRC has no 401 in mid-life: whether the token is good is settled before each login.
+        token = await self._tokens.token()
         self.attempts += 1
         try:
             async with asyncio.timeout(self._connect_timeout_s):
@@ -221,7 +236,7 @@ class IrcTransport:
                 "cannot connect to %s:%d: %s", self._host, self._port, str(error) or type(error).__name__
             )
             return False
-        session = IrcSession(login=self._login, token=self._token, joins=self._joins, limits=self._limits)
+        session = IrcSession(login=self._login, token=token.access, joins=self._joins, limits=self._limits)
         session.join(self._wanted)
         connection = _Connection(session, reader, writer, self._handler, self._write_timeout_s)
         self._connection = connection
@@ -240,7 +255,9 @@ class IrcTransport:
             self.connections += 1
             self._handler(Disconnected(end.words))
         if end.kind is EndKind.LOGIN_REFUSED:
-            raise LoginRejected(self._login, end.words)
+            if not self._tokens.renewable or end.words not in TOKEN_REFUSALS:
+                raise LoginRejected(self._login, end.words)
+            await self._tokens.rejected(token.access)
         return connection.was_ready and loop.time() - opened_at >= self._stable_after_s
 
 

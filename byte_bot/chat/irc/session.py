@@ -93,7 +93,7 @@ class EndKind(enum.Enum):
 
     LOST = "lost"  # connect again, after a pause if it happens often
     RECONNECT = "reconnect"  # Twitch asked for it: connect again
-    LOGIN_REFUSED = "login refused"  # give up
+    LOGIN_REFUSED = "login refused"  # another token, or give up
 
 
 class End(msgspec.Struct, frozen=True):
@@ -127,6 +127,9 @@ CAPABILITIES = ("twitch.tv/commands", "twitch.tv/membership", "twitch.tv/tags")
 LOGIN_REFUSALS = frozenset(
     {"Login authentication failed", "Improperly formatted auth", "Login unsuccessful", "Invalid NICK"}
 )
+
+#: Those of them that another token may cure.
+TOKEN_REFUSALS = frozenset({"Login authentication failed", "Login unsuccessful"})
 
 # NOTICEs about something the bot said whose id does not begin with ``msg_``.
 _OTHER_REFUSALS = frozenset({"no_permission", "unrecognized_cmd"})

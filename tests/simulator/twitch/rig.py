@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from simulator.certificates import ThrowAwayAuthority
 from simulator.network import MemoryNetwork
 from simulator.twitch.connection import Timing
 from simulator.twitch.irc import IrcServer
@@ -20,7 +21,7 @@ from simulator.twitch.state import TwitchState
 
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
-BOTH_FACES = pytest.mark.parametrize("face", ["memory", "tcp"])
+EVERY_FACE = pytest.mark.parametrize("face", ["memory", "tcp", "tls"])
 UNIX_START = 1_700_000_000.0
 ALL_CAPS = "CAP REQ :twitch.tv/tags twitch.tv/commands twitch.tv/membership"
 WIRE_LINES = Path(__file__).parents[2] / "data" / "twitch-wire-lines.txt"
@@ -187,10 +188,14 @@ async def listening(face: str, server: IrcServer) -> AsyncIterator[Connect]:
         network.listen("irc.test", 6667, server.handle)
         yield lambda: network.open("irc.test", 6667)
         return
-    listener = await asyncio.start_server(server.handle, "127.0.0.1", 0)
+    authority = ThrowAwayAuthority() if face == "tls" else None
+    of_server, of_client = (
+        (authority.server_context(), authority.client_context()) if authority else (None, None)
+    )
+    listener = await asyncio.start_server(server.handle, "127.0.0.1", 0, ssl=of_server)
     port = listener.sockets[0].getsockname()[1]
     try:
-        yield lambda: asyncio.open_connection("127.0.0.1", port)
+        yield lambda: asyncio.open_connection("127.0.0.1", port, ssl=of_client)
     finally:
         listener.close()
         await listener.wait_closed()

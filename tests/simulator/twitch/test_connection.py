@@ -6,14 +6,14 @@ import asyncio
 
 from simulator.loop import in_virtual_time
 from simulator.twitch.connection import LinkLatency, Timing
-from tests.simulator.twitch.rig import BOTH_FACES, station
+from tests.simulator.twitch.rig import EVERY_FACE, station
 
 
 def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_the_server_pings_just_under_every_five_minutes(face: str) -> None:
     """A client that answers stays; the PING comes at 295 s and again at 590 s."""
@@ -27,7 +27,7 @@ async def test_the_server_pings_just_under_every_five_minutes(face: str) -> None
         assert place.server.connected == ("bot",)
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_a_client_that_does_not_answer_a_ping_is_closed(face: str) -> None:
     """30 s after the PING the connection ends, and the account has left its channels."""
@@ -41,7 +41,7 @@ async def test_a_client_that_does_not_answer_a_ping_is_closed(face: str) -> None
         assert place.server.stats["silent_clients_closed"] == 1
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_a_connection_that_never_logs_in_is_closed(face: str) -> None:
     """The login has a deadline, so that idle sockets do not pile up."""
@@ -51,7 +51,7 @@ async def test_a_connection_that_never_logs_in_is_closed(face: str) -> None:
         assert now_s() == 60.0
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_reconnect_is_announced_and_the_connection_closed_after_the_grace(face: str) -> None:
     """The line has the server's prefix; during the grace chat goes on."""
@@ -66,7 +66,7 @@ async def test_reconnect_is_announced_and_the_connection_closed_after_the_grace(
         assert now_s() == 20.0
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_latency_delays_each_direction_and_keeps_the_order(face: str) -> None:
     """0.3 s up and 0.2 s down make a round trip of half a second."""
@@ -80,7 +80,7 @@ async def test_latency_delays_each_direction_and_keeps_the_order(face: str) -> N
         assert ((await client.until("PONG")).params[1], round(now_s(), 6)) == ("2", 0.6)
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_jitter_never_reorders(face: str) -> None:
     """Lines leave in the order in which they were queued, however the delays are drawn."""
@@ -91,7 +91,7 @@ async def test_jitter_never_reorders(face: str) -> None:
         assert [(await client.until("PONG")).params[1] for _ in range(50)] == [str(n) for n in range(50)]
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_a_half_open_connection_is_silent_until_the_client_closes_it(face: str) -> None:
     """Nothing arrives and nothing answers; the server gives the session up, the socket stays open."""
@@ -111,7 +111,7 @@ async def test_a_half_open_connection_is_silent_until_the_client_closes_it(face:
         await place.server.wait_closed()
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_disconnecting_delivers_what_is_queued_and_aborting_does_not_wait(face: str) -> None:
     """A polite end flushes; both end the handler."""
@@ -128,7 +128,7 @@ async def test_disconnecting_delivers_what_is_queued_and_aborting_does_not_wait(
         assert place.server.connected == ()
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_a_client_that_does_not_read_is_cut_off(face: str) -> None:
     """At the bound of the outgoing queue the connection ends and is counted; memory stays bounded."""
@@ -142,7 +142,7 @@ async def test_a_client_that_does_not_read_is_cut_off(face: str) -> None:
         await place.server.wait_closed()
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_a_client_that_does_not_read_cannot_hold_up_a_disconnect(face: str) -> None:
     """What cannot be flushed within a second is lost, and the handler ends."""
@@ -158,7 +158,7 @@ async def test_a_client_that_does_not_read_cannot_hold_up_a_disconnect(face: str
         assert now_s() - started_s <= 2.5
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_an_endless_line_is_skipped_and_the_next_one_works(face: str) -> None:
     """A line over the limit costs one count and no connection."""
@@ -170,7 +170,7 @@ async def test_an_endless_line_is_skipped_and_the_next_one_works(face: str) -> N
         assert place.state.transcript == []
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_nothing_a_rejected_client_sends_counts(face: str) -> None:
     """Lines after a failed login in the same packet are ignored."""

@@ -196,12 +196,14 @@ def test_channel_chat_settings_update() -> None:
 
 
 def test_stream_online_offline_and_channel_update() -> None:
-    """The stream's id and start; only the channel when it ends; version 2 of the update."""
+    """The stream's id and start; its id when it ends; version 2 of the update."""
     desk = Desk()
     online = desk.after(lambda desk: desk.life.go_live("alice"))["stream.online"]
     assert fields(online) == sorted([*BROADCASTER, "id", "type", "started_at"])
     assert (online["type"], online["started_at"]) == ("live", "2023-11-14T22:13:20.000000000Z")
-    assert fields(desk.after(lambda desk: desk.life.go_offline("alice"))["stream.offline"]) == BROADCASTER
+    offline = desk.after(lambda desk: desk.life.go_offline("alice"))["stream.offline"]
+    assert fields(offline) == sorted([*BROADCASTER, "id"])
+    assert offline["id"] == online["id"]
     update = desk.after(lambda desk: desk.life.update("alice", title="t", game_id="9", game_name="g"))
     assert fields(update["channel.update"]) == sorted(
         [*BROADCASTER, "title", "language", "category_id", "category_name", "content_classification_labels"]
@@ -258,6 +260,8 @@ def test_channel_chat_notification_has_every_kind_and_one_filled() -> None:
         "announcement",
         "bits_badge_tier",
         "charity_donation",
+        "watch_streak",
+        "modiversary",
     ]
     shared = [
         f"shared_chat_{kind}"
@@ -271,6 +275,7 @@ def test_channel_chat_notification_has_every_kind_and_one_filled() -> None:
             "pay_it_forward",
             "raid",
             "announcement",
+            "modiversary",
         )
     ]
     chatter = ["chatter_user_id", "chatter_user_login", "chatter_user_name", "chatter_is_anonymous"]

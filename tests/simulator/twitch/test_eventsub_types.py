@@ -42,7 +42,7 @@ def test_each_type_has_twitchs_version_condition_and_scope(
 def test_types_are_unique_and_none_is_withdrawn() -> None:
     """One entry a type and version."""
     kinds = subscribable()
-    assert len(kinds) > 60
+    assert len(kinds) > 50
     assert len({kind.name for kind in fired()}) == len(fired())
     assert not kinds.keys() & set(WITHDRAWN)
 

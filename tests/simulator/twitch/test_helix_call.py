@@ -6,7 +6,7 @@ import pytest
 
 from simulator.twitch.helix_call import Directory, HelixCall, rfc3339, user_fields
 from simulator.twitch.web_exchange import Refused, WebRequest
-from tests.simulator.twitch.helix_rig import WebDesk
+from tests.simulator.twitch.http_rig import WebDesk
 
 
 def call(desk: WebDesk, token: str, **query: str) -> HelixCall:

@@ -12,10 +12,10 @@ from simulator.twitch.connection import LinkLatency
 from simulator.twitch.irc import IrcServer
 from simulator.twitch.limits import LimitBook, TwitchLimits
 from simulator.twitch.line import parse
-from tests.simulator.twitch.rig import BOTH_FACES, Clock, Desk, small_twitch, station
+from tests.simulator.twitch.rig import EVERY_FACE, Clock, Desk, small_twitch, station
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_two_clients_talk_to_each_other(face: str) -> None:
     """Login, join, speak, receive: the whole path over TCP."""
@@ -33,7 +33,7 @@ async def test_two_clients_talk_to_each_other(face: str) -> None:
         ]
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_ignored_accounts_speak_again_after_half_an_hour(face: str) -> None:
     """The penalty for 21 messages in 30 s ends by the clock."""
@@ -51,7 +51,7 @@ async def test_ignored_accounts_speak_again_after_half_an_hour(face: str) -> Non
         assert place.state.transcript[-1].text == "free"
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_a_server_that_does_not_accept_closes_at_once(face: str) -> None:
     """An outage of Twitch: connections are taken and closed, and counted."""
@@ -64,7 +64,7 @@ async def test_a_server_that_does_not_accept_closes_at_once(face: str) -> None:
         await (await place.client()).log_in()
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_verbs_reach_only_the_account_they_name(face: str) -> None:
     """With `login` the other accounts are left alone."""
@@ -140,7 +140,7 @@ def test_a_dropped_join_is_never_answered() -> None:
     assert desk.server.stats["joins_dropped"] == 1
 
 
-@BOTH_FACES
+@EVERY_FACE
 @in_virtual_time(hybrid=True)
 async def test_a_reordered_message_comes_late_and_others_overtake_it(face: str) -> None:
     """Order is not guaranteed: the late one arrives after `reorder_delay_s`."""

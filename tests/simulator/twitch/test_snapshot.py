@@ -66,8 +66,9 @@ def test_times_are_relative() -> None:
 def test_a_used_up_refresh_token_stays_used_up() -> None:
     """Neither taking and restoring nor a seed on top brings it back; one that works goes on working."""
     state, _ = busy_twitch()
-    restore(state, take(state))
     apply(state, Snapshot())
+    assert state.credentials.refresh(DEFAULT_CLIENT_ID, "r2") is None
+    restore(state, take(state))
     assert state.credentials.refresh(DEFAULT_CLIENT_ID, "r2") is None
     assert state.credentials.refresh("anotherclient", "r1") is not None
 

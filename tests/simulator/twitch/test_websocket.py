@@ -13,6 +13,7 @@ from simulator.twitch.websocket import (
     INCOMING_MESSAGES_MAX,
     MESSAGE_BYTES_MAX,
     OUT_BYTES_MAX,
+    PINGS_MAX,
     WebSocketClosed,
     WebSocketConnection,
 )
@@ -172,6 +173,23 @@ async def test_a_ping_without_a_pong_waits_until_the_end() -> None:
             await waiting
         with pytest.raises(WebSocketClosed):
             await theirs.ping()
+
+
+@in_virtual_time(hybrid=True)
+async def test_pings_that_nobody_answers_are_bounded() -> None:
+    """Over `PINGS_MAX` the oldest wait ends."""
+    held = Held()
+    async with listener({"/echo": held}) as place:
+        reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
+        writer.write(UPGRADE.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        theirs = await held.next()
+        waiting = [asyncio.create_task(theirs.ping()) for _ in range(PINGS_MAX + 1)]
+        await asyncio.sleep(1)
+        assert [task.done() for task in waiting] == [True] + [False] * PINGS_MAX
+        writer.close()
+        await asyncio.wait(waiting)
+        assert all(isinstance(task.exception(), WebSocketClosed) for task in waiting[1:])
 
 
 @in_virtual_time(hybrid=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from byte_bot.auth.token_source import FixedToken
 from byte_bot.chat.errors import LoginRejected, NotConnected, SendUnconfirmed
 from byte_bot.chat.irc.client import IrcTransport
 from byte_bot.chat.irc.session import IrcSession, SessionCounts
@@ -40,7 +41,7 @@ class Story:
             port=6697,
             tls=True,
             login="byte_bot",
-            token="s3cret",
+            tokens=FixedToken("s3cret", "byte_bot"),
             handler=self._hear,
             rng=random.Random(seed),
             **options,
@@ -356,7 +357,7 @@ async def test_an_error_of_the_handler_ends_the_run() -> None:
         port=1,
         tls=False,
         login="byte_bot",
-        token="t",
+        tokens=FixedToken("t", "byte_bot"),
         handler=broken,
         rng=random.Random(1),
     )

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from byte_bot.auth.token_source import FixedToken
 from byte_bot.chat.irc.client import IrcTransport
 from byte_bot.chat.irc.connector import StreamConnector
 from byte_bot.chat.message import ChannelJoined, ChatEvent
@@ -75,7 +76,7 @@ async def join_over(connector: StreamConnector, host: str, port: int, *, tls: bo
         port=port,
         tls=tls,
         login="byte_bot",
-        token="t",
+        tokens=FixedToken("t", "byte_bot"),
         handler=hear,
         rng=random.Random(1),
     )
