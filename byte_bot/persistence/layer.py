@@ -356,7 +356,8 @@ class PersistenceLayer:
             if not self.epoch:
                 name = await self.claimant.announce(self._seen_epoch)
                 epoch = await self.link.call(lambda: store.take_epoch(name, self._seen_epoch), "epoch")
-                self.epoch = self._seen_epoch = max(epoch, self._seen_epoch)
+                # What the database says: a number that it passed over, since nobody can have seen it, is none to save under.
+                self.epoch, self._seen_epoch = epoch, max(epoch, self._seen_epoch)
                 self.journal.append([EpochTaken(epoch)])
                 self.telemetry.event("epoch", epoch=epoch)
                 _log.info("epoch_taken", epoch=epoch)

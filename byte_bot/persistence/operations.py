@@ -43,6 +43,10 @@ TOMBSTONE_AGE_S = 30 * 24 * 3600
 #: Tombstones a field keeps; chosen as 5 x the largest cap of a mapping (200), so that P5 holds under add/delete churn.
 TOMBSTONES_MAX = 1000
 
+#: The highest epoch of a stored row that is believed; a process takes one at its start, so beyond 2**53 lies only what was
+#: typed or broken. The database counts on from what it is told (to bigint's end, 2**63 - 1): one such row must not use that up.
+EPOCH_BELIEVED_MAX = 2**53
+
 Tombstones = dict[str, dict[str, list[int]]]
 
 

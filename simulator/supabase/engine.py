@@ -38,6 +38,8 @@ Row = dict[str, Any]
 # changes.
 _STAMP = ("epoch", "revision", "updated_at")
 _COUNTED = ("edit_no", *_STAMP)
+#: The highest epoch that the trigger lets a human bring along.
+_EPOCH_ENTERED_MAX = 1 << 53
 
 
 @dataclass
@@ -298,6 +300,8 @@ class Engine:
     def _insert_row(self, role: Role, table: Table, values: Row) -> int:
         if table.counts_edits and role != "service_role":
             values = values | {"edit_no": self._unix_us(), "updated_at": self._now_iso()}
+            if (values.get("epoch") or 0) > _EPOCH_ENTERED_MAX:
+                values |= {"epoch": 0, "revision": 0}
         statement = f'INSERT INTO "{table.name}" DEFAULT VALUES'
         if values:
             statement = f'INSERT INTO "{table.name}" ({quoted(tuple(values))}) VALUES ({_marks(values)})'

@@ -334,6 +334,15 @@ def test_the_service_role_cannot_move_the_count_of_edits(fake: FakeSupabase) -> 
     assert (row["paused"], row["edit_no"], row["epoch"], row["revision"]) == (True, 1, 5, 6)
 
 
+@pytest.mark.parametrize(("entered", "stored"), [(2**53, (2**53, 9)), (2**53 + 1, (0, 0))])
+def test_an_impossible_epoch_is_not_entered(
+    fake: FakeSupabase, entered: int, stored: tuple[int, int]
+) -> None:
+    """The trigger lets an imported row keep its stamp, but not one under which no bot could ever save it."""
+    row = fake.human_insert("counted", {"login": "x", "epoch": entered, "revision": 9})
+    assert (row["epoch"], row["revision"]) == stored
+
+
 def test_two_fakes_with_one_seed_make_the_same_ids(tmp_path: Path) -> None:
     """gen_random_uuid() is drawn from the world's seed."""
     directory = tmp_path / "uuid"

@@ -192,7 +192,9 @@ class Story:
                     for key in self._keys(table):
                         sender.known[table, *key] = self.pair.edit_no(table, key)
             case "take":
-                real, fake = self.pair.take_epoch(rng.choice([None, 0, sender.epoch, sender.epoch + 2]))
+                real, fake = self.pair.take_epoch(
+                    rng.choice([None, 0, sender.epoch, sender.epoch + 2, 2**63 - 1])
+                )
                 self.senders.append(Sender(real, dict(sender.known)))
                 return real, fake
             case "save":
