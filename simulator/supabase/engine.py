@@ -34,8 +34,7 @@ Role = Literal["service_role", "anon", "postgres"]
 Row = dict[str, Any]
 
 
-# What the trigger looks after: the count of human edits, and the stamp by which the bot knows its own
-# changes.
+# What the trigger looks after: the count of human edits, and the stamp by which the bot knows its own changes.
 _STAMP = ("epoch", "revision", "updated_at")
 _COUNTED = ("edit_no", *_STAMP)
 #: The highest epoch that the trigger lets a human bring along.
@@ -114,7 +113,6 @@ class Engine:
         self.connection.execute("COMMIT")
 
     # --- what may be done
-    # ---------------------------------------------------------------------------------------
 
     def table(self, name: str) -> Table:
         """The table of that name; raises ApiError PGRST205."""
@@ -140,7 +138,6 @@ class Engine:
         return table.row_security and role == "anon"
 
     # --- operations
-    # ---------------------------------------------------------------------------------------------
 
     def select(self, role: Role, name: str, query: Query, *, count: bool, rows_max: int) -> Result:
         """The rows of a select; ``count`` also counts all rows that match, ``rows_max`` caps what is returned."""
@@ -187,6 +184,7 @@ class Engine:
                 if existing is not None and (existing in touched or not merge):
                     if merge:
                         raise errors.same_row_twice()
+                    self._check_insertable(table, values)
                     continue
                 if existing is None:
                     touched[self._insert_row(role, table, values)] = None
@@ -248,7 +246,6 @@ class Engine:
         return [dict(row) for row in kept[2]]
 
     # --- rows in SQLite
-    # -----------------------------------------------------------------------------------------
 
     def _fetch(self, table: Table, rest: Sql) -> list[Row]:
         names = tuple(table.columns)

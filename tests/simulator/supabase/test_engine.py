@@ -237,6 +237,12 @@ def test_an_upsert_checks_the_proposed_row_even_when_it_only_updates(fake: FakeS
     assert refusal(fake, "POST", "items", [{"id": 1, "name": None}], prefer=MERGE)[1] == "23502"
 
 
+def test_a_duplicate_that_is_ignored_is_checked_all_the_same(fake: FakeSupabase) -> None:
+    """ON CONFLICT DO NOTHING, too, looks at NOT NULL and CHECK before it finds the row that is there."""
+    ignore = "resolution=ignore-duplicates"
+    assert refusal(fake, "POST", "items", [{"id": 1, "name": None}], prefer=ignore)[1] == "23502"
+
+
 def test_ignoring_duplicates_leaves_the_stored_row(fake: FakeSupabase) -> None:
     """Only the new rows are written and answered."""
     body = [{"id": 1, "name": "uno"}, {"id": 9, "name": "nine"}]
