@@ -184,3 +184,19 @@ def test_a_seed_is_a_pair() -> None:
     outcome = run_seed(11)
     assert outcome.ok, outcome.to_text()
     assert outcome.plan == draw_plan(11)
+
+
+def test_a_plan_that_cannot_be_drawn_is_a_bad_seed() -> None:
+    """It is told as a crash, with the seed, the error and the way to it; nothing was compared."""
+
+    def draw(seed: int) -> Plan:
+        raise ValueError(f"empty range for seed {seed}")
+
+    outcome = run_seed(11, draw)
+    assert (outcome.ok, outcome.lines, outcome.plan.seed) == (False, 0, 11)
+    text = outcome.to_text()
+    assert text.startswith("seed 11  CRASHED  0 lines, no plan")
+    assert "the plan: ValueError: empty range for seed 11" in text
+    assert "in draw: raise ValueError" in text
+    assert "again      byte-sim twin --seed 11" in text
+    assert outcome.to_json()["crashed"].startswith("the plan: ValueError")
