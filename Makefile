@@ -44,7 +44,7 @@ test: $(STAMP) ## all tests (ARGS="tests/simulator -x"; with ARGS=-n0 in one pro
 kill: $(STAMP) ## kill the bot again and again: is anything lost? (KILLS=200, about ten minutes; ARGS="--seed 7 --json FILE")
 	@$(BIN)/python -m tests.kill --kills $(KILLS) $(ARGS)
 
-bench: $(STAMP) ## every benchmark, and where each promise stands (an hour and a half; ARGS="--quick" is ten minutes)
+bench: $(STAMP) ## every benchmark, and where each promise stands (some two hours; ARGS="--quick" is ten minutes)
 	@$(BIN)/python -m benchmarks all $(ARGS)
 
 # Every step runs, so that one round shows all there is to do.
