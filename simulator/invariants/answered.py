@@ -109,11 +109,13 @@ class Answered:
 
     def _look_asleep(self, world: World, *channels: str) -> None:
         """Note which of these channels sleep now."""
-        for row in world.supabase.rows("channels_config"):
-            prefix = row["prefix"] or world.scenario.settings.get("default_prefix", "!")
-            if row["login"] in channels and (row["paused"] or not row["enabled"] or prefix != "!"):
-                self._sleeping[row["login"]] = None
+        rows = world.supabase.view("channels_config")
         for channel in channels:
+            row = rows.get((channel,))
+            if row is not None:
+                prefix = row["prefix"] or world.scenario.settings.get("default_prefix", "!")
+                if row["paused"] or not row["enabled"] or prefix != "!":
+                    self._sleeping[channel] = None
             if channel in self._sleeping:
                 self._asleep_s[channel] = world.loop.time()
 

@@ -29,6 +29,7 @@ from simulator.supabase.conditions import Sql
 from simulator.supabase.prefer import Prefer
 from simulator.supabase.query import Query, SelectItem
 from simulator.supabase.schema import Schema, Table, quoted
+from simulator.supabase.view import Key, Views
 
 Role = Literal["service_role", "anon", "postgres"]
 Row = dict[str, Any]
@@ -69,8 +70,7 @@ class Engine:
         self._now_iso = now_iso
         self._unix_us = unix_us
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        # What `rows` said of a table, and after how many changes: invariants ask far more often than rows change.
-        self._shown: dict[str, tuple[int, Table, list[Row]]] = {}
+        self._views = Views(self.connection)
 
         def new_uuid() -> str:
             return str(uuid.UUID(int=rng.getrandbits(128), version=4))
@@ -231,19 +231,11 @@ class Engine:
 
     def rows(self, name: str) -> list[Row]:
         """Every row of a table as JSON values, in the order of its primary key: what a human would see."""
-        table = self.table(name)
-        version = self.connection.total_changes
-        kept = self._shown.get(name)
-        if kept is None or kept[0] != version or kept[1] is not table:
-            order = quoted(table.primary_key) or "rowid"
-            rows = [
-                {column: pgtypes.to_json(table.columns[column].type, value) for column, value in row.items()}
-                for row in self._fetch(table, Sql(f"ORDER BY {order}"))
-            ]
-            if self.connection.in_transaction:
-                return rows  # a ROLLBACK would not move the number of changes
-            kept = self._shown[name] = (version, table, rows)
-        return [dict(row) for row in kept[2]]
+        return [dict(row) for row in self.view(name).values()]
+
+    def view(self, name: str) -> Mapping[Key, Row]:
+        """The same by primary key, and without copies: to be looked at only."""
+        return self._views.of(self.table(name))
 
     # --- rows in SQLite
 
