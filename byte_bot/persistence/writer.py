@@ -169,10 +169,15 @@ class Writer:
             return False  # loaded only just now: without its class a count would begin at 0 and not at its default
         if self._layer.journal.degraded and self._awaits_journal(row):
             return False
-        if key.table == CONFIG_TABLE and row.base.data is None and not self._layer.may_list(key.channel_id):
-            return False  # deleted between two lists, or with all others: saved, the change would list the channel anew
+        if self.is_unlisted(row):
+            return False
         # A row whose new base waits for an open transaction to end would only be refused again.
         return row.sendable and not self._layer.base_waits(key.channel_id)
+
+    def is_unlisted(self, row: Row) -> bool:
+        """True for a channel's row that a human has deleted, alone or with all others: saved, a change would list it anew."""
+        login = row.key.channel_id
+        return row.key.table == CONFIG_TABLE and row.base.data is None and not self._layer.may_list(login)
 
     def _awaits_journal(self, row: Row) -> bool:
         """True if a restarted process could find the row's changes under older stamps than a save would give them now."""

@@ -209,7 +209,7 @@ class Pair:
     def _last_entered_us(self) -> int:
         """The count that PostgreSQL's clock gave the row entered last: the only thing that the two cannot agree on."""
         newest = "greatest(" + ", ".join(f"(select max(edit_no) from {table})" for table in EDITABLE) + ")"
-        return int(self.real.one(f"select {newest} as us")["us"])
+        return int(self.real.one(f"select coalesce({newest}, 0) as us")["us"])
 
     def _row(self, table: str, key: tuple[str, ...]) -> Row | None:
         where = " and ".join(f"{name} = ?" for name in KEYS[table])
