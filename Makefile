@@ -48,7 +48,7 @@ kill: $(STAMP) ## kill the bot again and again: is anything lost? (KILLS=200, ab
 clients: $(STAMP) ## other people's Twitch clients, unmodified, against the fake Twitch (two minutes; ARGS="--only tmijs --json FILE")
 	@$(BIN)/python -m tests.clients $(ARGS)
 
-bench: $(STAMP) ## every benchmark, and where each promise stands (an hour and a half; ARGS="--quick" is ten minutes)
+bench: $(STAMP) ## every benchmark, and where each promise stands (some two hours; ARGS="--quick" is ten minutes)
 	@$(BIN)/python -m benchmarks all $(ARGS)
 
 # Every step runs, so that one round shows all there is to do.

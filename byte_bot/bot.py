@@ -166,7 +166,8 @@ class Bot:
         ``channels``, ``contexts`` (in RAM), ``rows_waiting``, ``appends_waiting`` and ``appends_dropped`` (history and events),
         ``oldest_unsaved_s``, ``dead_letters`` (rows that the database refused), ``circuit`` (closed, open, half-open,
         paused, none),
-        ``reply_ms`` (p50, p99, max), ``degraded``, ``uptime_s``, ``counters``.
+        ``reply_ms`` (p50, p99, max), ``degraded``, ``journal`` (what it has counted: ``replies_ungated``, ``overflows``,
+        ``writes_dropped``, ``folds_put_off``), ``uptime_s``, ``counters``.
         """
         now_s = asyncio.get_running_loop().time()
         layer = self._layer
@@ -181,6 +182,7 @@ class Bot:
             "circuit": str(layer.link.circuit) if layer.has_database else "none",
             "reply_ms": dict(self._telemetry.reply_ms()),
             "degraded": layer.journal.degraded,
+            "journal": dict(layer.journal.counts),
             "uptime_s": round(self._clock.unix() - self._telemetry.boot_unix_s, 1),
             "counters": dict(sorted(self._telemetry.counters.items())),
         }

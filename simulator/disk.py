@@ -48,6 +48,7 @@ from byte_bot.persistence.journal import RETRY_S, STALL_S
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX, Handled, JournalImage, Recorded, Write
 from byte_bot.persistence.journal_opening import Owner, make_tables
+from byte_bot.persistence.journal_store import StoreCounts
 from byte_bot.persistence.journal_thread import TIDY_EVERY
 from byte_bot.persistence.operations import Base, RowKey
 from simulator.faults import DiskFull, DiskReadOnly, Fault, FaultBoard, SlowSync
@@ -153,6 +154,11 @@ class Disk:
     def folded(self) -> int:
         """The number of the last commit that is folded."""
         return self._journal.folded
+
+    @property
+    def counts(self) -> StoreCounts:
+        """What the journal over the file has counted since it was opened."""
+        return StoreCounts(self._journal.dropped, self._journal.folds_put_off)
 
     def open(self) -> InlineJournalStore:
         """The journal's store for a process that begins; the one before it is dead."""
@@ -311,6 +317,11 @@ class InlineJournalStore:
         self._disk = disk
         self.identity = disk.identity
         self.durable = disk.durability != "off"
+
+    @property
+    def counts(self) -> StoreCounts:
+        """What the journal over the file has counted."""
+        return self._disk.counts
 
     async def commit(self, writes: Sequence[Write]) -> None:
         """Write, and return when it is acknowledged."""

@@ -26,10 +26,10 @@ class TableEditor:
 
     def stored(self, table: str, channel_id: str, key: str = "") -> Any:
         """The ``data`` of a stored row, None if there is no such row."""
-        for row in self._supabase.rows(table):
-            if row.get("channel_id") == channel_id and str(row.get("key", "")) == key:
-                return row["data"]
-        return None
+        row = self._supabase.view(table).get(
+            (channel_id, key) if table == "component_state" else (channel_id,)
+        )
+        return None if row is None else row["data"]
 
     def counter(self, channel: str, name: str) -> int:
         """A counter's value in the database."""
@@ -53,7 +53,7 @@ class TableEditor:
 
     def config(self, login: str) -> dict[str, Any]:
         """A channel's row of ``channels_config``; raises :class:`StoryError` if there is none."""
-        for row in self._supabase.rows("channels_config"):
-            if row["login"] == login:
-                return dict(row)
-        raise StoryError(f"channels_config has no row for {login!r}")
+        row = self._supabase.view("channels_config").get((login,))
+        if row is None:
+            raise StoryError(f"channels_config has no row for {login!r}")
+        return dict(row)

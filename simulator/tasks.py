@@ -22,15 +22,15 @@ class TaskCount:
     """Counts tasks: all of them, and those of one coroutine function."""
 
     def __init__(self) -> None:
-        self._made = 0
+        self.made = 0
         self._made_of: dict[str, int] = {}
 
     def take(self, coroutine: Coroutine[Any, Any, Any]) -> tuple[int, str]:
         """A new task's number, and what it is known by: its function, and how many tasks that has had."""
-        self._made += 1
+        self.made += 1
         name = getattr(coroutine, "__qualname__", type(coroutine).__qualname__)
         nth = self._made_of[name] = self._made_of.get(name, 0) + 1
-        return self._made, f"{name}#{nth}"
+        return self.made, f"{name}#{nth}"
 
 
 class VirtualTask(asyncio.Task[Any]):

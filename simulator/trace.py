@@ -22,6 +22,8 @@ from simulator.errors import TraceError
 
 _DIGEST_BYTES = 16
 _US_PER_S = 1_000_000
+#: What nearly all fields are, and what has one form in JSON.
+_PLAIN = frozenset({str, int, bool, type(None)})
 # A kept event takes about 300 bytes: the default is some 300 MB, more than any single run needs.
 _KEPT_EVENTS_MAX = 1_000_000
 _CONTEXT_EVENTS = 5
@@ -70,7 +72,9 @@ class Trace:
             self.late += 1
             return
         time_us = round(self._time_source() * _US_PER_S)
-        _check(kind, fields)
+        for value in fields.values():
+            if type(value) not in _PLAIN:
+                _check(kind, value)
         line = self._encoder.encode((time_us, kind, fields))
         self._hash.update(line + b"\n")
         if self._lines is not None:

@@ -9,8 +9,8 @@ A night ends as every night of a world does: all is healed, the bot must catch u
 right things and loses a row fails too. The promise holds for channels in RAM before the first fault; whether they are is
 looked at (:func:`ready`), and a plan where they are not was not tried.
 
-A world that ends by an error that nobody expected (a defect of the bot, or of the simulator) costs its own pair only: the
-outcome has the error and where it came from. What happened in the night under faults is told with it (`twin_witness.py`).
+A world that ends by an error that nobody expected (a defect of the bot, or of the simulator) costs its own pair only, and so
+does a plan that cannot be drawn: the outcome has the error and where it came from. What happened in the night under faults is told with it (`twin_witness.py`).
 
 What it leaves out: what the bot thinks, and where a difference comes from (the events around it: the faulty night's trace).
 """
@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import random
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any, Final
@@ -40,6 +40,8 @@ from simulator.world import Transport, World, simulate
 CONTEXT_LINES: Final = 3
 #: Over EventSub one account can hear so many channels: three sockets with room for 300 subscriptions, six a channel.
 EVENTSUB_CHANNELS_MAX: Final = 150
+#: Where an error came from that is none of a world's.
+DRAWING: Final = "the plan"
 #: Calls shown of the way to an unexpected error, those next to it.
 CALLS_SHOWN: Final = 6
 
@@ -71,10 +73,22 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Undrawn:
+    """In place of the plan of a seed from which none could be drawn."""
+
+    seed: int
+    faults: tuple[Fault, ...] = ()
+
+    def summary(self) -> str:
+        """One line for people."""
+        return "no plan"
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What came out of one seed; `broken` says which promise was not kept, or that a world failed, and in which world."""
 
-    plan: Plan
+    plan: Plan | Undrawn
     lines: int = 0
     difference: Difference | None = None
     broken: tuple[str, ...] = ()
@@ -190,9 +204,14 @@ def _run_twins(plan: Plan, application: ApplicationFactory, transport: Transport
     )
 
 
-def run_seed(seed: int, transport: Transport = "irc") -> Outcome:
+def run_seed(seed: int, transport: Transport = "irc", draw: Callable[[int], Plan] = draw_plan) -> Outcome:
     """Draw a seed's plan and run it: what a process of its own is asked for."""
-    return run_twins(draw_plan(seed), transport=transport)
+    try:
+        plan = draw(seed)
+    except Exception as error:
+        # Supervisor: a seed of which no plan can be drawn is a bad one, and a search goes on with the next.
+        return Outcome(Undrawn(seed), crashed=f"{DRAWING}: {_with_calls(error)}", transport=transport)
+    return run_twins(plan, transport=transport)
 
 
 def _comparable(report: Report, transport: Transport) -> tuple[Line, ...]:
@@ -217,7 +236,7 @@ def first_difference(faulty: Sequence[Line], perfect: Sequence[Line]) -> Differe
     return None
 
 
-def explained(plan: Plan, difference: Difference, width: int = WIDE) -> list[str]:
+def explained(plan: Plan | Undrawn, difference: Difference, width: int = WIDE) -> list[str]:
     """A difference as lines for people: what both said before, what each said then, and what every fault did meanwhile."""
     number = difference.number
     first = number - len(difference.before)
@@ -230,7 +249,7 @@ def explained(plan: Plan, difference: Difference, width: int = WIDE) -> list[str
     )
 
 
-def faults_then(plan: Plan, difference: Difference) -> list[tuple[Fault, str]]:
+def faults_then(plan: Plan | Undrawn, difference: Difference) -> list[tuple[Fault, str]]:
     """Every fault of the plan and whether it acted between the two instants of a difference, those that did first."""
     from_s, to_s = difference.from_us / US_PER_S, difference.to_us / US_PER_S
     states = [(fault, _state(fault, from_s, to_s)) for fault in plan.faults]
@@ -308,7 +327,7 @@ def _with_calls(error: BaseException) -> str:
     )
 
 
-def _difference_json(plan: Plan, difference: Difference) -> dict[str, Any]:
+def _difference_json(plan: Plan | Undrawn, difference: Difference) -> dict[str, Any]:
     return {
         "line": difference.number,
         "faulty": _line_json(difference.faulty),

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from byte_bot.app import Application, Surroundings
 from byte_bot.persistence.breaker import Circuit
-from byte_bot.persistence.journal import Handled, JournalImage, JournalStore, Write
+from byte_bot.persistence.journal import Handled, JournalImage, JournalStore, StoreCounts, Write
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX
 from byte_bot.persistence.operations import Base, RowKey
 from byte_bot.settings import Settings
@@ -189,6 +189,11 @@ class _WatchedStore:
         self._acknowledged_s = acknowledged_s
         self.durable = inner.durable
         self.identity = inner.identity
+
+    @property
+    def counts(self) -> StoreCounts:
+        """What the store has counted."""
+        return self._inner.counts
 
     async def commit(self, writes: Sequence[Write]) -> None:
         """Pass the commit on, in the same turn of the loop."""

@@ -1,9 +1,8 @@
 """The event loop of virtual time: one iteration, tasks, processes, and what it refuses. Programs use `loop.py`.
 
 How it works. `VirtualLoop` is a `SelectorEventLoop` with its own `_run_once`: it runs what is ready, and when nothing
-is ready it sets the clock to the instant of the next timer (`timers.py`). Tasks hash by a counter (`tasks.py`) and
-garbage is collected after fixed numbers of iterations, so the same seed and program take the same steps in every
-process.
+is ready it sets the clock to the instant of the next timer (`timers.py`). Tasks hash by a counter (`tasks.py`) and garbage is
+collected after fixed numbers of iterations, so the same seed and program take the same steps in every process.
 
 - *Pure* mode has no file descriptors: sockets, resolvers, signals and other threads are refused.
 - *Hybrid* mode polls real descriptors with timeout 0 before it moves time. The kernel delivers loopback traffic
@@ -193,9 +192,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             if self._ready:
                 return
         if self._jobs:
-            self._poll(
-                None
-            )  # time stands still while a thread works; it wakes the loop through the self-pipe
+            # Time stands still while a thread works; it wakes the loop through the self-pipe.
+            self._poll(None)
 
     def _poll(self, timeout_s: float | None) -> None:
         self._process_events(self._selector.select(timeout_s))  # type: ignore[attr-defined]
@@ -241,11 +239,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def live_tasks(self, process: Process | None = None) -> list[VirtualTask]:
         """Return the tasks that are neither done nor frozen, oldest first; only those of `process` if it is given."""
         tasks = [task for task in asyncio.all_tasks(self) if isinstance(task, VirtualTask)]
-        live = [task for task in tasks if task not in self._graveyard]
-        return sorted(
-            (task for task in live if process is None or task.process is process),
-            key=lambda task: task.number,
-        )
+        wanted = tasks if process is None else [task for task in tasks if task.process is process]
+        return sorted((task for task in wanted if task not in self._graveyard), key=lambda task: task.number)
+
+    @property
+    def tasks_made(self) -> int:
+        """How many tasks there have been so far."""
+        return self._task_count.made
 
     def tasks_of(self, name: str) -> list[VirtualTask]:
         """Return the live tasks of the process called `name`, oldest first."""

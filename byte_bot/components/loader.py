@@ -28,7 +28,7 @@ import structlog
 from byte_bot.components import builtin
 from byte_bot.components.api import ComponentHost
 from byte_bot.errors import ComponentError, StateError
-from byte_bot.persistence.state import ChannelState, StateSpec, state_classes
+from byte_bot.persistence.state import ChannelState, spec_of, state_classes
 
 #: The entry-point group in which packages offer component modules.
 GROUP = "byte_bot.components"
@@ -94,7 +94,7 @@ def _state_failures(modules: Iterable[str]) -> list[str]:
             continue
         name = f"{cls.__module__}.{cls.__qualname__}"
         try:
-            spec = StateSpec(cls)
+            spec = spec_of(cls)
         except (NameError, StateError, TypeError) as error:
             failures.append(f"{cls.__module__}: {error}")
             continue

@@ -28,7 +28,7 @@ from byte_bot.errors import StateError
 from byte_bot.persistence.layer import PersistenceLayer
 from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.row import CONFIG_TABLE, Row
-from byte_bot.persistence.state import ChannelState, StateSpec, state_classes
+from byte_bot.persistence.state import ChannelState, StateSpec, spec_of, state_classes
 
 #: Seconds between two looks for contexts to evict.
 EVICTION_PERIOD_S = 60.0
@@ -53,7 +53,6 @@ class ContextManager:
         self.layer = layer
         self._context_idle_s = context_idle_s
         self._contexts: dict[str, ChannelContext] = {}
-        self._specs: dict[type[ChannelState], StateSpec] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         #: What every context used at about this moment has as its time, all of them the same object.
         self._now_s = float("-inf")
@@ -78,10 +77,7 @@ class ContextManager:
 
     def spec(self, cls: type[ChannelState]) -> StateSpec:
         """The class's table, key, rules and defaults; worked out once."""
-        spec = self._specs.get(cls)
-        if spec is None:
-            spec = self._specs[cls] = StateSpec(cls)
-        return spec
+        return spec_of(cls)
 
     def find_spec(self, key: RowKey) -> StateSpec | None:
         """The spec of the one imported state class that ``key`` belongs to; None if there is none, or more than one."""

@@ -13,7 +13,8 @@ list that counts is *reconciled*:
 * an empty list never parts anybody: it is more likely a wiped table than a wish;
 * each row becomes the base of the channel's configuration in RAM: a human's pause counts from here on;
 * what was changed in a row that a human has deleted, of a channel that nobody wants any more, is given up: saved, it would make
-  the row anew, and the bot would be back in the channel.
+  the row anew, and the bot would be back in the channel. So the bot makes a row for a channel of ``TWITCH_CHANNEL_LOGINS`` only; for
+  any other, a change of a row that was found missing waits for the next list that says more than an empty one.
 
 A list counts only with the schema's sentinel row in it; the store sees to that. A failed read changes nothing: a
 channel paused in the database is neither forgotten nor overwritten by defaults.
@@ -126,6 +127,7 @@ class ChannelDirectory:
         #: True once a list of the database has been reconciled.
         self.reconciled = False
         layer.on_epoch = self._again.set
+        layer.may_list = frozenset(self._fixed).__contains__
 
     async def boot(self, known: Iterable[KnownChannel]) -> None:
         """Decide on the first channels and join them; ``known`` is the journal's last list."""

@@ -24,8 +24,8 @@ rows and never with messages; the same happens to more than :data:`WAITING_MAX` 
 slow. A commit that failed is rolled back whole and folded into what waits; only if the store does not know whether it
 arrived (``JournalError.in_doubt``) exactly the same one is tried again, which the store recognises.
 
-:class:`MemoryJournalStore` keeps its image in memory: ``DURABILITY=off``, tests, and the simulator, which hands it over a
-crash as a disk would be. The durable store is :class:`~byte_bot.persistence.journal_thread.FileJournalStore`.
+What a store is stands in :mod:`byte_bot.persistence.journal_store`; the durable one is
+:class:`~byte_bot.persistence.journal_thread.FileJournalStore`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -57,7 +55,8 @@ from byte_bot.persistence.journal_image import (
     Settled,
     Write,
 )
-from byte_bot.persistence.operations import NO_STAMP, Base, RowKey, Stamp
+from byte_bot.persistence.journal_store import JournalStore, MemoryJournalStore, StoreCounts
+from byte_bot.persistence.operations import NO_STAMP, RowKey, Stamp
 
 __all__ = [
     "SEEN_MESSAGES_MAX",
@@ -76,6 +75,7 @@ __all__ = [
     "RowImage",
     "Sending",
     "Settled",
+    "StoreCounts",
     "Write",
 ]
 
@@ -97,74 +97,6 @@ ROOM_S = 0.25
 WAITING_MAX = 2_000
 
 _log = structlog.get_logger(__name__)
-
-
-class JournalStore(Protocol):
-    """Where writes become durable."""
-
-    @property
-    def durable(self) -> bool:
-        """True if what was committed survives the end of this process."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """What tells this journal from every other; the epochs that it holds are taken under this name."""
-        ...
-
-    async def commit(self, writes: Sequence[Write]) -> None:
-        """Make ``writes`` durable, all or none, one call at a time.
-
-        Raises:
-            JournalError: it did not work. If the error says ``in_doubt``, the same writes must be committed next: the
-                store then finds out whether it has them already.
-        """
-        ...
-
-    def read(self, *, pending_only: bool = False) -> JournalImage:
-        """The image of everything committed so far (at boot, before the first commit).
-
-        With ``pending_only`` rows without pending operations may be left out: there may be 100,000 of them.
-        """
-        ...
-
-    def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
-        """The last known bases of one channel's rows."""
-        ...
-
-
-class MemoryJournalStore:
-    """A store in RAM; see the module's docstring for what it is worth."""
-
-    durable = False
-
-    def __init__(self, identity: str = "memory") -> None:
-        self.identity = identity
-        self._image = JournalImage()
-
-    async def commit(self, writes: Sequence[Write]) -> None:
-        """Fold the writes into the image."""
-        for write in writes:
-            self._image.apply(write)
-
-    def read(self, *, pending_only: bool = False) -> JournalImage:
-        """A copy of the image, as a file would be read back."""
-        copy = JournalImage()
-        for key, row in self._image.rows.items():
-            if pending_only and not row.pending:
-                continue
-            copy.rows[key] = RowImage(row.base, list(row.pending), row.boundary)
-            copy.keys_of[key.channel_id] = (*copy.keys_of.get(key.channel_id, ()), key)
-        copy.channels = list(self._image.channels)
-        copy.epoch, copy.starts = self._image.epoch, self._image.starts
-        copy.handled = OrderedDict(self._image.handled)
-        copy.dead_letters = dict(self._image.dead_letters)
-        return copy
-
-    def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
-        """The last known bases of one channel's rows."""
-        keys = self._image.keys_of.get(channel_id, ())
-        return {key: base for key in keys if (base := self._image.rows[key].base) is not None}
 
 
 class Journal:
@@ -218,6 +150,12 @@ class Journal:
         self.ungated_replies = 0
         #: How often more than :data:`WAITING_MAX` writes waited and were folded.
         self.overflows = 0
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What it has counted since the start, and its store: ``replies_ungated``, ``overflows``, :class:`StoreCounts`."""
+        own = {"replies_ungated": self.ungated_replies, "overflows": self.overflows}
+        return own | self._store.counts._asdict()
 
     @property
     def appended(self) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from byte_bot.persistence.coalescing import coalesce, coalesced
 from byte_bot.persistence.journal_image import (
     SEEN_MESSAGES_MAX,
     DeadLettered,
@@ -25,7 +26,7 @@ from byte_bot.persistence.journal_image import (
     Settled,
     Write,
 )
-from byte_bot.persistence.operations import NO_STAMP, RowKey, Stamp, coalesce, coalesced, is_contained
+from byte_bot.persistence.operations import NO_STAMP, RowKey, Stamp, is_contained
 
 RowWrite = Recorded | Sending | Settled | Rebased | DeadLettered | LetterRetired
 

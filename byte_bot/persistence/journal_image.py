@@ -16,16 +16,8 @@ from collections import OrderedDict
 
 import msgspec
 
-from byte_bot.persistence.operations import (
-    NO_STAMP,
-    Base,
-    Operation,
-    RowKey,
-    Stamp,
-    coalesce,
-    coalesced,
-    is_contained,
-)
+from byte_bot.persistence.coalescing import INDEXED_MIN, Coalescing, coalesce, coalesced
+from byte_bot.persistence.operations import NO_STAMP, Base, Operation, RowKey, Stamp, is_contained
 from byte_bot.persistence.row import CONFIG_TABLE
 
 #: Message ids remembered as handled; chosen: Twitch repeats a message within seconds, and 10,000 ids are about
@@ -157,6 +149,8 @@ class JournalImage:
         self.starts: list[str] = []
         self.handled: OrderedDict[str, None] = OrderedDict()
         self.dead_letters: dict[RowKey, DeadLettered] = {}
+        #: The index of what is pending in a row with many parts that is written about again and again; None: once so far.
+        self._coalescing: dict[RowKey, Coalescing | None] = {}
 
     @property
     def pending_channels(self) -> tuple[str, ...]:
@@ -169,28 +163,26 @@ class JournalImage:
 
     def apply(self, write: Write) -> None:
         """Take one more write into account."""
+        if (
+            type(write) is Recorded
+        ):  # nearly all are: to match them below takes as long as what is done with them
+            self._record(write)
+            return
         match write:
-            case Recorded(key, operations):
-                self._retire(write)
-                row = self._row(key)
-                for operation in operations:
-                    # A save can overtake the record: the writer sends what a handler staged before it has returned.
-                    if row.base is None or not is_contained(operation, row.base):
-                        coalesce(row.pending, operation, boundary=row.boundary)
             case Handled(message_id):
                 self.remember(message_id)
             case Sending(key, stamp):
-                row = self._row(key)
+                row = self._row_to_change(key)
                 row.boundary = stamp
                 row.pending = coalesced(row.pending, boundary=stamp)
             case Settled(key, base):
                 self._retire(write)
-                row = self._row(key)
+                row = self._row_to_change(key)
                 row.base = base
                 row.pending = [operation for operation in row.pending if not is_contained(operation, base)]
             case Rebased(key, base, operations):
                 self._retire(write)
-                row = self._row(key)
+                row = self._row_to_change(key)
                 # The boundary stays: the save on its way may still arrive.
                 row.base, row.pending = base, coalesced(operations, boundary=row.boundary)
             case KnownChannels(channels):
@@ -210,11 +202,34 @@ class JournalImage:
         if len(self.handled) > SEEN_MESSAGES_MAX:
             self.handled.popitem(last=False)
 
+    def _record(self, write: Recorded) -> None:
+        key = write.key
+        if self.dead_letters:
+            self._retire(write)
+        row = self.rows.get(key) or self._row(key)
+        base, coalescing = row.base, self._coalescing.get(key)
+        for operation in write.operations:
+            # A save can overtake the record: the writer sends what a handler staged before it has returned.
+            if base is not None and is_contained(operation, base):
+                continue
+            if coalescing is None:
+                coalesce(row.pending, operation, boundary=row.boundary)
+            else:
+                coalescing.add(operation)
+        if coalescing is None and len(row.pending) >= INDEXED_MIN:
+            again = key in self._coalescing
+            self._coalescing[key] = Coalescing(row.pending, row.boundary) if again else None
+
     def _retire(self, write: Recorded | Settled | Rebased) -> None:
         if self.dead_letters:
             letter = self.dead_letters.get(write.key)
             if letter is not None and retires(write, letter.revision):
                 del self.dead_letters[write.key]
+
+    def _row_to_change(self, key: RowKey) -> RowImage:
+        """The row for whoever puts another list of pending operations or another boundary into it."""
+        self._coalescing.pop(key, None)
+        return self._row(key)
 
     def _row(self, key: RowKey) -> RowImage:
         row = self.rows.get(key)

@@ -36,6 +36,7 @@ import structlog
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import JournalImage, Rebased, Settled, Write
+from byte_bot.persistence.journal_store import StoreCounts
 from byte_bot.persistence.operations import Base, RowKey
 
 #: Commits after which the log is folded and the WAL moved into the file; chosen: some 8 MB of it, four seconds of a chat that is far
@@ -111,6 +112,11 @@ class FileJournalStore:
         )
         for thread in self._threads:
             thread.start()
+
+    @property
+    def counts(self) -> StoreCounts:
+        """What the committing thread has counted until now."""
+        return StoreCounts(self._writer.dropped, self._writer.folds_put_off)
 
     async def commit(self, writes: Sequence[Write]) -> None:
         """Commit in the journal's thread."""

@@ -91,6 +91,8 @@ class PersistenceLayer:
         self.epoch = 0
         #: Called after an epoch was taken: lists and refreshes made before it do not count.
         self.on_epoch: Callable[[], None] | None = None
+        #: Says of a login whether the bot itself may list the channel; else a row that is not there was deleted.
+        self.may_list: Callable[[str], bool] = lambda login: True
         #: Called with a channel id when its load has been put into RAM.
         self.on_loaded: Callable[[str], None] | None = None
         #: Finds the state class of a row that was replayed from the journal and that nobody has used since.
@@ -356,7 +358,8 @@ class PersistenceLayer:
             if not self.epoch:
                 name = await self.claimant.announce(self._seen_epoch)
                 epoch = await self.link.call(lambda: store.take_epoch(name, self._seen_epoch), "epoch")
-                self.epoch = self._seen_epoch = max(epoch, self._seen_epoch)
+                # What the database says: a number that it passed over, since nobody can have seen it, is none to save under.
+                self.epoch, self._seen_epoch = epoch, max(epoch, self._seen_epoch)
                 self.journal.append([EpochTaken(epoch)])
                 self.telemetry.event("epoch", epoch=epoch)
                 _log.info("epoch_taken", epoch=epoch)

@@ -23,10 +23,7 @@ bring a deleted command back. Tombstones are purged after :data:`TOMBSTONE_AGE_S
 :data:`TOMBSTONES_MAX`, the newest. An operation whose epoch is 0 was made before any epoch was known, and counts as
 newer than every tombstone.
 
-Coalescing keeps the list of pending operations as small as the row itself, however long an outage lasts (P5): a
-newer operation absorbs an older one of the same field and key. Two things are never combined, since a base could
-contain the result by half: operations on both sides of the *boundary*, the stamp up to which a save was sent, and
-operations of two epochs (one replayed from the journal of an earlier process, which may have saved it, and a new one).
+Pending operations are kept coalesced (:mod:`byte_bot.persistence.coalescing`), so they are as few as the row has parts.
 
 Left out: text merging, reordering of lists, and conflict flags; "newest wins" is the rule for everything not ``Add``.
 
@@ -45,6 +42,10 @@ import msgspec
 TOMBSTONE_AGE_S = 30 * 24 * 3600
 #: Tombstones a field keeps; chosen as 5 x the largest cap of a mapping (200), so that P5 holds under add/delete churn.
 TOMBSTONES_MAX = 1000
+
+#: The highest epoch of a stored row that is believed; a process takes one at its start, so beyond 2**53 lies only what was
+#: typed or broken. The database counts on from what it is told (to bigint's end, 2**63 - 1): one such row must not use that up.
+EPOCH_BELIEVED_MAX = 2**53
 
 Tombstones = dict[str, dict[str, list[int]]]
 
@@ -80,10 +81,6 @@ class Kind(enum.StrEnum):
     PUT = "put"
     DROP = "drop"
     APPEND = "append"
-
-
-# Looked up once, for the code that every chat line runs through.
-_SET, _ADD, _PUT, _DROP, _APPEND = Kind.SET, Kind.ADD, Kind.PUT, Kind.DROP, Kind.APPEND
 
 
 class Merge(enum.StrEnum):
@@ -213,7 +210,7 @@ def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> bo
         return True
     buried.pop(key, None)
     if operation.kind is Kind.ADD:
-        mapping[key] = _number(mapping.get(key, 0)) + operation.value
+        mapping[key] = as_number(mapping.get(key, 0)) + operation.value
     else:
         mapping[key] = operation.value
     return True
@@ -222,7 +219,7 @@ def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> bo
 def _apply_to_field(data: dict[str, Any], operation: Operation) -> None:
     field = operation.field
     if operation.kind is Kind.ADD:
-        data[field] = _number(data.get(field, 0)) + operation.value
+        data[field] = as_number(data.get(field, 0)) + operation.value
     elif operation.kind is Kind.APPEND:
         before = data.get(field)
         items = [*(before if isinstance(before, list) else ()), *operation.value]
@@ -231,7 +228,8 @@ def _apply_to_field(data: dict[str, Any], operation: Operation) -> None:
         data[field] = operation.value
 
 
-def _number(value: Any) -> Any:
+def as_number(value: Any) -> Any:
+    """What deltas are added to: the value itself, 0 if it is none that can be counted with."""
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
 
 
@@ -245,63 +243,6 @@ def _purged(graves: Tombstones, now_s: int) -> Tombstones:
         if young:
             kept[field] = young
     return kept or NO_TOMBSTONES
-
-
-def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp = NO_STAMP) -> None:
-    """Add ``newer`` to the pending ``operations`` in place, absorbing what it makes superfluous.
-
-    Operations with a stamp at or below ``boundary`` in the boundary's epoch are left alone: a save that contained
-    them was sent, and a base may contain them.
-    """
-    epoch, revision = boundary
-    # What absorbs another keeps its field and key.
-    merged, field, key = newer, newer.field, newer.key
-    position = len(operations) - 1
-    while position >= 0:
-        older = operations[position]
-        stamp = older.stamp
-        if stamp[0] == epoch and stamp[1] <= revision:
-            break  # frozen, and everything before it
-        if older.field == field and (key is None or older.key is None or older.key == key):
-            combined = None if key is not None and older.key is None else _absorb(older, merged)
-            if combined is None:
-                break  # it stays, so nothing from before it may move behind it
-            merged = combined
-            del operations[position]
-        position -= 1
-    operations.append(merged)
-
-
-def coalesced(operations: Iterable[Operation], *, boundary: Stamp = NO_STAMP) -> list[Operation]:
-    """The operations, oldest first, combined anew: for when a boundary has been lowered."""
-    combined: list[Operation] = []
-    for operation in operations:
-        coalesce(combined, operation, boundary=boundary)
-    return combined
-
-
-def _absorb(older: Operation, newer: Operation) -> Operation | None:
-    """One operation with the effect of both, stamped like the newer; None if they must both stay."""
-    kind, before = newer.kind, older.kind
-    if kind is _SET or kind is _PUT or kind is _DROP:
-        return newer
-    if newer.stamp[0] != older.stamp[0]:
-        return None
-    if kind is _ADD:
-        if before is _ADD or before is _SET or before is _PUT:
-            return _combined(newer, before, _number(older.value) + newer.value, newer.cap)
-    elif before is _APPEND:
-        return _combined(newer, kind, [*older.value, *newer.value][-newer.cap :], newer.cap)
-    elif before is _SET and isinstance(older.value, list):
-        return _combined(newer, _SET, [*older.value, *newer.value][-newer.cap :], 0)
-    return None
-
-
-def _combined(newer: Operation, kind: Kind, value: Any, cap: int) -> Operation:
-    """``newer`` with another kind, value and cap; written out, since ``structs.replace`` takes three times as long."""
-    return Operation(
-        kind, newer.field, newer.key, value, newer.stamp, newer.op_id, newer.at_s, cap, newer.version
-    )
 
 
 class Change(NamedTuple):

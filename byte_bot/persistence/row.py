@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from byte_bot.errors import StateError
+from byte_bot.persistence.coalescing import coalesce, coalesced
 from byte_bot.persistence.operations import (
     ABSENT,
     NO_STAMP,
@@ -35,8 +36,6 @@ from byte_bot.persistence.operations import (
     RowKey,
     Stamp,
     Tombstones,
-    coalesce,
-    coalesced,
     is_contained,
     is_older,
     rebase,

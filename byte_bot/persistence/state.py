@@ -117,6 +117,7 @@ class ChannelState(_StateBase):
     __state_key__: ClassVar[str]
     __state_version__: ClassVar[int]
     __state_table__: ClassVar[str]
+    __state_spec__: ClassVar[Any]
 
     @classmethod
     def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
@@ -246,6 +247,14 @@ class StateSpec:
             return msgspec.convert(data, self.cls)
         except msgspec.ValidationError as error:
             raise StateError(f"{self.cls.__qualname__}: {error}") from None
+
+
+def spec_of(cls: type[ChannelState]) -> StateSpec:
+    """The class's :class:`StateSpec`, worked out once; it is kept with the class, and goes with it."""
+    spec = vars(cls).get("__state_spec__")
+    if not isinstance(spec, StateSpec):
+        spec = cls.__state_spec__ = StateSpec(cls)
+    return spec
 
 
 def stored_object(base: Base) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from byte_bot.persistence.operations import Base, RowKey
 
 #: In place of a SQLSTATE: what the request carries cannot be written as JSON, so no server has seen it.
 UNENCODABLE: Final = "unencodable"
+#: In place of a SQLSTATE: the stored row has an epoch that nobody can have taken.
+EPOCH_BEYOND: Final = "epoch"
 
 
 class SaveRequest(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -51,10 +51,17 @@ from byte_bot.errors import (
 )
 from byte_bot.persistence.journal import Sending, Settled
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Batch, Horizon
-from byte_bot.persistence.operations import RowKey
+from byte_bot.persistence.operations import EPOCH_BELIEVED_MAX, RowKey
 from byte_bot.persistence.pace import PIECE_BYTES, ROW_BYTES, Pace
 from byte_bot.persistence.row import CONFIG_TABLE, Row, Sent
-from byte_bot.persistence.store import UNENCODABLE, DatabaseStore, Refusal, SaveAnswer, SaveRequest
+from byte_bot.persistence.store import (
+    EPOCH_BEYOND,
+    UNENCODABLE,
+    DatabaseStore,
+    Refusal,
+    SaveAnswer,
+    SaveRequest,
+)
 
 if TYPE_CHECKING:
     from byte_bot.persistence.layer import PersistenceLayer
@@ -62,6 +69,11 @@ if TYPE_CHECKING:
 #: One save carries no further row once its rows' data exceed this many bytes; chosen: a slow uplink (2 Mbit/s) needs
 #: four of the five seconds of a call's deadline for it.
 BATCH_BYTES_MAX = 1_000_000
+
+_BEYOND_WORDS: Final = (
+    "the stored row has the epoch {}, which no bot process can have taken: delete the row in the table editor and enter it "
+    "again without epoch and revision"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -157,8 +169,15 @@ class Writer:
             return False  # loaded only just now: without its class a count would begin at 0 and not at its default
         if self._layer.journal.degraded and self._awaits_journal(row):
             return False
+        if self.is_unlisted(row):
+            return False
         # A row whose new base waits for an open transaction to end would only be refused again.
         return row.sendable and not self._layer.base_waits(key.channel_id)
+
+    def is_unlisted(self, row: Row) -> bool:
+        """True for a channel's row that a human has deleted, alone or with all others: saved, a change would list it anew."""
+        login = row.key.channel_id
+        return row.key.table == CONFIG_TABLE and row.base.data is None and not self._layer.may_list(login)
 
     def _awaits_journal(self, row: Row) -> bool:
         """True if a restarted process could find the row's changes under older stamps than a save would give them now."""
@@ -293,7 +312,7 @@ class Writer:
             await pace.after(len(refusal.stored.data or b"") + ROW_BYTES)
         if refused:
             self.work_arrived()
-        stale = [one.stored.epoch for one in answer.refused if one.reason == "stale"]
+        stale = [one.stored.epoch for one in answer.refused if one.reason == "stale" and not _is_beyond(one)]
         if max(stale, default=0) > layer.epoch:
             # Rows of another project were imported: below their epoch nothing of them could ever be saved.
             layer.renew_epoch(max(stale))
@@ -328,9 +347,12 @@ class Writer:
             self._layer.telemetry.count("appends_refused")
             _log.warning("append_refused", what="/".join(refusal.key), why=refusal.message)
             return
-        if refusal.reason == "invalid":
+        if refusal.reason == "invalid" or _is_beyond(refusal):
             row = self._layer.row(refusal.key)
-            self._layer.dead_letters.refuse(row, sents[refusal.key], refusal.sqlstate, refusal.message)
+            sqlstate, words = refusal.sqlstate, refusal.message
+            if _is_beyond(refusal):
+                sqlstate, words = EPOCH_BEYOND, _BEYOND_WORDS.format(refusal.stored.epoch)
+            self._layer.dead_letters.refuse(row, sents[refusal.key], sqlstate, words)
             return
         self._layer.telemetry.count(f"rows_refused_{refusal.reason}")
         _log.info("row_rebased", row="/".join(refusal.key), why=refusal.reason)
@@ -338,3 +360,8 @@ class Writer:
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _is_beyond(refusal: Refusal) -> bool:
+    """True if the row was kept for an epoch that cannot be overtaken: taking a higher one would use up all there are."""
+    return refusal.reason == "stale" and refusal.stored.epoch > EPOCH_BELIEVED_MAX

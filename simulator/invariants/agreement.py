@@ -100,11 +100,9 @@ class Agreement:
                 )
 
 
-def _stored(world: World, key: RowKey) -> dict[str, Any] | None:
-    for row in world.supabase.rows(key.table):
-        if (row.get("channel_id"), row.get("key", "")) == (key.channel_id, key.key):
-            return dict(row)
-    return None
+def _stored(world: World, key: RowKey) -> Mapping[str, Any] | None:
+    named = (key.channel_id, key.key) if key.table == "component_state" else (key.channel_id,)
+    return world.supabase.view(key.table).get(named)
 
 
 def _believed(row: Row) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,9 @@ class Answered:
         #: The channels that sleep, and when each was last found asleep.
         self._sleeping: dict[str, None] = {}
         self._asleep_s: dict[str, float] = {}
+        #: When the bot spoke: in each channel, and anywhere.
+        self._said_s: dict[str, list[float]] = {}
+        self._said_anywhere_s: list[float] = []
 
     def started(self, world: World) -> None:
         """Listen to everything that is said."""
@@ -102,6 +106,8 @@ class Answered:
         self._watched[message.id] = _Watched(message, asked.heard_by, _drops(world))
 
     def _spoke(self, world: World, message: SentMessage) -> None:
+        self._said_s.setdefault(message.channel, []).append(message.at_s)
+        self._said_anywhere_s.append(message.at_s)
         self._sleeping.pop(message.channel, None)
         if message.reply_to in self._pauses:
             self._sleeping[message.channel] = None
@@ -109,11 +115,13 @@ class Answered:
 
     def _look_asleep(self, world: World, *channels: str) -> None:
         """Note which of these channels sleep now."""
-        for row in world.supabase.rows("channels_config"):
-            prefix = row["prefix"] or world.scenario.settings.get("default_prefix", "!")
-            if row["login"] in channels and (row["paused"] or not row["enabled"] or prefix != "!"):
-                self._sleeping[row["login"]] = None
+        rows = world.supabase.view("channels_config")
         for channel in channels:
+            row = rows.get((channel,))
+            if row is not None:
+                prefix = row["prefix"] or world.scenario.settings.get("default_prefix", "!")
+                if row["paused"] or not row["enabled"] or prefix != "!":
+                    self._sleeping[channel] = None
             if channel in self._sleeping:
                 self._asleep_s[channel] = world.loop.time()
 
@@ -127,10 +135,12 @@ class Answered:
         # A limit may have ended just before the look, and the replies that it held back are leaving.
         until_s = message.at_s + took_s
         lately_s = max(message.at_s, until_s - limit_s(world))
-        if took_s <= limit_s(world) + PATIENCE_S and _near_a_limit(world, message.channel, lately_s, until_s):
+        if took_s <= limit_s(world) + PATIENCE_S and self._near_a_limit(
+            world, message.channel, lately_s, until_s
+        ):
             return None if answer is None else ""
         patience_ends_s = message.at_s + PATIENCE_S
-        if _drops(world) > watched.drops and _near_a_limit(
+        if _drops(world) > watched.drops and self._near_a_limit(
             world, message.channel, message.at_s, patience_ends_s
         ):
             return ""
@@ -152,6 +162,24 @@ class Answered:
             or (not room.privileged(world.bot_login) and room.modes != RoomModes())
         )
 
+    def _near_a_limit(self, world: World, channel: str, from_s: float, until_s: float) -> bool:
+        """Whether Twitch's limits may hold a reply back at some moment between these two.
+
+        One a second where the bot is nobody, else by what it has said in the window that ends then.
+        """
+        if not world.twitch.channel(channel).privileged(world.bot_login):
+            return True
+        limits = world.irc.limits.limits
+        # A verified account has so much for each channel, another one for all its channels together.
+        said_s = self._said_s.get(channel, []) if world.scenario.verified else self._said_anywhere_s
+        first = bisect_left(said_s, from_s - limits.message_window_s)
+        end = bisect_right(said_s, until_s)
+        many = math.ceil(NEARLY * limits.messages_privileged_max)
+        return any(
+            said_s[at + many - 1] - said_s[at] <= limits.message_window_s
+            for at in range(first, end - many + 1)
+        )
+
 
 def limit_s(world: World) -> float:
     """Within how many seconds a command must be answered."""
@@ -164,29 +192,6 @@ def must_be_answered(world: World, message: SentMessage) -> bool:
     if message.login == room.login or message.login in room.moderators:
         return bool(_FOR_ALL.match(message.text) or _FOR_MODERATORS.match(message.text))
     return bool(_FOR_ALL.match(message.text))
-
-
-def _near_a_limit(world: World, channel: str, from_s: float, until_s: float) -> bool:
-    """Whether Twitch's limits may hold a reply back at some moment between these two.
-
-    One a second where the bot is nobody, else by what it has said in the window that ends then.
-    """
-    if not world.twitch.channel(channel).privileged(world.bot_login):
-        return True
-    limits = world.irc.limits.limits
-    said_s: list[float] = []
-    for sent in reversed(world.twitch.transcript):
-        if sent.at_s < from_s - limits.message_window_s:
-            break
-        # A verified account has so much for each channel, another one for all its channels together.
-        if sent.login == world.bot_login and (sent.channel == channel or not world.scenario.verified):
-            said_s.append(sent.at_s)
-    said_s = [at_s for at_s in reversed(said_s) if at_s <= until_s]
-    many = math.ceil(NEARLY * limits.messages_privileged_max)
-    return any(
-        last - first <= limits.message_window_s
-        for first, last in zip(said_s, said_s[many - 1 :], strict=False)
-    )
 
 
 def _drops(world: World) -> int:

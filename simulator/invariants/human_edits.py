@@ -83,11 +83,10 @@ def _numbers_named(arguments: Mapping[str, Any]) -> Iterator[tuple[Key, int | No
 
 
 def _rows(world: World, wanted: Mapping[Key, object]) -> Rows:
-    tables = [table for table in GUARDED if any(key[0] == table for key in wanted)]
     found: Rows = {}
-    for table in tables:
-        for row in world.supabase.rows(table):
-            key = (table, row["login" if table == "channels_config" else "channel_id"], row.get("key", ""))
-            if key in wanted:
-                found[key] = row
+    for table, owner, name in wanted:
+        if table in GUARDED:
+            row = world.supabase.view(table).get((owner, name) if table == "component_state" else (owner,))
+            if row is not None:
+                found[table, owner, name] = row
     return found

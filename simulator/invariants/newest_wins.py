@@ -6,9 +6,11 @@ count that are not smaller than before, unless a human did it (the edit count mo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from simulator.supabase.server import RequestRecord
+from simulator.supabase.view import Key, Row
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -22,7 +24,7 @@ class NewestWins:
     name = "newest_wins"
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str, str], tuple[int, int, int]] = {}
+        self._seen: dict[str, Mapping[Key, Row]] = {}
 
     def started(self, world: World) -> None:
         """Look at the tables after every save."""
@@ -41,20 +43,25 @@ class NewestWins:
         self._compare(world)
 
     def _compare(self, world: World) -> None:
-        now: dict[tuple[str, str, str], tuple[int, int, int]] = {}
         for table in GUARDED:
-            for row in world.supabase.rows(table):
-                key = (table, str(row.get("channel_id") or row.get("login")), str(row.get("key", "")))
-                if table == "channels_config":
-                    key = (table, str(row["login"]), "")
-                now[key] = (row["edit_no"], row["epoch"], row["revision"])
-        for key, (edit_no, epoch, revision) in now.items():
-            before = self._seen.get(key)
-            if before is None or edit_no != before[0]:
-                continue
-            if (epoch, revision) < before[1:]:
-                world.violated(
-                    self.name,
-                    f"{'/'.join(key)} went back from epoch {before[1]}, revision {before[2]} to {epoch}, {revision}",
-                )
-        self._seen = now
+            now, seen = world.supabase.view(table), self._seen.get(table, {})
+            for key, row in now.items():
+                before = seen.get(key)
+                if before is None or before is row or row["edit_no"] != before["edit_no"]:
+                    continue
+                if _stamp(row) < _stamp(before):
+                    world.violated(
+                        self.name,
+                        f"{name_of(table, key)} went back from epoch {before['epoch']}, revision {before['revision']} to "
+                        f"{row['epoch']}, {row['revision']}",
+                    )
+            self._seen[table] = now
+
+
+def name_of(table: str, key: Key) -> str:
+    """How a row is named in a violation."""
+    return "/".join((table, *map(str, key)))
+
+
+def _stamp(row: Row) -> tuple[int, int]:
+    return row["epoch"], row["revision"]

@@ -31,7 +31,7 @@ class Present:
 
 def absent_from(world: World) -> tuple[str, ...]:
     """The channels in which the bot should be and is not, in the world's order."""
-    enabled = {row["login"]: row["enabled"] for row in world.supabase.rows("channels_config")}
+    enabled = {row["login"]: row["enabled"] for row in world.supabase.view("channels_config").values()}
     joined = world.faces.bot_channels()
     return tuple(
         login

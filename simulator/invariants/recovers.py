@@ -7,8 +7,8 @@
   it could not give new stamps) and no fault of the database or of the disk acted, which is looked at every second, nor
   hit anybody in between: a request that hangs does so for its whole deadline.
 
-Rows that the database refuses for what is in them, or that the bot cannot read, wait for a human, and nothing is said about
-waiting while there is one.
+Rows that the database refuses for what is in them, that the bot cannot read, or whose channel a human took out of the list, wait
+for a human, and nothing is said about waiting while there is one.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Recovers:
         if app is None:
             return
         waiting = [row for row in app.layer.rows.values() if row.pending]
-        if any(row.unreadable or row.refused for row in waiting):
+        if any(row.unreadable or row.refused or app.layer.writer.is_unlisted(row) for row in waiting):
             self._unwell_s = now_s
         if now_s - self._unwell_s <= WELL_S:
             return

@@ -6,15 +6,15 @@ and answers from what it read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from simulator.invariants.newest_wins import GUARDED
+from simulator.invariants.newest_wins import GUARDED, name_of
 from simulator.supabase.server import RequestRecord
+from simulator.supabase.view import Key, Row
 
 if TYPE_CHECKING:
     from simulator.world import World
-
-Stamps = dict[tuple[str, str, str], tuple[int, int]]
 
 
 class SingleWriter:
@@ -23,7 +23,7 @@ class SingleWriter:
     name = "single_writer"
 
     def __init__(self) -> None:
-        self._seen: Stamps = {}
+        self._seen: dict[str, Mapping[Key, Row]] = {}
 
     def started(self, world: World) -> None:
         """Look at the tables after every save."""
@@ -42,17 +42,19 @@ class SingleWriter:
         self._compare(world)
 
     def _compare(self, world: World) -> None:
-        newest = max((row["epoch"] for row in world.supabase.rows("bot_writer")), default=0)
-        now: Stamps = {}
+        newest = max((row["epoch"] for row in world.supabase.view("bot_writer").values()), default=0)
         for table in GUARDED:
-            for row in world.supabase.rows(table):
-                owner = row["login"] if table == "channels_config" else row["channel_id"]
-                now[table, owner, row.get("key", "")] = (row["epoch"], row["revision"])
-        for key, (epoch, revision) in now.items():
-            # (0, 0) is a row that a human made.
-            if (epoch, revision) != (0, 0) and (epoch, revision) != self._seen.get(key) and epoch < newest:
-                world.violated(
-                    self.name,
-                    f"{'/'.join(key)} was written under epoch {epoch}, revision {revision}, although {newest} was taken",
-                )
-        self._seen = now
+            now, seen = world.supabase.view(table), self._seen.get(table, {})
+            for key, row in now.items():
+                before = seen.get(key)
+                if before is row:
+                    continue
+                epoch, revision = row["epoch"], row["revision"]
+                as_before = before is not None and (epoch, revision) == (before["epoch"], before["revision"])
+                # (0, 0) is a row that a human made.
+                if (epoch, revision) != (0, 0) and not as_before and epoch < newest:
+                    world.violated(
+                        self.name,
+                        f"{name_of(table, key)} was written under epoch {epoch}, revision {revision}, although {newest} was taken",
+                    )
+            self._seen[table] = now

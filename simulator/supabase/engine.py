@@ -29,15 +29,17 @@ from simulator.supabase.conditions import Sql
 from simulator.supabase.prefer import Prefer
 from simulator.supabase.query import Query, SelectItem
 from simulator.supabase.schema import Schema, Table, quoted
+from simulator.supabase.view import Key, Views
 
 Role = Literal["service_role", "anon", "postgres"]
 Row = dict[str, Any]
 
 
-# What the trigger looks after: the count of human edits, and the stamp by which the bot knows its own
-# changes.
+# What the trigger looks after: the count of human edits, and the stamp by which the bot knows its own changes.
 _STAMP = ("epoch", "revision", "updated_at")
 _COUNTED = ("edit_no", *_STAMP)
+#: The highest epoch that the trigger lets a human bring along.
+_EPOCH_ENTERED_MAX = 1 << 53
 
 
 @dataclass
@@ -68,8 +70,7 @@ class Engine:
         self._now_iso = now_iso
         self._unix_us = unix_us
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        # What `rows` said of a table, and after how many changes: invariants ask far more often than rows change.
-        self._shown: dict[str, tuple[int, Table, list[Row]]] = {}
+        self._views = Views(self.connection)
 
         def new_uuid() -> str:
             return str(uuid.UUID(int=rng.getrandbits(128), version=4))
@@ -112,7 +113,6 @@ class Engine:
         self.connection.execute("COMMIT")
 
     # --- what may be done
-    # ---------------------------------------------------------------------------------------
 
     def table(self, name: str) -> Table:
         """The table of that name; raises ApiError PGRST205."""
@@ -138,7 +138,6 @@ class Engine:
         return table.row_security and role == "anon"
 
     # --- operations
-    # ---------------------------------------------------------------------------------------------
 
     def select(self, role: Role, name: str, query: Query, *, count: bool, rows_max: int) -> Result:
         """The rows of a select; ``count`` also counts all rows that match, ``rows_max`` caps what is returned."""
@@ -185,6 +184,7 @@ class Engine:
                 if existing is not None and (existing in touched or not merge):
                     if merge:
                         raise errors.same_row_twice()
+                    self._check_insertable(table, values)
                     continue
                 if existing is None:
                     touched[self._insert_row(role, table, values)] = None
@@ -231,22 +231,13 @@ class Engine:
 
     def rows(self, name: str) -> list[Row]:
         """Every row of a table as JSON values, in the order of its primary key: what a human would see."""
-        table = self.table(name)
-        version = self.connection.total_changes
-        kept = self._shown.get(name)
-        if kept is None or kept[0] != version or kept[1] is not table:
-            order = quoted(table.primary_key) or "rowid"
-            rows = [
-                {column: pgtypes.to_json(table.columns[column].type, value) for column, value in row.items()}
-                for row in self._fetch(table, Sql(f"ORDER BY {order}"))
-            ]
-            if self.connection.in_transaction:
-                return rows  # a ROLLBACK would not move the number of changes
-            kept = self._shown[name] = (version, table, rows)
-        return [dict(row) for row in kept[2]]
+        return [dict(row) for row in self.view(name).values()]
+
+    def view(self, name: str) -> Mapping[Key, Row]:
+        """The same by primary key, and without copies: to be looked at only."""
+        return self._views.of(self.table(name))
 
     # --- rows in SQLite
-    # -----------------------------------------------------------------------------------------
 
     def _fetch(self, table: Table, rest: Sql) -> list[Row]:
         names = tuple(table.columns)
@@ -298,6 +289,8 @@ class Engine:
     def _insert_row(self, role: Role, table: Table, values: Row) -> int:
         if table.counts_edits and role != "service_role":
             values = values | {"edit_no": self._unix_us(), "updated_at": self._now_iso()}
+            if (values.get("epoch") or 0) > _EPOCH_ENTERED_MAX:
+                values |= {"epoch": 0, "revision": 0}
         statement = f'INSERT INTO "{table.name}" DEFAULT VALUES'
         if values:
             statement = f'INSERT INTO "{table.name}" ({quoted(tuple(values))}) VALUES ({_marks(values)})'

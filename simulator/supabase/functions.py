@@ -48,6 +48,10 @@ _ANSWER_TYPES: Final[Mapping[str, PgType]] = {
 }
 
 
+#: The highest ``p_seen`` that is believed.
+_SEEN_MAX: Final = 1 << 62
+
+
 class FunctionError(PgError):
     """The whole call fails; a plain `PgError` inside `save` is the fault of one item."""
 
@@ -84,6 +88,8 @@ class _Item:
 def take_epoch(connection: sqlite3.Connection, arguments: Mapping[str, object], now_iso: str) -> int:
     """Takes the next epoch: one more than the stored one or ``p_seen``, whichever is higher.
 
+    A ``p_seen`` beyond half of what bigint holds counts as none.
+
     Args:
         connection: the fake's SQLite database, inside a transaction of the caller's.
         arguments: ``p_holder`` (text) and ``p_seen`` (integer or null), decoded from JSON.
@@ -95,8 +101,8 @@ def take_epoch(connection: sqlite3.Connection, arguments: Mapping[str, object], 
     Raises:
         PgError: an argument cannot be cast, or there is no higher number.
     """
-    seen = pgtypes.from_json(BIGINT, arguments.get("p_seen")) or 0
-    epoch = max(int(seen), _writer(connection)[0]) + 1
+    seen = int(pgtypes.from_json(BIGINT, arguments.get("p_seen")) or 0)
+    epoch = max(seen if seen <= _SEEN_MAX else 0, _writer(connection)[0]) + 1
     if epoch >= 1 << 63:
         raise FunctionError("22003", "bigint out of range")
     connection.execute(

@@ -25,6 +25,7 @@ from simulator.supabase.prefer import Prefer
 from simulator.supabase.query import Filter, Query, parse_query
 from simulator.supabase.scanner import Field
 from simulator.supabase.schema import Schema, read_schema
+from simulator.supabase.view import Key
 from simulator.supabase.wire import Request, Response
 
 # Supabase's default for PostgREST's db-max-rows (dashboard, API settings, "Max rows").
@@ -285,6 +286,11 @@ class FakeSupabase:
         """Every row of a table as JSON values, in the order of its primary key."""
         self._settle_edits()
         return self.engine.rows(table)
+
+    def view(self, table: str) -> Mapping[Key, Row]:
+        """The same by primary key, and without copies: to be looked at only."""
+        self._settle_edits()
+        return self.engine.view(table)
 
     def human_insert(self, table: str, values: Mapping[str, Any]) -> Row:
         """A human adds a row in the table editor; the trigger counts it. Returns the row as stored."""

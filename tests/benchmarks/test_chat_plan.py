@@ -46,9 +46,9 @@ def test_the_full_run_is_what_p2_asks_for() -> None:
     assert [job.loads[-1] for job in planned if job.part == "soak"][-1] == SOAK
 
 
-def test_the_full_run_takes_about_an_hour() -> None:
+def test_the_full_run_takes_about_an_hour_and_a_half() -> None:
     """By the estimate, with the picture."""
-    assert 45 * 60 <= total_seconds(batches(Choices())) <= 75 * 60
+    assert 80 * 60 <= total_seconds(batches(Choices())) <= 100 * 60
 
 
 def test_a_bad_minute_of_the_machine_is_a_third_of_the_rounds_at_most() -> None:
@@ -120,7 +120,7 @@ def test_only_what_is_asked_for_is_measured() -> None:
 def test_the_quick_run_takes_two_to_three_minutes() -> None:
     """Without the picture; and keeps what the command line named."""
     found = quick(msgspec.structs.replace(Choices(), parts=("rounds", "small bots", "kill", "soak")))
-    assert 60 <= total_seconds(batches(found)) <= 200
+    assert 120 <= total_seconds(batches(found)) <= 180
     named = quick(Choices(loads=(LOADS[2],), conditions=CONDITIONS[:1]))
     assert (named.loads, named.conditions) == ((LOADS[2],), tuple(CONDITIONS[:1]))
 

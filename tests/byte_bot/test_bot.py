@@ -195,6 +195,7 @@ async def test_the_status_has_its_shape() -> None:
         assert status["oldest_unsaved_s"] == 5.0
         assert (status["degraded"], status["uptime_s"], status["contexts"]) == (False, 5.0, 1)
         assert set(status["reply_ms"]) == {"p50", "p99", "max"}
+        assert set(status["journal"]) == {"replies_ungated", "overflows", "writes_dropped", "folds_put_off"}
         assert status["counters"]["messages_seen"] == 1
         msgspec.json.encode(status)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from byte_bot.app import Application, Surroundings
-from byte_bot.persistence.journal import JournalStore
+from byte_bot.persistence.journal import JournalStore, StoreCounts
 from byte_bot.persistence.journal_image import JournalImage, Write
 from byte_bot.persistence.operations import Base, RowKey
 from byte_bot.settings import Settings
@@ -20,6 +20,11 @@ class PassedOn:
         self.inner = inner
         self.durable = inner.durable
         self.identity = inner.identity
+
+    @property
+    def counts(self) -> StoreCounts:
+        """What the store has counted."""
+        return self.inner.counts
 
     def instead_of(self, write: Write) -> list[Write]:
         """What is committed instead of this write."""

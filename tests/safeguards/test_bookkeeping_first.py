@@ -9,8 +9,8 @@ from byte_bot.persistence.journal_backlog import RowWrite
 from byte_bot.persistence.journal_image import Recorded
 from simulator.faults import CommitThenDrop, SlowSync
 from simulator.scenario import Scenario
-from simulator.world import World, play
-from tests.safeguards.variants import application_with, broken
+from simulator.world import World
+from tests.safeguards.variants import application_with, begun, deaths_after, judged_after_a_restart
 
 STORY = Scenario(
     "busy_disk", "a commit takes half a second, and bookkeeping waits behind it", fixed=("lobby",)
@@ -29,9 +29,7 @@ class RecordsFirst(Journal):
 
 async def a_change_right_behind_a_boundary(world: World) -> None:
     """The boundary of a save waits behind a commit when chat changes the row again; the answer is lost, the process dies."""
-    world.start_bot()
-    await world.joined()
-    await world.until(world.drained)
+    await begun(world)
     world.break_disk(SlowSync(sync_s=0.5))
     world.break_database(CommitThenDrop())
     began_s = world.loop.time()
@@ -44,31 +42,15 @@ async def a_change_right_behind_a_boundary(world: World) -> None:
     assert world.counter("lobby", "deaths") == 0
     assert await world.ask("mod", "!count deaths +1") == "deaths: 2"
     await world.until(lambda: world.counter("lobby", "deaths") == 1)
-    world.crash_bot()
-    world.heal()
-    world.start_bot()
-    await world.joined()
-    await world.converge()
-    world.judge()
+    await judged_after_a_restart(world)
 
 
 def test_the_order_within_a_row_is_that_of_the_appends() -> None:
     """With it the boundary is written before the second add, which stays apart from the first."""
-
-    async def story(world: World) -> None:
-        await a_change_right_behind_a_boundary(world)
-        assert world.counter("lobby", "deaths") == 2
-
-    play(story, STORY)
+    assert deaths_after(a_change_right_behind_a_boundary, STORY) == 2
 
 
 def test_without_it_the_change_that_was_saved_counts_twice() -> None:
     """Without it the journal combines both adds before it hears of the save that carries the first."""
-
-    async def story(world: World) -> None:
-        await a_change_right_behind_a_boundary(world)
-        assert world.counter("lobby", "deaths") == 3
-        assert broken(world) == ["agreement"]
-
     overtaking = application_with(lambda application: application.layer.journal, RecordsFirst)
-    play(story, STORY, strict=False, application=overtaking)
+    assert deaths_after(a_change_right_behind_a_boundary, STORY, without=overtaking) == 3

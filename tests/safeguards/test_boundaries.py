@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from byte_bot.persistence.journal_image import Sending, Write
 from simulator.faults import CommitThenDrop
-from simulator.world import World, play
+from simulator.world import World
 from tests.safeguards.journal_variants import PassedOn, application_on
-from tests.safeguards.variants import broken
+from tests.safeguards.variants import begun, deaths_after, judged_after_a_restart
 
 
 class NoBoundaries(PassedOn):
@@ -19,38 +19,20 @@ class NoBoundaries(PassedOn):
 
 async def killed_after_a_change_behind_a_save(world: World) -> None:
     """The database has one death and its answer is lost; a second death is told of, and the process dies."""
-    world.start_bot()
-    await world.joined()
-    await world.until(world.drained)
+    await begun(world)
     world.break_database(CommitThenDrop())
     assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
     await world.until(lambda: world.counter("lobby", "deaths") == 1)
     assert await world.ask("mod", "!count deaths +1") == "deaths: 2"
     assert world.counter("lobby", "deaths") == 1, "until it is answered the same content is sent again"
-    world.crash_bot()
-    world.heal()
-    world.start_bot()
-    await world.joined()
-    await world.converge()
-    world.judge()
+    await judged_after_a_restart(world)
 
 
 def test_the_replay_puts_only_the_second_change_on_the_row() -> None:
     """With boundaries the journal has two adds, and the row is seen to contain the first."""
-
-    async def story(world: World) -> None:
-        await killed_after_a_change_behind_a_save(world)
-        assert world.counter("lobby", "deaths") == 2
-
-    play(story)
+    assert deaths_after(killed_after_a_change_behind_a_save) == 2
 
 
 def test_without_them_the_change_that_was_saved_counts_twice() -> None:
     """Without them the journal has made one add of the two, under the stamp of the second."""
-
-    async def story(world: World) -> None:
-        await killed_after_a_change_behind_a_save(world)
-        assert world.counter("lobby", "deaths") == 3
-        assert broken(world) == ["agreement"]
-
-    play(story, strict=False, application=application_on(NoBoundaries))
+    assert deaths_after(killed_after_a_change_behind_a_save, without=application_on(NoBoundaries)) == 3

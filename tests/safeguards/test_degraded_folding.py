@@ -9,8 +9,8 @@ from byte_bot.persistence.journal import Journal
 from byte_bot.persistence.journal_image import Write
 from simulator.faults import DiskFull, Hang
 from simulator.scenario import Scenario
-from simulator.world import World, play
-from tests.safeguards.variants import application_with, broken
+from simulator.world import World
+from tests.safeguards.variants import application_with, begun, deaths_after, judged_after_a_restart
 
 STORY = Scenario("full_disk", "the disk is full for a while, during an outage", fixed=("lobby",))
 
@@ -25,9 +25,7 @@ class DroppingJournal(Journal):
 
 async def killed_after_the_disk_works_again(world: World) -> None:
     """Five deaths are told of while the disk is full and the database away; the disk works, and the process dies."""
-    world.start_bot()
-    await world.joined()
-    await world.until(world.drained)
+    await begun(world)
     world.break_database(Hang())
     world.break_disk(DiskFull())
     for number in range(1, 6):
@@ -35,31 +33,15 @@ async def killed_after_the_disk_works_again(world: World) -> None:
     world.faults.clear("disk")
     await asyncio.sleep(3)
     assert world.app is not None and not world.app.layer.journal.degraded
-    world.crash_bot()
-    world.heal()
-    world.start_bot()
-    await world.joined()
-    await world.converge()
-    world.judge()
+    await judged_after_a_restart(world)
 
 
 def test_it_is_written_once_the_disk_works() -> None:
     """With folding all of it is on the disk, one record for each row."""
-
-    async def story(world: World) -> None:
-        await killed_after_the_disk_works_again(world)
-        assert world.counter("lobby", "deaths") == 5
-
-    play(story, STORY)
+    assert deaths_after(killed_after_the_disk_works_again, STORY) == 5
 
 
 def test_without_it_what_was_told_meanwhile_is_lost() -> None:
     """The journal says that everything is committed, and it is not."""
-
-    async def story(world: World) -> None:
-        await killed_after_the_disk_works_again(world)
-        assert world.counter("lobby", "deaths") < 5
-        assert broken(world) == ["agreement"]
-
     dropping = application_with(lambda application: application.layer.journal, DroppingJournal)
-    play(story, STORY, strict=False, application=dropping)
+    assert deaths_after(killed_after_the_disk_works_again, STORY, without=dropping) < 5

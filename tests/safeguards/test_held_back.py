@@ -11,7 +11,7 @@ from byte_bot.persistence.writer import Writer
 from simulator.faults import DiskFull, DiskReadOnly, Fault, Hang
 from simulator.scenario import Scenario
 from simulator.world import World, play
-from tests.safeguards.variants import application_with, broken
+from tests.safeguards.variants import application_with, begun, deaths_after, judged_after_a_restart
 
 STORY = Scenario("replayed_on_a_full_disk", "a restart that finds no room", channels=("lobby", "arcade"))
 
@@ -25,9 +25,7 @@ class HastyWriter(Writer):
 
 async def restarted_on_a_broken_disk(world: World, fault: Fault) -> None:
     """One process leaves three deaths in the journal; the next finds a disk that takes nothing, and a database."""
-    world.start_bot()
-    await world.joined()
-    await world.until(world.drained)
+    await begun(world)
     world.break_database(Hang())
     assert await world.ask("mod", "!count deaths +3") == "deaths: 3"
     world.crash_bot()
@@ -63,41 +61,23 @@ def test_it_goes_when_the_disk_works_again(fault: Fault) -> None:
 async def killed_while_the_disk_takes_nothing(world: World) -> None:
     """And a third process, on a disk that works."""
     await restarted_on_a_broken_disk(world, DiskFull())
-    world.crash_bot()
-    world.heal()
-    world.start_bot()
-    await world.joined()
-    await world.converge()
-    world.judge()
+    await judged_after_a_restart(world)
 
 
 def test_a_death_meanwhile_doubles_nothing() -> None:
     """What the first process was told of counts once; what the second said ungated is gone with it."""
-
-    async def story(world: World) -> None:
-        await killed_while_the_disk_takes_nothing(world)
-        assert world.counter("lobby", "deaths") == 3
-
-    play(story, STORY)
+    assert deaths_after(killed_while_the_disk_takes_nothing, STORY) == 3
 
 
 def test_without_it_the_third_process_adds_it_again() -> None:
     """The database has the three deaths under a stamp that the journal does not know."""
-
-    async def story(world: World) -> None:
-        await killed_while_the_disk_takes_nothing(world)
-        assert world.counter("lobby", "deaths") == 7
-        assert broken(world) == ["agreement"]
-
     hasty = application_with(lambda application: application.layer.writer, HastyWriter)
-    play(story, STORY, strict=False, application=hasty)
+    assert deaths_after(killed_while_the_disk_takes_nothing, STORY, without=hasty) == 7
 
 
 async def changed_before_the_load(world: World) -> None:
     """Disk and database are away when a channel is changed that nobody has changed before; then the database is back."""
-    world.start_bot()
-    await world.joined()
-    await world.until(world.drained)
+    await begun(world)
     world.crash_bot()
     world.break_database(Hang())
     world.break_disk(DiskFull())

@@ -7,8 +7,8 @@ import asyncio
 from byte_bot.persistence.journal import Journal
 from simulator.faults import Hang, SlowSync
 from simulator.scenario import Scenario
-from simulator.world import World, play
-from tests.safeguards.variants import application_with, broken
+from simulator.world import World
+from tests.safeguards.variants import application_with, begun, deaths_after, judged_after_a_restart
 
 STORY = Scenario(
     "hasty_save",
@@ -31,9 +31,7 @@ class HastyJournal(Journal):
 
 async def killed_as_soon_as_the_database_has_it(world: World) -> None:
     """One process leaves three deaths in the journal; the next one, in a busy chat, saves them after the outage and dies at once."""
-    world.start_bot()
-    await world.joined()
-    await world.until(world.drained)
+    await begun(world)
     world.break_database(Hang())
     assert await world.ask("mod", "!count deaths +3") == "deaths: 3"
     world.crash_bot()
@@ -44,12 +42,7 @@ async def killed_as_soon_as_the_database_has_it(world: World) -> None:
     world.faults.clear("story")
     await world.until(lambda: world.counter("lobby", "deaths") == 3)
     chatter.cancel()
-    world.crash_bot()
-    world.heal()
-    world.start_bot()
-    await world.joined()
-    await world.converge()
-    world.judge()
+    await judged_after_a_restart(world)
 
 
 async def small_talk(world: World) -> None:
@@ -61,21 +54,10 @@ async def small_talk(world: World) -> None:
 
 def test_the_next_process_sees_that_the_row_has_them() -> None:
     """With the wait the journal has the new stamps before the database does."""
-
-    async def story(world: World) -> None:
-        await killed_as_soon_as_the_database_has_it(world)
-        assert world.counter("lobby", "deaths") == 3
-
-    play(story, STORY)
+    assert deaths_after(killed_as_soon_as_the_database_has_it, STORY) == 3
 
 
 def test_without_it_they_count_twice() -> None:
     """Without the wait the row is there under stamps that the journal does not know."""
-
-    async def story(world: World) -> None:
-        await killed_as_soon_as_the_database_has_it(world)
-        assert world.counter("lobby", "deaths") == 6
-        assert broken(world) == ["agreement"]
-
     hasty = application_with(lambda application: application.layer.journal, HastyJournal)
-    play(story, STORY, strict=False, application=hasty)
+    assert deaths_after(killed_as_soon_as_the_database_has_it, STORY, without=hasty) == 6

@@ -10,8 +10,8 @@ from byte_bot.persistence.layer import PersistenceLayer
 from byte_bot.persistence.operations import NO_STAMP, Operation, RowKey
 from byte_bot.persistence.row import Row
 from simulator.faults import CommitThenDrop
-from simulator.world import World, play
-from tests.safeguards.variants import application_with, become, broken
+from simulator.world import World
+from tests.safeguards.variants import application_with, become, begun, deaths_after, judged_after_a_restart
 
 
 class ForgetfulRow(Row):
@@ -37,37 +37,19 @@ class ForgetfulLayer(PersistenceLayer):
 
 async def killed_between_a_save_and_its_answer(world: World) -> None:
     """The database has a change, its answer is lost, and the process dies before it is told."""
-    world.start_bot()
-    await world.joined()
-    await world.until(world.drained)
+    await begun(world)
     world.break_database(CommitThenDrop())
     assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
     await world.until(lambda: world.counter("lobby", "deaths") == 1)
-    world.crash_bot()
-    world.heal()
-    world.start_bot()
-    await world.joined()
-    await world.converge()
-    world.judge()
+    await judged_after_a_restart(world)
 
 
 def test_the_replay_sees_that_the_row_has_it() -> None:
     """With containment the change counts once."""
-
-    async def story(world: World) -> None:
-        await killed_between_a_save_and_its_answer(world)
-        assert world.counter("lobby", "deaths") == 1
-
-    play(story)
+    assert deaths_after(killed_between_a_save_and_its_answer) == 1
 
 
 def test_without_it_the_replay_counts_twice() -> None:
     """Without it viewers were told of one death, and there are two."""
-
-    async def story(world: World) -> None:
-        await killed_between_a_save_and_its_answer(world)
-        assert world.counter("lobby", "deaths") == 2
-        assert broken(world) == ["agreement"]
-
     forgetful = application_with(lambda application: application.layer, ForgetfulLayer)
-    play(story, strict=False, application=forgetful)
+    assert deaths_after(killed_between_a_save_and_its_answer, without=forgetful) == 2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from byte_bot.persistence.journal_image import Rebased, Write
 from simulator.faults import Hang, Latency
-from simulator.world import World, play
+from simulator.world import World
 from tests.safeguards.journal_variants import PassedOn, application_on
-from tests.safeguards.variants import broken
+from tests.safeguards.variants import begun, deaths_after, judged_after_a_restart
 
 
 class OldStamps(PassedOn):
@@ -19,9 +19,7 @@ class OldStamps(PassedOn):
 
 async def killed_after_its_first_save(world: World) -> None:
     """One process leaves three deaths in the journal, the next one saves them and dies before it is told so."""
-    world.start_bot()
-    await world.joined()
-    await world.until(world.drained)
+    await begun(world)
     world.break_database(Hang())
     assert await world.ask("mod", "!count deaths +3") == "deaths: 3"
     world.crash_bot()
@@ -30,30 +28,14 @@ async def killed_after_its_first_save(world: World) -> None:
     world.start_bot()
     await world.joined()
     await world.until(lambda: world.counter("lobby", "deaths") == 3)
-    world.crash_bot()
-    world.heal()
-    world.start_bot()
-    await world.joined()
-    await world.converge()
-    world.judge()
+    await judged_after_a_restart(world)
 
 
 def test_the_third_process_sees_that_the_row_has_them() -> None:
     """With new stamps the journal names them as the database does."""
-
-    async def story(world: World) -> None:
-        await killed_after_its_first_save(world)
-        assert world.counter("lobby", "deaths") == 3
-
-    play(story)
+    assert deaths_after(killed_after_its_first_save) == 3
 
 
 def test_without_it_they_count_twice() -> None:
     """Without them the row seems to be somebody else's work."""
-
-    async def story(world: World) -> None:
-        await killed_after_its_first_save(world)
-        assert world.counter("lobby", "deaths") == 6
-        assert broken(world) == ["agreement"]
-
-    play(story, strict=False, application=application_on(OldStamps))
+    assert deaths_after(killed_after_its_first_save, without=application_on(OldStamps)) == 6

@@ -7,13 +7,14 @@ made. Nothing in any module is swapped: other bots of the same test run stay as 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from byte_bot.app import Application, Surroundings
 from byte_bot.errors import ExitCode
 from byte_bot.settings import Settings
-from simulator.world import ApplicationFactory, World
+from simulator.scenario import Scenario
+from simulator.world import ApplicationFactory, World, play
 
 
 def become(instance: object, variant: type) -> None:
@@ -41,6 +42,45 @@ def broken(world: World) -> list[str]:
 def names(found: Iterable[str]) -> list[str]:
     """Each name once, sorted."""
     return sorted(dict.fromkeys(found))
+
+
+async def begun(world: World) -> None:
+    """The first bot is in its channels, and nothing waits to be saved."""
+    world.start_bot()
+    await world.joined()
+    await world.until(world.drained)
+
+
+async def judged_after_a_restart(world: World) -> None:
+    """The process dies, all is healed, the next one starts and must catch up; then every invariant judges."""
+    world.crash_bot()
+    world.heal()
+    world.start_bot()
+    await world.joined()
+    await world.converge()
+    world.judge()
+
+
+def deaths_after(
+    story: Callable[[World], Awaitable[None]],
+    scenario: Scenario | None = None,
+    *,
+    without: ApplicationFactory | None = None,
+) -> int:
+    """Play a story that ends judged; how many deaths the database has of the lobby then.
+
+    With the bot as shipped every promise must be kept. ``without`` one of its safeguards chat and database must disagree, and
+    nothing else be broken.
+    """
+
+    async def told(world: World) -> int:
+        await story(world)
+        assert broken(world) == ([] if without is None else ["agreement"])
+        return world.counter("lobby", "deaths")
+
+    if without is None:
+        return play(told, scenario)
+    return play(told, scenario, strict=False, application=without)
 
 
 @asynccontextmanager

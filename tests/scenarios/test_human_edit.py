@@ -45,6 +45,53 @@ def test_a_row_deleted_by_a_human_comes_back_with_what_was_done_since_only(place
     play(story, Scenario("deleted", "a human deletes a row"), **place, judge=False)
 
 
+def listed(world: World) -> list[str]:
+    """The logins in channels_config, without the sentinel."""
+    return [row["login"] for row in world.supabase.rows("channels_config") if row["login"] != ".sentinel"]
+
+
+def test_a_channel_deleted_just_before_a_command_stays_deleted(place: Place) -> None:
+    """What the command changed in the row is given up with it, and the bot leaves; the channels of its settings it lists itself."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined("lobby", "arcade", "cinema")
+        await world.until(world.drained)
+        for login in ("lobby", "cinema"):
+            world.supabase.human_delete("channels_config", {"login": login})
+            assert await world.ask("mod", "!pause", channel=login)
+        await world.until(lambda: "lobby" not in world.faces.bot_channels(), 90)
+        await world.until(world.drained)
+        assert sorted(listed(world)) == ["arcade", "cinema"]
+        assert sorted(world.faces.bot_channels()) == ["arcade", "cinema"]
+
+    scenario = Scenario(
+        "unlisted", "a channel is deleted", channels=("lobby", "arcade", "cinema"), fixed=("cinema",)
+    )
+    play(story, scenario, **place)
+
+
+def test_a_command_does_not_list_one_channel_of_an_emptied_table(place: Place) -> None:
+    """A list of that one alone would part all the others; the change waits until the rows are there again."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined("lobby", "arcade")
+        await world.until(world.drained)
+        for login in ("lobby", "arcade"):
+            world.supabase.human_delete("channels_config", {"login": login})
+        assert await world.ask("mod", "!pause")
+        await world.until(lambda: world.loop.time() > 130, 200)
+        assert listed(world) == []
+        assert sorted(world.faces.bot_channels()) == ["arcade", "lobby"]
+        for login in ("lobby", "arcade"):
+            world.supabase.human_insert("channels_config", {"login": login})
+        await world.until(lambda: world.config("lobby")["paused"] is True, 90)
+        assert sorted(world.faces.bot_channels()) == ["arcade", "lobby"]
+
+    play(story, Scenario("emptied", "the table is emptied", channels=("lobby", "arcade")), **place)
+
+
 def test_a_typo_in_the_table_editor_is_not_overwritten(place: Place) -> None:
     """A row that no longer fits its types is left alone until it is corrected; then the changes are saved."""
 

@@ -194,3 +194,19 @@ def test_a_plan_that_eventsub_cannot_carry_was_not_tried() -> None:
     outcome = run_twins(plan, transport="eventsub")
     assert outcome.not_tried == "EventSub carries 150 channels, the plan has 151"
     assert outcome.replay == "byte-sim twin --seed 5 --transport eventsub"
+
+
+def test_a_plan_that_cannot_be_drawn_is_a_bad_seed() -> None:
+    """It is told as a crash, with the seed, the error and the way to it; nothing was compared."""
+
+    def draw(seed: int) -> Plan:
+        raise ValueError(f"empty range for seed {seed}")
+
+    outcome = run_seed(11, draw=draw)
+    assert (outcome.ok, outcome.lines, outcome.plan.seed) == (False, 0, 11)
+    text = outcome.to_text()
+    assert text.startswith("seed 11  CRASHED  0 lines, no plan")
+    assert "the plan: ValueError: empty range for seed 11" in text
+    assert "in draw: raise ValueError" in text
+    assert "again      byte-sim twin --seed 11" in text
+    assert outcome.to_json()["crashed"].startswith("the plan: ValueError")

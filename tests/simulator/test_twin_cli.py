@@ -14,9 +14,9 @@ from simulator.cli import build_cli
 from simulator.report import Line
 from simulator.scenario import Scenario
 from simulator.scenarios import SCENARIOS
-from simulator.twin import Outcome, first_difference
+from simulator.twin import Outcome, first_difference, run_seed
 from simulator.twin_cli import SHOWN_MAX, Compare, add_twin
-from simulator.twin_plan import Plan
+from simulator.twin_plan import Plan, draw_plan
 from simulator.twin_witness import Seen
 from simulator.world import simulate
 
@@ -87,6 +87,22 @@ def test_a_pair_that_ends_by_an_unexpected_error_is_bad_and_the_others_go_on() -
     assert many.stdout.splitlines()[-1] == (
         "5 pairs, seeds 2 to 6, 40 lines compared: 3 bad (1 by an unexpected error)"
     )
+
+
+def test_a_seed_without_a_plan_does_not_end_the_search() -> None:
+    """The seeds after it are played, and the last line says that there was an error."""
+
+    def draw(seed: int) -> Plan:
+        if seed == 12:
+            raise ValueError("empty range")
+        return draw_plan(seed)
+
+    result = call("--seed", "11", "--seeds", "3", compare=lambda seed: run_seed(seed, draw=draw))
+    assert result.exit_code == 1
+    assert "seed 12  CRASHED" in result.stdout
+    last = result.stdout.splitlines()[-1]
+    assert last.startswith("3 pairs, seeds 11 to 13")
+    assert last.endswith(": 1 bad (1 by an unexpected error)")
 
 
 def test_what_happened_is_counted() -> None:

@@ -154,6 +154,10 @@ BROAD_EXCEPT: Allowances = {
         "FileJournalStore._try",
     ): "supervisor: whatever fails in a commit degrades the journal, and its thread lives on",
     ("simulator/twin.py", "run_twins"): "supervisor: a defect ends one world, not a search of thousands",
+    (
+        "simulator/twin.py",
+        "run_seed",
+    ): "supervisor: a plan that cannot be drawn ends one pair, not a search of thousands",
     ("byte_bot/chat/outbox.py", "Outbox._post"): "supervisor: a bug costs one message, logged and counted",
     ("byte_bot/chat/outbox.py", "Outbox._work"): "supervisor: a bug costs one message, logged and counted",
 }

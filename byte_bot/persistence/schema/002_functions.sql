@@ -34,6 +34,12 @@ begin
     -- Not 1: a row deleted and entered again would come back with an edit_no the bot may hold from before, and the
     -- bot would overwrite it unseen. Microseconds since 1970 were never given to this key (and fit in 53 bits).
     new.edit_no := floor(extract(epoch from clock_timestamp()) * 1000000)::bigint;
+    -- Rows of another project keep their stamps when they are imported. But no process takes 2^53 epochs, and under a
+    -- number that was typed no bot could ever save the row: such a row is as new as if nobody had given it one.
+    if new.epoch > 9007199254740992 then
+      new.epoch := 0;
+      new.revision := 0;
+    end if;
   end if;
   return new;
 end
@@ -53,11 +59,12 @@ create trigger byte_bot_count_edit before insert or update on public.component_s
 
 -- Takes the next epoch. p_seen is the highest epoch the caller has ever seen: after a backup was restored the epoch
 -- still moves forward. Saves in flight hold the row FOR SHARE, so this waits for them, and later ones are refused.
+-- A number beyond 2^62 nobody can have seen in earnest: it is passed over, so that bigint does not come to its end.
 create or replace function public.byte_bot_take_epoch(p_holder text, p_seen bigint default 0) returns bigint
 language plpgsql security invoker set search_path = ''
 as $$
 declare
-  v_seen bigint := greatest(coalesce(p_seen, 0), 0);
+  v_seen bigint := case when p_seen between 0 and 4611686018427387904 then p_seen else 0 end;
   v_epoch bigint;
 begin
   insert into public.bot_writer as w (id, epoch, holder, taken_at)

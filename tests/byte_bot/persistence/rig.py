@@ -15,11 +15,12 @@ from byte_bot.context.channel import ChannelContext
 from byte_bot.context.manager import ContextManager
 from byte_bot.persistence.backoff import Backoff
 from byte_bot.persistence.breaker import Breaker
+from byte_bot.persistence.coalescing import coalesce
 from byte_bot.persistence.journal import Journal, JournalStore, MemoryJournalStore
 from byte_bot.persistence.layer import LayerParts, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
-from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp, coalesce
+from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 from byte_bot.persistence.pace import PIECE_BYTES
 from byte_bot.persistence.state import Add, ChannelState
 from byte_bot.persistence.store import DatabaseStore, SaveAnswer, SaveRequest

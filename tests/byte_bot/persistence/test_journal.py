@@ -13,7 +13,6 @@ from byte_bot.persistence.journal import (
     BOOKKEEPING_WRITES_MAX,
     ROOM_S,
     WAITING_MAX,
-    EpochTaken,
     Handled,
     Journal,
     JournalImage,
@@ -174,21 +173,6 @@ async def test_waiting_for_a_commit() -> None:
     await journal.wait(sequence)
     assert len(disk.groups) == 1
     await stop(service)
-
-
-@in_virtual_time()
-async def test_the_memory_store_reads_back_what_it_committed() -> None:
-    """What is read is a copy, as a file would be: what the process does with it does not change the store."""
-    store = MemoryJournalStore()
-    await store.commit([Recorded(KEY, [add(1)]), Settled(CONFIG, saved(1, 1)), EpochTaken(3), Handled("a")])
-    image = store.read()
-    assert (image.rows[KEY].pending, image.epoch, list(image.handled)) == ([add(1)], 3, ["a"])
-    image.rows[KEY].pending.clear()
-    image.handled.clear()
-    assert store.read().rows[KEY].pending == [add(1)]
-    assert list(store.read().handled) == ["a"]
-    assert store.snapshot("anna") == {CONFIG: saved(1, 1)}
-    assert store.snapshot("1") == {}
 
 
 @in_virtual_time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byte_bot.persistence.coalescing import coalesce, coalesced
 from byte_bot.persistence.journal import (
     SEEN_MESSAGES_MAX,
     DeadLettered,
@@ -20,7 +21,7 @@ from byte_bot.persistence.journal import (
     Settled,
     Write,
 )
-from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp, is_contained
+from byte_bot.persistence.operations import NO_STAMP, Base, Kind, Operation, RowKey, Stamp, is_contained
 from tests.byte_bot.persistence.journal_writes import image_of
 
 KEY = RowKey("component_state", "1", "deaths")
@@ -70,6 +71,39 @@ def test_operations_are_coalesced_and_trimmed() -> None:
     image.apply(Settled(KEY, saved(4, 4)))
     assert image.rows[KEY].pending == []
     assert image.rows[KEY].base == saved(4, 4)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from("abcdefghijkl"), st.integers(-3, 3)),
+            st.sampled_from(["sending", "settled", "rebased"]),
+        ),
+        max_size=60,
+    )
+)
+def test_a_row_with_many_parts_is_folded_as_one_with_few(steps: list[tuple[str, int] | str]) -> None:
+    """Rows with many keys get an index, and lose it when a save, its answer or a load changes what is pending."""
+    image = JournalImage()
+    pending: list[Operation] = []
+    boundary, base = NO_STAMP, saved(0, 0, epoch=0)
+    for revision, step in enumerate(steps, start=1):
+        if isinstance(step, tuple):
+            operation = Operation(Kind.ADD, "values", step[0], step[1], Stamp(1, revision))
+            image.apply(Recorded(KEY, [operation]))
+            coalesce(pending, operation, boundary=boundary)
+        elif step == "sending":
+            boundary = Stamp(1, revision)
+            image.apply(Sending(KEY, boundary))
+            pending = coalesced(pending, boundary=boundary)
+        elif step == "settled":
+            base = saved(boundary.revision, 0)
+            image.apply(Settled(KEY, base))
+            pending = [operation for operation in pending if not is_contained(operation, base)]
+        else:
+            image.apply(Rebased(KEY, base, list(pending)))
+            pending = coalesced(pending, boundary=boundary)
+        assert (image.rows[KEY].pending if image.rows else []) == pending
 
 
 def test_a_boundary_that_was_lowered_lets_operations_be_combined_again() -> None:

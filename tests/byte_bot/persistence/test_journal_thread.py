@@ -60,6 +60,14 @@ async def test_what_is_committed_is_read_by_the_next_process(tmp_path: Path) -> 
         assert [operation.value for operation in store.read().rows[KEY].pending] == [3]
 
 
+async def test_what_the_committing_thread_counts_is_told(tmp_path: Path) -> None:
+    """A value that no JSON can hold is left out and counted, where the status line finds it."""
+    with store_at(tmp_path / "my_bot.journal") as (store, _):
+        assert store.counts == (0, 0)
+        await store.commit([add(1), Handled("half \ud800")])
+        assert store.counts._asdict() == {"writes_dropped": 1, "folds_put_off": 0}
+
+
 async def test_a_full_disk_degrades_the_journal_until_there_is_room(tmp_path: Path) -> None:
     """Replies go on, what waits is folded, and all of it is in the file once it works; nothing twice."""
     health: list[bool] = []

@@ -1,4 +1,4 @@
-"""Operations: rebase, containment, coalescing and differences, against simple models."""
+"""Operations: rebase, containment and differences, against simple models."""
 
 from __future__ import annotations
 
@@ -9,95 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byte_bot.persistence.coalescing import coalesced
 from byte_bot.persistence.operations import (
     ABSENT,
-    NO_STAMP,
     TOMBSTONE_AGE_S,
     TOMBSTONES_MAX,
     Base,
-    FieldRule,
     Kind,
-    Merge,
     Operation,
     Stamp,
-    coalesce,
     diff,
     is_contained,
     is_older,
     rebase,
 )
-
-CAP = 3
-RULES = {
-    "last": FieldRule(Merge.NEWEST),
-    "total": FieldRule(Merge.ADD),
-    "names": FieldRule(Merge.MAPPING),
-    "counts": FieldRule(Merge.ADD_MAPPING),
-    "lines": FieldRule(Merge.RECENT, CAP),
-}
-KEYS = st.sampled_from(["a", "b", "c"])
-NUMBERS = st.integers(-5, 5)
-WORDS = st.sampled_from(["x", "y", "z"])
-VALUES = st.fixed_dictionaries(
-    {
-        "last": WORDS,
-        "total": NUMBERS,
-        "names": st.dictionaries(KEYS, WORDS),
-        "counts": st.dictionaries(KEYS, NUMBERS),
-        "lines": st.lists(WORDS, max_size=CAP),
-    }
-)
-#: What a commit can record, as (kind, field, key, value, cap).
-CHANGES = st.one_of(
-    st.tuples(st.just(Kind.SET), st.just("last"), st.none(), WORDS, st.just(0)),
-    st.tuples(st.sampled_from([Kind.ADD, Kind.SET]), st.just("total"), st.none(), NUMBERS, st.just(0)),
-    st.tuples(st.just(Kind.PUT), st.just("names"), KEYS, WORDS, st.just(0)),
-    st.tuples(st.sampled_from([Kind.ADD, Kind.PUT]), st.just("counts"), KEYS, NUMBERS, st.just(0)),
-    st.tuples(st.just(Kind.DROP), st.sampled_from(["names", "counts"]), KEYS, st.none(), st.just(0)),
-    st.tuples(st.just(Kind.APPEND), st.just("lines"), st.none(), st.lists(WORDS, min_size=1, max_size=4), st.just(CAP)),
-    st.tuples(st.just(Kind.SET), st.just("lines"), st.none(), st.lists(WORDS, max_size=CAP), st.just(0)),
-)  # fmt: skip
-EPOCH = 4
-
-
-def numbered(changes: list[tuple[Any, ...]], epoch: int = EPOCH, first: int = 1) -> list[Operation]:
-    """Operations of one process, in the order of their revisions."""
-    return [
-        Operation(kind, field, key, value, Stamp(epoch, first + n), f"op-{n}", 100 + n, cap)
-        for n, (kind, field, key, value, cap) in enumerate(changes)
-    ]
-
-
-def by_hand(data: dict[str, Any], operations: list[Operation]) -> dict[str, Any]:
-    """The plain meaning of operations on a value without tombstones."""
-    value = copy.deepcopy(data)
-    for operation in operations:
-        field, key, item = operation.field, operation.key, operation.value
-        if operation.kind is Kind.DROP:
-            value[field].pop(key, None)
-        elif operation.kind is Kind.APPEND:
-            value[field] = [*value[field], *item][-operation.cap :]
-        elif key is not None:
-            value[field][key] = value[field].get(key, 0) + item if operation.kind is Kind.ADD else item
-        else:
-            value[field] = value[field] + item if operation.kind is Kind.ADD else item
-    return value
-
-
-def coalesced(operations: list[Operation], boundary: Stamp = NO_STAMP) -> list[Operation]:
-    """What stays pending after all of them were recorded, a save up to ``boundary`` having been sent in between."""
-    pending: list[Operation] = []
-    for operation in operations:
-        coalesce(pending, operation, boundary=boundary)
-    return pending
-
-
-def graves_before(epoch: int) -> st.SearchStrategy[dict[str, dict[str, list[int]]]]:
-    """Tombstones that earlier epochs left."""
-    grave = st.tuples(st.integers(1, epoch - 1), st.integers(1, 20), st.integers(1, 50)).map(list)
-    return st.fixed_dictionaries(
-        {}, optional={"names": st.dictionaries(KEYS, grave), "counts": st.dictionaries(KEYS, grave)}
-    )
+from tests.byte_bot.persistence.operation_draws import CHANGES, NUMBERS, RULES, VALUES, by_hand, numbered
 
 
 @given(VALUES, st.lists(CHANGES, max_size=12))
@@ -143,72 +69,6 @@ def test_diff_and_rebase_are_a_round_trip(before: dict[str, Any], after: dict[st
 def test_no_difference_is_no_change(value: dict[str, Any]) -> None:
     """A handler that changed nothing records nothing."""
     assert diff(RULES, value, copy.deepcopy(value)) == []
-
-
-@given(VALUES, graves_before(EPOCH), st.lists(CHANGES, max_size=12))
-def test_coalescing_never_changes_the_result(
-    data: dict[str, Any], graves: dict[str, Any], changes: list[tuple[Any, ...]]
-) -> None:
-    """On every base, what stays after coalescing has the effect of everything that was recorded."""
-    operations = numbered(changes)
-    whole, short = rebase(data, graves, operations), rebase(data, graves, coalesced(operations))
-    assert short.data == whole.data
-    assert {field: sorted(keys) for field, keys in short.tombstones.items()} == {
-        field: sorted(keys) for field, keys in whole.tombstones.items()
-    }
-
-
-@given(VALUES, st.lists(CHANGES, max_size=8), st.lists(CHANGES, max_size=8), st.lists(CHANGES, max_size=4))
-def test_coalescing_never_reaches_over_the_boundary(
-    data: dict[str, Any],
-    sent: list[tuple[Any, ...]],
-    later: list[tuple[Any, ...]],
-    latest: list[tuple[Any, ...]],
-) -> None:
-    """A base that contains exactly what was sent, and one that contains nothing, both end at the same value."""
-    first = numbered(sent)
-    boundary = Stamp(EPOCH, len(first))
-    rest = numbered([*later, *latest], first=len(first) + 1)
-    pending = coalesced(first)
-    for operation in rest:
-        coalesce(pending, operation, boundary=boundary)
-    nothing = rebase(data, {}, pending)
-    assert nothing.data == by_hand(data, [*first, *rest])
-    saved = rebase(data, {}, first)
-    base = Base(b"", {}, 1, EPOCH, len(first), 0)
-    contained = [operation for operation in pending if not is_contained(operation, base)]
-    assert rebase(saved.data, saved.tombstones, contained).data == by_hand(data, [*first, *rest])
-
-
-@given(VALUES, st.lists(CHANGES, max_size=8), st.lists(CHANGES, max_size=8), st.integers(0, 8))
-def test_operations_of_two_epochs_are_not_combined(
-    data: dict[str, Any], replayed: list[tuple[Any, ...]], new: list[tuple[Any, ...]], saved: int
-) -> None:
-    """An earlier process may have saved what was replayed, up to any revision: the new operations count all the same."""
-    old = numbered(replayed, epoch=1)
-    saved = min(saved, len(old))
-    pending = list(old)
-    fresh = numbered(new, epoch=0, first=len(old) + 1)
-    for operation in fresh:
-        coalesce(pending, operation)
-    base = rebase(data, {}, old[:saved])
-    stored = Base(b"", {}, 1, 1, saved, 0)
-    left = [operation for operation in pending if not is_contained(operation, stored)]
-    assert rebase(base.data, base.tombstones, left).data == by_hand(data, [*old, *fresh])
-
-
-@given(st.lists(CHANGES, max_size=60))
-def test_pending_operations_are_as_few_as_the_row_has_parts(changes: list[tuple[Any, ...]]) -> None:
-    """However much was done, at most two operations a part stay: a deletion, and what came after it."""
-    parts = {(operation[1], operation[2]) for operation in changes}
-    assert len(coalesced(numbered(changes))) <= 2 * len(parts)
-
-
-def test_an_add_does_not_reach_over_a_deletion() -> None:
-    """What was counted before a deletion stays gone, however the operations are stored."""
-    pending = numbered([(Kind.ADD, "counts", "a", 2, 0), (Kind.DROP, "counts", "a", None, 0)])
-    coalesce(pending, Operation(Kind.ADD, "counts", "a", 5, Stamp(EPOCH, 3)))
-    assert rebase({"counts": {"a": 2}}, {}, pending).data == {"counts": {"a": 5}}
 
 
 @pytest.mark.parametrize("kind", [Kind.PUT, Kind.ADD])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Annotated, Any
 
 import msgspec
@@ -9,7 +11,7 @@ import pytest
 
 from byte_bot.errors import StateError
 from byte_bot.persistence.operations import ABSENT, Base, FieldRule, Merge
-from byte_bot.persistence.state import Add, ChannelState, Recent, StateSpec, assign, state_classes
+from byte_bot.persistence.state import Add, ChannelState, Recent, StateSpec, assign, spec_of, state_classes
 
 
 class Line(msgspec.Struct):
@@ -52,6 +54,24 @@ def test_merge_rules_follow_the_declaration() -> None:
         "counts": FieldRule(Merge.ADD_MAPPING),
         "lines": FieldRule(Merge.RECENT, 3),
     }
+
+
+def test_a_class_is_looked_at_once_and_keeps_what_was_found() -> None:
+    """Each class for itself: what was found of the one it builds on says nothing of its own table, key and fields."""
+
+    class Ground(ChannelState, key="spec-ground"):
+        total: Annotated[int, Add] = 0
+
+    class Derived(Ground, key="spec-derived"):
+        last: str = ""
+
+    assert spec_of(Ground) is spec_of(Ground)
+    assert (spec_of(Ground).key, tuple(spec_of(Ground).rules)) == ("spec-ground", ("total",))
+    assert (spec_of(Derived).key, tuple(spec_of(Derived).rules)) == ("spec-derived", ("total", "last"))
+    gone = weakref.ref(Derived)
+    del Derived
+    gc.collect()
+    assert gone() is None, "nothing but the class itself keeps it"
 
 
 def test_a_channel_without_a_row_has_defaults_of_its_own() -> None:

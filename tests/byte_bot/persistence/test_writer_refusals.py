@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from byte_bot.errors import RequestRefused
+from byte_bot.persistence.journal import EpochTaken, MemoryJournalStore
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX
-from byte_bot.persistence.operations import RowKey
-from byte_bot.persistence.store import SaveAnswer, SaveRequest
+from byte_bot.persistence.operations import EPOCH_BELIEVED_MAX, RowKey
+from byte_bot.persistence.store import EPOCH_BEYOND, SaveAnswer, SaveRequest
 from simulator.faults import CommitThenDrop
 from simulator.loop import in_virtual_time
+from simulator.supabase.server import FakeSupabase
 from tests.byte_bot.persistence.rig import Wrapped, fake_supabase, process, settled, wrapped
 
 
@@ -123,6 +127,77 @@ async def test_imported_rows_of_a_higher_epoch_are_overtaken() -> None:
         assert (rig.stored_total(), rig.layer.ledger.rows_waiting) == (8, 0)
         assert rig.stored()["epoch"] > 99
         assert rig.layer.telemetry.counters["rows_refused_stale"] == 1
+    fake.close()
+
+
+def store_as(fake: FakeSupabase, channel_id: str, epoch: int) -> None:
+    """A row as no editor leaves it: with any epoch, past the trigger (a script that uses the bot's own key, a restored dump)."""
+    row = {"channel_id": channel_id, "key": "rig-tally", "version": 1, "data": {"total": 7, "last": ""}}
+    fake.human_insert("component_state", {**row, "tombstones": {}, "revision": 5})
+    fake.engine.connection.execute(
+        "UPDATE component_state SET epoch = ? WHERE channel_id = ?", (epoch, channel_id)
+    )
+
+
+@in_virtual_time()
+@pytest.mark.parametrize("epoch", [EPOCH_BELIEVED_MAX + 1, 2**63 - 1])
+async def test_a_row_of_an_impossible_epoch_waits_alone(epoch: int) -> None:
+    """To overtake it would use up the numbers there are: that row is a dead letter, told once; all others are saved."""
+    fake = fake_supabase()
+    store_as(fake, "1", epoch)
+    async with process(fake) as rig:
+        await settled(rig, "1")
+        await settled(rig, "2")
+        ours = rig.layer.epoch
+        rig.add(channel_id="1")
+        rig.add(channel_id="2")
+        await asyncio.sleep(10)
+        assert (rig.total("1"), rig.stored_total("1"), rig.stored_total("2")) == (8, 7, 1)
+        assert (rig.layer.ledger.rows_waiting, rig.layer.epoch) == (1, ours)
+        (letter,) = rig.journal_store.read().dead_letters.values()
+        assert (letter.key.channel_id, letter.sqlstate) == ("1", EPOCH_BEYOND)
+        assert str(epoch) in letter.words
+        assert rig.layer.telemetry.counters["dead_letters"] == 1
+        # What the words say to do: from then on the row is as any other.
+        fake.human_delete("component_state", {"channel_id": "1"})
+        row = {"channel_id": "1", "key": "rig-tally", "version": 1, "data": {"total": 7, "last": ""}}
+        fake.human_insert("component_state", {**row, "tombstones": {}})
+        rig.add(channel_id="1")
+        await asyncio.sleep(10)
+        assert (rig.stored_total("1"), rig.layer.ledger.rows_waiting) == (9, 0)
+    # Nor is it lost to the bot that comes next.
+    async with process(fake, holder="next") as rig:
+        await settled(rig)
+        assert rig.layer.epoch == ours + 1
+    fake.close()
+
+
+@in_virtual_time()
+async def test_the_highest_epoch_that_is_believed_is_overtaken() -> None:
+    """The limit itself may still be passed, and the bots after this one count on from there."""
+    fake = fake_supabase()
+    store_as(fake, "1", EPOCH_BELIEVED_MAX)
+    for number in (1, 2):
+        async with process(fake, holder=f"bot-{number}") as rig:
+            await settled(rig)
+            rig.add()
+            await asyncio.sleep(10)
+            assert (rig.stored_total(), rig.layer.ledger.rows_waiting) == (7 + number, 0)
+            assert rig.layer.epoch == EPOCH_BELIEVED_MAX + number
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_journal_that_has_seen_an_impossible_epoch_stops_nobody() -> None:
+    """A release that believed such a row wrote its number down: the database passes it over, and the bot takes what it gets."""
+    fake = fake_supabase()
+    store = MemoryJournalStore("test")
+    await store.commit([EpochTaken(2**63 - 1)])
+    async with process(fake, journal_store=store) as rig:
+        await settled(rig)
+        rig.add()
+        await asyncio.sleep(10)
+        assert (rig.stored_total(), rig.layer.epoch) == (1, 1)
     fake.close()
 
 

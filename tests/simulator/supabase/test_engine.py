@@ -237,6 +237,12 @@ def test_an_upsert_checks_the_proposed_row_even_when_it_only_updates(fake: FakeS
     assert refusal(fake, "POST", "items", [{"id": 1, "name": None}], prefer=MERGE)[1] == "23502"
 
 
+def test_a_duplicate_that_is_ignored_is_checked_all_the_same(fake: FakeSupabase) -> None:
+    """ON CONFLICT DO NOTHING, too, looks at NOT NULL and CHECK before it finds the row that is there."""
+    ignore = "resolution=ignore-duplicates"
+    assert refusal(fake, "POST", "items", [{"id": 1, "name": None}], prefer=ignore)[1] == "23502"
+
+
 def test_ignoring_duplicates_leaves_the_stored_row(fake: FakeSupabase) -> None:
     """Only the new rows are written and answered."""
     body = [{"id": 1, "name": "uno"}, {"id": 9, "name": "nine"}]
@@ -332,6 +338,15 @@ def test_the_service_role_cannot_move_the_count_of_edits(fake: FakeSupabase) -> 
     fake.human_update("counted", {"login": ".sentinel"}, {"paused": True, "epoch": 1})
     row = fake.rows("counted")[0]
     assert (row["paused"], row["edit_no"], row["epoch"], row["revision"]) == (True, 1, 5, 6)
+
+
+@pytest.mark.parametrize(("entered", "stored"), [(2**53, (2**53, 9)), (2**53 + 1, (0, 0))])
+def test_an_impossible_epoch_is_not_entered(
+    fake: FakeSupabase, entered: int, stored: tuple[int, int]
+) -> None:
+    """The trigger lets an imported row keep its stamp, but not one under which no bot could ever save it."""
+    row = fake.human_insert("counted", {"login": "x", "epoch": entered, "revision": 9})
+    assert (row["epoch"], row["revision"]) == stored
 
 
 def test_two_fakes_with_one_seed_make_the_same_ids(tmp_path: Path) -> None:

@@ -53,7 +53,10 @@ def test_both_functions_are_found_by_their_sql_names() -> None:
     assert dict(FUNCTIONS) == {"byte_bot_take_epoch": take_epoch, "byte_bot_save": save}
 
 
-@pytest.mark.parametrize(("seen", "epoch"), [(0, 4), (None, 4), (9, 10), (-1, 4)])
+@pytest.mark.parametrize(
+    ("seen", "epoch"),
+    [(0, 4), (None, 4), (9, 10), (-1, 4), (2**62, 2**62 + 1), (2**62 + 1, 4), (2**63 - 1, 4)],
+)
 def test_epoch_passes_stored_and_seen(database: sqlite3.Connection, seen: int | None, epoch: int) -> None:
     """The new epoch is higher than the stored one and than what the caller has seen."""
     assert take_epoch(database, {"p_holder": "me", "p_seen": seen}, NOW) == epoch
@@ -69,8 +72,9 @@ def test_epoch_without_a_writer_row_starts_at_one(database: sqlite3.Connection) 
 
 def test_no_epoch_beyond_bigint(database: sqlite3.Connection) -> None:
     """Where PostgreSQL runs out of numbers the stand-in fails with its code."""
+    database.execute("update bot_writer set epoch = ?", (2**63 - 1,))
     with pytest.raises(FunctionError, match="22003"):
-        take_epoch(database, {"p_holder": "me", "p_seen": 2**63 - 1}, NOW)
+        take_epoch(database, {"p_holder": "me", "p_seen": 0}, NOW)
 
 
 def test_values_are_stored_in_the_fakes_form(database: sqlite3.Connection) -> None:

@@ -5,8 +5,9 @@ twice; humans edit, enter and delete rows; backups are restored. Some items are 
 missing, a value that a column refuses, a key that stands twice in one request. `Story.step` does the next thing to both
 databases and returns both answers, `Pair.rows` everything that stands in them.
 
-Only the server's time differs, so updated_at and taken_at are left out. SQLite has no trigger: the stamp that PostgreSQL
-gives a row that a human touched is copied. What SQLite cannot show (locks, grants, limits of an index page) is left out.
+Only the server's time differs, so updated_at and taken_at are left out. What the trigger does to a row that a human touches
+is compared with what the simulator does in its place, refusals word for word; of the count that a row gets when it is entered,
+PostgreSQL's clock, the simulator is told. What SQLite cannot show (locks, grants, limits of an index page) is left out.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from byte_bot.persistence.schema import SCHEMA_DIR
-from simulator.supabase import sqlite_functions
+from simulator.supabase.engine import Engine
+from simulator.supabase.errors import PgError
 from simulator.supabase.functions import FunctionError, save, take_epoch
+from simulator.supabase.prefer import Prefer
+from simulator.supabase.query import Field, Filter, Query
 from simulator.supabase.schema import read_schema as read_fake_schema
 from tests.byte_bot.persistence.schema.database import Database, Row, component, event, line, patch, state
 
@@ -77,18 +83,50 @@ SPOILED: dict[str, tuple[object, ...]] = {
 }  # fmt: skip
 
 
+class Edit(NamedTuple):
+    """What a human does to a row, as SQL and as the values that the simulator's table editor is given."""
+
+    verb: Literal["change", "enter", "delete"]
+    sql: str = ""
+    values: Mapping[str, Any] = MappingProxyType({})
+    #: The values, where they depend on the row.
+    of: Callable[[Row], Row] | None = None
+
+
+DELETE, ENTER = Edit("delete"), Edit("enter")
+#: Stamps typed by hand, and brought along by a row of another project.
+STAMPS = (
+    Edit("change", "epoch = 99, revision = 99, edit_no = 5", {"epoch": 99, "revision": 99, "edit_no": 5}),
+    Edit("enter", values={"epoch": 2, "revision": 7, "edit_no": 1}),
+    Edit("enter", values={"epoch": 2**53, "revision": 1}),
+    Edit("enter", values={"epoch": 2**63 - 1, "revision": 3}),
+)
+CONFIG_EDITS = (
+    Edit("change", "paused = not paused", of=lambda row: {"paused": not row["paused"]}),
+    Edit("change", "language = 'en', prefix = '%%'", {"language": "en", "prefix": "%"}),
+    Edit("change", "prefix = '123456'", {"prefix": "123456"}),
+    Edit("enter", values={"language": "fr"}),
+)
+STATE_EDITS = (
+    Edit("change", "version = version + 1", of=lambda row: {"version": row["version"] + 1}),
+    Edit("change", """data = '{"by": ["a human", 1.5, null]}'""", {"data": {"by": ["a human", 1.5, None]}}),
+    Edit("change", "data = '[]'", {"data": []}),
+)
+
+
 class Pair:
     """The same database twice."""
 
     def __init__(self, real: Database) -> None:
         self.real = real
-        self.fake = sqlite3.connect(":memory:", isolation_level=None)
+        self.engine = Engine(lambda: NOW, self._last_entered_us, random.Random(0))
+        self.engine.apply(read_fake_schema(SCHEMA_DIR))
+        self.fake = self.engine.connection
         self.fake.row_factory = sqlite3.Row
-        sqlite_functions.register(self.fake, lambda: NOW, lambda: "")
-        for table in read_fake_schema(SCHEMA_DIR).tables.values():
-            self.fake.execute(table.ddl())
         # Not truncate, which rewrites files: tables as small as these are emptied faster.
         real.edit("; ".join(f"delete from public.{table}" for table in KEYS))
+        for table in KEYS:
+            self.fake.execute(f"delete from {table}")
         self.both("insert into bot_writer (id) values (1)")
 
     def both(self, sql: str, *values: object) -> None:
@@ -129,34 +167,59 @@ class Pair:
         real = self.real.one("select byte_bot_take_epoch('x', %s) as epoch", seen)["epoch"]
         return real, take_epoch(self.fake, {"p_holder": "x", "p_seen": seen}, NOW)
 
-    def edit(self, table: str, key: tuple[str, ...], change: str) -> None:
-        """A human changes (``change`` is the SET clause), enters ("") or deletes ("delete") one row."""
+    def edit(self, table: str, key: tuple[str, ...], edit: Edit) -> tuple[Any, Any]:
+        """A human changes, enters or deletes one row; each database's refusal, code and words, or None."""
         names = KEYS[table]
         where = " and ".join(f"{name} = %s" for name in names)
-        if change == "delete":
-            self.real.edit(f"delete from {table} where {where}", *key)
-        elif change:
-            self.real.edit(f"update {table} set {change} where {where}", *key)
-        else:
-            self.real.edit(
-                f"insert into {table} ({', '.join(names)}) values ({', '.join('%s' for _ in names)})"
-                " on conflict do nothing",
-                *key,
-            )
-        self.fake.execute(f"delete from {table} where {where.replace('%s', '?')}", key)
-        for row in self.real.all(f"select * from {table} where {where}", *key):
-            stored = [
-                json.dumps(value) if isinstance(value, dict) else value.isoformat() if isinstance(value, datetime) else value
-                for value in row.values()
-            ]  # fmt: skip
-            marks = ", ".join("?" for _ in stored)
-            self.fake.execute(f"insert into {table} ({', '.join(row)}) values ({marks})", stored)
+        there = self._row(table, key)
+        try:
+            if edit.verb == "delete":
+                self.real.edit(f"delete from {table} where {where}", *key)
+            elif edit.verb == "change":
+                self.real.edit(f"update {table} set {edit.sql} where {where}", *key)
+            else:
+                columns, values = (*names, *edit.values), (*key, *edit.values.values())
+                self.real.edit(
+                    f"insert into {table} ({', '.join(columns)}) values ({', '.join('%s' for _ in columns)})"
+                    " on conflict do nothing",
+                    *values,
+                )
+            real: Any = None
+        except psycopg.Error as error:
+            real = (error.sqlstate, error.diag.message_primary)
+        return real, self._edit_fake(table, key, edit, there)
+
+    def _edit_fake(self, table: str, key: tuple[str, ...], edit: Edit, there: Row | None) -> Any:
+        named = [Filter(Field(name), "eq", (value,)) for name, value in zip(KEYS[table], key, strict=True)]
+        query = Query(conditions=tuple(named))
+        try:
+            if edit.verb == "delete":
+                self.engine.delete("postgres", table, query, Prefer())
+            elif edit.verb == "change":
+                values = edit.values if edit.of is None or there is None else edit.of(there)
+                self.engine.update("postgres", table, values, query, Prefer())
+            else:
+                entered = dict(zip(KEYS[table], key, strict=True)) | dict(edit.values)
+                once = Prefer(resolution="ignore-duplicates")
+                self.engine.insert("postgres", table, entered, Query(), once)
+        except PgError as error:
+            return error.sqlstate, error.message
+        return None
+
+    def _last_entered_us(self) -> int:
+        """The count that PostgreSQL's clock gave the row entered last: the only thing that the two cannot agree on."""
+        newest = "greatest(" + ", ".join(f"(select max(edit_no) from {table})" for table in EDITABLE) + ")"
+        return int(self.real.one(f"select coalesce({newest}, 0) as us")["us"])
+
+    def _row(self, table: str, key: tuple[str, ...]) -> Row | None:
+        where = " and ".join(f"{name} = ?" for name in KEYS[table])
+        found = self.fake.execute(f"select * from {table} where {where}", key).fetchone()
+        return None if found is None else dict(found)
 
     def edit_no(self, table: str, key: tuple[str, ...]) -> int | None:
         """What a load of one row would show; None when it is not there."""
-        where = " and ".join(f"{name} = ?" for name in KEYS[table])
-        row = self.fake.execute(f"select edit_no from {table} where {where}", key).fetchone()
-        return int(row[0]) if row else None
+        row = self._row(table, key)
+        return None if row is None else int(row["edit_no"])
 
 
 @dataclass
@@ -186,13 +249,15 @@ class Story:
             ("edit", "load", "take", "save", "again", "restore", "odd"), (20, 15, 7, 40, 12, 2, 4)
         )[0]:
             case "edit":
-                self._edit()
+                return self._edit()
             case "load":
                 for table in EDITABLE:
                     for key in self._keys(table):
                         sender.known[table, *key] = self.pair.edit_no(table, key)
             case "take":
-                real, fake = self.pair.take_epoch(rng.choice([None, 0, sender.epoch, sender.epoch + 2]))
+                real, fake = self.pair.take_epoch(
+                    rng.choice([None, 0, sender.epoch, sender.epoch + 2, 2**63 - 1])
+                )
                 self.senders.append(Sender(real, dict(sender.known)))
                 return real, fake
             case "save":
@@ -230,16 +295,16 @@ class Story:
             self.seen.add(real[0])
         return real, fake
 
-    def _edit(self) -> None:
+    def _edit(self) -> tuple[Any, Any]:
         rng = self.rng
         table = rng.choice(EDITABLE)
         key = rng.choice(self._keys(table))
-        changes = ["delete", "", "epoch = 99, revision = 99, edit_no = 5"]
-        if table == "channels_config":
-            changes += ["paused = not paused", "language = 'en', prefix = '%%'"]
-        else:
-            changes += ["version = version + 1", """data = '{"by": ["a human", 1.5, null]}'"""]
-        self.pair.edit(table, key, rng.choice(changes))
+        edits = [DELETE, ENTER, *STAMPS, *(CONFIG_EDITS if table == "channels_config" else STATE_EDITS)]
+        edit = rng.choice(edits)
+        real, fake = self.pair.edit(table, key, edit)
+        if real is not None:
+            self.seen.add(f"edit {real[0]}")
+        return real, fake
 
     def _keys(self, table: str) -> list[tuple[str, ...]]:
         names = [name.lower() for name in NAMES[:4]] if table == "channels_config" else list(NAMES[:4])

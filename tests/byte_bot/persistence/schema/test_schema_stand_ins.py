@@ -45,5 +45,5 @@ def test_stories_reach_every_answer(database: Database) -> None:
         seen |= tell(database, seed).seen
     assert seen >= {
         "ok", "fenced", "unknown_epoch", "22023", "edited", "stale", "invalid 22003", "invalid 22007", "invalid 22023",
-        "invalid 22P02", "invalid 23514", "invalid 42703", "invalid 42P01",
+        "invalid 22P02", "invalid 23514", "invalid 42703", "invalid 42P01", "edit 23514",
     }  # fmt: skip

@@ -150,6 +150,24 @@ def test_row_entered_again_never_repeats_an_edit_no(database: Database, table: s
     assert 0 < max(seen) < 2**53
 
 
+@pytest.mark.parametrize("table", COUNTED)
+@pytest.mark.parametrize(
+    ("entered", "stored"), [(2**53, (2**53, 9)), (2**53 + 1, (0, 0)), (2**63 - 1, (0, 0))]
+)
+def test_an_impossible_epoch_is_not_entered(
+    database: Database, table: str, entered: int, stored: tuple[int, int]
+) -> None:
+    """An imported row keeps its stamp; one under which no bot could ever save it does not."""
+    names, values = {
+        "channels_config": ("login", "'x'"),
+        "channel_state": ("channel_id", "'x'"),
+        "component_state": ("channel_id, key", "'x', 'k'"),
+    }[table]
+    database.edit(f"insert into {table} ({names}, epoch, revision) values ({values}, %s, 9)", entered)
+    row = database.one(f"select epoch, revision from {table}")
+    assert (row["epoch"], row["revision"]) == stored
+
+
 def test_service_role_does_not_count_as_a_human(database: Database) -> None:
     """A direct update with the secret key keeps edit_no, even where the statement names it."""
     database.edit("insert into channels_config (login) values ('alice')")
@@ -184,8 +202,9 @@ def test_every_epoch_is_higher_than_the_last(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "seen", "taken"), [(3, 0, 4), (3, 3, 4), (3, 9, 10), (3, -5, 4), (3, None, 4)]
-)
+    ("stored", "seen", "taken"),
+    [(3, 0, 4), (3, 3, 4), (3, 9, 10), (3, -5, 4), (3, None, 4), (3, 2**62, 2**62 + 1), (3, 2**62 + 1, 4), (3, 2**63 - 1, 4)],
+)  # fmt: skip
 def test_epoch_passes_what_the_caller_has_seen(
     database: Database, stored: int, seen: int | None, taken: int
 ) -> None:
