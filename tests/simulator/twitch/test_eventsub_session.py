@@ -9,7 +9,7 @@ import pytest
 from simulator.loop import in_virtual_time
 from simulator.twitch.connection import LinkLatency
 from simulator.twitch.eventsub_session import CLOSE_REASONS, STATUSES, EventSubTiming
-from tests.simulator.twitch.eventsub_rig import Place, eventsub, now_s
+from tests.simulator.twitch.eventsub_rig import Place, closed, eventsub, now_s
 from tests.simulator.twitch.test_websocket import UPGRADE
 from tests.simulator.twitch.web_rig import closing, silence
 
@@ -135,6 +135,33 @@ async def test_4005_for_a_client_that_does_not_read() -> None:
         assert place.server.stats["closed_4005"] == place.server.stats["slow_readers_cut_off"] == 1
         assert place.server.connected == ()
         writer.close()
+
+
+@in_virtual_time(hybrid=True)
+async def test_a_burst_waits_for_a_client_that_reads() -> None:
+    """Some ten megabytes at one instant: they wait in the queue, not in the socket, whose bound would end the session."""
+    async with eventsub() as place, place.listener() as mine:
+        made = mine.subscribe()
+        for number in range(7_000):
+            place.state.say("alice", "carol", f"{number} " + "x" * 450)
+        for number in range(7_000):
+            assert (await mine.event())["message"]["text"].startswith(f"{number} ")
+        assert made.status == "enabled"
+
+
+@in_virtual_time(hybrid=True)
+async def test_the_message_that_is_too_many_ends_all_of_the_session() -> None:
+    """A raid that it hears from both ends, with a full queue: the second finds nobody, and nothing breaks."""
+    async with eventsub(EventSubTiming(queue_max=1)) as place, place.listener() as mine:
+        users, token = place.state.users, place.token()
+        mine.subscribe(token=token)
+        first = mine.subscribe("channel.raid", token=token, to_broadcaster_user_id=users["alice"].id)
+        second = mine.subscribe("channel.raid", token=token, from_broadcaster_user_id=users["bob"].id)
+        place.state.say("alice", "carol", "fills the queue")
+        place.state.raid("alice", "bob", 3)
+        assert first.status == second.status == "websocket_network_timeout"
+        await mine.event()
+        assert await closed(mine) == 4005
 
 
 @in_virtual_time(hybrid=True)

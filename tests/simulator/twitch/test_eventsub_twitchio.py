@@ -142,6 +142,8 @@ async def test_twitchios_models_read_every_event() -> None:
             model = twitchio_models.create_event_instance(kind, message, http=None)
             assert model.metadata.message_timestamp.year == 2023
             seen[kind] = None
-            if message["payload"]["event"].get("message", {}) and "the end" in str(message["payload"]["event"]):
+            if message["payload"]["event"].get("message", {}) and "the end" in str(
+                message["payload"]["event"]
+            ):
                 break
         assert sorted(seen) == sorted(kind.name for kind in fired())
