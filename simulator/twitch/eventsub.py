@@ -375,7 +375,7 @@ class EventSubServer:
         chosen = self._chosen(login)
         for session in chosen:
             for socket in tuple(session.sockets):
-                socket.connection.abort()
+                socket.abort()
         return len(chosen)
 
     def _chosen(self, login: str) -> list[EventSubSession]:

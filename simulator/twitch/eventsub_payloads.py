@@ -59,6 +59,8 @@ NOTICE_FIELDS = (
     "announcement",
     "bits_badge_tier",
     "charity_donation",
+    "watch_streak",
+    "modiversary",
     "shared_chat_sub",
     "shared_chat_resub",
     "shared_chat_sub_gift",
@@ -68,6 +70,7 @@ NOTICE_FIELDS = (
     "shared_chat_pay_it_forward",
     "shared_chat_raid",
     "shared_chat_announcement",
+    "shared_chat_modiversary",
 )
 # IRC's msg-id -> EventSub's notice_type.
 NOTICE_TYPES: Mapping[str, str] = {
@@ -155,8 +158,8 @@ class Scribe:
                         "started_at": rfc3339_ms(happening.stream.started_ms),
                     },
                 )
-            case StreamChanged(channel=channel):
-                yield _in(channel, "stream.offline", lambda: broadcaster(channel))
+            case StreamChanged(channel=channel, stream=ended):
+                yield _in(channel, "stream.offline", lambda: {"id": ended.id, **broadcaster(channel)})
             case ChannelUpdated(channel=channel):
                 yield _in(channel, "channel.update", lambda: _update(channel))
             case ModeratorChanged(channel=channel):

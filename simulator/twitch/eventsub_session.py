@@ -138,6 +138,11 @@ class EventSubSocket:
         self._flush()
         self.connection.close(code, CLOSE_REASONS.get(code, ""))
 
+    def abort(self) -> None:
+        """End it for both at once, without a close frame."""
+        self._finish(DISCONNECTED)
+        self.connection.abort()
+
     def _finish(self, status: str) -> None:
         if not self.status:
             self.status = status
@@ -187,10 +192,11 @@ class EventSubSocket:
         while not self.status:
             due_s = self._last_sent_s + self._keepalive_s
             await asyncio.sleep(max(0.0, due_s - self._loop.time()))
-            if self._last_sent_s + self._keepalive_s > due_s or self._queue:
-                self._last_sent_s = max(self._last_sent_s, due_s)
-                continue  # something went out meanwhile, or is about to
+            if self._last_sent_s + self._keepalive_s > due_s:
+                continue  # something went out meanwhile
             self._last_sent_s = due_s
+            if self._queue:
+                continue  # something is about to
             text = self._keepalive_text()
             if text is not None:
                 self.post(text)

@@ -4,9 +4,9 @@ Source: dev.twitch.tv/docs/eventsub/eventsub-subscription-types and …/eventsub
 A type with `consenting` needs one of the `scopes` from the user whom that field of the condition names; over a WebSocket that is the user
 of the token that subscribes. A type without it is open to everybody, and costs.
 
-`FIRED` says which types this fake sends by itself when something happens in its state. The others can be subscribed to, with the same
+`fired` are the types that this fake sends by itself when something happens in its state. Those `sent_by_hand` can be subscribed to, with the same
 checks, and come only when a test sends them (`EventSubServer.send_event`). Left out: types that WebSockets do not carry (drops, conduits,
-user.authorization.*), types in beta, and chat types of shared chat sessions.
+user.authorization.*), types in beta, shared chat sessions, and scopes that are needed together (channel.moderate: one is enough here).
 """
 
 from __future__ import annotations
@@ -131,10 +131,5 @@ def subscribable() -> Mapping[tuple[str, str], EventType]:
     return {(kind.name, kind.version): kind for kind in (*fired(), *sent_by_hand())}
 
 
-# Versions that Twitch has withdrawn: it answers 410 (twitchdev/issues#1018 for the first).
-WITHDRAWN = (
-    ("channel.follow", "1"),
-    ("channel.hype_train.begin", "1"),
-    ("channel.hype_train.progress", "1"),
-    ("channel.hype_train.end", "1"),
-)
+# Versions that Twitch has withdrawn: it answers 410 (twitchdev/issues#1018).
+WITHDRAWN = (("channel.follow", "1"),)

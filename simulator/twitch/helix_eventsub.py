@@ -128,7 +128,9 @@ class HelixEventSub:
         if call.text("status") and call.text("status") not in STATUSES:
             raise Refused(400, "The value in the status query parameter is not valid.")
         page = page_request("", call.text("after"), "", default=PAGE_MAX, largest=PAGE_MAX)
-        mine = [] if call.me is None else self._server.subscriptions(call.token.client_id, call.token.login)
+        mine: Sequence[EventSubscription] = ()
+        if call.me is not None:
+            mine = self._server.subscriptions(call.token.client_id, call.token.login)
         listed = [dict(one.to_json()) for one in mine]
         if given:
             listed = [one for one in listed if _matches(one, given[0], call.text(given[0]))]

@@ -1,6 +1,6 @@
 """The fake Twitch chat server: one `handle(reader, writer)` behind in-memory streams and real TCP alike.
 
-Give `handle` to `MemoryNetwork.listen` or to `asyncio.start_server` (with an SSL context for TLS). The server is one face of a
+Give `handle` to `MemoryNetwork.listen` or to `asyncio.start_server` (with an SSL context for TLS); `irc_websocket` puts it behind WebSockets. The server is one face of a
 `TwitchState`: what happens there is written once as a line (`messages`) and delivered to every session in the channel; what a client
 sends goes through its `session` to `rules` and back into the state. Connections, their timers and latency are in `connection`.
 
@@ -9,7 +9,7 @@ Faults are attributes that may change at any time, and verbs: `duplicate_probabi
 `latency`, `accepting` (False: connections are closed as they come), `disconnect_all`, `half_open_all`, `send_reconnect`.
 
 Draws come from streams of their own per purpose, and only while a fault is on, so that switching one on does not shift another.
-Nothing here reads a clock but the loop's. Left out: WebSocket, the batching of other people's JOINs, per-address limits.
+Nothing here reads a clock but the loop's. Left out: the batching of other people's JOINs, per-address limits.
 """
 
 from __future__ import annotations

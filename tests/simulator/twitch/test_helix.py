@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
-from tests.simulator.twitch.helix_rig import WebDesk, refusal
+from tests.simulator.twitch.http_rig import WebDesk, refusal
 from tests.simulator.twitch.rig import UNIX_START
 
 

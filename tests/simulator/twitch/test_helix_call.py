@@ -6,7 +6,7 @@ import pytest
 
 from simulator.twitch.helix_call import Directory, HelixCall, rfc3339, user_fields
 from simulator.twitch.web_exchange import Refused, WebRequest
-from tests.simulator.twitch.helix_rig import WebDesk
+from tests.simulator.twitch.http_rig import WebDesk
 
 
 def call(desk: WebDesk, token: str, **query: str) -> HelixCall:
@@ -29,6 +29,17 @@ def test_the_directory_finds_accounts_that_came_later_and_forgets_those_that_wen
     assert directory.user("12345") is dora
     assert directory.channel("12345") is None
     desk.state.users.pop("dora")
+    assert directory.user("12345") is None
+
+
+def test_an_id_that_an_account_had_before_a_reset_finds_nobody() -> None:
+    """The same login may come back with another id."""
+    desk = WebDesk()
+    directory = Directory(desk.state)
+    dora = desk.state.add_user("dora", user_id="12345")
+    assert directory.user("12345") is dora
+    desk.state.users.pop("dora")
+    desk.state.add_user("dora", user_id="67890")
     assert directory.user("12345") is None
 
 

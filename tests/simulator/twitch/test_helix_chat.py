@@ -11,7 +11,7 @@ from simulator.twitch.credentials import DEFAULT_CLIENT_ID
 from simulator.twitch.events import Happening, Noticed, RoomChanged
 from simulator.twitch.helix_chat import DROP_CODES
 from simulator.twitch.limits import TwitchLimits
-from tests.simulator.twitch.helix_rig import WebDesk, refusal
+from tests.simulator.twitch.http_rig import WebDesk, refusal
 
 WRITE = "user:write:chat"
 SETTINGS = "moderator:manage:chat_settings"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from simulator.twitch.events import BanLifted, ChatCleared, Happening, MessageDeleted
-from tests.simulator.twitch.helix_rig import WebDesk, refusal
+from tests.simulator.twitch.http_rig import WebDesk, refusal
 
 MANAGE = "channel:manage:moderators"
 BAN = "moderator:manage:banned_users"

@@ -8,7 +8,7 @@ import pytest
 
 from simulator.twitch.events import ChannelUpdated, Happening
 from simulator.twitch.helix_users import ACCOUNT_CREATED
-from tests.simulator.twitch.helix_rig import WebDesk, refusal
+from tests.simulator.twitch.http_rig import WebDesk, refusal
 
 MANAGE = "channel:manage:broadcast"
 READ_FOLLOWERS = "moderator:read:followers"

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.client import ClientConnection
 
 from simulator.loop import in_virtual_time
-from simulator.twitch.connection import Timing
+from simulator.twitch.connection import LinkLatency, Timing
 from simulator.twitch.irc import IrcServer
 from simulator.twitch.irc_websocket import FRAME_BYTES_MAX, _frames, handler
 from simulator.twitch.line import Line, parse
@@ -174,6 +174,23 @@ async def test_a_client_that_goes_leaves_the_room() -> None:
             mine.transport.abort()
         await asyncio.sleep(1)
         assert server.connected == ()
+
+
+@in_virtual_time(hybrid=True)
+async def test_a_server_that_is_behind_holds_the_client_back() -> None:
+    """What the chat server has not taken stays with the client: our memory is not a client's to fill."""
+    async with chat() as (server, url), client(url) as mine:
+        await log_in(mine)
+        server.latency = LinkLatency(to_server_s=1_000.0)
+        sent = 0
+        try:
+            async with asyncio.timeout(100):
+                while sent < 3_000:
+                    await mine.send("PRIVMSG #alice :" + "x" * 20_000)
+                    sent += 1
+        except TimeoutError:
+            mine.transport.abort()
+        assert 10 < sent < 3_000
 
 
 def test_frames_are_split_at_line_ends_only() -> None:

@@ -11,7 +11,7 @@ from simulator.twitch.device_flow import UnknownUserCode
 from simulator.twitch.oauth import CODE_LIFETIME_S, CODES_MAX, DEVICE_GRANT
 from simulator.twitch.scopes import KNOWN_SCOPES
 from simulator.twitch.state import UnknownName
-from tests.simulator.twitch.helix_rig import PUBLIC_URL, SECRET, WebDesk, refusal
+from tests.simulator.twitch.http_rig import PUBLIC_URL, SECRET, WebDesk, refusal
 
 APP = {"client_id": DEFAULT_CLIENT_ID, "client_secret": SECRET}
 REDIRECT = "http://localhost:3000"

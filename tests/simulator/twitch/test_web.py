@@ -8,7 +8,7 @@ import pytest
 
 from simulator.loop import in_virtual_time
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
-from tests.simulator.twitch.helix_rig import Shelf, WebDesk, refusal
+from tests.simulator.twitch.http_rig import Shelf, WebDesk, refusal
 from tests.simulator.twitch.rig import UNIX_START
 
 

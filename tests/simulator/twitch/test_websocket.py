@@ -13,6 +13,7 @@ from simulator.twitch.websocket import (
     INCOMING_MESSAGES_MAX,
     MESSAGE_BYTES_MAX,
     OUT_BYTES_MAX,
+    PINGS_MAX,
     WebSocketClosed,
     WebSocketConnection,
 )
@@ -97,18 +98,14 @@ async def test_a_handler_may_refuse_with_a_status_and_words() -> None:
         (("GET", "POST"), "400 Bad Request"),
     ],
 )
-def test_a_request_against_the_rfc_is_refused(change: tuple[str, str], status: str) -> None:
+@in_virtual_time(hybrid=True)
+async def test_a_request_against_the_rfc_is_refused(change: tuple[str, str], status: str) -> None:
     """RFC 6455, 4.2.1: key, version and method are asked for."""
-
-    @in_virtual_time(hybrid=True)
-    async def story() -> None:
-        async with listener({"/echo": echo}) as place:
-            reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
-            writer.write(UPGRADE.replace(*change).encode())
-            assert (await reader.read()).decode().startswith(f"HTTP/1.1 {status}")
-            writer.close()
-
-    story()
+    async with listener({"/echo": echo}) as place:
+        reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
+        writer.write(UPGRADE.replace(*change).encode())
+        assert (await reader.read()).decode().startswith(f"HTTP/1.1 {status}")
+        writer.close()
 
 
 @in_virtual_time(hybrid=True)
@@ -179,6 +176,23 @@ async def test_a_ping_without_a_pong_waits_until_the_end() -> None:
 
 
 @in_virtual_time(hybrid=True)
+async def test_pings_that_nobody_answers_are_bounded() -> None:
+    """Over `PINGS_MAX` the oldest wait ends."""
+    held = Held()
+    async with listener({"/echo": held}) as place:
+        reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
+        writer.write(UPGRADE.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        theirs = await held.next()
+        waiting = [asyncio.create_task(theirs.ping()) for _ in range(PINGS_MAX + 1)]
+        await asyncio.sleep(1)
+        assert [task.done() for task in waiting] == [True] + [False] * PINGS_MAX
+        writer.close()
+        await asyncio.wait(waiting)
+        assert all(isinstance(task.exception(), WebSocketClosed) for task in waiting[1:])
+
+
+@in_virtual_time(hybrid=True)
 async def test_half_open_is_silent_both_ways_and_closes_nothing() -> None:
     """Nothing goes out, not even a pong or a close; what comes in is lost; only the client can end it."""
     held = Held()
@@ -191,6 +205,9 @@ async def test_half_open_is_silent_both_ways_and_closes_nothing() -> None:
         await mine.send("lost too")
         assert await silence(mine, 3_600)
         assert not pong.done()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await theirs.receive()
         assert theirs.open and not theirs.sound
 
 
