@@ -138,6 +138,8 @@ async def test_a_refresh_token_that_is_used_up_costs_nothing_before_the_token_en
             assert [line["what_it_means"] for line in events(lines, "token_unusable")][1:] == [
                 "the bot waits for a new token"
             ]
+            await place.keeper.rejected(pair.access)  # a face noticed too
+            await asyncio.sleep(5)
             assert None not in place.heard
 
 
