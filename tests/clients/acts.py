@@ -317,6 +317,7 @@ async def survives_429(seat: Seat) -> str:
 
 async def survives_401(seat: Seat) -> str:
     """The access token runs out: the library refreshes it and sends the message."""
+    await asyncio.sleep(BREATH_S)
     await seat.stage.expire_token(seat.client.login)
     return await seat.speaks(seat.home, "said with a new token", seat.wait_s("401"))
 
@@ -358,8 +359,9 @@ ACTS: Final = (
     Act("reconnects", reconnects, loses=True, begin=begin_reconnect),
     Act("returns", returns, begin=begin_close, slow=True, loses=True),
     Act("429", survives_429, kinds=("eventsub",), begin=begin_429, slow=True),
-    Act("401", survives_401, kinds=("eventsub",), slow=True, loses=True),
     Act("4003", survives_4003, kinds=("eventsub",), begin=begin_unused, slow=True, loses=True),
+    # After every act in which a client may start anew: the letters that it is started with are used up here.
+    Act("401", survives_401, kinds=("eventsub",), slow=True),
     # Last: a ban ends the account's EventSub subscriptions there (status chat_user_banned), and an unban does not bring them back.
     Act("banned", banned),
 )
