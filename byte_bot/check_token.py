@@ -24,9 +24,9 @@ from byte_bot.settings import Settings
 
 NAME = "twitch token"
 APPLICATION = "application"
-_LOG_IN = "run `byte-bot login`"
+_LOG_IN = "start `byte-bot login`"
 _NEW_TOKEN = (
-    "make a new user access token of the bot's account for TWITCH_TOKEN; or set TWITCH_CLIENT_ID, run `byte-bot login`, "
+    "make a new user access token of the bot's account for TWITCH_TOKEN; or set TWITCH_CLIENT_ID, start `byte-bot login`, "
     "and the bot renews it by itself"
 )
 

@@ -96,7 +96,7 @@ class JsonScreen:
             "code",
             verification_uri=code.verification_uri,
             user_code=code.user_code,
-            expires_in_s=code.expires_in,
+            expires_in_s=round(code.expires_in),
         )
 
     def waiting(self, left_s: float, trouble: str) -> None:

@@ -34,7 +34,7 @@ REDACTED: Final = "[redacted]"
 _LOOKS_SECRET: Final = re.compile(
     r"(?<=oauth:)[A-Za-z0-9]{8,}|(?<=Bearer )[A-Za-z0-9._~+/=-]{8,}|(?<=OAuth )[A-Za-z0-9._~+/=-]{20,}|sb_secret_[\w-]+"
     r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"
-    r"|(?P<name>(?:access_token|refresh_token|client_secret|device_code)[\"'\\]*\s*[=:]\s*[\"'\\]*)[A-Za-z0-9._~+/%-]{8,}"
+    r"|(?P<name>(?:access_token|refresh_token|client_secret|device_code)[\"'\\]*\s*[=:]\s*[\"'\\]*)[A-Za-z0-9._~+/%=-]{8,}"
 )
 
 #: Secrets that one process can learn while it runs: a pair of tokens every few hours, and the old ones soon mean nothing.
@@ -123,7 +123,7 @@ def configure_logging(
         structlog.stdlib.add_log_level,
         _stamp(clock or SystemClock()),
     ]
-    final = [
+    final: list[Processor] = [
         *_renderers(log_format, stream.isatty() if colors is None else colors),
         _Redaction(redactor(secrets)),
     ]

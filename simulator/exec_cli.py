@@ -22,7 +22,8 @@ import typer
 
 from simulator.cli_options import Exit
 from simulator.errors import SimulatorError
-from simulator.exec_environment import filled, placeholders, variables
+from simulator.exec_environment import placeholders, variables
+from simulator.placeholders import filled
 from simulator.serve import Stage
 from simulator.serve_cli import (
     CaFile,

@@ -12,23 +12,11 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from simulator.errors import SimulatorError
-
 PREFIX = "BYTE_SIM_"
-
-_PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
-# A name that is so like a placeholder is a misspelt one.
-_LIKENESS = 0.75
-
-
-class PlaceholderError(SimulatorError):
-    """A placeholder that is nearly one; the message says which was meant."""
 
 
 def placeholders(addresses: Mapping[str, Any]) -> dict[str, str]:
@@ -44,14 +32,6 @@ def _flat(path: str, value: object) -> Iterator[tuple[str, str]]:
         yield path, ",".join(str(part) for part in value)
     else:
         yield path, str(value)
-
-
-def filled(text: str, values: Mapping[str, str]) -> str:
-    """`text` with each {placeholder} replaced; other braces stay, since commands may hold JSON. Raises `PlaceholderError`."""
-    for name in _PLACEHOLDER.findall(text):
-        if name not in values and (close := difflib.get_close_matches(name, values, n=1, cutoff=_LIKENESS)):
-            raise PlaceholderError(f"{{{name}}} in {text!r}: did you mean {{{close[0]}}}?")
-    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
 
 
 def variables(addresses: Mapping[str, Any], folder: str) -> dict[str, str]:

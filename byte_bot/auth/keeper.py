@@ -400,7 +400,7 @@ class TokenKeeper:
         self._complaints.make(subject, why, what_to_do)
 
     def _log_in_anew(self) -> str:
-        return f"run `byte-bot login` as {self._login}: the running bot takes the new token up by itself"
+        return f"start `byte-bot login` as {self._login}: the running bot takes the new token up by itself"
 
     def _reached(self) -> None:
         self._backoff.reset()

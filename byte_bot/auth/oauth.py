@@ -243,7 +243,9 @@ class TwitchOAuth:
         except httpx.HTTPError as error:
             # "from None": the request, with its secrets, hangs on httpx's errors.
             words = str(error) or type(error).__name__
-            raise OAuthUnavailable(f"{self._url}: {redactor(_sent(form, headers))(words)}") from None
+            raise OAuthUnavailable(
+                f"{self._url}: {redactor((self._secret, *_sent(form, headers)))(words)}"
+            ) from None
         status = response.status_code
         if status in _RETRY_STATUS or status >= 500:
             raise OAuthUnavailable(f"{self._url} answers {status}", _retry_after_s(response))
@@ -292,6 +294,6 @@ def _retry_after_s(response: httpx.Response) -> float | None:
 
 
 def _sent(form: Mapping[str, str] | None, headers: Mapping[str, str] | None) -> list[str]:
-    secret = ("client_secret", "refresh_token", "device_code", "token")
+    secret = ("refresh_token", "device_code", "token")
     values = [value for name, value in (form or {}).items() if name in secret]
     return [*values, *(value.rpartition(" ")[2] for value in (headers or {}).values())]

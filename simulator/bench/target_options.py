@@ -6,13 +6,13 @@ commands may contain JSON; one that is nearly a placeholder is taken for a missp
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from simulator import placeholders
 from simulator.bench.child import BenchError
 from simulator.bench.matching import Expectation
 from simulator.bench.plan import CONDITIONS, Condition
@@ -35,9 +35,6 @@ MORE_OUTAGES = (
     "reset", "html_520", "html_ok", "cut_body", "commit_then_drop", "unauthorized", "over_quota", "project_paused", "read_only",
 )  # fmt: skip
 EXAMPLE = '\'{"kind": "latency", "ms": 300}\''
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-# A name that is so like a placeholder is a misspelt one.
-_LIKENESS = 0.75
 
 
 class BadTarget(BenchError):
@@ -133,10 +130,7 @@ def outage_names() -> list[str]:
 
 def filled(text: str, values: Mapping[str, str]) -> str:
     """`text` with each {placeholder} replaced; braces around anything else stay. Raises `BadTarget` for a misspelt one."""
-    for name in _PLACEHOLDER.findall(text):
-        if name not in values and (close := difflib.get_close_matches(name, values, n=1, cutoff=_LIKENESS)):
-            raise BadTarget(f"{{{name}}} in {text!r}: did you mean {{{close[0]}}}?")
-    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+    return placeholders.filled(text, values, BadTarget)
 
 
 def placeholder_values(addresses: Addresses) -> dict[str, str]:

@@ -42,7 +42,6 @@ class WebListener:
         self._host = host
         self._tls = ssl
         self._state = ServerState()
-        self._open: dict[WebSocketConnection, None] = {}
         self._handlers: dict[asyncio.Task[None], None] = {}
         self._config = uvicorn.Config(
             app,
@@ -85,8 +84,6 @@ class WebListener:
         self._server.close()
         for protocol in tuple(self._state.connections):
             protocol.transport.abort()
-        for connection in tuple(self._open):
-            connection.abort()
         tasks = [*sorted(self._state.tasks, key=asyncio.Task.get_name), *self._handlers]
         for task in tasks:
             task.cancel()
@@ -108,7 +105,6 @@ class WebListener:
         task.add_done_callback(self._ended)
 
     async def _serve(self, handler: WebSocketHandler, connection: WebSocketConnection) -> None:
-        self._open[connection] = None
         try:
             try:
                 await handler(connection)
@@ -119,8 +115,6 @@ class WebListener:
         except BaseException:
             connection.abort()
             raise
-        finally:
-            del self._open[connection]
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._handlers[task]

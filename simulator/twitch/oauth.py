@@ -17,7 +17,8 @@ Facts and their sources; words in quotes are Twitch's.
 - `mock_authorize` is the shortcut of the official mock, twitch-cli: POST /auth/authorize with grant_type=user_token.
 
 Chosen, because nothing tells: the words for a missing parameter other than those above ("missing client id" and the like), 10 minutes
-for an authorization code. Left out: OIDC's id tokens and claims, PKCE, `force_verify`, limits on how often tokens may be asked for.
+for an authorization code. Left out: OIDC's id tokens and claims, PKCE, `force_verify`, limits on how often tokens may be asked for; a
+token that is revoked here takes no EventSub subscription with it (an account that disconnects the app does: `credentials.disconnect`).
 """
 
 from __future__ import annotations

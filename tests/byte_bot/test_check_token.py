@@ -120,7 +120,7 @@ async def test_no_token_at_all_is_said_with_what_to_do(tmp_path: Path) -> None:
     """And where it is looked for."""
     desk, file = new_desk(), TokenFile(tmp_path / "t.json")
     finding, access = await look(desk, make_settings(), file)
-    assert (finding.status, access, finding.advice) == (Status.FAILED, "", "run `byte-bot login`")
+    assert (finding.status, access, finding.advice) == (Status.FAILED, "", "start `byte-bot login`")
     assert str(file.path) in finding.words
 
 

@@ -238,7 +238,7 @@ def test_a_misspelt_variable_is_pointed_out() -> None:
     strange = {
         "TWITCH_CHANNELS_LOGIN": "x",
         "FLUSH_INTERVAL": "1",
-        "TWITCH_BOT_ID": "x",
+        "TWITCH_X": "x",
         "PATH": "x",
         "DATABASE_URL": "x",
     }

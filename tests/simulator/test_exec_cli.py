@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from simulator.cli import Exit, build_cli
 from simulator.exec_cli import ExecError, run_command, variables_of
-from simulator.exec_environment import PlaceholderError
 from simulator.loop import START_UNIX_S
+from simulator.placeholders import PlaceholderError
 from simulator.serve import Stage
 from simulator.world import simulate
 from tests.simulator.supabase.project import BOT_SCHEMA

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
-from simulator.exec_environment import PlaceholderError, filled, placeholders, variables
+from simulator.exec_environment import placeholders, variables
 
 PLAIN: dict[str, Any] = {
     "irc": {"host": "127.0.0.1", "port": 1111},
@@ -81,10 +79,10 @@ def test_under_tls_the_root_is_trusted_and_everything_goes_there() -> None:
 
 
 def test_placeholders_stand_for_the_same_values() -> None:
-    """Braces around anything else stay; a misspelt one is told."""
+    """By the path in the line."""
     values = placeholders(PLAIN)
-    assert filled('{irc_host}:{irc_port} {"kind": 1} {n}', values) == '127.0.0.1:1111 {"kind": 1} {n}'
-    with pytest.raises(
-        PlaceholderError, match=r"\{irc_prot\} in 'x\{irc_prot\}': did you mean \{irc_port\}\?"
-    ):
-        filled("x{irc_prot}", values)
+    assert (values["irc_port"], values["users_bot_token"], values["twitch_channels"]) == (
+        "1111",
+        "abc",
+        "one,two",
+    )

@@ -117,6 +117,18 @@ class Approving:
         """No patience needed."""
 
 
+class InlineTokenFile(TokenFile):
+    """The real file, read and written where the loop stands: a world has no threads."""
+
+    async def load(self) -> UserToken | None:
+        """Now."""
+        return self.read()
+
+    async def save(self, token: UserToken) -> None:
+        """Now."""
+        self.write(token)
+
+
 class Desks:
     """Puts applications together whose token comes from a file and a desk; the desk is made with the first of them.
 
@@ -126,7 +138,7 @@ class Desks:
     """
 
     def __init__(self, path: Path, secret: str = "") -> None:
-        self.file = TokenFile(path)
+        self.file = InlineTokenFile(path)
         self._secret = secret
         self._desk: Desk | None = None
 

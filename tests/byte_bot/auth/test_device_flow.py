@@ -124,7 +124,7 @@ async def test_a_token_that_was_allowed_survives_a_hiccup() -> None:
         waiting = asyncio.ensure_future(flow(twitch))
         await asyncio.sleep(1)
         twitch.device_words, twitch.delay_s = "", 1.0
-        await asyncio.sleep(5.5)  # asked for after 5 s, the answer is on its way
+        await asyncio.sleep(4.5)  # asked for after 5 s, the answer is on its way
         twitch.broken = httpx.ConnectError("refused")
         if lost:
             with pytest.raises(OAuthUnavailable, match="refused"):

@@ -96,7 +96,7 @@ async def test_a_withdrawn_consent_is_said_and_a_new_token_waited_for() -> None:
             said = events(lines, "token_unusable")
             assert len(said) == 4
             assert "Invalid refresh token" in said[0]["why"]
-            assert said[0]["what_to_do"].startswith(f"run `byte-bot login` as {LOGIN}")
+            assert said[0]["what_to_do"].startswith(f"start `byte-bot login` as {LOGIN}")
             assert place.heard.count(None) == 1
 
             new = twitch.issue()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from simulator.loop import in_virtual_time
 from simulator.twitch.eventsub_subscriptions import SubscriptionRefused
-from tests.simulator.twitch.eventsub_rig import Listener, closed, eventsub, now_s
-from tests.simulator.twitch.web_rig import client, closing, silence
+from tests.simulator.twitch.eventsub_rig import Listener, Place, closed, eventsub, eventsub_server, now_s
+from tests.simulator.twitch.rig import small_twitch
+from tests.simulator.twitch.web_rig import client, closing, listener, loopback_tls, silence
 
 
 async def reconnect_url(mine: Listener) -> str:
@@ -164,3 +166,24 @@ async def test_the_reconnect_address_is_the_one_that_is_asked_for() -> None:
         async with eventsub(ws_url=given) as place, place.listener() as mine:
             place.server.session_reconnect()
             assert (await reconnect_url(mine)).startswith(expected)
+
+
+def test_under_tls_the_client_is_sent_back_to_tls(tmp_path: Path) -> None:
+    """With ws_url "": the scheme and the host that the client used."""
+    server_side, trusting = loopback_tls(tmp_path)
+
+    @in_virtual_time(hybrid=True)
+    async def story() -> None:
+        state = small_twitch(asyncio.get_running_loop().time)
+        server = eventsub_server(state)
+        async with listener({"/ws": server.handler}, tls=server_side) as listening:
+            place = Place(server, state, f"{listening.ws_url}/ws")
+            async with place.listener(ssl=trusting) as mine:
+                mine.subscribe()
+                server.session_reconnect()
+                url = await reconnect_url(mine)
+                assert url.startswith(f"wss://127.0.0.1:{listening.port}/ws?challenge=")
+                async with client(url, ssl=trusting) as new:
+                    assert "session_welcome" in str(await new.recv())
+
+    story()

@@ -138,6 +138,18 @@ async def test_4005_for_a_client_that_does_not_read() -> None:
 
 
 @in_virtual_time(hybrid=True)
+async def test_a_burst_waits_for_a_client_that_reads() -> None:
+    """Some ten megabytes at one instant: they wait in the queue, not in the socket, whose bound would end the session."""
+    async with eventsub() as place, place.listener() as mine:
+        made = mine.subscribe()
+        for number in range(5_000):
+            place.state.say("alice", "carol", f"{number} " + "x" * 450)
+        for number in range(5_000):
+            assert (await mine.event())["message"]["text"].startswith(f"{number} ")
+        assert made.status == "enabled"
+
+
+@in_virtual_time(hybrid=True)
 async def test_the_message_that_is_too_many_ends_all_of_the_session() -> None:
     """A raid that it hears from both ends, with a full queue: the second finds nobody, and nothing breaks."""
     async with eventsub(EventSubTiming(queue_max=1)) as place, place.listener() as mine:

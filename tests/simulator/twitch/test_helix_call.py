@@ -32,6 +32,17 @@ def test_the_directory_finds_accounts_that_came_later_and_forgets_those_that_wen
     assert directory.user("12345") is None
 
 
+def test_an_id_that_an_account_had_before_a_reset_finds_nobody() -> None:
+    """The same login may come back with another id."""
+    desk = WebDesk()
+    directory = Directory(desk.state)
+    dora = desk.state.add_user("dora", user_id="12345")
+    assert directory.user("12345") is dora
+    desk.state.users.pop("dora")
+    desk.state.add_user("dora", user_id="67890")
+    assert directory.user("12345") is None
+
+
 def test_a_call_for_users_is_refused_to_an_apps_token() -> None:
     """Recorded words."""
     desk = WebDesk()

@@ -110,4 +110,4 @@ async def test_a_closed_connection_leaves_no_handler_waiting() -> None:
         async with client(place.ws_url):
             await held.next()
         await asyncio.sleep(1)
-        assert not place._handlers and not place._open
+        assert not place._handlers

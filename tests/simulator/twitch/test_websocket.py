@@ -205,6 +205,9 @@ async def test_half_open_is_silent_both_ways_and_closes_nothing() -> None:
         await mine.send("lost too")
         assert await silence(mine, 3_600)
         assert not pong.done()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await theirs.receive()
         assert theirs.open and not theirs.sound
 
 
