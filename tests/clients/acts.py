@@ -72,8 +72,7 @@ class Seat:
         """What the library told about a refused message with one of these words in it; "" if it told nothing of the kind."""
 
         def fits(line: Line) -> bool:
-            mine = line.get("n") == number or ("n" not in line and line.get("channel") == channel)
-            return line["saw"] == "refused" and mine and _has(line["reason"], words)
+            return _about(line, number, channel) and _has(line["reason"], words)
 
         line = await self.driver.until(fits, within_s, after=after)
         return "" if line is None else str(line["reason"])
@@ -87,10 +86,11 @@ class Seat:
         while True:
             if await self.stage.said(channel, self.client.login, text, 0.0) is not None:
                 return ""
-            if await self.refusal(number, channel, words, 0.0, after):
+            refused = [line for line in self.driver.lines[after:] if _about(line, number, channel)]
+            if any(_has(line["reason"], words) for line in refused):
                 return ""
-            for line in self.driver.lines[after:]:
-                if line["saw"] == "refused" and line.get("n") == number:
+            for line in refused:
+                if "n" in line:
                     return f"a message was lost: {line['reason']}"
             if loop.time() > deadline_s or self.driver.ended:
                 return f"a message was lost without a word ({words[0]})"
@@ -126,6 +126,11 @@ class Seat:
             errors.extend(list(self.driver.other)[-1:])
             return f"; its driver ended: {errors[-1] if errors else 'without a word'}"
         return f"; it said last: {errors[-1]}" if errors else ""
+
+
+def _about(line: Line, number: int, channel: str) -> bool:
+    """Whether a line says that this order was refused: by its number, or (a NOTICE has none) by its channel."""
+    return line["saw"] == "refused" and (line["n"] == number if "n" in line else line["channel"] == channel)
 
 
 def _has(reason: object, words: tuple[str, ...]) -> bool:
@@ -317,6 +322,7 @@ async def survives_429(seat: Seat) -> str:
 
 async def survives_401(seat: Seat) -> str:
     """The access token runs out: the library refreshes it and sends the message."""
+    await asyncio.sleep(BREATH_S)
     await seat.stage.expire_token(seat.client.login)
     return await seat.speaks(seat.home, "said with a new token", seat.wait_s("401"))
 
@@ -358,8 +364,9 @@ ACTS: Final = (
     Act("reconnects", reconnects, loses=True, begin=begin_reconnect),
     Act("returns", returns, begin=begin_close, slow=True, loses=True),
     Act("429", survives_429, kinds=("eventsub",), begin=begin_429, slow=True),
-    Act("401", survives_401, kinds=("eventsub",), slow=True, loses=True),
     Act("4003", survives_4003, kinds=("eventsub",), begin=begin_unused, slow=True, loses=True),
+    # After every act in which a client may start anew: the letters that it is started with are used up here.
+    Act("401", survives_401, kinds=("eventsub",), slow=True),
     # Last: a ban ends the account's EventSub subscriptions there (status chat_user_banned), and an unban does not bring them back.
     Act("banned", banned),
 )

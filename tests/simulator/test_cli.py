@@ -124,7 +124,7 @@ def test_run_takes_many_nights_and_shows_the_broken_ones() -> None:
 
 
 def test_run_says_on_which_network_and_in_which_order() -> None:
-    """--network and --order reach the simulation."""
+    """--network, --transport and --order reach the simulation."""
     asked: list[dict[str, str]] = []
 
     def night(scenario: Scenario, seed: int, **options: str) -> Report:
@@ -133,9 +133,11 @@ def test_run_says_on_which_network_and_in_which_order() -> None:
 
     call("run", "calm", simulate=night)
     call("run", "calm", "--network", "tcp", "--order", "random", simulate=night)
+    call("run", "calm", "--transport", "eventsub", simulate=night)
     assert asked == [
-        {"network": "memory", "ready_order": "fifo"},
-        {"network": "tcp", "ready_order": "random"},
+        {"network": "memory", "transport": "irc", "ready_order": "fifo"},
+        {"network": "tcp", "transport": "irc", "ready_order": "random"},
+        {"network": "tcp", "transport": "eventsub", "ready_order": "fifo"},
     ]
 
 

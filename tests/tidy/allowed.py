@@ -12,6 +12,10 @@ Allowances = Mapping[tuple[str, str], str]
 
 # Modules that are functions of their arguments: no loop, no clock, no machine.  Each must exist.
 PURE = (
+    "byte_bot/chat/badges.py",
+    "byte_bot/chat/eventsub/roster.py",
+    "byte_bot/chat/eventsub/seen.py",
+    "byte_bot/chat/eventsub/translation.py",
     "byte_bot/chat/irc/line.py",
     "byte_bot/chat/irc/session.py",
     "byte_bot/chat/message.py",
@@ -153,7 +157,7 @@ BROAD_EXCEPT: Allowances = {
         "byte_bot/persistence/journal_thread.py",
         "FileJournalStore._try",
     ): "supervisor: whatever fails in a commit degrades the journal, and its thread lives on",
-    ("simulator/twin.py", "run_twins"): "supervisor: a defect ends one world, not a search of thousands",
+    ("simulator/twin.py", "_run_twins"): "supervisor: a defect ends one world, not a search of thousands",
     (
         "simulator/twin.py",
         "run_seed",

@@ -282,7 +282,7 @@ class EventSubTransport:
             # The bot is no moderator there any more: chat goes on.
             self._joining.follows_revoked(subscription_id)
             return
-        log.warning("Twitch revoked an EventSub subscription (%s): %s", kind, subscription.get("status"))
+        log.warning("Twitch revoked an EventSub subscription to %s: %s", kind, subscription.get("status"))
         now = asyncio.get_running_loop().time()
         self._joining.delete_soon(self._roster.on_revoked(subscription_id, now))
         self._joining.wake()

@@ -119,7 +119,7 @@ class Helix:
             answer = await self._http.create_eventsub_subscription(
                 type=SubscriptionType(kind),
                 version=version,
-                condition=dict(condition),  # type: ignore[typeddict-item]  # TwitchIO lists every type's conditions
+                condition=dict(condition),  # type: ignore[arg-type]  # TwitchIO lists every type's conditions
                 transport={"method": "websocket", "session_id": session_id},
                 token_for=USER,
             )

@@ -194,14 +194,14 @@ class Joining:
                 await self._helix.unsubscribe(subscription_id)
             except HelixError as error:
                 # It costs room until the session ends; its events are passed over.
-                log.warning("an EventSub subscription could not be deleted: %s", error)
+                log.warning("an EventSub subscription could not be deleted, since %s", error)
 
     async def read_moderated(self) -> None:
         """Learn in which channels the bot is moderator, if Helix says so."""
         try:
             self._roster.on_moderated(await self._helix.moderated(self._user_id) | {self._user_id})
         except HelixError as error:
-            log.warning("Helix does not tell where the bot is moderator: %s", error)
+            log.warning("Helix does not tell where the bot is moderator, since %s", error)
 
     def follows_revoked(self, subscription_id: str) -> None:
         """The bot is no moderator any more of the channel to which this subscription belonged."""
@@ -229,7 +229,7 @@ class Joining:
                 subscription_id = await self._make(_FOLLOWS, ask, session_id)
             except HelixError as error:
                 self._without_follows[login] = None
-                log.warning("no follows of #%s: %s", login, error)
+                log.warning("no follows of #%s, since %s", login, error)
                 continue
             if subscription_id and not self._roster.on_extra(ask, subscription_id):
                 await self._delete([subscription_id])

@@ -189,7 +189,7 @@ class Sessions:
     def _lose(self, session: _Session, words: str) -> None:
         if self._sessions.pop(session.number, None) is None:
             return
-        log.warning("an EventSub session ended: %s", words)
+        log.warning("an EventSub session ended, since %s", words)
         self.counts.lost += 1
         lived_s = asyncio.get_running_loop().time() - session.opened_at_s
         self._pause(failed=lived_s < self._limits.stable_after_s)
@@ -202,7 +202,7 @@ class Sessions:
             await line.socket.open(url)
         except SocketFailed as error:
             session.moving = False
-            log.warning("cannot move an EventSub session: %s", error)
+            log.warning("cannot move an EventSub session, since %s", error)
             if session.line is None:
                 self._lose(session, "it could not be moved, and the old socket is closed")
             return

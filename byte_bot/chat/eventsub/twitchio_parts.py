@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from byte_bot.chat.errors import SocketFailed, TwitchIoMissing
@@ -102,16 +103,6 @@ def check_installed() -> None:
         ) from None
 
 
-class _NoClient:
-    """What TwitchIO's WebSocket asks of a ``Client``: sockets by owner, and somebody to tell things that nobody wants."""
-
-    def __init__(self) -> None:
-        self._websockets: dict[str, dict[str, Any]] = {}
-
-    def dispatch(self, event: str, payload: Any = None) -> None:
-        """Nobody listens: what matters comes over :class:`SocketListener`."""
-
-
 def make_socket(user_id: str, listener: SocketListener, limits: EventSubLimits) -> Socket:
     """A WebSocket for the account ``user_id`` that is not open yet."""
     from twitchio.eventsub.websockets import Websocket  # lazy: an extra
@@ -119,7 +110,8 @@ def make_socket(user_id: str, listener: SocketListener, limits: EventSubLimits) 
 
     class _Socket(Websocket):
         def __init__(self) -> None:
-            no_client: Any = _NoClient()
+            # What TwitchIO asks of a client: sockets by owner, and somebody to tell things that nobody here wants.
+            no_client: Any = SimpleNamespace(_websockets={}, dispatch=lambda event, payload=None: None)
             no_http: Any = None  # only for subscribing again, which is ours
             super().__init__(
                 keep_alive_timeout=limits.keepalive_s,

@@ -313,8 +313,8 @@ def test_mistakes_in_a_declaration_are_named_at_import() -> None:
 
     with pytest.raises(ComponentError, match=r"no role is called 'king'; there are: everyone, subscriber"):
         command(role="king")(DeathCounter.death)
-    with pytest.raises(ComponentError, match="no event is called 'raid'"):
-        listener("raid")
+    with pytest.raises(ComponentError, match="no event is called 'earthquake'"):
+        listener("earthquake")
 
 
 class Narrow(Component):

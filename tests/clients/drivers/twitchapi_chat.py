@@ -6,23 +6,15 @@ import asyncio
 
 from lines import obey, saw, scene
 from twitchAPI.chat import Chat
-from twitchAPI.twitch import Twitch
 from twitchAPI.type import AuthScope, ChatEvent
+from twitchapi_login import logged_in
 
 SCENE = scene()
 
 
 async def main():
     """Connect and obey until the input ends."""
-    twitch = await Twitch(
-        SCENE["client_id"],
-        SCENE["client_secret"],
-        base_url=SCENE["helix"] + "/",
-        auth_base_url=SCENE["oauth"] + "/",
-    )
-    await twitch.set_user_authentication(
-        SCENE["token"], [AuthScope.CHAT_READ, AuthScope.CHAT_EDIT], SCENE["refresh_token"]
-    )
+    twitch = await logged_in(SCENE, [AuthScope.CHAT_READ, AuthScope.CHAT_EDIT])
     chat = await Chat(
         twitch,
         connection_url=SCENE["irc_ws"],

@@ -6,8 +6,8 @@ import asyncio
 
 from lines import obey, saw, scene
 from twitchAPI.eventsub.websocket import EventSubWebsocket
-from twitchAPI.twitch import Twitch
 from twitchAPI.type import AuthScope
+from twitchapi_login import logged_in
 
 SCENE = scene()
 IDS = {channel["login"]: channel["id"] for channel in SCENE["channels"]}
@@ -15,17 +15,7 @@ IDS = {channel["login"]: channel["id"] for channel in SCENE["channels"]}
 
 async def main():
     """Connect and obey until the input ends."""
-    twitch = await Twitch(
-        SCENE["client_id"],
-        SCENE["client_secret"],
-        base_url=SCENE["helix"] + "/",
-        auth_base_url=SCENE["oauth"] + "/",
-    )
-    await twitch.set_user_authentication(
-        SCENE["token"],
-        [AuthScope.USER_READ_CHAT, AuthScope.USER_WRITE_CHAT, AuthScope.USER_BOT],
-        SCENE["refresh_token"],
-    )
+    twitch = await logged_in(SCENE, [AuthScope.USER_READ_CHAT, AuthScope.USER_WRITE_CHAT, AuthScope.USER_BOT])
 
     async def on_message(data):
         event = data.event

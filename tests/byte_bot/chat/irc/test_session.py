@@ -381,7 +381,7 @@ def test_the_whole_script_has_the_expected_events() -> None:
     kinds = {type(event).__name__ for event in events}
     assert kinds == {
         "Connected", "Standing", "ChannelJoined", "ChatMessage", "ChatNotice", "ChatterBanned", "ChatCleared",
-        "MessageDeleted", "MessageRefused",
+        "MessageDeleted", "MessageRefused", "Raid", "Subscription", "Gift",
     }  # fmt: skip
     assert out.endswith(b"PONG :end\r\n")
     assert (counts.lines_overlong, counts.lines_unreadable) == (1, 2)
