@@ -7,7 +7,7 @@ both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
 * *Audience*: 1 to 30 channels, most of a night's messages in some of them. A channel's rate is anything from 0.01 to 30
   messages a second; how long it goes on follows from its share of the night's messages, which bounds what a pair
   costs. One message in five is small talk, the others are commands of every built-in component (:data:`COMMANDS`), by people of all roles.
-* *Loud nights*: one in twenty has thousands of messages, in bursts of up to 1,000 a second over one channel to
+* *Loud nights*: one in twenty has more than a thousand messages, in bursts of up to 1,000 a second over one channel to
   :data:`LOUD_CHANNELS`, one of the bursts over the look for idle channels and one into the first fault; of some, few rows of
   history are kept. These fill a save, a channel's outbox and the journal's queue.
 * *Faults*: up to five of every kind of the database's family, whenever they like, over one another or not, certain or
@@ -70,7 +70,9 @@ MESSAGES_MIN, MESSAGES_MAX = 20, 160
 SMALL_TALK_SHARE = 0.2
 #: One night in twenty, which then costs as much as twenty others.
 LOUD_SHARE = 0.05
-LOUD_MESSAGES_MIN, LOUD_MESSAGES_MAX = 1_500, 3_500
+#: As few as still fill a save, an outbox, a history and the queue of a journal somewhere in three hundred nights: half of what
+#: `make test` spends on twins.
+LOUD_MESSAGES_MIN, LOUD_MESSAGES_MAX = 1_000, 2_000
 #: Messages a second in a burst, over all channels.
 LOUD_RATES_PER_S = (200.0, 500.0, 1_000.0, 1_000.0)
 #: How much of them each burst has; one is long enough to fill the queue of a journal whose disk stalls.

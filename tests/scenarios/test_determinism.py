@@ -2,8 +2,8 @@
 
 The night is short and has much in it: three channels, two of them busy, both ways in which a database comes and goes, late
 answers, Twitch's disconnects and duplicates and cut packets, a crash and a restart. Its trace holds every line and request at its
-virtual microsecond. Forty of the runs are made here, half of them with the collector forced at odd moments; sixty in three
-processes with other hashes of strings, one of which has four busy processes beside it.
+virtual microsecond. Fifty-two of the runs are made here, eight of them with the collector forced at odd moments; forty-eight in
+three processes with other hashes of strings, one of which has four busy processes beside it.
 
 Two more nights are played less often, since what is new in them is one thing each: on a slow disk, whose latency is drawn for each
 record, a stall among them; and over loopback TCP, without cut packets, since there the kernel cuts. That one is replayed too: all
@@ -174,14 +174,15 @@ def hashes_elsewhere(hash_seed: str, runs: int, name: str = "crowded") -> set[st
 
 def test_a_hundred_runs_of_one_seed_are_one_run() -> None:
     """One trace hash for each order of ready tasks: here, with collections, in other processes, on a busy machine."""
-    wanted = hashes_here(10)
+    wanted = hashes_here(22)
     assert len(wanted) == len(ORDERS)
+    # Fewer where each costs most: with the collector, and where the machine is shared with four others.
     with collected_at_odd_moments(random.Random(1)):
-        assert hashes_here(10) == wanted
+        assert hashes_here(4) == wanted
     assert hashes_elsewhere("0", 10) == wanted
     assert hashes_elsewhere("1", 10) == wanted
     with busy_processes(4):
-        assert hashes_elsewhere("random", 10) == wanted
+        assert hashes_elsewhere("random", 4) == wanted
 
 
 @pytest.mark.parametrize("name", ["slow disk", "over TCP"])
@@ -193,7 +194,7 @@ def test_a_slow_disk_and_real_sockets_are_replayed_too(name: str) -> None:
     with collected_at_odd_moments(random.Random(1)):
         assert hashes_here(2, name) == wanted
     with busy_processes(4):
-        assert hashes_elsewhere("random", 3, name) == wanted
+        assert hashes_elsewhere("random", 2, name) == wanted
 
 
 @pytest.mark.parametrize("name", NIGHTS)

@@ -133,7 +133,7 @@ def test_audiences_are_quiet_and_loud() -> None:
 
 
 def test_one_night_in_twenty_is_loud() -> None:
-    """Thousands of messages in bursts, over one channel and over hundreds; with every disk, and both lengths of history."""
+    """A thousand messages and more in bursts, over one channel and over hundreds; with every disk, and both lengths of history."""
     loud = [plan.scenario for plan in plans() if plan.loud]
     assert 10 <= len(loud) <= 20
     assert {len(it.channels) for it in loud} >= {1, 30, max(LOUD_CHANNELS)}
