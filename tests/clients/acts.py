@@ -221,7 +221,7 @@ async def duplicate(seat: Seat) -> str:
 
 
 async def banned(seat: Seat) -> str:
-    """A moderator bans the account: the library tells that Twitch refused the next message; nobody sees it."""
+    """A moderator bans the account: the library tells that Twitch refused the next message, and goes on in the other channel."""
     await asyncio.sleep(BREATH_S)
     await seat.stage.event(verb="ban", channel=seat.home, login=seat.client.login, moderator=MODERATOR)
     after = len(seat.driver.lines)
@@ -231,7 +231,10 @@ async def banned(seat: Seat) -> str:
     await seat.stage.event(verb="unban", channel=seat.home, login=seat.client.login, moderator=MODERATOR)
     if await seat.stage.said(seat.home, seat.client.login, "said while banned", 0.0) is not None:
         return "a banned account's message went through"
-    return "" if told else "a message was lost without a word (msg_banned)"
+    if not told:
+        return "a message was lost without a word (msg_banned)"
+    # On EventSub the ban ends a subscription, and a client has to take that in without losing the others.
+    return await seat.hears(seat.away, "said elsewhere after a ban", seat.patience.act_s)
 
 
 # -- what Twitch does to connections and requests

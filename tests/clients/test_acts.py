@@ -22,7 +22,7 @@ NOTICED = {
     "garbled": {"receives", "replies"},
     "fragile": {"reconnects"},
     "twice": {"once"},
-    "lost": {"joins", "receives", "reconnects"},
+    "lost": {"joins", "receives", "reconnects", "banned"},
     "dumb": {"sends", "replies", "too fast", "duplicate", "banned", "reconnects"},
 }
 #: The client is known and the machine may be busy: long enough for what comes, short for what never does.
