@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 from typing import Any
 
@@ -51,3 +52,10 @@ async def test_without_the_library_it_is_said_at_once(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "twitchio", None)
     with pytest.raises(TwitchIoMissing):
         chosen(twitch_chat_mode="eventsub")
+
+
+def test_who_chats_over_irc_loads_no_twitchio() -> None:
+    """Nor what it brings: it is an extra, and costs a start half a second."""
+    script = "import sys, byte_bot.app; print(*sorted({'twitchio', 'aiohttp'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

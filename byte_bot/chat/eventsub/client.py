@@ -310,12 +310,14 @@ class EventSubTransport:
         """The keeper has another token, or (None) the account has withdrawn its consent."""
         if self._joining is None or self._sessions is None or self._roster is None:
             return
+        withdrawn_before = not self._joining.allowed
         self._joining.allowed = token is not None
         if token is None:
             # Twitch wants every session that uses such a token to end.
             self._sessions.lose_all("the account has withdrawn its consent")
             self._disconnected("the account has withdrawn its consent")
-        else:
+        elif withdrawn_before:
+            # Not after a mere refresh: then the sessions go on, or are being replaced.
             self._now_connected()
             self._roster.want(self._wanted)
         self._joining.wake()

@@ -245,6 +245,25 @@ def test_a_withdrawn_consent_ends_the_sessions_until_there_is_a_new_token() -> N
     tell(story)
 
 
+def test_a_refreshed_token_changes_nothing() -> None:
+    """The sessions go on, and one that is just being replaced is not called connected before its time."""
+
+    async def story(place: Place) -> None:
+        place.keeper.give(place.new_token(*SCOPES))
+        await asyncio.sleep(1.0)
+        assert len(place.of(Connected)) == 1
+        place.eventsub.accepting = False
+        place.eventsub.disconnect_all()
+        await place.seen(Disconnected)
+        place.keeper.give(place.new_token(*SCOPES))
+        assert not place.chat.connected
+        place.eventsub.accepting = True
+        await place.seen(ChannelJoined, 2)
+        assert len(place.of(Connected)) == 2
+
+    tell(story)
+
+
 def test_it_shows_no_token() -> None:
     """In a log, say."""
 

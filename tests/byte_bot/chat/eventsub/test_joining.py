@@ -37,6 +37,7 @@ def test_parting_deletes_the_subscriptions() -> None:
     async def story(place: Place) -> None:
         await place.joined("arcade")
         place.chat.part(["lobby"])
+        place.state.say("lobby", "ana", "before the subscriptions are gone")
         await place.until(lambda: len(place.subscriptions()) == 5)
         assert ChannelParted("lobby") in place.events
         assert place.chat.joined == ("arcade",)

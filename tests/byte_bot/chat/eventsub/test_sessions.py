@@ -38,7 +38,8 @@ def test_a_socket_that_is_cut_off_is_replaced() -> None:
 
     async def story(place: Place) -> None:
         place.eventsub.disconnect_all()
-        await place.seen(ChannelJoined, 2)
+        # Sooner than the watchdog would notice it.
+        await place.seen(ChannelJoined, 2, within_s=5.0)
         assert len(place.subscriptions()) == 5
 
     tell(story)
