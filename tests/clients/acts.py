@@ -327,7 +327,7 @@ async def survives_401(seat: Seat) -> str:
     """The access token runs out: the library refreshes it and sends the message."""
     await asyncio.sleep(BREATH_S)
     await seat.stage.expire_token(seat.client.login)
-    return await seat.speaks(seat.home, "said with a new token", seat.wait_s("401"))
+    return await seat.speaks(seat.away, "said with a new token", seat.wait_s("401"))
 
 
 Play = Callable[[Seat], Awaitable[str]]

@@ -27,6 +27,8 @@ POLL_S: Final = 0.1
 #: What a chat bot asks for: IRC, chat events, Send Chat Message with its own token and with the app's.
 SCOPES: Final = ("chat:read", "chat:edit", "user:read:chat", "user:write:chat", "user:bot")
 MODERATOR: Final = "mod_1"
+#: Four hours, as a real one's.
+TOKEN_LIFETIME_S: Final = 14_400.0
 
 
 class StageError(Exception):
@@ -115,14 +117,27 @@ class Stage:
 
 
 def seed(clients: Sequence[Client]) -> Mapping[str, Any]:
-    """The seed file: an account for each client, and two channels whose broadcasters let bots in."""
-    accounts = [{"login": client.login, "scopes": list(SCOPES)} for client in clients]
+    """The seed file: an account with a token for each client, and two channels whose broadcasters let bots in."""
     channels = [channel for client in clients for channel in client.channels]
     # channel:bot is what a broadcaster grants so that an app may speak there with its own token, as twitchio 3 does.
-    broadcasters = [{"login": channel, "scopes": ["channel:bot"]} for channel in channels]
+    tokens = [_token(client.login, SCOPES) for client in clients]
+    tokens += [_token(channel, ("channel:bot",)) for channel in channels]
     return {
-        "users": accounts + broadcasters,
+        "users": [{"login": token["login"]} for token in tokens],
+        "tokens": tokens,
         "channels": [{"login": channel, "moderators": [MODERATOR]} for channel in channels],
+    }
+
+
+def _token(login: str, scopes: Sequence[str]) -> Mapping[str, Any]:
+    """A token that runs out: of one that does not, Twitch says that 0 seconds are left, and twitchio 3 refreshes it at every start."""
+    letters = login.replace("_", "0")
+    return {
+        "login": login,
+        "token": f"{letters:0<30}",
+        "refresh_token": f"{letters:0<50}",
+        "scopes": list(scopes),
+        "lifetime_s": TOKEN_LIFETIME_S,
     }
 
 

@@ -62,7 +62,12 @@ class Bot(commands.Bot):
 
     async def say(self, channel, text, reply_to=None):
         user = self.create_partialuser(user_id=IDS[channel])
-        sent = await user.send_message(message=text, sender=SCENE["user_id"], reply_to_message_id=reply_to)
+        # Both ways that Twitch has for bots: in the first channel with the app's token (the library's own choice), in the second
+        # with the user's.
+        own = {"token_for": SCENE["user_id"]} if channel == SCENE["channels"][1]["login"] else {}
+        sent = await user.send_message(
+            message=text, sender=SCENE["user_id"], reply_to_message_id=reply_to, **own
+        )
         return "" if sent.sent else f"{sent.dropped_code}: {sent.dropped_message}"
 
     async def reply(self, channel, message_id, text):
