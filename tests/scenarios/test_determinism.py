@@ -43,6 +43,8 @@ from simulator.replay import Night, compare, explain, record_night
 from simulator.scenario import DiskLatency, Scenario
 from simulator.world import Network, simulate
 
+pytestmark = pytest.mark.usefixtures("no_log")
+
 ROOT = Path(__file__).parents[2]
 ORDERS: tuple[ReadyOrder, ...] = ("fifo", "random")
 SEED = 7
