@@ -44,6 +44,8 @@ from simulator.scenario import DiskLatency, Scenario
 from simulator.world import Network, simulate
 from tests.scenarios.places import PLACES, Place, over_sockets
 
+pytestmark = pytest.mark.usefixtures("no_log")
+
 ROOT = Path(__file__).parents[2]
 ORDERS: tuple[ReadyOrder, ...] = ("fifo", "random")
 SEED = 7

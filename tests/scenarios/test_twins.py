@@ -7,30 +7,20 @@ happened in the nights is asked too: three hundred nights in which no save was e
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from simulator.twin import run_seed
 from simulator.twin_plan import draw_plan
 from simulator.twin_witness import Seen
 
+pytestmark = pytest.mark.usefixtures("no_log")
+
 SEEDS_PER_TEST = 30
 FIRST_SEEDS = range(1, 301, SEEDS_PER_TEST)
 #: Over EventSub each pair costs real sockets, some ten times as much: a sample of the same plans, without the loud ones.
 EVENTSUB_SEEDS = tuple(seed for seed in range(1, 21) if not draw_plan(seed).loud)[:12]
-
-
-@pytest.fixture(autouse=True)
-def no_log() -> Iterator[None]:
-    """The bot's log of six hundred nights would cost as much as the nights."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture
