@@ -176,6 +176,7 @@ class _Control:
                 for channel in stage.twitch.channels.values()
             ],
             "connected": list(stage.irc.connected),
+            "eventsub_connected": list(stage.eventsub.connected),
             "irc": dict(sorted(stage.irc.stats.items())),
             "eventsub": dict(sorted(stage.eventsub.stats.items())),
             "web": dict(sorted(stage.web.stats.items())),

@@ -158,6 +158,26 @@ class Fakes:
             **changes,
         }
 
+    def login_variables(self, folder: Path, **changes: str) -> dict[str, str]:
+        """The settings of a bot that gets its token from `byte-bot login`, and keeps it in ``folder``."""
+        found = self._addresses
+        return self.variables(
+            TWITCH_TOKEN="",
+            TWITCH_TOKEN_FILE=str(folder / "token.json"),
+            TWITCH_CLIENT_ID=found["app"]["client_id"],
+            TWITCH_CLIENT_SECRET=found["app"]["client_secret"],
+            TWITCH_OAUTH_URL=found["oauth"]["url"],
+            TWITCH_HELIX_URL=found["helix"]["url"],
+            TWITCH_EVENTSUB_URL=found["eventsub"]["url"],
+            STATUS_INTERVAL_S="1",
+            **changes,
+        )
+
+    def approve(self, user_code: str) -> None:
+        """The bot's owner allows it, as at twitch.tv/activate."""
+        body = {"user_code": user_code, "login": self.twitch["login"]}
+        self._control.post("/devices", json=body).raise_for_status()
+
     def wait_for_bot(self) -> None:
         """Wait until the bot is in the channel."""
         until(lambda: self.twitch["login"] in self._room()["joined"] or None, f"the bot in {self.channel}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from byte_bot.errors import ExitCode
-from tests.clients.programs import Fakes, bot, until
+from tests.clients.programs import Fakes, Program, bot, until
 
 #: Containers kill 10 s after SIGTERM; the bot promises to be gone in 8.
 SHUTDOWN_S = 8.0
@@ -39,6 +39,30 @@ def test_sigterm_ends_the_bot_in_time_while_it_starts_without_a_database(
         program.event("component_loaded")
         program.terminate()
         assert program.exit_code(SHUTDOWN_S) == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("mode", "auth"), [("irc", "installed"), ("eventsub", "installed"), ("eventsub", "cloud")]
+)
+def test_from_the_login_on_the_bot_chats(fakes: Fakes, tmp_path: Path, mode: str, auth: str) -> None:
+    """`byte-bot login`, a human's consent, `byte-bot run`: on both transports, as the account and as the application."""
+    variables = fakes.login_variables(tmp_path, TWITCH_CHAT_MODE=mode, TWITCH_BOT_AUTH=auth)
+    with Program("byte-bot", "login", "--json", variables=variables, directory=tmp_path) as login:
+        fakes.approve(login.object(lambda line: line.get("event") == "code", "the code")["user_code"])
+        assert login.exit_code() == ExitCode.OK
+    given = fakes.state()["web"].get("tokens_given_client_credentials", 0)
+    with bot(tmp_path, variables) as program:
+        program.object(
+            lambda line: line.get("event") == "status" and line["counters"].get("channels_joined", 0) > 0,
+            "the bot in its channel",
+        )
+        assert fakes.ask("!count deaths +1") == "deaths: 1"
+        by_face = {"irc": "connected", "eventsub": "eventsub_connected"}
+        assert [name for face, name in by_face.items() if fakes.twitch["login"] in fakes.state()[name]] == [
+            by_face[mode]
+        ]
+    asked_as_app = fakes.state()["web"].get("tokens_given_client_credentials", 0) > given
+    assert asked_as_app == (auth == "cloud")
 
 
 def test_wrong_settings_are_all_named(tmp_path: Path) -> None:

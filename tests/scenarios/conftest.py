@@ -1,4 +1,4 @@
-"""Every story is told three times: over IRC in memory and over real loopback TCP, and over EventSub; in the same virtual time."""
+"""A story that takes `place` is told three times: over IRC in memory, over real loopback TCP, over EventSub; all in virtual time."""
 
 from __future__ import annotations
 

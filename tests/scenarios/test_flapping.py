@@ -8,11 +8,12 @@ from simulator.audience import Chatter, CommandStorm
 from simulator.faults import Flapping, Hang, Refused
 from simulator.scenario import Scenario
 from simulator.world import simulate
+from tests.scenarios.places import PLACES
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("seed", "where"), [*((seed, "memory") for seed in range(5)), (5, "eventsub")])
 @pytest.mark.parametrize("inner", [Refused(), Hang()], ids=lambda fault: fault.kind)
-def test_a_flapping_database_loses_nothing(seed: int, inner: Refused | Hang) -> None:
+def test_a_flapping_database_loses_nothing(seed: int, where: str, inner: Refused | Hang) -> None:
     """Three seconds up, four down, for a minute: everything confirmed is stored and the bot recovers in time."""
     scenario = Scenario(
         "flapping",
@@ -26,6 +27,6 @@ def test_a_flapping_database_loses_nothing(seed: int, inner: Refused | Hang) -> 
         ),
         faults=(Flapping(up_s=3, down_s=4, inner=inner),),
     )
-    report = simulate(scenario, seed)
+    report = simulate(scenario, seed, **PLACES[where])
     assert report.ok, report.to_text()
     assert report.counts["confirmed_counter_changes"] > 50

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+
 from byte_bot.errors import ExitCode
 from simulator.scenario import Scenario
 from simulator.supabase.wire import Request
 from simulator.world import World, play
 from tests.safeguards.variants import other_machine
-from tests.scenarios.places import Place
+from tests.scenarios.places import PLACES, Place
 
 
 def test_the_newer_process_fences_the_older_one(place: Place) -> None:
@@ -51,7 +53,8 @@ def test_the_newer_process_fences_the_older_one(place: Place) -> None:
     play(story, Scenario("second", "two instances"), **place, strict=False)
 
 
-def test_what_the_older_one_confirmed_alone_waits_in_its_journal() -> None:
+@pytest.mark.parametrize("where", ["memory", "eventsub"])  # over TCP the second one hears the command too
+def test_what_the_older_one_confirmed_alone_waits_in_its_journal(where: str) -> None:
     """Confirmed after the other has taken over and before it hears commands: not saved, and not forgotten either."""
 
     async def story(world: World) -> None:
@@ -77,7 +80,7 @@ def test_what_the_older_one_confirmed_alone_waits_in_its_journal() -> None:
         assert world.counter("lobby", "deaths") == 11
         world.judge()
 
-    play(story, Scenario("journal", "two instances, one after the other"))
+    play(story, Scenario("journal", "two instances, one after the other"), **PLACES[where])
 
 
 def test_a_call_of_its_own_that_arrives_late_fences_nobody(place: Place) -> None:

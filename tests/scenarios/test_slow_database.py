@@ -32,7 +32,7 @@ def test_a_slow_database_is_not_felt_in_chat(place: Place) -> None:
     play(story, Scenario("slow", "2 s a request"), **place)
 
 
-def test_a_storm_of_commands_over_a_slow_database_converges() -> None:
+def test_a_storm_of_commands_over_a_slow_database_converges(place: Place) -> None:
     """Three commands a second for half a minute: everything confirmed is stored, P6's time is kept."""
     scenario = Scenario(
         "slow_storm",
@@ -43,6 +43,6 @@ def test_a_storm_of_commands_over_a_slow_database_converges() -> None:
         ),
         faults=(Latency(ms=2000, jitter_ms=500),),
     )
-    report = simulate(scenario, seed=3)
+    report = simulate(scenario, seed=3, **place)
     assert report.ok, report.to_text()
     assert report.counts["confirmed_counter_changes"] > 40
