@@ -69,7 +69,7 @@ async def _twitchio() -> Peer:
     if not _installed(folder, TWITCHIO):
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(exist_ok=True)
-        await _call((sys.executable, "-m", "venv", str(folder)), "a virtual environment cannot be made")
+        await run_quietly((sys.executable, "-m", "venv", str(folder)), "a virtual environment cannot be made")
         options = ("--quiet", "--disable-pip-version-check", "--no-input")
         await _install((str(python), "-m", "pip", "install", *options, TWITCHIO), folder, TWITCHIO)
     return Peer((str(python), str(HERE / "twitchio_bot.py")))
@@ -83,12 +83,16 @@ def _installed(folder: Path, what: str) -> bool:
 
 
 async def _install(command: Sequence[str], folder: Path, what: str) -> None:
-    await _call(command, f"{what} cannot be installed")
+    await run_quietly(command, f"{what} cannot be installed")
     (folder / "installed").write_text(what, encoding="utf-8")
 
 
-async def _call(command: Sequence[str], failure: str) -> None:
-    """Run a command; what it says is shown only if it fails, by its last line."""
+async def run_quietly(command: Sequence[str], failure: str, limit_s: float = INSTALL_S) -> str:
+    """Run a command for `limit_s` seconds at most and return what it says, stripped.
+
+    Raises:
+        Unavailable: it failed (told by the last line it said), is not there, or took longer.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -99,12 +103,14 @@ async def _call(command: Sequence[str], failure: str) -> None:
     except OSError as error:
         raise Unavailable(f"{failure}: {error.strerror or error}") from error
     try:
-        async with asyncio.timeout(INSTALL_S):
+        async with asyncio.timeout(limit_s):
             output, _ = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise Unavailable(f"{failure}: not done within {INSTALL_S:g} s") from None
+        raise Unavailable(f"{failure}: not done within {limit_s:g} s") from None
+    said = output.decode("utf-8", "replace").strip()
     if process.returncode:
-        lines = output.decode("utf-8", "replace").strip().splitlines()
+        lines = said.splitlines()
         raise Unavailable(f"{failure}: {lines[-1] if lines else f'exit code {process.returncode}'}")
+    return said

@@ -7,15 +7,15 @@ one which was interrupted or whose pins have changed is made anew. Nothing here 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from benchmarks.peers.environments import Unavailable, run_quietly
 from tests.clients.roster import CLIENTS, Runtime
 
 PACKAGES: Final = Path(__file__).resolve().parent / "packages"
@@ -25,10 +25,6 @@ RUNTIMES: Final[tuple[Runtime, ...]] = ("twitchio2", "python", "node")
 NODE_MIN: Final = 18
 #: Seconds an installation may take.
 INSTALL_S: Final = 400.0
-
-
-class Unavailable(Exception):
-    """A runtime cannot be had on this machine; the message says why, in a few words."""
 
 
 def pins(runtime: Runtime, packages: Path = PACKAGES) -> str:
@@ -95,7 +91,7 @@ async def _check_node() -> None:
     node = shutil.which("node")
     if node is None:
         raise Unavailable(f"Node is not installed (the JavaScript clients need {NODE_MIN} or newer)")
-    version = await _call((node, "--version"), "node --version failed")
+    version = await run_quietly((node, "--version"), "node --version failed", INSTALL_S)
     found = re.match(r"v(\d+)", version)
     if found is None or int(found[1]) < NODE_MIN:
         raise Unavailable(f"Node is {version}; the JavaScript clients need {NODE_MIN} or newer")
@@ -110,14 +106,18 @@ async def _install_node(place: Path, tell: Callable[[str], None]) -> None:
     tell("Installing the JavaScript clients (npm, once)")
     # No scripts: nothing of what is installed has to be built, and nothing of it should run before it is asked to.
     options = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(place))
-    await _call((npm, "ci", *options), "the JavaScript clients cannot be installed")
+    await run_quietly((npm, "ci", *options), "the JavaScript clients cannot be installed", INSTALL_S)
 
 
 async def _install_python(runtime: Runtime, place: Path, tell: Callable[[str], None]) -> None:
     tell(f"Installing {' and '.join(_named(runtime))} for Python (pip, once)")
-    await _call((sys.executable, "-m", "venv", str(place)), "a virtual environment cannot be made")
+    await run_quietly(
+        (sys.executable, "-m", "venv", str(place)), "a virtual environment cannot be made", INSTALL_S
+    )
     options = ("--quiet", "--disable-pip-version-check", "--no-input", "-r", str(PACKAGES / f"{runtime}.txt"))
-    await _call((str(_python(place)), "-m", "pip", "install", *options), f"{runtime} cannot be installed")
+    await run_quietly(
+        (str(_python(place)), "-m", "pip", "install", *options), f"{runtime} cannot be installed", INSTALL_S
+    )
 
 
 def _named(runtime: Runtime) -> list[str]:
@@ -129,28 +129,3 @@ def _named(runtime: Runtime) -> list[str]:
 
 def _python(place: Path) -> Path:
     return place / ("Scripts" if os.name == "nt" else "bin") / "python"
-
-
-async def _call(line: Sequence[str], failure: str) -> str:
-    """Run a command and return what it says, stripped; of a failing one the last line is told."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *line,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-    except OSError as error:
-        raise Unavailable(f"{failure}: {error.strerror or error}") from error
-    try:
-        async with asyncio.timeout(INSTALL_S):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise Unavailable(f"{failure}: not done within {INSTALL_S:g} s") from None
-    said = output.decode("utf-8", "replace").strip()
-    if process.returncode:
-        lines = said.splitlines()
-        raise Unavailable(f"{failure}: {lines[-1] if lines else f'exit code {process.returncode}'}")
-    return said
