@@ -34,11 +34,13 @@ setup: $(STAMP) ## make .venv with every pinned package (the other targets do th
 demo: $(STAMP) ## watch the bot answer while its database goes down and comes back (ARGS="--headless --seconds 20")
 	@$(BIN)/byte-sim demo $(ARGS)
 
-# A worker for each core, at most four: each imports everything anew, and beyond that the longest single tests decide.
+# A worker more than there are cores (some tests wait for real processes), at most four: each imports everything anew, and beyond
+# that the longest single tests decide.
 # worksteal: a worker starts with one contiguous part, so that what its tests share is set up once, and an idle one takes over.
 # What ARGS says comes last and wins: -n0 runs everything in this one process, as a debugger and -s need it.
+WORKERS = $$($(BIN)/python -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 test: $(STAMP) ## all tests (ARGS="tests/simulator -x"; with ARGS=-n0 in one process)
-	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 # The bot as its users start it, killed with SIGKILL while people give commands; two kills at a time, each a few seconds.
 kill: $(STAMP) ## kill the bot again and again: is anything lost? (KILLS=200, about ten minutes; ARGS="--seed 7 --json FILE")
