@@ -1,25 +1,28 @@
 """The state of a fake Twitch as one JSON value: taken, written by hand, put back.
 
-A `Snapshot` holds users, channels with roles, bans, modes and stream, apps and tokens. `take` makes one of a `TwitchState`, `restore`
-makes the state equal to one, and what was taken is restored exactly. A seed file (`simulator/seed_file.py`) is one written by hand,
+A `Snapshot` holds users, channels with roles, bans, modes and stream, apps and tokens, and conduits with their subscriptions. `take` makes one
+of a `TwitchState`, `restore` makes the state equal to one, and what was taken is restored exactly; the conduits, which the state does not
+know, are `conduit_snapshot`'s. A seed file (`simulator/seed_file.py`) is one written by hand,
 which `apply` puts on top of what is there. All checks are the model's: unknown keys, wrong types and values that Twitch would not have
 are refused before anything is changed.
 
 Times are relative, so that a snapshot means the same later: a timeout has seconds left, a token seconds to live (none: for ever);
 only what Twitch itself shows as a date (`started_ms`, followed since) is Unix milliseconds, with 0 for "now".
 
-Left out: messages (they are history, not state), limits used up, connections, subscriptions of EventSub, pending device codes.
+Left out: messages (they are history, not state), limits used up, connections, what was subscribed to on them, pending device codes.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from simulator.twitch.conduits import CONDUITS_MAX, SHARDS_MAX
 from simulator.twitch.credentials import (
     ALL_SCOPES,
     DEFAULT_CLIENT_ID,
@@ -29,6 +32,8 @@ from simulator.twitch.credentials import (
     Token,
 )
 from simulator.twitch.events import Channel, LiveStream, RoomModes, User
+from simulator.twitch.eventsub_subscriptions import ENABLED
+from simulator.twitch.eventsub_types import subscribable
 from simulator.twitch.notices import NOTICE_TEXTS
 from simulator.twitch.state import TOKEN_PREFIX, TwitchState
 
@@ -141,6 +146,50 @@ class TokenPart(_Part):
     lifetime_s: Annotated[float, Field(ge=0)] | None = None
 
 
+class ShardPart(_Part):
+    """A shard that has had a transport; it is enabled as long as its session is connected."""
+
+    id: int = Field(ge=0, lt=SHARDS_MAX)
+    session_id: str
+    connected_at: str = ""
+    status: str = ENABLED
+    disconnected_at: str = ""
+
+
+class ConduitSubscriptionPart(_Part):
+    """A subscription on a conduit, which is put back without asking who may; an empty `id` is drawn."""
+
+    type: str
+    version: str = "1"
+    condition: dict[str, str]
+    id: str = ""
+    created_at: str = ""
+
+    @model_validator(mode="after")
+    def _known(self) -> ConduitSubscriptionPart:
+        if (self.type, self.version) not in subscribable():
+            raise ValueError(f"there is no type {self.type!r} in version {self.version!r}")
+        return self
+
+
+class ConduitPart(_Part):
+    """A conduit of an app; an empty `id` is drawn."""
+
+    id: str = ""
+    client_id: Letters = DEFAULT_CLIENT_ID
+    shard_count: int = Field(ge=1, le=SHARDS_MAX)
+    shards: list[ShardPart] = Field(default_factory=list)
+    subscriptions: list[ConduitSubscriptionPart] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _within(self) -> ConduitPart:
+        _unique("shards", "id", (str(shard.id) for shard in self.shards))
+        above = [shard.id for shard in self.shards if shard.id >= self.shard_count]
+        if above:
+            raise ValueError(f"shard {above[0]} is outside: the conduit has {self.shard_count}")
+        return self
+
+
 class Snapshot(_Part):
     """Everything; see the module's docstring."""
 
@@ -148,6 +197,7 @@ class Snapshot(_Part):
     channels: list[ChannelPart] = Field(default_factory=list)
     apps: list[AppPart] = Field(default_factory=list)
     tokens: list[TokenPart] = Field(default_factory=list)
+    conduits: list[ConduitPart] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _each_once(self) -> Snapshot:
@@ -156,6 +206,10 @@ class Snapshot(_Part):
         _unique("channels", "login", (channel.login for channel in self.channels))
         _unique("apps", "client_id", (app.client_id for app in self.apps))
         _unique("tokens", "token", (token.token for token in self.tokens))
+        _unique("conduits", "id", (conduit.id for conduit in self.conduits if conduit.id))
+        for client_id, held in Counter(conduit.client_id for conduit in self.conduits).items():
+            if held > CONDUITS_MAX:
+                raise ValueError(f"conduits: {client_id} has {held}; Twitch allows {CONDUITS_MAX}")
         return self
 
 

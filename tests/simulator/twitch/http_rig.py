@@ -92,11 +92,8 @@ class WebDesk:
     ) -> None:
         self.clock = Clock()
         self.state = small_twitch(time_source or self.clock)
-        self.eventsub: EventSubServer | None = None
-        if real_eventsub:
-            self.eventsub = EventSubServer(
-                self.state, random.Random(7), unix_start=UNIX_START, ws_url=lambda: ""
-            )
+        server = EventSubServer(self.state, random.Random(7), unix_start=UNIX_START, ws_url=lambda: "")
+        self.eventsub = server if real_eventsub else None
         for token in ("bot-token", "carol-token"):
             self.state.revoke_token(token)  # they hold every scope: nothing could be missing
         self.state.add_channel("alice", moderators=("bot",))
@@ -107,6 +104,7 @@ class WebDesk:
             self.rules,
             random.Random(6),
             eventsub=self.eventsub or shelf,
+            conduits=server.conduits,
             life=self.life,
             unix_start=UNIX_START,
             public_url=lambda: PUBLIC_URL,
