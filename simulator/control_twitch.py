@@ -21,7 +21,8 @@ from simulator.control_requests import BadRequest, body_object, choice_field, on
 from simulator.twitch.credentials import Token
 from simulator.twitch.device_flow import UnknownUserCode
 from simulator.twitch.line import BadLine
-from simulator.twitch.snapshot import Snapshot, to_json
+from simulator.twitch.snapshot import to_json
+from simulator.twitch.snapshot_parts import Snapshot
 from simulator.twitch.verbs import VerbError, describe, perform
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from simulator.errors import SimulatorError
-from simulator.twitch.snapshot import ChannelPart, Letters, Snapshot, TokenPart, UserPart
+from simulator.twitch.snapshot_parts import ChannelPart, Letters, Snapshot, TokenPart, UserPart
 
 #: What a chat bot asks for, on IRC and on EventSub: the scopes of a token for which the file names none.
 CHAT_BOT_SCOPES = (
@@ -140,6 +140,7 @@ def _snapshot(shape: _SeedShape) -> Snapshot:
         channels=shape.channels,
         apps=shape.apps,
         tokens=[*shape.tokens, *granted],
+        consents=shape.consents,
         conduits=shape.conduits,
     )
 

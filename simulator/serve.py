@@ -38,7 +38,7 @@ from simulator.supabase.sockets import SupabaseServer
 from simulator.twitch.credentials import APP_TOKEN_LIFETIME_S, DEFAULT_CLIENT_ID
 from simulator.twitch.events import SentMessage
 from simulator.twitch.listener import WebListener
-from simulator.twitch.snapshot import Snapshot
+from simulator.twitch.snapshot_parts import Snapshot
 from simulator.twitch_service import HOST, ServeError, TwitchPorts, TwitchService, port_in_words
 
 __all__ = [

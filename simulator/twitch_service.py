@@ -28,7 +28,8 @@ from simulator.twitch.eventsub import EventSubServer
 from simulator.twitch.irc import IrcServer
 from simulator.twitch.limits import LimitBook
 from simulator.twitch.listener import WebListener
-from simulator.twitch.snapshot import Snapshot, apply, gone, restore, take
+from simulator.twitch.snapshot import apply, gone, restore, take
+from simulator.twitch.snapshot_parts import Snapshot
 from simulator.twitch.state import TwitchState
 from simulator.twitch.stream_life import StreamLife
 from simulator.twitch.web import WebFace, web_app

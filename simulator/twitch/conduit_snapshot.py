@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from simulator.twitch.conduits import Conduit, Conduits, Shard
-from simulator.twitch.snapshot import ConduitPart, ConduitSubscriptionPart, ShardPart
+from simulator.twitch.snapshot_parts import ConduitPart, ConduitSubscriptionPart, ShardPart
 
 
 def take_conduits(conduits: Conduits) -> list[ConduitPart]:

@@ -94,8 +94,9 @@ class WebDesk:
         self.state = small_twitch(time_source or self.clock)
         server = EventSubServer(self.state, random.Random(7), unix_start=UNIX_START, ws_url=lambda: "")
         self.eventsub = server if real_eventsub else None
-        for token in ("bot-token", "carol-token"):
-            self.state.revoke_token(token)  # they hold every scope: nothing could be missing
+        for login in ("bot", "carol"):
+            # They have granted every scope: nothing could be missing.
+            self.state.credentials.disconnect(DEFAULT_CLIENT_ID, login)
         self.state.add_channel("alice", moderators=("bot",))
         self.life = StreamLife(self.state, random.Random(5))
         self.rules = ChatRules(self.state, LimitBook(limits))
