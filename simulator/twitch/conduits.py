@@ -41,7 +41,9 @@ DOWN_MAX_S = 72 * 3_600.0  # documented
 DELETED = "conduit_deleted"
 INVALID = "invalid_parameter"
 OUT_OF_RANGE = "The shard id is outside the conduit's range"  # in the reference's example
-NO_SESSION = "websocket transport session does not exist or has already disconnected"  # recorded for subscriptions
+NO_SESSION = (
+    "websocket transport session does not exist or has already disconnected"  # recorded for subscriptions
+)
 
 
 class ConduitRefused(Exception):

@@ -17,8 +17,4 @@ def app_may_chat(state: TwitchState, client_id: str, user: User, channel: Channe
     if not (granted(client_id, user.login, scope) and granted(client_id, user.login, "user:bot")):
         return False
     moderates = user.login == channel.login or user.login in channel.moderators
-    return (
-        moderates
-        or user.login in channel.granted_bots
-        or granted(client_id, channel.login, "channel:bot")
-    )
+    return moderates or user.login in channel.granted_bots or granted(client_id, channel.login, "channel:bot")

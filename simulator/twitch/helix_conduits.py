@@ -23,7 +23,9 @@ from simulator.twitch.helix_eventsub import STATUSES
 from simulator.twitch.web_exchange import Answer, Refused
 
 PAGE_MAX = 100  # documented for lists of EventSub
-SHARD_STATUSES = tuple(status for status in STATUSES if status.startswith("websocket_") or status == "enabled")
+SHARD_STATUSES = tuple(
+    status for status in STATUSES if status.startswith("websocket_") or status == "enabled"
+)
 
 
 class HelixConduits:
@@ -119,9 +121,7 @@ def _wanted(given: Any) -> tuple[str, str]:
     if not isinstance(shard.get("id"), str) or not shard["id"] or not isinstance(transport, Mapping):
         raise Refused(400, 'Missing required parameter ""')
     if transport.get("method") == "webhook":
-        raise Refused(
-            400, "this fake Twitch has no webhooks: assign the session of a websocket to the shard"
-        )
+        raise Refused(400, "this fake Twitch has no webhooks: assign the session of a websocket to the shard")
     session_id = transport.get("session_id")
     if transport.get("method") != "websocket" or not isinstance(session_id, str) or not session_id:
         raise Refused(400, 'Missing required parameter ""')

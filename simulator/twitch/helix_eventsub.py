@@ -128,9 +128,7 @@ class HelixEventSub:
         field, name = _PLACES[method]
         place = transport.get(field)
         if not isinstance(place, str) or not place:
-            raise Refused(
-                400, f"The {field} field is required if you specify the {name} transport method."
-            )
+            raise Refused(400, f"The {field} field is required if you specify the {name} transport method.")
         subscribe = self._server.subscribe if method == "websocket" else self._conduits.subscribe
         wanted = {str(name): str(value) for name, value in condition.items() if value is not None}
         try:

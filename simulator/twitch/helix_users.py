@@ -97,7 +97,11 @@ class HelixUsers:
         for user in filter(None, map(call.directory.user, ids)):
             scopes = granted.get((client_id, user.login))
             data.append(
-                {**user_fields(user), "scopes": shown_scopes(scopes or ()), "has_authorized": scopes is not None}
+                {
+                    **user_fields(user),
+                    "scopes": shown_scopes(scopes or ()),
+                    "has_authorized": scopes is not None,
+                }
             )
         return Answer(body={"data": data})
 

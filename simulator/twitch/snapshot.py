@@ -33,7 +33,6 @@ from simulator.twitch.snapshot_parts import (
 )
 from simulator.twitch.state import TwitchState
 
-
 # -- taking -----------------------------------------------------------------------------------------------------------------------
 
 

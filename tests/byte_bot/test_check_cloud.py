@@ -91,9 +91,7 @@ def test_without_user_bot_the_login_is_what_is_missing() -> None:
 def test_without_channel_bot_the_broadcaster_is_named() -> None:
     """Only the channels that are closed; nowhere a moderator."""
     finding = the_one(
-        found(
-            lambda place: consent(place, "lobby", "channel:bot"), twitch_channel_logins=("lobby", "arcade")
-        )
+        found(lambda place: consent(place, "lobby", "channel:bot"), twitch_channel_logins=("lobby", "arcade"))
     )
     assert finding.status is Status.FAILED
     assert finding.words == (
@@ -121,9 +119,7 @@ def test_a_wrong_secret_is_told_elsewhere() -> None:
     """Once is enough."""
     finding = the_one(found(twitch_client_secret="x" * 30))
     assert finding.status is Status.SKIPPED
-    assert (
-        "there is no token of the application" in finding.words and finding.advice == "see `application`"
-    )
+    assert "there is no token of the application" in finding.words and finding.advice == "see `application`"
 
 
 def test_helix_that_is_not_there_and_a_bot_that_is_not() -> None:

@@ -113,14 +113,10 @@ async def _install_node(place: Path, tell: Callable[[str], None], *, hasty: bool
     # No scripts: nothing of what is installed has to be built, and nothing of it should run before it is asked to.
     options = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(place))
     command = (npm, "ci", *options, *(_HASTY_NPM if hasty else ()))
-    await run_quietly(
-        command, "the JavaScript clients cannot be installed", HASTY_S if hasty else INSTALL_S
-    )
+    await run_quietly(command, "the JavaScript clients cannot be installed", HASTY_S if hasty else INSTALL_S)
 
 
-async def _install_python(
-    runtime: Runtime, place: Path, tell: Callable[[str], None], *, hasty: bool
-) -> None:
+async def _install_python(runtime: Runtime, place: Path, tell: Callable[[str], None], *, hasty: bool) -> None:
     tell(f"Installing {' and '.join(_named(runtime))} for Python (pip, once)")
     await run_quietly(
         (sys.executable, "-m", "venv", str(place)), "a virtual environment cannot be made", INSTALL_S

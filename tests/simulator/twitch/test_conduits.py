@@ -82,7 +82,9 @@ class Plant:
     def consent(self, login: str, *scopes: str) -> None:
         self.state.credentials.issue_user(APP, login, scopes)
 
-    def subscribe(self, conduit: Conduit, kind: str = "channel.chat.message", **condition: str) -> Subscription:
+    def subscribe(
+        self, conduit: Conduit, kind: str = "channel.chat.message", **condition: str
+    ) -> Subscription:
         return self.conduits.subscribe(self.token(), kind, "1", condition or self.chat(), conduit.id)
 
     def refusal(self, *args: Any, **condition: str) -> tuple[int, str]:

@@ -107,7 +107,12 @@ async def test_what_is_missing_is_named() -> None:
         answer = await office.call(method, path, body)
         assert refusal(answer) == (400, f'Missing required parameter "{name}"')
     transport = {"method": "websocket", "session_id": "s"}
-    for shard in ({"transport": transport}, {"id": "0"}, {"id": "0", "transport": {"method": "websocket"}}, "x"):
+    for shard in (
+        {"transport": transport},
+        {"id": "0"},
+        {"id": "0", "transport": {"method": "websocket"}},
+        "x",
+    ):
         answer = await office.call("PATCH", SHARDS, {"conduit_id": conduit, "shards": [shard]})
         assert refusal(answer) == (400, 'Missing required parameter ""')
 
@@ -136,7 +141,10 @@ async def test_a_subscription_names_a_conduit_that_there_is() -> None:
         "The conduit_id field is required if you specify the Conduit transport method.",
     )
     body["transport"]["conduit_id"] = "nonsense"
-    assert refusal(await office.call("POST", "eventsub/subscriptions", body)) == (400, "conduit does not exist")
+    assert refusal(await office.call("POST", "eventsub/subscriptions", body)) == (
+        400,
+        "conduit does not exist",
+    )
     answer = await office.helix("POST", "eventsub/subscriptions", office.token("bot"), json=body)
     assert refusal(answer) == (400, "invalid transport and auth combination")
 
@@ -383,9 +391,7 @@ async def test_shards_are_listed_in_pages_and_by_status() -> None:
     for index in range(150):
         held.shards[index] = Shard(index, "s", "", "enabled" if index % 2 else "websocket_disconnected")
     first = (await office.call("GET", SHARDS, conduit_id=conduit)).json()
-    rest = (
-        await office.call("GET", SHARDS, conduit_id=conduit, after=first["pagination"]["cursor"])
-    ).json()
+    rest = (await office.call("GET", SHARDS, conduit_id=conduit, after=first["pagination"]["cursor"])).json()
     assert [int(one["id"]) for one in first["data"] + rest["data"]] == list(range(150))
     assert (len(first["data"]), rest["pagination"]) == (100, {})
     enabled = (await office.call("GET", SHARDS, conduit_id=conduit, status="enabled")).json()["data"]
