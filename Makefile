@@ -39,7 +39,7 @@ demo: $(STAMP) ## watch the bot answer while its database goes down and comes ba
 # A worker for each core, at most four: each imports everything anew, and beyond that the longest single tests decide.
 # worksteal: a worker starts with one contiguous part, so that what its tests share is set up once, and an idle one takes over.
 # What ARGS says comes last and wins: -n0 runs everything in this one process, as a debugger and -s need it.
-# Real clients are among the tests; the first time they are installed before (pip, npm; within a minute, or it says why not and they are
+# Real clients are among the tests; the first time they are installed before (pip and npm, about a minute; or it says why not and they are
 # skipped).  Who names some tests does not wait for that, unless CLIENTS=yes; CLIENTS=no leaves it out.
 test: $(STAMP) ## all tests, real clients included (ARGS="tests/simulator -x"; with ARGS=-n0 in one process; CLIENTS=no)
 	@[ "$(CLIENTS)" = no ] || $(BIN)/python -m tests.clients --install

@@ -65,13 +65,18 @@ def tell(words: str) -> None:
 async def prepare(clients: Sequence[Client], *, hasty: bool = False) -> dict[Runtime, str]:
     """Install what the clients need; the runtimes that are not to be had, each with the reason."""
     unavailable: dict[Runtime, str] = {}
-    for runtime in RUNTIMES:
-        if any(client.runtime == runtime for client in clients):
-            try:
-                await install(runtime, tell, hasty=hasty)
-            except Unavailable as error:
-                unavailable[runtime] = str(error)
-                tell(f"Without {runtime}: {error}; its clients are skipped")
+
+    async def get(runtime: Runtime) -> None:
+        try:
+            await install(runtime, tell, hasty=hasty)
+        except Unavailable as error:
+            unavailable[runtime] = str(error)
+            tell(f"Without {runtime}: {error}; its clients are skipped")
+
+    async with asyncio.TaskGroup() as tasks:
+        for runtime in RUNTIMES:
+            if any(client.runtime == runtime for client in clients):
+                tasks.create_task(get(runtime))
     return unavailable
 
 

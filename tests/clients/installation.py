@@ -26,7 +26,7 @@ NODE_MIN: Final = 18
 #: Seconds an installation may take.
 INSTALL_S: Final = 400.0
 #: The same, and no second try, where somebody waits for tests: without a network they are to go on at once.
-HASTY_S: Final = 90.0
+HASTY_S: Final = 120.0
 _HASTY_NPM: Final = ("--fetch-retries", "0", "--fetch-timeout", "20000")
 _HASTY_PIP: Final = ("--retries", "0", "--timeout", "20")
 
