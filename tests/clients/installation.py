@@ -123,7 +123,9 @@ async def _install_python(runtime: Runtime, place: Path, tell: Callable[[str], N
     )
     options = ("--quiet", "--disable-pip-version-check", "--no-input", "-r", str(PACKAGES / f"{runtime}.txt"))
     command = (str(_python(place)), "-m", "pip", "install", *options, *(_HASTY_PIP if hasty else ()))
-    await run_quietly(command, f"{runtime} cannot be installed", HASTY_S if hasty else INSTALL_S)
+    # pip's last words without a network are that there is no such release.
+    told = f"{runtime} cannot be installed, if only for want of a network"
+    await run_quietly(command, told, HASTY_S if hasty else INSTALL_S)
 
 
 def _named(runtime: Runtime) -> list[str]:

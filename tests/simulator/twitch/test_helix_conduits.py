@@ -321,10 +321,12 @@ async def test_a_session_of_a_shard_cannot_carry_a_users_subscriptions_nor_the_o
 
 @in_virtual_time(hybrid=True)
 async def test_conduit_shard_disabled_tells_of_a_shard_over_the_ones_that_are_left() -> None:
-    """Conduit, shard, status and transport, as the reference shows them."""
+    """Conduit, shard, status and transport, as the reference shows them; whoever asked about another conduit hears nothing."""
     async with plant(2) as place, place.session() as (one, id_one), place.session() as (two, id_two):
         await place.assign({"0": id_one, "1": id_two})
         await place.subscribe("conduit.shard.disabled", client_id=DEFAULT_CLIENT_ID)
+        other = (await place.ask("POST", PATH, {"shard_count": 1})).json()["data"][0]["id"]
+        await place.subscribe("conduit.shard.disabled", client_id=DEFAULT_CLIENT_ID, conduit_id=other)
         await asyncio.sleep(5)
         await one.close()
         event = (await heard(two))["payload"]["event"]
@@ -332,6 +334,8 @@ async def test_conduit_shard_disabled_tells_of_a_shard_over_the_ones_that_are_le
         assert event["status"] == "websocket_disconnected"
         assert event["transport"]["session_id"] == id_one
         assert event["transport"]["disconnected_at"] > event["transport"]["connected_at"]
+        assert place.desk.eventsub is not None
+        assert place.desk.eventsub.stats["notifications"] == 1
 
 
 @in_virtual_time(hybrid=True)
