@@ -10,7 +10,7 @@ Left out: channels that stand in the database only, bans, and what a chat's mode
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Final
 
 import httpx
@@ -28,7 +28,7 @@ from byte_bot.settings import Settings
 
 NAME = "cloud bot"
 #: What the bot's account has to grant, and what does not work without it.
-NEEDED: Final = {
+NEEDED: Final[Mapping[str, str]] = {
     "user:bot": "the application may not appear as this account",
     "user:read:chat": "it hears nothing",
     "user:write:chat": "it can say nothing",
