@@ -17,6 +17,8 @@ CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3 python
 ARGS ?=
 # How many kills `make kill` makes.
 KILLS ?= 200
+# Whether `make test` installs the real clients that it has not yet: yes or no.
+CLIENTS ?= $(if $(ARGS),no,yes)
 
 STAMP := .venv/.byte-bot-stamp
 BIN := .venv/bin
@@ -39,7 +41,10 @@ demo: $(STAMP) ## watch the bot answer while its database goes down and comes ba
 # worksteal: a worker starts with one contiguous part, so that what its tests share is set up once, and an idle one takes over.
 # What ARGS says comes last and wins: -n0 runs everything in this one process, as a debugger and -s need it.
 WORKERS = $$($(BIN)/python -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
-test: $(STAMP) ## all tests (ARGS="tests/simulator -x"; with ARGS=-n0 in one process)
+# Real clients are among the tests; the first time they are installed before (pip and npm, about a minute; or it says why not and they are
+# skipped).  Who names some tests does not wait for that, unless CLIENTS=yes; CLIENTS=no leaves it out.
+test: $(STAMP) ## all tests, real clients included (ARGS="tests/simulator -x"; with ARGS=-n0 in one process; CLIENTS=no)
+	@[ "$(CLIENTS)" = no ] || $(BIN)/python -m tests.clients --install
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 # The bot as its users start it, killed with SIGKILL while people give commands; two kills at a time, each a few seconds.

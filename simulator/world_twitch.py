@@ -126,6 +126,7 @@ class WorldTwitch:
                 self.irc.rules,
                 seeds.stream("web"),
                 eventsub=self.eventsub,
+                conduits=self.eventsub.conduits,
                 life=self.life,
                 unix_start=START_UNIX_S,
                 public_url=lambda: self._web_url,

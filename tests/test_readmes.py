@@ -23,6 +23,7 @@ from typer.main import get_command
 
 from byte_bot import check_database
 from byte_bot.chat.message import Role
+from byte_bot.check_cloud import NAME as CLOUD
 from byte_bot.check_token import APPLICATION
 from byte_bot.check_token import NAME as TOKEN
 from byte_bot.cli import build_cli as build_bot_cli
@@ -258,7 +259,7 @@ def test_every_reason_to_pause_is_explained(code: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["settings", "journal", APPLICATION, TOKEN, "twitch login", "database", *check_database._NAMES],
+    ["settings", "journal", APPLICATION, TOKEN, "twitch login", CLOUD, "database", *check_database._NAMES],
 )
 def test_every_line_of_the_check_is_explained(name: str) -> None:
     """Each finding of ``byte-bot check`` has a row."""
