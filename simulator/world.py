@@ -260,13 +260,7 @@ class World:
 
     async def until(self, condition: Callable[[], bool], within_s: float = 30.0, what: str = "") -> None:
         """Wait until ``condition()``; raises :class:`StoryError` after ``within_s`` virtual seconds."""
-
-        def holds() -> bool:
-            if condition():
-                return True
-            self.bot.expect_alive()
-            return False
-
+        holds = partial(self.bot.reached, condition)
         if not (holds() or await self.loop.watches.until(holds, within_s)):
             raise StoryError(f"did not happen within {within_s:g} s: {what or condition}")
 
