@@ -107,9 +107,7 @@ async def studio(transport: Transport) -> AsyncIterator[Studio]:
     twitch.grant_token("token", "byte_bot")
     twitch.add_user("mod")
     twitch.add_channel("lobby", moderators=("mod", "byte_bot"))
-    fake = FakeSupabase(
-        SCHEMA_DIR, time_source=loop.time, unix_start=START_UNIX_S, rng=random.Random(3)
-    )
+    fake = FakeSupabase(SCHEMA_DIR, time_source=loop.time, unix_start=START_UNIX_S, rng=random.Random(3))
     database = WatchedTransport(fake)
     try:
         async with AsyncExitStack() as stack:
@@ -170,7 +168,9 @@ async def test_a_threads_change_is_made_and_saved_on_the_main_loop(transport: Tr
         assert place.database.saved_by and set(place.database.saved_by) == {main}
 
 
-async def test_twenty_threads_with_fifty_increments_each_make_exactly_a_thousand(transport: Transport) -> None:
+async def test_twenty_threads_with_fifty_increments_each_make_exactly_a_thousand(
+    transport: Transport,
+) -> None:
     """No increment is lost or made twice, in RAM and in the database; chat goes on meanwhile."""
     async with studio(transport) as place:
         bridge, channel_id = place.app.bridge, place.channel_id
