@@ -15,8 +15,9 @@ from tests.scenarios.places import PLACES
 #: Virtual seconds from the start of the process to its first answer, whatever the database does.
 ANSWER_S = 3.0
 resource = pytest.importorskip("resource", reason="CPU time of this process, on Unix")
-#: CPU seconds from the start of the process to its first answer, the fakes' included. Measured: 0.3 with 1,000 channels.
-CPU_S = 3.0
+#: CPU seconds from the start of the process to its first answer, the fakes' included. Measured: 0.3 with 1,000 channels. Over EventSub
+#: Twitch's fake answers to 900 requests before that, all at one virtual instant.
+CPU_S = {"memory": 3.0, "tcp": 3.0, "eventsub": 15.0}
 #: Until it is in all channels: over EventSub each takes six of Helix's 800 points, and an empty bucket is full a minute later.
 ALL_JOINED_S = 90.0
 
@@ -63,7 +64,7 @@ def test_every_channel_gets_the_right_number_before_the_database_has_answered(
         await world.joined(channels[0])
         assert await world.ask("viewer", "!count deaths", channel=channels[0]) == "deaths: 1"
         assert world.loop.time() - began_s <= ANSWER_S
-        assert cpu_s() - began_cpu_s < CPU_S
+        assert cpu_s() - began_cpu_s < CPU_S[where]
         await world.joined(within_s=ALL_JOINED_S)
         asked = [world.say("viewer", "!count deaths", channel=channel) for channel in channels]
         await asyncio.sleep(1)
