@@ -261,7 +261,7 @@ class SubscriptionBook:
 
     def _refuse_the_same(self, subscription: Subscription) -> None:
         same = [
-            one for one in self._of(subscription.client_id, subscription.login) if one.key == subscription.key
+            one for one in self._of_the_same_account_and_subject(subscription) if one.key == subscription.key
         ]
         if any(one.transport_id == subscription.transport_id for one in same):
             raise refused(409, "subscription already exists")
@@ -288,6 +288,15 @@ class SubscriptionBook:
 
     def _of(self, client_id: str, login: str) -> Iterator[Subscription]:
         return (one for one in self._enabled.values() if (one.client_id, one.login) == (client_id, login))
+
+    def _of_the_same_account_and_subject(self, subscription: Subscription) -> Iterator[Subscription]:
+        """Of its type, too, which are few, however many the account has; all of the account if it is about no channel or user."""
+        account = (subscription.client_id, subscription.login)
+        subjects = tuple(_subjects(subscription))
+        if not subjects:
+            return self._of(*account)
+        alike = self.hearing(subscription.kind.name, subjects)
+        return (one for one in alike if (one.client_id, one.login) == account)
 
     def listed(self, client_id: str, login: str | None = None) -> list[Subscription]:
         """Return the client's subscriptions (with `login` only that user's, "" those of its conduits), enabled and lately disabled, oldest first."""

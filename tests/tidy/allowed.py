@@ -157,6 +157,10 @@ BROAD_EXCEPT: Allowances = {
         "byte_bot/persistence/journal_thread.py",
         "FileJournalStore._try",
     ): "supervisor: whatever fails in a commit degrades the journal, and its thread lives on",
+    (
+        "simulator/watches.py",
+        "Watches.look",
+    ): "hands whatever a condition raises to the task that waits for it",
     ("simulator/twin.py", "_run_twins"): "supervisor: a defect ends one world, not a search of thousands",
     (
         "simulator/twin.py",
