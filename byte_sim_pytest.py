@@ -173,7 +173,9 @@ class VirtualTimeFunction(pytest.Function):
         if self._night is None:
             return ""
         file, colons, rest = self.nodeid.partition("::")
-        nodeid = os.path.relpath(self.config.rootpath / file, self.config.invocation_params.dir) + colons + rest
+        nodeid = (
+            os.path.relpath(self.config.rootpath / file, self.config.invocation_params.dir) + colons + rest
+        )
         seed = self._night.seed
         for with_seed, without in ((f"[seed={seed}]", ""), (f"-seed={seed}]", "]")):
             if nodeid.endswith(with_seed):

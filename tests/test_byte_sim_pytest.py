@@ -35,8 +35,12 @@ def suite(
     installed = tmp_path_factory.mktemp("installed")
     dist = installed / "byte_bot_twitch_here-0.dist-info"
     dist.mkdir()
-    (dist / "METADATA").write_text("Metadata-Version: 2.1\nName: byte-bot-twitch-here\nVersion: 0\n", encoding="utf-8")
-    (dist / "entry_points.txt").write_text("[pytest11]\nbyte_sim_pytest = byte_sim_pytest\n", encoding="utf-8")
+    (dist / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: byte-bot-twitch-here\nVersion: 0\n", encoding="utf-8"
+    )
+    (dist / "entry_points.txt").write_text(
+        "[pytest11]\nbyte_sim_pytest = byte_sim_pytest\n", encoding="utf-8"
+    )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(installed), str(ROOT))))
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
     return pytester
@@ -140,7 +144,9 @@ def test_every_loop_goes_to_whom_the_test_is_marked_for(suite: pytest.Pytester, 
     suite.makeini(
         f"[pytest]\nasyncio_mode = {mode}\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
     )
-    result = suite.runpytest_subprocess("-p", "byte_sim_pytest", "--strict-markers")  # named, and installed as well
+    result = suite.runpytest_subprocess(
+        "-p", "byte_sim_pytest", "--strict-markers"
+    )  # named, and installed as well
     result.assert_outcomes(passed=10)
 
 
@@ -164,7 +170,9 @@ async def test_seed_of_the_mark(request):
 def test_seeds_follow_each_other_and_a_failure_says_how_to_play_it_again(suite: pytest.Pytester) -> None:
     """Over several workers, without a plugin for loops: one item a seed, and the line that is printed fails again."""
     suite.makepyfile(test_seeds=SEEDS)
-    result = suite.runpytest_subprocess(*NO_LOOPS, "-n2", "-k", "draws", "--sim-seed", "5", "--sim-seeds", "3", "-v")
+    result = suite.runpytest_subprocess(
+        *NO_LOOPS, "-n2", "-k", "draws", "--sim-seed", "5", "--sim-seeds", "3", "-v"
+    )
     result.assert_outcomes(passed=2, failed=1)
     shown = result.stdout.str()
     assert "test_draws[a-seed=5]" in shown
@@ -291,7 +299,11 @@ GIVEN = {
 
 def fixtures() -> list[str]:
     """The names of all fixtures that the plugin has."""
-    return [name for name, value in vars(byte_sim_pytest).items() if type(value).__name__ == "FixtureFunctionDefinition"]
+    return [
+        name
+        for name, value in vars(byte_sim_pytest).items()
+        if type(value).__name__ == "FixtureFunctionDefinition"
+    ]
 
 
 @pytest.mark.parametrize("name", fixtures())
@@ -302,7 +314,9 @@ def test_every_fixture_stands_in_the_page(name: str) -> None:
     if name not in GIVEN:
         return
     own = [one for one in vars(GIVEN[name]) if not one.startswith("_")]
-    instance = {"sim_world": ["plan"], "fake_twitch": ["transcript"], "sim_audience": ["lines_said"]}.get(name, [])
+    instance = {"sim_world": ["plan"], "fake_twitch": ["transcript"], "sim_audience": ["lines_said"]}.get(
+        name, []
+    )
     of_the_night = {"order", "sockets", "standing", "judged"}
     shown = re.findall(r"`(?:await )?\.?(\w+)", found[0][1])
     missing = [one for one in own if one not in of_the_night and one not in shown]

@@ -30,7 +30,7 @@ from simulator.loop import START_UNIX_S, Process
 from simulator.seed_file import CHAT_BOT_SCOPES
 from simulator.testing.errors import CannotConnect, NotHere, NotYet
 from simulator.testing.ground import Check, Ground
-from simulator.testing.twitchio_bot import Addresses, client_of, point
+from simulator.testing.twitchio_bot import Addresses, client_of, let_go, point
 from simulator.twitch.credentials import APP_TOKEN_LIFETIME_S, DEFAULT_CLIENT_ID, App, Token
 from simulator.twitch.events import Channel, SentMessage
 from simulator.twitch.state import TwitchState
@@ -46,6 +46,8 @@ MODERATOR: Final = "mod"
 #: From its start a bot must be ready within this, and must have ended within this when it is asked to (virtual seconds).
 START_S: Final = 60.0
 STOP_S: Final = 30.0
+#: How closely a start is waited for, virtual seconds: a look at real sockets takes a thousand times longer than one at memory.
+LOOK_S: Final = 0.1
 _CHAT_MESSAGE: Final = "channel.chat.message"
 
 
@@ -72,9 +74,12 @@ class FakeTwitch:
             self._ground = ground
             try:
                 yield
-                await self._end_bots()
+                for name, (client, process) in list(self._bots.items()):
+                    await self._close(client, process)
+                    del self._bots[name]
             finally:
-                self._crash_bots()
+                for name in list(self._bots):  # the test failed, and nobody has closed them
+                    self._kill(name)
                 self._ground = self._service = None
 
     async def _listen(self, ground: Ground, stack: AsyncExitStack) -> None:
@@ -188,10 +193,14 @@ class FakeTwitch:
         ground = self._here()
         name = f"bot-{len(self._started) + 1}"
         me = self._introduce(client, login)
-        tokens = [self._issue(client, account, scopes) for account in dict.fromkeys((me, *self.state.channels))]
+        tokens = [
+            self._issue(client, account, scopes) for account in dict.fromkeys((me, *self.state.channels))
+        ]
         self._converse(ground, me)
         to = Addresses(
-            helix=f"{self.helix_url}/", oauth=self.oauth_url.removesuffix("oauth2"), eventsub=self.eventsub_url
+            helix=f"{self.helix_url}/",
+            oauth=self.oauth_url.removesuffix("oauth2"),
+            eventsub=self.eventsub_url,
         )
         point(client, to, ground.seeds.stream(f"{name}/reconnecting"))
         self._started.append(name)
@@ -261,7 +270,7 @@ class FakeTwitch:
                     "there is: a bot makes one in setup_hook or event_ready (what TwitchIO says is in the log); for one that does not "
                     "listen to chat, connect(bot, hears_chat=False)"
                 )
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(LOOK_S)
 
     def _hears(self, client: Client, me: str) -> bool:
         return any(
@@ -276,8 +285,7 @@ class FakeTwitch:
     def crash(self, bot: object) -> None:
         """``kill -9`` for a connected bot: nothing of it runs again, not even a ``finally``."""
         name, _, _ = self._connected(bot)
-        del self._bots[name]
-        self._here().loop.kill_process(name)
+        self._kill(name)
 
     async def disconnect(self, bot: object) -> None:
         """Close a connected bot in order, and wait until it has ended."""
@@ -299,16 +307,10 @@ class FakeTwitch:
                 return name, client, process
         raise StoryError("this bot is not connected: fake_twitch.connect(bot) first")
 
-    async def _end_bots(self) -> None:
-        for name, (client, process) in list(self._bots.items()):
-            await self._close(client, process)
-            del self._bots[name]
-
-    def _crash_bots(self) -> None:
-        """Whoever was not closed, because the test failed."""
-        for name in self._bots:
-            self._here().loop.kill_process(name)
-        self._bots.clear()
+    def _kill(self, name: str) -> None:
+        client, _ = self._bots.pop(name)
+        self._here().loop.kill_process(name)
+        let_go(client)
 
     # ── people ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -116,7 +116,9 @@ class Night:
 
     def story(self) -> list[str]:
         """What is known of the night, as lines for a reader of a failure."""
-        lines = [f"seed {self.seed}, order {self.ready_order}, ended at {self._ended_s:.6f} s of virtual time"]
+        lines = [
+            f"seed {self.seed}, order {self.ready_order}, ended at {self._ended_s:.6f} s of virtual time"
+        ]
         if self._ground is None:
             return lines
         lines.append(f"trace {self._ground.trace.digest}")

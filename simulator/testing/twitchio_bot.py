@@ -5,8 +5,10 @@ would move every bot of the process, and would stay. So the objects of this one 
 
 * **Helix and OAuth.** The bot's two HTTP clients (its own, and the one within it that asks for tokens) get a `request` of their own, which
   moves the route's address and then goes on as before.
-* **EventSub.** The bot's `subscribe_websocket` opens the first socket by itself, as an object of a subclass of TwitchIO's `Websocket` that
-  connects to the fake wherever TwitchIO would take the real address (also when it connects again), and leaves the rest to TwitchIO.
+* **EventSub.** The bot becomes an object of a class of its own, made of its former one and a link in front of TwitchIO's `Client`. Whoever
+  overrides `subscribe_websocket` (`commands.Bot` does), what arrives at the link is what `Client` would do. It opens the first socket, an
+  object of a subclass of TwitchIO's `Websocket` that connects to the fake wherever TwitchIO would take the real address (also when it
+  connects again), and leaves the rest to `Client`.
 
 Two more things are put right in that subclass, or a test would not see what a live bot does: the keepalive's watchdog reads the
 machine's clock, of which no time passes in virtual time (here it reads the loop's), and pauses before reconnecting are drawn from a
@@ -52,16 +54,22 @@ def client_of(bot: object) -> Client:
         # Lazy: an extra, and half a second that the other fakes do not need.
         import twitchio
     except ImportError as error:
-        raise CannotConnect(f"fake_twitch.connect takes a bot of TwitchIO 3, which is not installed ({error})") from None
+        raise CannotConnect(
+            f"fake_twitch.connect takes a bot of TwitchIO 3, which is not installed ({error})"
+        ) from None
     if not isinstance(bot, twitchio.Client):
         raise CannotConnect(
             f"fake_twitch.connect takes a bot of TwitchIO 3 (twitchio.ext.commands.Bot), got {type(bot).__name__}; for other libraries "
             "fake_twitch has the addresses: irc_address, helix_url, oauth_url, eventsub_url"
         )
     if isinstance(bot, twitchio.AutoClient):
-        raise CannotConnect("fake_twitch.connect does not take AutoBot and AutoClient: they chat over a conduit")
+        raise CannotConnect(
+            "fake_twitch.connect does not take AutoBot and AutoClient: they chat over a conduit"
+        )
     if getattr(bot, "_login_called", False):
-        raise CannotConnect("this bot was started before: connect a new one, and leave the starting to connect")
+        raise CannotConnect(
+            "this bot was started before: connect a new one, and leave the starting to connect"
+        )
     missing = [name for name in ("_http", "_websockets") if not hasattr(bot, name)]
     if missing or not hasattr(bot._http, _INNER):
         raise CannotConnect(
@@ -76,6 +84,15 @@ def point(client: Client, to: Addresses, rng: random.Random) -> None:
         _point_http(http, to)
     cast("Any", client.http._backoff)._rand = rng.uniform
     _point_sockets(client, to, rng)
+
+
+def let_go(client: Client) -> None:
+    """Forget the sessions of a bot that was killed; its sockets went with its process, and finalisers would complain of the sessions."""
+    for http in (client.http, getattr(client.http, _INNER)):
+        session: Any = http._session
+        if session and not session.closed:
+            session.connector._conns.clear()
+            session.detach()
 
 
 def _point_http(http: OAuth, to: Addresses) -> None:
@@ -94,21 +111,28 @@ def _point_http(http: OAuth, to: Addresses) -> None:
 
 
 def _point_sockets(client: Client, to: Addresses, rng: random.Random) -> None:
-    original = client.subscribe_websocket
+    from twitchio import Client as Clients  # lazy, as above
 
-    async def subscribe_websocket(payload: Any, **options: Any) -> Any:
-        user_id = _subscriber(client, payload, options)
-        if user_id and not client._websockets[user_id] and not options.get("socket_id"):
-            socket = make_socket(client, user_id, to.eventsub, rng)
-            await socket.connect(fail_once=True)
-            client._websockets[user_id] = {str(socket.session_id): socket}
-        return await original(payload, **options)
+    class Link(Clients):
+        """Stands in the order of bases just before `Client`."""
 
-    cast("Any", client).subscribe_websocket = subscribe_websocket
+        async def subscribe_websocket(self, payload: Any, **options: Any) -> Any:
+            user_id = _subscriber(client, payload, options)
+            if user_id and not client._websockets[user_id] and not options.get("socket_id"):
+                socket = make_socket(client, user_id, to.eventsub, rng)
+                await socket.connect(fail_once=True)
+                client._websockets[user_id] = {str(socket.session_id): socket}
+            return await super().subscribe_websocket(payload, **options)
+
+    kind: Any = type(client)
+    pointed = type(kind)(
+        kind.__name__, (kind, Link), {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    )
+    cast("Any", client).__class__ = pointed
 
 
 def _subscriber(client: Client, payload: Any, options: dict[str, Any]) -> str:
-    """Whose token a subscription carries, as TwitchIO decides it; "" where TwitchIO will refuse it in its own words."""
+    """Whose token a subscription carries, as `Client` decides it; "" where it will refuse it in its own words."""
     defaults = payload.default_auth
     as_bot, token_for = options.get("as_bot"), options.get("token_for")
     if as_bot is None:

@@ -238,7 +238,11 @@ def test_what_the_plugin_brings_along_is_found() -> None:
     """An import of ours at the top of the plugin; in a function, or for the type checker only, it may stand."""
     text = "import simulator.loop\nfrom byte_bot import app\n"
     top = module(text, "byte_sim_pytest.py")
-    assert [finding.subject for finding in project.brought_along(top)] == ["simulator.loop", "simulator", "byte_bot.app"]
+    assert [finding.subject for finding in project.brought_along(top)] == [
+        "simulator.loop",
+        "simulator",
+        "byte_bot.app",
+    ]
     late = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import simulator.loop\ndef f():\n    import simulator\n"
     assert not list(project.brought_along(module(late, "byte_sim_pytest.py")))
 

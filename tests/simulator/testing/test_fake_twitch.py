@@ -28,7 +28,10 @@ def test_a_bot_is_connected_answers_and_is_closed_at_the_end() -> None:
         await twitch.connect(bots[0], login="helper")
         assert await twitch.ask("ana", "!hello") == "hello, ana"
         assert await twitch.ask("ana", "!wave") == "o/"
-        assert [(said.login, said.text) for said in twitch.transcript] == [("helper", "hello, ana"), ("helper", "o/")]
+        assert [(said.login, said.text) for said in twitch.transcript] == [
+            ("helper", "hello, ana"),
+            ("helper", "o/"),
+        ]
         with pytest.raises(StoryError, match="within 5 s: an answer to '!nothing'"):
             await twitch.ask("ana", "!nothing")
         assert current_loop().time() < 10
@@ -44,7 +47,9 @@ def test_a_bot_that_was_killed_is_gone_and_another_takes_its_place() -> None:
     async def test() -> None:
         first, second = SmallBot("77"), SmallBot("77")
         await twitch.connect(first)
-        assert list(twitch.state.channels) == ["owner_77"], "the owner's channel is there since the bot names it"
+        assert list(twitch.state.channels) == ["owner_77"], (
+            "the owner's channel is there since the bot names it"
+        )
         twitch.crash(first)
         assert first.closed == 0
         with pytest.raises(StoryError, match="not connected"):

@@ -39,7 +39,11 @@ async def addresses_of(bot: SmallBot) -> list[str]:
     session = Deaf()
     for client in (bot.http, inner):
         client._session = cast("Any", session)
-    calls = (bot.http.get_users(ids=["1"], logins=None), inner.validate_token("letters"), bot.http.client_credentials_token())
+    calls = (
+        bot.http.get_users(ids=["1"], logins=None),
+        inner.validate_token("letters"),
+        bot.http.client_credentials_token(),
+    )
     for call in calls:
         with pytest.raises(ConnectionError):
             await call
