@@ -115,7 +115,7 @@ class VirtualTimeFunction(pytest.Function):
     _night: Night | None = None
 
     def _getobj(self) -> Callable[..., None]:
-        coroutine = super()._getobj()
+        coroutine: Callable[..., Any] = super()._getobj()  # type: ignore[no-untyped-call]
 
         @functools.wraps(coroutine)
         def test(**arguments: Any) -> None:
@@ -146,7 +146,8 @@ class VirtualTimeFunction(pytest.Function):
 
         mark = self.get_closest_marker(MARK)
         assert mark is not None, "collected for its mark"
-        seed = getattr(self, "callspec", None) and self.callspec.params.get(_PARAMETER)
+        parameters: Mapping[str, Any] = self.callspec.params if hasattr(self, "callspec") else {}
+        seed = parameters.get(_PARAMETER)
         if seed is None:
             seed = first_seed(self.config, mark)
         order = mark.kwargs.get("order", "fifo")

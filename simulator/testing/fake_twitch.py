@@ -22,15 +22,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.account import Account
 from simulator.audience import Role, give_role
-from simulator.conversation import POLL_S, Conversation, StoryError
+from simulator.conversation import StoryError, spoken
 from simulator.fault_driver import FaultDriver
 from simulator.loop import START_UNIX_S, Process
 from simulator.seed_file import CHAT_BOT_SCOPES
 from simulator.testing.errors import CannotConnect, NotHere, NotYet
 from simulator.testing.ground import Check, Ground
 from simulator.testing.twitchio_bot import Addresses, client_of, let_go, point
+from simulator.trace import Trace
 from simulator.twitch.credentials import APP_TOKEN_LIFETIME_S, DEFAULT_CLIENT_ID, App, Token
 from simulator.twitch.events import Channel, SentMessage
 from simulator.twitch.state import TwitchState
@@ -46,8 +46,10 @@ MODERATOR: Final = "mod"
 #: From its start a bot must be ready within this, and must have ended within this when it is asked to (virtual seconds).
 START_S: Final = 60.0
 STOP_S: Final = 30.0
-#: How closely a start is waited for, virtual seconds: a look at real sockets takes a thousand times longer than one at memory.
+#: How closely something is waited for, virtual seconds (a start less closely, the longer it takes): a look at real sockets takes ten times
+#: as long as one at memory.
 LOOK_S: Final = 0.1
+LOOK_S_MAX: Final = 3.0
 _CHAT_MESSAGE: Final = "channel.chat.message"
 
 
@@ -62,7 +64,8 @@ class FakeTwitch:
         self._service: TwitchService | None = None
         self._started: list[str] = []
         self._bots: dict[str, tuple[Client, Process]] = {}
-        #: What the bot that was connected last has said, oldest first.
+        self._spoke = asyncio.Event()
+        #: What the bots have said, oldest first.
         self.transcript: list[SentMessage] = []
 
     @asynccontextmanager
@@ -72,6 +75,7 @@ class FakeTwitch:
             if ground.twitch is None:
                 await self._listen(ground, stack)
             self._ground = ground
+            self.state.on_message(self._heard)
             try:
                 yield
                 for name, (client, process) in list(self._bots.items()):
@@ -85,6 +89,7 @@ class FakeTwitch:
     async def _listen(self, ground: Ground, stack: AsyncExitStack) -> None:
         service = TwitchService(ground.loop.time, START_UNIX_S, ground.seeds)
         ground.listen(service.state)
+        service.state.on_message(lambda message: _record(ground.trace, message))
         self._service = await stack.enter_async_context(service)
         driver = FaultDriver(
             ground.board, service.irc, None, None, eventsub=service.eventsub, web=service.web
@@ -196,7 +201,7 @@ class FakeTwitch:
         tokens = [
             self._issue(client, account, scopes) for account in dict.fromkeys((me, *self.state.channels))
         ]
-        self._converse(ground, me)
+        ground.bot_login = me
         to = Addresses(
             helix=f"{self.helix_url}/",
             oauth=self.oauth_url.removesuffix("oauth2"),
@@ -238,28 +243,9 @@ class FakeTwitch:
     def _login_of(self, user_id: str) -> str:
         return next((user.login for user in self.state.users.values() if user.id == user_id), "")
 
-    def _converse(self, ground: Ground, login: str) -> None:
-        ground.chat = Conversation(
-            self.state,
-            ground.trace,
-            Account(),
-            bot_login=login,
-            default_channel=next(iter(self.state.channels), ""),
-            attendance=lambda channel: frozenset(),
-            ungated_replies=lambda: 0,
-            process=lambda: 0,
-        )
-        self.transcript = said = []
-
-        def keep(message: SentMessage) -> None:
-            if message.login == login:
-                said.append(message)
-
-        self.state.on_message(keep)
-
     async def _until_ready(self, client: Client, process: Process, me: str, *, hears_chat: bool) -> None:
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + START_S
+        deadline_s, pause_s = loop.time() + START_S, LOOK_S
         while not (client._ready_event.is_set() and (self._hears(client, me) or not hears_chat)):
             if not process.running:
                 await process.wait()  # raises what ended it
@@ -270,7 +256,8 @@ class FakeTwitch:
                     "there is: a bot makes one in setup_hook or event_ready (what TwitchIO says is in the log); for one that does not "
                     "listen to chat, connect(bot, hears_chat=False)"
                 )
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LOOK_S_MAX)
 
     def _hears(self, client: Client, me: str) -> bool:
         return any(
@@ -280,7 +267,7 @@ class FakeTwitch:
 
     def bot_is(self, login: str) -> None:
         """The account of a bot that connects by itself (over IRC, with another library): whose replies `ask` waits for."""
-        self._converse(self._here(), self.state.add_user(login).login)
+        self._here().bot_login = self.state.add_user(login).login
 
     def crash(self, bot: object) -> None:
         """``kill -9`` for a connected bot: nothing of it runs again, not even a ``finally``."""
@@ -316,7 +303,7 @@ class FakeTwitch:
 
     def say(self, login: str, text: str, *, channel: str = "", role: Role = "viewer") -> str:
         """Somebody says something, made with this role if need be, in this channel or the first; the message's id."""
-        room = channel or next(iter(self.state.channels), "")
+        room = channel or self._first_channel()
         give_role(self.state, room, login, role)
         return self.state.say(room, login, text)
 
@@ -325,19 +312,42 @@ class FakeTwitch:
 
         Raises `StoryError` without one within so many virtual seconds.
         """
-        chat = self._here().chat
-        if chat is None:
+        if not self._here().bot_login:
             raise StoryError("nobody can answer: fake_twitch.connect(bot) first")
-        return await chat.ask(login, text, channel=channel, within_s=within_s)
+        before = len(self.transcript)
+        asked = self.say(login, text, channel=channel)
+        room = channel or self._first_channel()
+        try:
+            # Woken by what is said: to look every so often would cost a thousand looks at real sockets for a slow answer.
+            async with asyncio.timeout(within_s):
+                while True:
+                    for said in self.transcript[before:]:
+                        if said.channel == room and said.reply_to in (asked, ""):
+                            return spoken(said.text)
+                    self._spoke.clear()
+                    await self._spoke.wait()
+        except TimeoutError:
+            raise StoryError(f"did not happen within {within_s:g} s: an answer to {text!r}") from None
+
+    def _heard(self, message: SentMessage) -> None:
+        if message.login == self._here().bot_login:
+            self.transcript.append(message)
+            self._spoke.set()
+
+    def _first_channel(self) -> str:
+        first = next(iter(self.state.channels), "")
+        if not first:
+            raise StoryError("there is no channel yet: fake_twitch.add_channel(login) first")
+        return first
 
     async def until(self, condition: Callable[[], bool], within_s: float = 30.0, what: str = "") -> None:
-        """Wait until this is true; raises `StoryError` after so many virtual seconds."""
+        """Wait until this is true, looking every tenth of a second; raises `StoryError` after so many virtual seconds."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + within_s
         while not condition():
             if loop.time() >= deadline_s:
                 raise StoryError(f"did not happen within {within_s:g} s: {what or condition}")
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(LOOK_S)
 
     # ── watching ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -353,6 +363,10 @@ class FakeTwitch:
         if self._ground is None:
             raise NotYet("fake_twitch can be used while the test runs, and by its asynchronous fixtures")
         return self._ground
+
+
+def _record(trace: Trace, message: SentMessage) -> None:
+    trace.record("chat", channel=message.channel, login=message.login, text=message.text, id=message.id)
 
 
 async def _live(client: Client, tokens: list[Token], *, load_tokens: bool) -> None:

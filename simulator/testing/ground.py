@@ -25,7 +25,6 @@ from simulator.testing.errors import NotHere
 from simulator.trace import Trace
 
 if TYPE_CHECKING:  # the fakes take half a second to import, and a test of virtual time alone has none
-    from simulator.conversation import Conversation
     from simulator.supabase.server import FakeSupabase
     from simulator.twitch.events import SentMessage
     from simulator.twitch.state import TwitchState
@@ -77,7 +76,8 @@ class Ground:
         #: Each None until a part has brought it.
         self.twitch: TwitchState | None = None
         self.supabase: FakeSupabase | None = None
-        self.chat: Conversation | None = None
+        #: Who the bot is, as far as it is known.
+        self.bot_login = ""
         #: The last lines of chat, whoever said them.
         self.heard: deque[SentMessage] = deque(maxlen=LINES_MAX)
         self._set_fault: SetFault = self._set_on_board

@@ -32,8 +32,11 @@ class Part(Protocol):
 
     #: Which comes first.
     order: int
-    #: Whether it stands on loopback ports.
-    sockets: bool
+
+    @property
+    def sockets(self) -> bool:
+        """Whether it stands on loopback ports."""
+        ...
 
     def standing(self, ground: Ground) -> AbstractAsyncContextManager[None]:
         """Stand on this ground while entered."""

@@ -23,7 +23,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeGuard, cast
 
 from byte_bot.app import Application, Surroundings
 from byte_bot.components.api import Component
@@ -171,13 +171,13 @@ class SimWorld:
             heal=world.heal,
         )
         ground.listen(world.twitch)
-        ground.supabase, ground.chat = world.supabase, world.chat
+        ground.supabase, ground.bot_login = world.supabase, world.bot_login
         async with world.standing():
             self._world, self._ground = world, ground
             try:
                 for one in self._own:
                     if not _is_invariant(one):
-                        ground.watch(one, self)
+                        ground.watch(cast("Check", one), self)
                 if plan.start:
                     await self.start()
                 yield
@@ -289,6 +289,6 @@ class SimWorld:
             raise StoryError(f"{verb}: no bot runs; start() or restart() first")
 
 
-def _is_invariant(one: Invariant | Check) -> bool:
+def _is_invariant(one: Invariant | Check) -> TypeGuard[Invariant]:
     """Whether this is an object with the methods of an invariant, and not a function that asserts."""
     return all(hasattr(one, name) for name in ("started", "sampled", "converged"))

@@ -156,7 +156,7 @@ def make_socket(client: Client, user_id: str, address: str, rng: random.Random) 
             cast("Any", self._backoff)._rand = rng.uniform
 
         @property
-        def _last_keepalive(self) -> Any:  # type: ignore[override]
+        def _last_keepalive(self) -> Any:
             return self._heard_at_s
 
         @_last_keepalive.setter

@@ -94,7 +94,7 @@ def test_a_bot_that_does_not_listen_is_told_of() -> None:
 
     async def test() -> None:
         await twitch.connect(SmallBot("77", listens=False), hears_chat=False)
-        with pytest.raises(CannotConnect, match="has no subscription to channel.chat.message"):
+        with pytest.raises(CannotConnect, match="has no subscription to channel"):
             await twitch.connect(SmallBot("77", listens=False))
 
     play(test, twitch)
@@ -170,7 +170,7 @@ def test_own_invariants_and_events() -> None:
     def nobody_shouts(fake: FakeTwitch) -> None:
         assert not fake.state.channel("lobby").chatted, "somebody did"
 
-    with pytest.raises(PromiseBroken, match="nobody_shouts at 0.000000 s: somebody did"):
+    with pytest.raises(PromiseBroken, match=r"nobody_shouts at 0\.000000 s: somebody did"):
         play(test, twitch)
 
 
