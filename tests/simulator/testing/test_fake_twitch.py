@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from simulator.conversation import StoryError
-from simulator.faults import EventsubClose
+from simulator.faults import EventsubClose, TwitchReconnect
 from simulator.loop import current_loop
 from simulator.testing.errors import CannotConnect, NotHere, NotYet, PromiseBroken
 from simulator.testing.fake_twitch import FakeTwitch
@@ -52,6 +53,7 @@ def test_a_bot_that_was_killed_is_gone_and_another_takes_its_place() -> None:
         )
         twitch.crash(first)
         assert first.closed == 0
+        assert first.http._session.closed, "or its finaliser complains, whenever that is"
         with pytest.raises(StoryError, match="not connected"):
             twitch.crash(first)
         with pytest.raises(StoryError, match="within 2 s"):
@@ -65,7 +67,7 @@ def test_a_bot_that_was_killed_is_gone_and_another_takes_its_place() -> None:
 
 
 def test_a_bot_that_lost_its_socket_comes_back_to_the_fake() -> None:
-    """TwitchIO connects again by itself, to the address that it was pointed at, after a pause that the seed draws."""
+    """TwitchIO connects again by itself, to the address that it was pointed at, after pauses that the seed draws."""
 
     def back_after_s(seed: int) -> float:
         twitch, faults = FakeTwitch(), SimFaults()
@@ -74,10 +76,12 @@ def test_a_bot_that_lost_its_socket_comes_back_to_the_fake() -> None:
         async def test() -> None:
             lobby = twitch.add_channel("lobby")
             await twitch.connect(SmallBot(lobby.id))
-            connections = twitch.service.eventsub.stats["connections"]
-            started_s = current_loop().time()
+            eventsub = twitch.service.eventsub
+            started_s, eventsub.accepting = current_loop().time(), False
             faults.begin(EventsubClose(code=4006))
-            await twitch.until(lambda: twitch.service.eventsub.stats["connections"] > connections, 300)
+            await asyncio.sleep(10)
+            eventsub.accepting = True
+            await twitch.until(lambda: eventsub.stats["connections"] == 2, 300)
             after.append(current_loop().time() - started_s)
             await asyncio.sleep(5)
             assert await twitch.ask("ana", "!hello") == "hello, ana"
@@ -86,6 +90,37 @@ def test_a_bot_that_lost_its_socket_comes_back_to_the_fake() -> None:
         return after[0]
 
     assert back_after_s(1) == back_after_s(1)
+
+
+def test_a_bot_that_was_asked_to_reconnect_comes_back_the_next_time_too() -> None:
+    """The socket that TwitchIO opens beside the old one must know the fake's address as well."""
+    twitch, faults = FakeTwitch(), SimFaults()
+
+    async def test() -> None:
+        lobby = twitch.add_channel("lobby")
+        await twitch.connect(SmallBot(lobby.id))
+        for fault, connections in ((TwitchReconnect(), 2), (EventsubClose(code=4006), 3)):
+            faults.begin(fault)
+            await asyncio.sleep(60)
+            assert twitch.service.eventsub.stats["connections"] == connections
+            assert await twitch.ask("ana", "!hello") == "hello, ana"
+            await asyncio.sleep(60)
+
+    play(test, twitch, faults)
+
+
+def test_nothing_is_written_to_the_folder_of_the_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bot of TwitchIO keeps its tokens in a file there: the fake's are not to be found by the live one."""
+    monkeypatch.chdir(tmp_path)
+    twitch = FakeTwitch()
+
+    async def test() -> None:
+        await twitch.connect(SmallBot("77"))
+
+    play(test, twitch)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_bot_that_does_not_listen_is_told_of() -> None:
