@@ -63,7 +63,7 @@ check: $(STAMP) ## formatting, lint, types, house rules
 	@failed=""; \
 	$(BIN)/ruff format --check --quiet --output-format concise . || failed="$$failed format (make format rewrites),"; \
 	$(BIN)/ruff check --quiet --output-format concise . || failed="$$failed lint,"; \
-	$(BIN)/mypy --strict byte_bot simulator benchmarks || failed="$$failed types,"; \
+	$(BIN)/mypy --strict byte_bot simulator byte_sim_pytest.py benchmarks || failed="$$failed types,"; \
 	$(BIN)/python -m pytest -q tests/tidy || failed="$$failed house rules,"; \
 	if [ -n "$$failed" ]; then echo "make check: failed:$${failed%,}" >&2; exit 1; fi
 
