@@ -72,8 +72,8 @@ class Recording:
     report: Report | None = None
 
 
-#: Plays a night, here or elsewhere.
-Player = Callable[[Scenario, Night], Recording]
+#: Plays a night, here or elsewhere; here with options as `record_night`.
+Player = Callable[..., Recording]
 
 
 def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:

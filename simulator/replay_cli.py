@@ -17,6 +17,7 @@ import typer
 
 from simulator.cli_options import Exit, NetworkKind, Order, TransportKind
 from simulator.errors import SimulatorError
+from simulator.invariants.standard import standard_invariants
 from simulator.replay import (
     Night,
     Player,
@@ -31,6 +32,8 @@ from simulator.replay import (
     write_recording,
 )
 from simulator.scenario import Scenario
+from simulator.timeline_page import write_page
+from simulator.timeline_samples import Watcher
 from simulator.world_twitch import implied_network
 
 RUNS_DEFAULT: Final = 3
@@ -75,6 +78,10 @@ def add_replay(
             Path | None,
             typer.Option(metavar="FILE", help="Write every event to a file instead of showing them."),
         ] = None,
+        html: Annotated[
+            Path | None,
+            typer.Option(metavar="FILE", help="Draw the timeline into a page for a browser instead of showing it."),
+        ] = None,
         only: Annotated[
             str, typer.Option(help="Show these kinds of events only: chat,http,irc_in …", metavar="KINDS")
         ] = "",
@@ -95,6 +102,7 @@ def add_replay(
 
         \b
           byte-sim replay outage --seed 3 --only chat
+          byte-sim replay outage --seed 3 --html night.html
           byte-sim replay outage --seed 3 --compare
           byte-sim replay outage --seed 3 --trace before.jsonl     (change the bot, then)
           byte-sim replay outage --seed 3 --against before.jsonl
@@ -107,7 +115,7 @@ def add_replay(
         night = Night(scenario, seed, over, order.value, transport.value)
         quiet_log()
         try:
-            first = here(chosen, night)
+            first = here(chosen, night) if html is None else _drawn(here, chosen, night, html)
             if trace is not None:
                 write_recording(first, trace)
             others: list[Named] = [] if against is None else [(against.name, read_recording(against))]
@@ -115,13 +123,23 @@ def add_replay(
             if others or again:
                 more = (_again(number, here, elsewhere, chosen, night) for number in again)
                 raise typer.Exit(_compare(("run 1", first), chain(others, more), as_json=as_json))
-            if trace is None:
-                _show(first, tuple(filter(None, only.split(","))), as_json=as_json)
-            else:
+            if trace is not None:
                 typer.echo(f"{len(first.lines)} events written to {trace}, trace {first.trace_hash}")
+            if html is not None:
+                typer.echo(f"timeline drawn in {html}, trace {first.trace_hash}")
+            if trace is None and html is None:
+                _show(first, tuple(filter(None, only.split(","))), as_json=as_json)
         except SimulatorError as error:
             fail(f"{' '.join(night.arguments)}: {error}")
         raise typer.Exit(Exit.OK if first.report is None or first.report.ok else Exit.BROKEN)
+
+
+def _drawn(here: Player, scenario: Scenario, night: Night, file: Path) -> Recording:
+    """Play a night, watch the bot in it, and draw what happened."""
+    watcher = Watcher()
+    recording = here(scenario, night, invariants=(*standard_invariants(), watcher))
+    write_page(file, recording, watcher.watched(), f"{night.scenario}, seed {night.seed}")
+    return recording
 
 
 def _again(
