@@ -180,7 +180,7 @@ def test_a_plan_keeps_within_its_bounds(plan: Plan) -> None:
     assert set(plan.faulty.faults) == {*scenario.faults, *plan.faults}
     for crowd in scenario.crowds:
         rng = SeedTree(1).stream("bounds")
-        spoken = [line.at_s for line in itertools.islice(crowd.lines(rng), 2_000)]
+        spoken = [line.at_s for line in itertools.islice(crowd.draw(rng), 2_000)]
         assert len(spoken) < 500
         assert all(READY_S <= at_s < scenario.duration_s - QUIET_S for at_s in spoken)
 
