@@ -17,7 +17,7 @@ import typer
 
 from simulator.cli_options import Exit, NetworkKind, Order, TransportKind
 from simulator.errors import SimulatorError
-from simulator.invariants.standard import standard_invariants
+from simulator.invariants.standard import night_invariants
 from simulator.replay import (
     Night,
     Player,
@@ -137,7 +137,7 @@ def add_replay(
 def _drawn(here: Player, scenario: Scenario, night: Night, file: Path) -> Recording:
     """Play a night, watch the bot in it, and draw what happened."""
     watcher = Watcher()
-    recording = here(scenario, night, invariants=(*standard_invariants(), watcher))
+    recording = here(scenario, night, invariants=(*night_invariants(), watcher))
     write_page(file, recording, watcher.watched(), f"{night.scenario}, seed {night.seed}")
     return recording
 

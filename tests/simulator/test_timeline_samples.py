@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.invariants.standard import standard_invariants
+from simulator.invariants.standard import night_invariants
 from simulator.replay import Night, record_night
 from simulator.timeline_samples import Watcher
 from simulator.world import simulate
@@ -38,7 +38,7 @@ def test_only_changes_are_kept() -> None:
 def test_beyond_its_bound_it_looks_every_second_only() -> None:
     """The looks that were left out are counted; what lasts is still seen."""
     watcher = Watcher(samples_max=3)
-    record_night(EVENTFUL, Night(EVENTFUL.name, 1), invariants=(*standard_invariants(), watcher))
+    record_night(EVENTFUL, Night(EVENTFUL.name, 1), invariants=(*night_invariants(), watcher))
     watched = watcher.watched()
     assert watched.looks_left_out > 0
     assert all(sample.at_s == int(sample.at_s) for sample in watched.samples[3:-1])

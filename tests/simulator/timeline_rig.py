@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator.audience import Chatter, CommandStorm
 from simulator.faults import Crash, Flapping, Hang, TwitchDisconnect
-from simulator.invariants.standard import standard_invariants
+from simulator.invariants.standard import night_invariants
 from simulator.replay import Night, Recording, record_night
 from simulator.scenario import Scenario
 from simulator.timeline_samples import Sample, Watched, Watcher
@@ -31,7 +31,7 @@ def watched_night(scenario: Scenario = EVENTFUL, night: Night | None = None) -> 
     """A night played here, and what a watcher saw in it."""
     watcher = Watcher()
     chosen = night or Night(scenario.name, 1)
-    recording = record_night(scenario, chosen, invariants=(*standard_invariants(), watcher))
+    recording = record_night(scenario, chosen, invariants=(*night_invariants(), watcher))
     return recording, watcher.watched()
 
 
