@@ -17,22 +17,18 @@ from byte_bot.components.router import Router
 from simulator.audience import ROLES, Chatter, CommandStorm, Raid, utterances
 from simulator.faults import KINDS, Fault, Flapping, Hang, HumanEdit, SlowRecovery, TwitchDisconnect
 from simulator.loop import run
+from simulator.night_draws import COMMANDS, CUSTOM_COMMANDS, FUNCTIONS, TABLES
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
 from simulator.supabase.functions import FUNCTIONS as SQL_FUNCTIONS
 from simulator.twin_plan import (
     CHANNELS_MAX,
-    COMMANDS,
-    CUSTOM_COMMANDS,
-    FUNCTIONS,
     LOUD_CHANNELS,
     LOUD_MESSAGES_MAX,
     LOUD_MESSAGES_MIN,
     QUIET_S,
     READY_S,
-    TABLES,
     Plan,
-    described,
     draw_plan,
 )
 from simulator.world import World, play
