@@ -45,7 +45,7 @@ from simulator.faults import Fault, FaultBoard
 from simulator.invariants import Invariant
 from simulator.invariants.present import absent_from
 from simulator.invariants.recovers import recovery
-from simulator.invariants.standard import standard_invariants
+from simulator.invariants.standard import night_invariants, standard_invariants
 from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
 from simulator.losses import reckon
 from simulator.meter import Meter, MeteredTransport
@@ -379,20 +379,23 @@ def simulate(
     transport: Transport = "irc",
     ready_order: ReadyOrder = "fifo",
     application: ApplicationFactory = Application,
+    invariants: Callable[[], tuple[Invariant, ...]] = night_invariants,
 ) -> Report:
     """Run one night of ``scenario`` in a loop of its own and report.
 
     Args:
         seed: everything random in the night follows from it.
-        network: ``memory``, or ``tcp`` for real loopback sockets; None: what the transport needs.
-        transport: ``irc``, or ``eventsub``.
+        network, transport: ``memory`` or ``tcp`` (None: what the transport needs); ``irc`` or ``eventsub``.
         ready_order: of tasks ready at the same instant: ``fifo``, or ``random`` (drawn from the seed).
         application: builds the bot; a test that switches a safeguard off passes its own.
+        invariants: makes those that judge.
     """
     over = network or implied_network(transport)
 
     async def body() -> Report:
-        world = World(scenario, seed, network=over, transport=transport, application=application)
+        world = World(
+            scenario, seed, network=over, transport=transport, application=application, invariants=invariants()
+        )
         async with world.standing():
             return await world.night()
 

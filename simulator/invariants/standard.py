@@ -1,4 +1,4 @@
-"""The invariants of every world that names none of its own."""
+"""The invariants of every world that names none of its own, and those of whole nights."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from simulator.invariants.present import Present
 from simulator.invariants.recovers import Recovers
 from simulator.invariants.single_save import SingleSave
 from simulator.invariants.single_writer import SingleWriter
+from simulator.invariants.supervised import Supervised
 
 
 def standard_invariants() -> tuple[Invariant, ...]:
@@ -33,3 +34,11 @@ def standard_invariants() -> tuple[Invariant, ...]:
         Present(),
         Recovers(),
     )
+
+
+def night_invariants() -> tuple[Invariant, ...]:
+    """A fresh set for a night with the built-in components: besides, no supervisor may have had to catch a defect.
+
+    Stories have components that fail on purpose.
+    """
+    return (*standard_invariants(), Supervised())
