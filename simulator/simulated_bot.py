@@ -135,7 +135,10 @@ class SimulatedBot:
     def cut_power(self) -> None:
         """The machine dies, and the process with it."""
         self._trace.record("power_cut", incarnation=self.incarnation)
-        self._die(tuple(self.disk.cut_power()))
+        lost = tuple(self.disk.cut_power())
+        if lost:
+            self._trace.record("commits_lost", messages=len(lost))
+        self._die(lost)
 
     def _die(self, lost: tuple[str, ...]) -> None:
         self._loop.kill_process(_NAME)

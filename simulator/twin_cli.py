@@ -22,7 +22,7 @@ import typer
 
 from simulator.cli_options import Exit, TransportKind
 from simulator.twin import Outcome, run_seed
-from simulator.twin_witness import Seen
+from simulator.sometimes import TWINS, Sometimes, what_happened
 
 #: So many bad pairs are shown in full; of the others the command that shows them.
 SHOWN_MAX: Final = 5
@@ -72,7 +72,7 @@ def add_twin(
         """
         progress = _Progress(seeds, unix_s)
         bad = crashed = untried = lines = 0
-        seen: Counter[Seen] = Counter()
+        seen: Counter[Sometimes] = Counter()
         judge = compare if transport is TransportKind.IRC else partial(compare, transport=transport.value)
         with _outcomes(range(seed, seed + seeds), jobs, judge, set_log_level) as outcomes:
             for outcome in outcomes:
@@ -87,7 +87,7 @@ def add_twin(
         if seeds > 1 and not as_json:
             ended = f" ({crashed} by an unexpected error)" if crashed else ""
             last = f", {untried} not tried" if untried else ""
-            typer.echo(_what_happened(seen))
+            typer.echo(what_happened(seen, TWINS, "nights under faults"))
             typer.echo(
                 f"{seeds} pairs, seeds {seed} to {seed + seeds - 1}, {lines} lines compared: {bad} bad{ended}{last}"
             )
@@ -101,14 +101,6 @@ def _show(outcome: Outcome, bad: int, *, alone: bool, as_json: bool) -> None:
         typer.echo(outcome.to_text(shutil.get_terminal_size((FILE_COLUMNS, 1)).columns))
     elif not outcome.ok:
         typer.echo(f"seed {outcome.plan.seed}  bad too: {outcome.replay}")
-
-
-def _what_happened(seen: Counter[Seen]) -> str:
-    """In how many nights under faults each thing has happened, in lines."""
-    happened = ", ".join(f"{one} {seen[one]}" for one in Seen if seen[one]) or "nothing"
-    never = ", ".join(one for one in Seen if not seen[one])
-    words = f"in how many nights under faults: {happened}"
-    return f"{words}\nin none: {never}" if never else words
 
 
 @contextmanager

@@ -17,22 +17,18 @@ from byte_bot.components.router import Router
 from simulator.audience import ROLES, Chatter, CommandStorm, Raid, utterances
 from simulator.faults import KINDS, Fault, Flapping, Hang, HumanEdit, SlowRecovery, TwitchDisconnect
 from simulator.loop import run
+from simulator.night_draws import COMMANDS, CUSTOM_COMMANDS, FUNCTIONS, TABLES
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
 from simulator.supabase.functions import FUNCTIONS as SQL_FUNCTIONS
 from simulator.twin_plan import (
     CHANNELS_MAX,
-    COMMANDS,
-    CUSTOM_COMMANDS,
-    FUNCTIONS,
     LOUD_CHANNELS,
     LOUD_MESSAGES_MAX,
     LOUD_MESSAGES_MIN,
     QUIET_S,
     READY_S,
-    TABLES,
     Plan,
-    described,
     draw_plan,
 )
 from simulator.world import World, play
@@ -180,7 +176,7 @@ def test_a_plan_keeps_within_its_bounds(plan: Plan) -> None:
     assert set(plan.faulty.faults) == {*scenario.faults, *plan.faults}
     for crowd in scenario.crowds:
         rng = SeedTree(1).stream("bounds")
-        spoken = [line.at_s for line in itertools.islice(crowd.lines(rng), 2_000)]
+        spoken = [line.at_s for line in itertools.islice(crowd.draw(rng), 2_000)]
         assert len(spoken) < 500
         assert all(READY_S <= at_s < scenario.duration_s - QUIET_S for at_s in spoken)
 

@@ -43,7 +43,7 @@ IMPORT_DIRECTION: Allowances = {
     ("simulator/losses.py", "byte_bot"): "reads on that disk what a death has left",
     ("simulator/twin.py", "byte_bot"): "plays the shipped bot unless a test gives it another",
     (
-        "simulator/twin_witness.py",
+        "simulator/witness.py",
         "byte_bot",
     ): "looks at the bot's public state, and times its journal's commits",
     ("simulator/invariants/", "byte_bot"): "compare what the bot holds with what the fakes saw",
