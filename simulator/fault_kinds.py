@@ -1,4 +1,5 @@
-"""The kinds of faults of the database, of the bot's process and of its disk; those of Twitch are in `twitch_faults`.
+"""The kinds of faults of the database, of the bot's process and of its disk; those of Twitch are in `twitch_faults`, two more of the
+database in `table_faults`.
 
 What all have in common is in `fault_base`. A fault knows nothing of what it breaks: the faces of the fakes act on it.
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.fault_base import Family, Fault, FaultError
+from simulator.table_faults import EmptyList, TooLarge
 from simulator.twitch_faults import TWITCH_KINDS
 
 if TYPE_CHECKING:
@@ -326,7 +328,8 @@ KINDS: Mapping[str, type[Fault]] = {
     fault.kind: fault
     for fault in (
         Latency, SlowRecovery, Refused, Hang, Reset, Status503, Html520, TooManyRequests, HtmlOk, CutBody, Drip,
-        CommitThenDrop, Unauthorized, OverQuota, ProjectPaused, ReadOnly, MissingGrant, MissingFunction, Flapping,
+        CommitThenDrop, Unauthorized, OverQuota, ProjectPaused, ReadOnly, MissingGrant, MissingFunction, TooLarge, EmptyList,
+        Flapping,
         HumanEdit, *TWITCH_KINDS, Crash, Restart, PowerCut, DiskFull, DiskReadOnly, SlowSync,
     )
 }  # fmt: skip

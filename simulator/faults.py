@@ -7,7 +7,7 @@ and on real sockets. Nothing here waits or polls: a face which has to act at the
 ends (a listener that closes) subscribes, and asks for `FaultBoard.next_change_s`.
 
 *Instant* faults are collected once by whoever carries them out, with `FaultBoard.take_due`. The faults themselves are
-in `fault_kinds.py` and `twitch_faults.py`, and can be imported from here.
+in `fault_kinds.py`, `table_faults.py` and `twitch_faults.py`, and can be imported from here.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from simulator.fault_kinds import (
     TooManyRequests,
     Unauthorized,
 )
+from simulator.table_faults import EmptyList, TooLarge
 from simulator.twitch_faults import (
     ConsentEnded,
     EventsubClose,
@@ -81,6 +82,7 @@ __all__ = [
     "DiskFull",
     "DiskReadOnly",
     "Drip",
+    "EmptyList",
     "EventsubClose",
     "EventsubMute",
     "EventsubRevoke",
@@ -113,6 +115,7 @@ __all__ = [
     "TokenExpires",
     "TokenFault",
     "TokenRevoked",
+    "TooLarge",
     "TooManyRequests",
     "TwitchDisconnect",
     "TwitchDuplicates",

@@ -5,6 +5,7 @@ What all faults have in common is in `fault_base`. These two act inside the fake
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from simulator.fault_base import Fault, FaultError

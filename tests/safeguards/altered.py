@@ -13,7 +13,6 @@ import __future__
 
 import inspect
 import sys
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,7 +44,7 @@ def altered(
 def _altered_method(cls: type, method: str, change: tuple[str, str] | None, names: Mapping[str, object]) -> object:
     found = inspect.getattr_static(cls, method)
     function = found.fget if isinstance(found, property) else found
-    source = textwrap.dedent(inspect.getsource(function))
+    source = inspect.getsource(function)
     if change is not None:
         old, new = change
         if source.count(old) != 1:
@@ -55,8 +54,8 @@ def _altered_method(cls: type, method: str, change: tuple[str, str] | None, name
         source = source.replace(old, new)
     if "super()" in source:
         raise Unalterable(f"{cls.__qualname__}.{method} calls super(), which needs the class that it stood in")
-    # In the place where it stood, so that a traceback points there.
-    padding = "\n" * (inspect.getsourcelines(function)[1] - 1)
+    # In the place where it stood, so that a traceback points there, and indented as it was.
+    padding = "\n" * (inspect.getsourcelines(function)[1] - 2) + "if True:\n"
     code = compile(
         padding + source,
         inspect.getsourcefile(function) or "altered",
@@ -65,5 +64,5 @@ def _altered_method(cls: type, method: str, change: tuple[str, str] | None, name
         dont_inherit=True,
     )
     scope = {**vars(sys.modules[cls.__module__]), **names}
-    exec(code, scope)  # noqa: S102  # our own source
+    exec(code, scope)
     return scope[method]
