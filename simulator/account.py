@@ -27,6 +27,8 @@ class Account:
     """Counters by (channel, name), as the confirmed changes make them; and everything else in :attr:`state`."""
 
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
+    #: Those that the database held before anything was said.
+    opened: dict[tuple[str, str], None] = field(default_factory=dict)
     #: The value that the last reply about a counter named.
     told: dict[tuple[str, str], int] = field(default_factory=dict)
     #: How many changes of counters were confirmed.
@@ -64,7 +66,13 @@ class Account:
 
     def open_with(self, channel: str, counter: str, value: int) -> None:
         """The database held this counter before anything was said."""
-        self.counters[channel, counter.lower()] = value
+        key = channel, counter.lower()
+        self.counters[key], self.opened[key] = value, None
+
+    def number_in(self, text: str) -> int | None:
+        """The value of a counter that a reply names; None if it names none."""
+        told = _TOLD.match(text)
+        return int(told.group(2)) if told else None
 
     def said(self, message: SentMessage) -> None:
         """A viewer said something: remember it if it wishes a change. Delivered again, a message wishes nothing new."""
@@ -136,12 +144,12 @@ class Account:
                 self.confirmed += 1
                 self._confirmed[message.reply_to] = wish
             return
-        told = _TOLD.match(message.text)
-        if not told:
+        told = self.number_in(message.text)
+        if told is None:
             return
         del self._wishes[message.reply_to]
         before = self.counters.get(key, 0)
         self.counters[key] = {"+": before + number, "-": before - number, "=": number}[sign]
-        self.told[key] = int(told.group(2))
+        self.told[key] = told
         self.confirmed += 1
         self._confirmed[message.reply_to] = wish

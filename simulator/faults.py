@@ -47,6 +47,7 @@ from simulator.fault_kinds import (
     Unauthorized,
 )
 from simulator.process_faults import Crash, PowerCut, Restart, SecondInstance
+from simulator.table_faults import EmptyList, TooLarge
 from simulator.twitch_faults import (
     ConsentEnded,
     EventsubClose,
@@ -84,6 +85,7 @@ __all__ = [
     "DiskFull",
     "DiskReadOnly",
     "Drip",
+    "EmptyList",
     "EventsubClose",
     "EventsubMute",
     "EventsubRevoke",
@@ -117,6 +119,7 @@ __all__ = [
     "TokenExpires",
     "TokenFault",
     "TokenRevoked",
+    "TooLarge",
     "TooManyRequests",
     "TwitchDisconnect",
     "TwitchDuplicates",

@@ -14,9 +14,12 @@ from simulator.invariants.human_edits import HumanEdits
 from simulator.invariants.newest_wins import NewestWins
 from simulator.invariants.present import Present
 from simulator.invariants.recovers import Recovers
+from simulator.invariants.remembers import Remembers
 from simulator.invariants.single_save import SingleSave
 from simulator.invariants.single_writer import SingleWriter
+from simulator.invariants.stays import Stays
 from simulator.invariants.supervised import Supervised
+from simulator.invariants.within_limits import WithinLimits
 
 
 def standard_invariants() -> tuple[Invariant, ...]:
@@ -32,7 +35,10 @@ def standard_invariants() -> tuple[Invariant, ...]:
         AnsweredOnce(),
         Gated(),
         Degraded(),
+        Remembers(),
         Agreement(),
+        WithinLimits(),
+        Stays(),
         Present(),
         Recovers(),
     )
