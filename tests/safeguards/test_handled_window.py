@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from byte_bot.persistence.journal_image import Handled, Write
 from simulator.world import World, play
-from tests.safeguards.journal_variants import PassedOn, application_on
+from tests.safeguards.journal_variants import NoWindow, application_on
 from tests.safeguards.variants import broken
-
-
-class NoWindow(PassedOn):
-    """Does not remember which messages were handled."""
-
-    def instead_of(self, write: Write) -> list[Write]:
-        """Everything else."""
-        return [] if isinstance(write, Handled) else [write]
 
 
 async def repeated_after_a_crash(world: World) -> None:

@@ -8,6 +8,7 @@ from simulator.audience import CommandStorm
 from simulator.faults import TwitchDuplicates
 from simulator.scenario import Scenario
 from simulator.world import ApplicationFactory, simulate
+from tests.safeguards.bot_variants import CredulousBot
 from tests.safeguards.variants import application_with, names
 
 REPEATED = Scenario(
@@ -17,13 +18,6 @@ REPEATED = Scenario(
     crowds=(CommandStorm("lobby", 1, ("!count deaths +1", "!ping")),),
     faults=(TwitchDuplicates(),),
 )
-
-
-class CredulousBot(Bot):
-    """Takes every message for a new one."""
-
-    def _is_new(self, message_id: str) -> bool:
-        return True
 
 
 def test_it_answers_and_counts_once() -> None:
