@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from simulator.cli_options import Exit, NetworkKind, Order, TransportKind
+from simulator.cli_options import Exit, NetworkKind, Order, TransportKind, night_as_asked
 from simulator.errors import SimulatorError
 from simulator.invariants.standard import night_invariants
 from simulator.replay import (
@@ -32,6 +32,7 @@ from simulator.replay import (
     write_recording,
 )
 from simulator.scenario import Scenario
+from simulator.scenario_file import NightFile
 from simulator.timeline_page import write_page
 from simulator.timeline_samples import Watcher
 from simulator.world_twitch import implied_network
@@ -45,7 +46,7 @@ Named = tuple[str, Recording]
 
 def add_replay(
     cli: typer.Typer,
-    find_scenario: Callable[[str], Scenario],
+    find_night: Callable[[str], NightFile],
     fail: Fail,
     *,
     quiet_log: Callable[[], None] = lambda: None,
@@ -55,7 +56,7 @@ def add_replay(
     """Register the command.
 
     Args:
-        find_scenario: gives a scenario by name, or ends the program.
+        find_night: gives a night by its name or file, or ends the program.
         fail: prints why nothing could be played, and ends the program.
         quiet_log: silences the bot's log.
         here, elsewhere: play a night in this process, and in another.
@@ -63,8 +64,13 @@ def add_replay(
 
     @cli.command()
     def replay(
-        scenario: Annotated[str, typer.Argument(help="A name from `byte-sim list`.", metavar="SCENARIO")],
-        seed: Annotated[int, typer.Option("--seed", help="Which of its nights.")] = 1,
+        scenario: Annotated[
+            str, typer.Argument(help="A name from `byte-sim list`, or a file.toml.", metavar="SCENARIO")
+        ],
+        seed: Annotated[
+            int | None,
+            typer.Option("--seed", help="Which of its nights.", show_default="1, or what the file says"),
+        ] = None,
         compare_: Annotated[
             bool, typer.Option("--compare", help="Play it several times; show the first event that differs.")
         ] = False,
@@ -88,8 +94,13 @@ def add_replay(
         network: Annotated[
             NetworkKind | None, typer.Option(help="As for `run`.", show_default="memory; tcp with eventsub")
         ] = None,
-        transport: Annotated[TransportKind, typer.Option(help="As for `run`.")] = TransportKind.IRC,
-        order: Annotated[Order, typer.Option(help="As for `run`.")] = Order.FIFO,
+        transport: Annotated[
+            TransportKind | None,
+            typer.Option(help="As for `run`.", show_default="irc, or what the file says"),
+        ] = None,
+        order: Annotated[
+            Order | None, typer.Option(help="As for `run`.", show_default="fifo, or what the file says")
+        ] = None,
         as_json: Annotated[
             bool,
             typer.Option("--json", help="JSON for a program to read: one object an event, or the verdict."),
@@ -110,9 +121,17 @@ def add_replay(
         Exit code 0 if every promise was kept or, where runs are compared, all were equal; 1 if a promise was broken, 2
         if the night cannot be played, 3 if two runs differ.
         """
-        chosen = find_scenario(scenario)
-        over = network.value if network is not None else implied_network(transport.value)
-        night = Night(scenario, seed, over, order.value, transport.value)
+        given = find_night(scenario)
+        asked = night_as_asked(given, seed, transport, order)
+        chosen = asked.scenario
+        night = Night(
+            scenario,
+            asked.seed,
+            network.value if network is not None else implied_network(asked.transport),
+            asked.ready_order,
+            asked.transport,
+            said=(given.transport, given.ready_order),
+        )
         quiet_log()
         try:
             first = here(chosen, night) if html is None else _drawn(here, chosen, night, html)

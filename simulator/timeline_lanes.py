@@ -13,6 +13,7 @@ from __future__ import annotations
 import html
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ FAULT_ROWS_MAX = 14
 #: A letter of the labels, about: they are 11 px high, in the reader's own font.
 LETTER_PX = 6.1
 LANE_GAP_PX = 12
+# What neither HTML nor a reader can do anything with.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 TICKS = 10
 
 
@@ -98,7 +101,7 @@ class _Sheet:
         """Begin a lane; its top."""
         top = self.y
         self.paper.append(
-            f'<text class="lane-name" x="2" y="{top + min(height_px, 18) / 2:.1f}">{_text(name)}</text>'
+            f'<text class="lane-name" x="2" y="{top + min(height_px, 18) / 2:.1f}">{shown(name)}</text>'
         )
         if floor:
             self.paper.append(
@@ -110,7 +113,7 @@ class _Sheet:
     def rule(self, y: float, words: str) -> None:
         """A line across, with what it stands for."""
         self.paper.append(f'<path class="rule" d="M{LEFT_PX} {y:.1f}h{PLOT_PX}"/>')
-        self.paper.append(f'<text class="scale" x="{LEFT_PX - 10}" y="{y:.1f}">{_text(words)}</text>')
+        self.paper.append(f'<text class="scale" x="{LEFT_PX - 10}" y="{y:.1f}">{shown(words)}</text>')
 
     def box(self, kind: str, start_s: float, end_s: float, y: float, height_px: float, more: str = "") -> None:
         """A box over a stretch of time."""
@@ -132,7 +135,7 @@ class _Sheet:
         self.over.append(
             f'<text class="{kind}" data-t="{start_s:.6f}" data-y="{y:.1f}"{room} '
             f'transform="translate({self.x_of(start_s):.1f} {y:.1f})"{" visibility=" + _quoted("hidden") if hidden else ""} '
-            f'dx="4">{_text(text)}</text>'
+            f'dx="4">{shown(text)}</text>'
         )
 
     def sign(self, kind: str, shape: str, at_s: float, y: float, more: str = "") -> None:
@@ -150,7 +153,7 @@ class _Sheet:
         lines = [
             *(f'<path class="heal" data-t="{at_s:.6f}" data-y="0" d="M0 20V{bottom:.0f}" transform="translate({self.x_of(at_s):.1f} 0)"/>'
               for at_s in self.picture.heals_s),
-            *(f'<path class="violation" data-t="{item.at_s:.6f}" data-y="0" data-invariant="{_text(item.invariant)}" '
+            *(f'<path class="violation" data-t="{item.at_s:.6f}" data-y="0" data-invariant="{shown(item.invariant)}" '
               f'd="M0 18V{bottom:.0f}" transform="translate({self.x_of(item.at_s):.1f} 0)"/>' for item in broken),
         ]  # fmt: skip
         ticks = [
@@ -210,13 +213,13 @@ def _draw_faults(sheet: _Sheet) -> None:
     top = sheet.lane("faults", height, floor=False)
     for band, row in zip(bands, rows, strict=True):
         y = top + 19.0 * row
-        family = html.escape(band.family)
-        data = f' data-fault="{html.escape(band.kind)}" data-start="{band.start_s:.6f}" data-end="{band.end_s:.6f}"'
+        family = shown(band.family)
+        data = f' data-fault="{shown(band.kind)}" data-start="{band.start_s:.6f}" data-end="{band.end_s:.6f}"'
         if band.instant:
             sheet.sign(f"instant {family}", "M0 -6 6 0 0 6 -6 0z", band.start_s, y + 8, data)
             sheet.over.append(
                 f'<text class="fault-word" data-t="{band.start_s:.6f}" data-y="{y + 8:.1f}" '
-                f'transform="translate({sheet.x_of(band.start_s):.1f} {y + 8:.1f})" dx="10">{_text(band.words)}</text>'
+                f'transform="translate({sheet.x_of(band.start_s):.1f} {y + 8:.1f})" dx="10">{shown(band.words)}</text>'
             )
             continue
         sheet.box(f"band {family}", band.start_s, band.end_s, y, 16, data)
@@ -224,7 +227,7 @@ def _draw_faults(sheet: _Sheet) -> None:
             sheet.box(f"phase {family}", start_s, end_s, y, 16)
         sheet.over.append(
             f'<text class="fault-word" data-t="{band.start_s:.6f}" data-y="{y + 8:.1f}" data-stay="{band.end_s:.6f}" '
-            f'transform="translate({sheet.x_of(band.start_s):.1f} {y + 8:.1f})" dx="5">{_text(band.words)}</text>'
+            f'transform="translate({sheet.x_of(band.start_s):.1f} {y + 8:.1f})" dx="5">{shown(band.words)}</text>'
         )
 
 
@@ -256,7 +259,7 @@ def _draw_spans(sheet: _Sheet, name: str, spans: Sequence[Span], height_px: floa
     top = sheet.lane(name, height_px)
     for span in spans:
         data = f' data-start="{span.start_s:.6f}" data-end="{span.end_s:.6f}"'
-        sheet.box(f"state {html.escape(span.value)}", span.start_s, span.end_s, top, height_px, data)
+        sheet.box(f"state {shown(span.value)}", span.start_s, span.end_s, top, height_px, data)
         if words:
             sheet.words("span-word", span.value, span.start_s, span.end_s, top + height_px / 2)
 
@@ -345,8 +348,9 @@ def _cut(name: str) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def _text(value: str) -> str:
-    return html.escape(value)
+def shown(value: object) -> str:
+    """A value as text of HTML, in an element or an attribute."""
+    return html.escape(_CONTROL.sub("\ufffd", str(value)))
 
 
 def _quoted(value: str) -> str:

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,7 +25,7 @@ from typing import Any
 from simulator.errors import SimulatorError
 from simulator.replay import Recording
 from simulator.report import percentile
-from simulator.timeline_lanes import LEFT_PX, PLOT_PX, WIDTH_PX, Drawing, draw
+from simulator.timeline_lanes import LEFT_PX, PLOT_PX, WIDTH_PX, Drawing, draw, shown
 from simulator.timeline_picture import Picture, picture_of
 from simulator.timeline_samples import Watched
 
@@ -41,8 +39,6 @@ _FAMILIES: Mapping[str, str] = {
     "disk": "disk",
     "clock": "clock",
 }
-# What neither HTML nor a reader can do anything with.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class TimelineError(SimulatorError):
@@ -78,7 +74,7 @@ def page(recording: Recording, watched: Watched, title: str) -> str:
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>{_text(title)}</title>",
+            f"<title>{shown(title)}</title>",
             f"<style>{style}</style>",
             "</head>",
             "<body>",
@@ -105,10 +101,6 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _text(value: object) -> str:
-    return html.escape(_CONTROL.sub("\ufffd", str(value)))
-
-
 # --- above and below the chart
 # ----------------------------------------------------------------------------------
 
@@ -117,11 +109,11 @@ def _header(recording: Recording, watched: Watched, picture: Picture, title: str
     broken = len(picture.violations)
     verdict = "every promise kept" if not broken else f"{broken} broken promise{'s' if broken > 1 else ''}"
     yield "<header>"
-    yield f'<h1>{_text(title)} <span class="verdict {"bad" if broken else "good"}">{verdict}</span></h1>'
-    yield f'<p class="summary">{_text(watched.scenario.summary)}</p>'
+    yield f'<h1>{shown(title)} <span class="verdict {"bad" if broken else "good"}">{verdict}</span></h1>'
+    yield f'<p class="summary">{shown(watched.scenario.summary)}</p>'
     yield '<dl class="facts">'
     for name, value in _facts(recording, picture):
-        yield f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
+        yield f"<div><dt>{shown(name)}</dt><dd>{shown(value)}</dd></div>"
     yield "</dl>"
     yield "</header>"
 
@@ -148,8 +140,8 @@ def _violations(picture: Picture) -> Iterator[str]:
     for number, broken in enumerate(picture.violations[:LISTED_MAX], 1):
         yield (
             f'<li><button type="button" data-go="{broken.at_s:.6f}"><b class="flag">{number}</b> '
-            f"<strong>{_text(broken.invariant)}</strong> <time>{broken.at_s:.3f} s</time> "
-            f"<span>{_text(broken.words)}</span></button></li>"
+            f"<strong>{shown(broken.invariant)}</strong> <time>{broken.at_s:.3f} s</time> "
+            f"<span>{shown(broken.words)}</span></button></li>"
         )
     yield "</ol>"
     if more := len(picture.violations) - LISTED_MAX:
@@ -166,7 +158,7 @@ def _chart(picture: Picture, drawing: Drawing) -> Iterator[str]:
     for kind, words in (("viewer", "small talk"), ("command", "command"), ("bot", "the bot")):
         yield f'<li><i class="dot {kind}"></i>{words}</li>'
     for family in families:
-        yield f'<li><i class="box {_text(family)}"></i>fault: {_text(_FAMILIES.get(family, family))}</li>'
+        yield f'<li><i class="box {shown(family)}"></i>fault: {shown(_FAMILIES.get(family, family))}</li>'
     yield "</ul>"
     yield '<div class="zoom" role="group" aria-label="zoom">'
     for name, sign, words in (
@@ -201,9 +193,9 @@ def _panels() -> Iterator[str]:
 def _footer(recording: Recording, watched: Watched, picture: Picture) -> Iterator[str]:
     yield "<footer>"
     if recording.report is not None:
-        yield f"<details><summary>Report</summary><pre>{_text(recording.report.to_text())}</pre></details>"
-    yield f"<p>trace <code>{_text(recording.trace_hash)}</code></p>"
-    yield f"<p>again <code>{_text(' '.join(('byte-sim replay', *recording.night.arguments)))}</code></p>"
+        yield f"<details><summary>Report</summary><pre>{shown(recording.report.to_text())}</pre></details>"
+    yield f"<p>trace <code>{shown(recording.trace_hash)}</code></p>"
+    yield f"<p>again <code>{shown(' '.join(('byte-sim replay', *recording.night.arguments)))}</code></p>"
     if picture.messages_left_out:
         yield f"<p>{picture.messages_left_out} later lines of chat are not on this page.</p>"
     if watched.looks_left_out:

@@ -14,11 +14,13 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from simulator.cli_options import Exit
 from simulator.errors import SimulatorError
 from simulator.scenario_file import NightFile, night_toml
 from simulator.scenario_python import night_python
 from simulator.search.outcome import Outcome, judge
-from simulator.search.plan import SearchPlan, draw_night
+from simulator.search.plan import SearchPlan
+from simulator.search.search_cli import EXITS
 from simulator.search.shrink import BUDGET_S, Judge, NothingToShrinkError, Shrunk, shrink
 
 _INDENT: Final = "    "
@@ -30,7 +32,6 @@ def add_shrink(
     fail: Callable[[str], NoReturn],
     unix_s: Callable[[], float],
     *,
-    exit_code: Callable[[Outcome], int],
     quiet_log: Callable[[], None] = lambda: None,
     judge_night: Judge = judge,
 ) -> None:
@@ -40,7 +41,6 @@ def add_shrink(
         find_night: gives the night of a seed, a name or a file, or ends the program.
         fail: prints why nothing could be done, and ends the program.
         unix_s: real time, in seconds.
-        exit_code: what a failing night returns to the shell, as in the search.
         quiet_log: silences the bot's log.
         judge_night: plays a night and judges it.
     """
@@ -93,16 +93,10 @@ def add_shrink(
             if outcome.failure is not None:
                 fail(f"{night}: {error}")
             typer.echo(f"{night}: {error}")
-            raise typer.Exit(0) from None
+            raise typer.Exit(Exit.OK) from None
         except SimulatorError as error:
             fail(f"{night}: {error}")
-        raise typer.Exit(exit_code(outcome))
-
-
-def seeds_night(seed: int) -> NightFile:
-    """The night that the search draws from a seed."""
-    plan = draw_night(seed)
-    return NightFile(plan.scenario, plan.seed, plan.ready_order)
+        raise typer.Exit(EXITS[outcome.verdict])
 
 
 def night_of(shrunk: Shrunk) -> NightFile:
