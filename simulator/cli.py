@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
@@ -42,7 +43,9 @@ from simulator.report import Report
 from simulator.scenario import Scenario
 from simulator.scenario_file import NightFile, ScenarioFileError, names_a_file, read_night
 from simulator.scenarios import SCENARIOS
+from simulator.search.plan_file import names_a_seed, seed_night
 from simulator.search.search_cli import add_search
+from simulator.search.shrink_cli import add_shrink, shrunk_text
 from simulator.serve import DEFAULT_CHANNELS
 from simulator.serve_cli import add_serve
 from simulator.spelling import did_you_mean
@@ -123,6 +126,8 @@ def build_cli(
         try:
             if names_a_file(name):
                 return read_night(Path(name))
+            if names_a_seed(name):
+                return seed_night(int(name))
             if name not in scenarios:
                 hint = did_you_mean(name, scenarios) or " `byte-sim list` shows them"
                 _fail(f"there is no scenario {name!r};{hint} (a file of your own ends in .toml)")
@@ -263,7 +268,14 @@ def build_cli(
 
     add_twin(cli, SystemClock().unix, set_log_level=set_log_level)
 
-    add_search(cli, SystemClock().unix, set_log_level=set_log_level)
+    add_search(
+        cli,
+        SystemClock().unix,
+        set_log_level=set_log_level,
+        shrink=partial(shrunk_text, unix_s=SystemClock().unix),
+    )
+
+    add_shrink(cli, find, _fail, SystemClock().unix, quiet_log=lambda: set_log_level("critical"))
 
     @cli.command("list")
     def list_(

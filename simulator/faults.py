@@ -48,8 +48,8 @@ from simulator.fault_kinds import (
     Unauthorized,
 )
 from simulator.process_faults import Crash, PowerCut, Restart, SecondInstance
-from simulator.table_faults import EmptyList, TooLarge
 from simulator.spelling import unknown
+from simulator.table_faults import EmptyList, TooLarge
 from simulator.twitch_faults import (
     ConsentEnded,
     EventsubClose,

@@ -86,7 +86,9 @@ def add_replay(
         ] = None,
         html: Annotated[
             Path | None,
-            typer.Option(metavar="FILE", help="Draw the timeline into a page for a browser instead of showing it."),
+            typer.Option(
+                metavar="FILE", help="Draw the timeline into a page for a browser instead of showing it."
+            ),
         ] = None,
         only: Annotated[
             str, typer.Option(help="Show these kinds of events only: chat,http,irc_in …", metavar="KINDS")

@@ -126,7 +126,9 @@ class _Names:
     def _in_one_line(self, before: str, value: object) -> str:
         start, parts, end = self._parts(value)
         comma = "," if isinstance(value, tuple) and len(parts) == 1 else ""
-        return f"{before}{start}{', '.join(self._in_one_line(name, item) for name, item in parts)}{comma}{end}"
+        return (
+            f"{before}{start}{', '.join(self._in_one_line(name, item) for name, item in parts)}{comma}{end}"
+        )
 
     def _class(self, kind: type) -> str:
         # Every kind of fault can be had from one place.
@@ -172,6 +174,10 @@ def _default(item: dataclasses.Field[Any]) -> object:
 
 def _differs(given: object, default: object) -> bool:
     """Whether a value must be written; 5 and 5.0 are one time and two traces, since the trace holds what was planned."""
-    if isinstance(given, int | float) and isinstance(default, int | float) and type(given) is not type(default):
+    if (
+        isinstance(given, int | float)
+        and isinstance(default, int | float)
+        and type(given) is not type(default)
+    ):
         return True
     return given != default

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from simulator.timeline_picture import Band, Picture, Span
+from simulator.timeline_picture import Band, Picture, Span, Who
 
 WIDTH_PX, LEFT_PX, RIGHT_PX = 1200, 118, 14
 PLOT_PX = WIDTH_PX - LEFT_PX - RIGHT_PX
@@ -29,6 +29,9 @@ FAULT_ROWS_MAX = 14
 #: A letter of the labels, about: they are 11 px high, in the reader's own font.
 LETTER_PX = 6.1
 LANE_GAP_PX = 12
+CHAT_ROW_PX = 22.0
+#: In a row of chat, people speak above and the bot below: a reply comes too soon to stand beside its command.
+BESIDE_PX: Mapping[Who, float] = {"viewer": -4.5, "command": -4.5, "bot": 4.5}
 # What neither HTML nor a reader can do anything with.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 TICKS = 10
@@ -67,7 +70,7 @@ def draw(picture: Picture) -> Drawing:
     _draw_flags(sheet)
     _draw_faults(sheet)
     _draw_process(sheet)
-    _draw_spans(sheet, "chat", picture.connected, 12, words=False)
+    _draw_spans(sheet, "connection", picture.connected, 12, words=False)
     _draw_spans(sheet, "circuit", picture.circuits, 16, words=True)
     _draw_spans(sheet, "journal", picture.degraded, 12, words=True)
     _draw_backlog(sheet)
@@ -115,7 +118,9 @@ class _Sheet:
         self.paper.append(f'<path class="rule" d="M{LEFT_PX} {y:.1f}h{PLOT_PX}"/>')
         self.paper.append(f'<text class="scale" x="{LEFT_PX - 10}" y="{y:.1f}">{shown(words)}</text>')
 
-    def box(self, kind: str, start_s: float, end_s: float, y: float, height_px: float, more: str = "") -> None:
+    def box(
+        self, kind: str, start_s: float, end_s: float, y: float, height_px: float, more: str = ""
+    ) -> None:
         """A box over a stretch of time."""
         self.timed.append(
             f'<rect class="{kind}" x="{start_s:.6f}" y="{y:.1f}" width="{max(0.0, end_s - start_s):.6f}" height="{height_px:.1f}"{more}/>'
@@ -136,6 +141,13 @@ class _Sheet:
             f'<text class="{kind}" data-t="{start_s:.6f}" data-y="{y:.1f}"{room} '
             f'transform="translate({self.x_of(start_s):.1f} {y:.1f})"{" visibility=" + _quoted("hidden") if hidden else ""} '
             f'dx="4">{shown(text)}</text>'
+        )
+
+    def sign_words(self, kind: str, text: str, at_s: float, y: float) -> None:
+        """A label that stands before its moment, at whatever zoom."""
+        self.over.append(
+            f'<text class="{kind}" data-t="{at_s:.6f}" data-y="{y:.1f}" dx="-5" '
+            f'transform="translate({self.x_of(at_s):.1f} {y:.1f})">{shown(text)}</text>'
         )
 
     def sign(self, kind: str, shape: str, at_s: float, y: float, more: str = "") -> None:
@@ -165,7 +177,8 @@ class _Sheet:
             f'<svg viewBox="0 0 {WIDTH_PX} {height:.0f}" data-bottom="{bottom:.0f}" role="img" aria-label="what happened when">',
             f'<defs><clipPath id="plot"><rect x="{LEFT_PX}" y="0" width="{PLOT_PX}" height="{height:.0f}"/></clipPath></defs>',
             *self.paper,
-            f'<g clip-path="url(#plot)"><g id="ticks">{"".join(ticks)}</g>',
+            f'<g id="ticks">{"".join(ticks)}</g>',
+            '<g clip-path="url(#plot)">',
             f'<g id="timed" transform="translate({LEFT_PX} 0) scale({PLOT_PX / self.end_s:.6f} 1)">',
             *self.timed,
             "</g>",
@@ -197,7 +210,7 @@ def _draw_flags(sheet: _Sheet) -> None:
     top = sheet.y
     sheet.y += 18
     for at_s in sheet.picture.heals_s[:1]:
-        sheet.words("heal-word", "healed", at_s, None, top + 9)
+        sheet.sign_words("heal-word", "healed", at_s, top + 9)
     for number, broken in enumerate(sheet.picture.violations, 1):
         sheet.sign("flag", "M-9 -8h18v12l-9 6l-9 -6z", broken.at_s, top + 9)
         sheet.over.append(
@@ -274,8 +287,10 @@ def _draw_backlog(sheet: _Sheet) -> None:
     for value in (step, high):
         sheet.rule(top + height - value / high * (height - 22), f"{value:g}")
     path = [f"M0 {top + height:.1f}"]
-    for sample in states:
-        path.append(f"H{sample.at_s:.6f}V{top + height - sample.rows_waiting / high * (height - 22):.1f}")
+    path += [
+        f"H{sample.at_s:.6f}V{top + height - sample.rows_waiting / high * (height - 22):.1f}"
+        for sample in states
+    ]
     path.append(f"H{sheet.end_s:.6f}")
     line = "".join(path)
     sheet.timed.append(f'<path class="backlog-area" d="{line}V{top + height:.1f}z"/>')
@@ -289,7 +304,7 @@ def _round_up(value: float) -> float:
 
 def _draw_latency(sheet: _Sheet) -> LatencyScale:
     height, strip = 150.0, 22.0
-    top = sheet.lane("reply latency", height + strip)
+    top = sheet.lane("latency", height + strip)
     messages = sheet.picture.messages
     known = [message.latency_ms for message in messages if message.latency_ms]
     low = 10.0 ** math.floor(math.log10(min(known, default=10.0)))
@@ -301,7 +316,7 @@ def _draw_latency(sheet: _Sheet) -> LatencyScale:
             break
         sheet.rule(scale.y_of(value), f"{value / 1000:g} s" if value >= 1000 else f"{value:g} ms")
     sheet.paper.append(
-        f'<text class="scale" x="{WIDTH_PX - RIGHT_PX - 6}" y="{top + strip / 2:.1f}">no reply</text>'
+        f'<text class="scale" x="{LEFT_PX - 10}" y="{top + strip / 2 - 2:.1f}">no reply</text>'
     )
     missed = [message.at_s for message in messages if message.who == "command" and message.latency_ms is None]
     sheet.dots("missed", ((at_s, top + strip / 2) for at_s in missed))
@@ -327,19 +342,17 @@ def _draw_chat(sheet: _Sheet) -> dict[str, float]:
         shown = [name for name in names if name in loudest]
     row_y_of: dict[str, float] = {}
     for name in shown:
-        row_y_of[name] = sheet.lane(_cut(f"#{name}"), 17) + 8.5
+        row_y_of[name] = sheet.lane(_cut(f"#{name}"), CHAT_ROW_PX) + CHAT_ROW_PX / 2
         sheet.y -= LANE_GAP_PX - 4
     others = [name for name in names if name not in row_y_of]
     if others:
-        y = sheet.lane(f"{len(others)} others", 17) + 8.5
+        y = sheet.lane(f"{len(others)} others", CHAT_ROW_PX) + CHAT_ROW_PX / 2
         sheet.y -= LANE_GAP_PX - 4
         row_y_of.update(dict.fromkeys(others, y))
     sheet.y += LANE_GAP_PX - 4
-    # What the bot says lies over what it answers, and both over small talk.
-    for who in ("viewer", "command", "bot"):
-        sheet.dots(
-            who, ((message.at_s, row_y_of[message.channel]) for message in messages if message.who == who)
-        )
+    for who, aside in BESIDE_PX.items():
+        said = [message for message in messages if message.who == who]
+        sheet.dots(who, ((message.at_s, row_y_of[message.channel] + aside) for message in said))
     return row_y_of
 
 

@@ -181,7 +181,7 @@
     const to = before(night.messages, tOf(x + reach));
     for (let number = from; number < to; number += 1) {
       const [t, channel, , , who, latency] = night.messages[number];
-      const heights = [night.rows[channel]];
+      const heights = [night.rows[channel] + night.beside[who]];
       if (latency !== null) heights.push(heightOf(latency));
       else if (who === "command") heights.push(top - 11);
       for (const height of heights) {

@@ -25,7 +25,7 @@ from typing import Any
 from simulator.errors import SimulatorError
 from simulator.replay import Recording
 from simulator.report import percentile
-from simulator.timeline_lanes import LEFT_PX, PLOT_PX, WIDTH_PX, Drawing, draw, shown
+from simulator.timeline_lanes import BESIDE_PX, LEFT_PX, PLOT_PX, WIDTH_PX, Drawing, draw, shown
 from simulator.timeline_picture import Picture, picture_of
 from simulator.timeline_samples import Watched
 
@@ -144,14 +144,17 @@ def _violations(picture: Picture) -> Iterator[str]:
             f"<span>{shown(broken.words)}</span></button></li>"
         )
     yield "</ol>"
-    if more := len(picture.violations) - LISTED_MAX:
-        if more > 0:
-            yield f'<p class="more">and {more} more, each a line in the chart</p>'
+    more = len(picture.violations) - LISTED_MAX
+    if more > 0:
+        yield f'<p class="more">and {more} more, each a line in the chart</p>'
 
 
 def _chart(picture: Picture, drawing: Drawing) -> Iterator[str]:
     present = dict.fromkeys(band.family for band in picture.bands)
-    families = [*(name for name in _FAMILIES if name in present), *(name for name in present if name not in _FAMILIES)]
+    families = [
+        *(name for name in _FAMILIES if name in present),
+        *(name for name in present if name not in _FAMILIES),
+    ]
     yield '<section class="chart">'
     yield '<div class="tools">'
     yield '<ul class="legend">'
@@ -230,13 +233,21 @@ def _data(picture: Picture, drawing: Drawing) -> str:
         ],
         "states": [list(sample) for sample in picture.states],
         "bands": [
-            [band.start_s, band.end_s, _FAMILIES.get(band.family, band.family), band.words, band.instant, band.phases]
+            [
+                band.start_s,
+                band.end_s,
+                _FAMILIES.get(band.family, band.family),
+                band.words,
+                band.instant,
+                band.phases,
+            ]
             for band in picture.bands
         ],
         "lives": [[life.incarnation, life.start_s, life.end_s, life.end] for life in picture.lives],
         "heals": list(picture.heals_s),
         "violations": [[broken.at_s, broken.invariant, broken.words] for broken in picture.violations],
-        "rows": [drawing.row_y_of.get(name) for name in names],
+        "rows": [drawing.row_y_of[name] for name in names],
+        "beside": dict(BESIDE_PX),
         "latency": {
             "top": drawing.latency.top_px,
             "bottom": drawing.latency.bottom_px,

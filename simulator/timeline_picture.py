@@ -270,9 +270,7 @@ def _lives(events: _Events, samples: Sequence[Sample]) -> Iterator[Life]:
             yield Life(incarnation, start_s, next_s, "ended" if later else "")
 
 
-def _spans(
-    states: Sequence[Sample], value_of: Callable[[Sample], str], end_s: float
-) -> tuple[Span, ...]:
+def _spans(states: Sequence[Sample], value_of: Callable[[Sample], str], end_s: float) -> tuple[Span, ...]:
     """How long each value lasted; "" is no value. What lasted no time is left out."""
     spans: list[Span] = []
     for number, sample in enumerate(states):

@@ -83,9 +83,7 @@ class Watcher:
     def watched(self) -> Watched:
         """What was seen so far."""
         assert self._world is not None, "nothing was watched yet"
-        return Watched(
-            self._world.scenario, self._world.bot_login, tuple(self._samples), self._left_out
-        )
+        return Watched(self._world.scenario, self._world.bot_login, tuple(self._samples), self._left_out)
 
     def _look_while_few(self) -> None:
         if len(self._samples) < self._samples_max:

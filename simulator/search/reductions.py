@@ -18,6 +18,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from simulator.audience import Spoken, Utterance, utterances
@@ -158,7 +159,7 @@ def closer(plan: SearchPlan, fails: Fails) -> SearchPlan:
     while True:
         moments = sorted({0.0, *_moments(plan)})
         pauses = sorted(
-            ((later - earlier, later) for earlier, later in zip(moments, moments[1:], strict=False)),
+            ((later - earlier, later) for earlier, later in pairwise(moments)),
             key=lambda pause: (-pause[0], pause[1]),
         )
         pause = next((pause for pause in pauses if pause[0] > PAUSES_S[0] and pause[1] not in tried), None)
@@ -166,7 +167,9 @@ def closer(plan: SearchPlan, fails: Fails) -> SearchPlan:
             return plan
         length_s, later_s = pause
         shorter_s = [other for other in (*PAUSES_S, length_s / 2) if other < length_s * 0.9]
-        found = _first(plan, fails, [_moved(plan, later_s, _us(length_s - other)) for other in sorted(shorter_s)])
+        found = _first(
+            plan, fails, [_moved(plan, later_s, _us(length_s - other)) for other in sorted(shorter_s)]
+        )
         if found is plan:
             tried.add(later_s)
         plan = found
@@ -178,7 +181,9 @@ def simpler_lines(plan: SearchPlan, fails: Fails) -> SearchPlan:
     if not lines or len(plan.scenario.crowds) > 1:
         return plan
     for digits in DIGITS:
-        plan = _first(plan, fails, [_saying(plan, _sorted(_rounded_line(line, digits) for line in lines_of(plan)))])
+        plan = _first(
+            plan, fails, [_saying(plan, _sorted(_rounded_line(line, digits) for line in lines_of(plan)))]
+        )
     everybody = [replace(line, login=PLAIN_LOGIN, role="moderator") for line in lines_of(plan)]
     plan = _first(plan, fails, [_saying(plan, tuple(everybody))])
     if len(plan.scenario.channels) == 1:

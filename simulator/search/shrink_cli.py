@@ -19,7 +19,7 @@ from simulator.errors import SimulatorError
 from simulator.scenario_file import NightFile, night_toml
 from simulator.scenario_python import night_python
 from simulator.search.outcome import Outcome, judge
-from simulator.search.plan import SearchPlan
+from simulator.search.plan_file import night_file, plan_of
 from simulator.search.search_cli import EXITS
 from simulator.search.shrink import BUDGET_S, Judge, NothingToShrinkError, Shrunk, shrink
 
@@ -49,7 +49,10 @@ def add_shrink(
     def shrink_(
         night: Annotated[
             str,
-            typer.Argument(help="A seed of `byte-sim search`, a file, or a name from `byte-sim list`.", metavar="SEED-OR-FILE"),
+            typer.Argument(
+                help="A seed of `byte-sim search`, a file, or a name from `byte-sim list`.",
+                metavar="SEED-OR-FILE",
+            ),
         ],
         out: Annotated[
             Path | None, typer.Option(metavar="FILE.toml", help="Write it for `byte-sim run FILE.toml`.")
@@ -76,7 +79,7 @@ def add_shrink(
         if found.transport != "irc":
             fail(f"{night} chats over {found.transport}; only nights over irc can be shrunk")
         quiet_log()
-        outcome = judge_night(SearchPlan(found.seed, found.scenario, found.ready_order))
+        outcome = judge_night(plan_of(found))
         try:
             shrunk = shrink(outcome, judge_night, unix_s=unix_s, budget_s=seconds, say=_say)
             typer.echo(shrunk.summary(), err=True)
@@ -103,7 +106,7 @@ def night_of(shrunk: Shrunk) -> NightFile:
     """The small night, called by what it shows."""
     plan, failure = shrunk.plan, shrunk.failure
     summary = f"seed {plan.seed} made small: breaks {failure.invariant} ({failure.verdict})"
-    return NightFile(replace(plan.scenario, summary=summary), plan.seed, plan.ready_order)
+    return night_file(replace(plan, scenario=replace(plan.scenario, summary=summary)))
 
 
 def python_of(shrunk: Shrunk, *, application: str = "") -> str:

@@ -92,7 +92,9 @@ def test_a_timeline_is_drawn(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output == f"timeline drawn in {file}, trace {simulate(SHORT, 5).trace_hash}\n"
     assert "<title>short, seed 5</title>" in file.read_text(encoding="utf-8")
-    assert call("--html", str(file), "--compare").output.startswith("equal: 3 runs"), "of which one was watched"
+    assert call("--html", str(file), "--compare").output.startswith("equal: 3 runs"), (
+        "of which one was watched"
+    )
     nowhere = call("--html", str(tmp_path / "none" / "night.html"))
     assert nowhere.exit_code == 2 and "cannot write" in nowhere.output
 

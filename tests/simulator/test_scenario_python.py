@@ -28,13 +28,23 @@ EVERYTHING = Scenario(
         Chatter("lobby", 0.5, duration_s=9.5),
         Raid("arcade", at_s=4.0, viewers=3),
         CommandStorm("lobby", 1.0, ("!ping",), roles=("vip", "viewer"), people=2),
-        Spoken((Utterance(1.5, "lobby", "mod", "!quote add 'it\"s'", "moderator"), Utterance(2.0, "lobby", "ana", "hi"))),
+        Spoken(
+            (
+                Utterance(1.5, "lobby", "mod", "!quote add 'it\"s'", "moderator"),
+                Utterance(2.0, "lobby", "ana", "hi"),
+            )
+        ),
     ),
     faults=(
         Hang(start_s=3, duration_s=4.0, probability=0.5),
         Flapping(up_s=2.0, down_s=0.5, inner=Status503(), start_s=12.0),
         SlowRecovery(start_s=20.0, duration_s=5.0),
-        HumanEdit(table="channels_config", where={"login": "lobby"}, values={"paused": True, "note": None}, start_s=9.0),
+        HumanEdit(
+            table="channels_config",
+            where={"login": "lobby"},
+            values={"paused": True, "note": None},
+            start_s=9.0,
+        ),
         CommitThenDrop(duration_s=math.inf),
     ),
     settings={"config_refresh_s": 5.0, "components": ("a.b", "c.d"), "durability": "power"},
@@ -82,7 +92,14 @@ def test_only_what_differs_is_written_in_lines_that_fit() -> None:
 
 def test_a_night_that_keeps_its_promises_ends_with_0(tmp_path: Any) -> None:
     """In a process of its own, with its report."""
-    night = NightFile(Scenario("short", "", duration_s=3.0, crowds=(Spoken((Utterance(2.0, "lobby", "mod", "!ping", "moderator"),)),)))
+    night = NightFile(
+        Scenario(
+            "short",
+            "",
+            duration_s=3.0,
+            crowds=(Spoken((Utterance(2.0, "lobby", "mod", "!ping", "moderator"),)),),
+        )
+    )
     script = tmp_path / "night.py"
     script.write_text(night_python(night, comment='ends """ here\\'), encoding="utf-8")
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)

@@ -48,7 +48,9 @@ def test_processes_and_their_ends_are_drawn() -> None:
 
 def test_every_broken_promise_has_a_line_and_a_flag() -> None:
     """At its moment, with its number."""
-    picture = replace(picture_of(written(END), seen()), violations=(Broken(5.0, "gated", "a"), Broken(7.5, "present", "b")))
+    picture = replace(
+        picture_of(written(END), seen()), violations=(Broken(5.0, "gated", "a"), Broken(7.5, "present", "b"))
+    )
     drawing = draw(picture)
     lines = [(node.get("data-t"), node.get("data-invariant")) for node in elements(drawing, "violation")]
     assert lines == [("5.000000", "gated"), ("7.500000", "present")]
@@ -68,7 +70,10 @@ def test_each_line_of_chat_is_a_dot() -> None:
             seen(),
         )
     )
-    count = {kind: elements(drawing, kind)[0].get("d", "").count("M") for kind in ("viewer", "command", "bot", "reply", "missed")}
+    count = {
+        kind: elements(drawing, kind)[0].get("d", "").count("M")
+        for kind in ("viewer", "command", "bot", "reply", "missed")
+    }
     assert count == {"viewer": 1, "command": 2, "bot": 1, "reply": 1, "missed": 1}
     assert f"M2.000000 {drawing.latency.y_of(500.0):.1f}h0" in elements(drawing, "reply")[0].get("d", "")
     assert drawing.latency.y_of(500.0) < drawing.latency.y_of(20.0), "slower is higher"
@@ -86,7 +91,9 @@ def test_many_channels_share_a_row() -> None:
 
 def test_faults_and_their_words_do_not_meet() -> None:
     """Those that overlap have rows of their own; of very many, the last row has the rest."""
-    two = Scenario("two", "", faults=(Hang(start_s=2), TwitchDisconnect(start_s=3), TwitchDisconnect(start_s=19.9)))
+    two = Scenario(
+        "two", "", faults=(Hang(start_s=2), TwitchDisconnect(start_s=3), TwitchDisconnect(start_s=19.9))
+    )
     drawing = draw(picture_of(written(END), seen(scenario=two)))
     assert len({node.get("data-y") for node in elements(drawing, "fault-word")}) == 2
     hundred = Scenario("hundred", "", faults=tuple(Hang(start_s=1 + n / 100) for n in range(100)))

@@ -85,7 +85,9 @@ def test_the_page_is_whole_and_needs_nothing_else() -> None:
     for tag, attributes in found.tags:
         assert not {"src", "href", "style"}.intersection(attributes), (tag, attributes)
     for name in ("style", "script"):
-        assert not re.search(r"https?:|url\(|@import|fetch\(|XMLHttpRequest|innerHTML", "".join(found.texts[name]))
+        assert not re.search(
+            r"https?:|url\(|@import|fetch\(|XMLHttpRequest|innerHTML", "".join(found.texts[name])
+        )
 
 
 def test_the_policy_lets_its_own_script_run_and_nothing_else() -> None:
@@ -133,7 +135,9 @@ def test_hostile_text_stays_text() -> None:
 
 def test_a_broken_promise_is_listed_and_marked() -> None:
     """In the list with its moment, as a line in the chart, and in the verdict."""
-    broken = [(5.0 + n, "violation", {"invariant": "gated", "words": f"number {n}"}) for n in range(LISTED_MAX + 2)]
+    broken = [
+        (5.0 + n, "violation", {"invariant": "gated", "words": f"number {n}"}) for n in range(LISTED_MAX + 2)
+    ]
     found = Parsed(page(written(*broken), seen(), "night"))
     assert "14 broken promises" in found.texts["span"]
     buttons = [button["data-go"] for button in found.of("button") if "data-go" in button]

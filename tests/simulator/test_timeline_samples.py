@@ -23,9 +23,7 @@ def test_it_sees_backlog_circuit_connection_and_process() -> None:
     assert {"closed", "open"} <= {sample.circuit for sample in watched.samples if 3 < sample.at_s < 8.5}
     assert any(not sample.connected and sample.incarnation for sample in watched.samples if sample.at_s >= 6)
     assert {sample.incarnation for sample in watched.samples} == {0, 1, 2}
-    assert all(
-        sample[2:] == (0, "", False, False) for sample in watched.samples if not sample.incarnation
-    )
+    assert all(sample[2:] == (0, "", False, False) for sample in watched.samples if not sample.incarnation)
 
 
 def test_only_changes_are_kept() -> None:

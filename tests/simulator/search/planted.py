@@ -8,8 +8,8 @@ from simulator.audience import ROLES, Chatter, CommandStorm, Raid
 from simulator.faults import CommitThenDrop, Crash, Flapping, Hang, Status503, TwitchDisconnect
 from simulator.scenario import DiskLatency, Scenario
 from simulator.search.plan import SearchPlan
-from tests.safeguards.test_replay_containment import ForgetfulLayer
-from tests.safeguards.variants import become
+from tests.safeguards.row_variants import StamplessRow, layer_of
+from tests.safeguards.variants import application_with
 
 CHANNELS = ("arcade", "cinema", "kitchen", "library", "garden")
 
@@ -26,7 +26,12 @@ LOUD_NIGHT = SearchPlan(
             *(Chatter(channel, 0.5, start_s=5.0) for channel in CHANNELS),
             *(
                 CommandStorm(
-                    channel, 0.6, ("!count deaths +1", "!vibe mood {n}", "!ping", "!quote add words {n}"), ROLES, 5.0, 30.0
+                    channel,
+                    0.6,
+                    ("!count deaths +1", "!vibe mood {n}", "!ping", "!quote add words {n}"),
+                    ROLES,
+                    5.0,
+                    30.0,
                 )
                 for channel in CHANNELS
             ),
@@ -50,6 +55,5 @@ LOUD_NIGHT = SearchPlan(
 
 def forgetful(settings: Settings, surroundings: Surroundings) -> Application:
     """A bot that adds a change once more when it is replayed, whether or not the database has it."""
-    application = Application(settings, surroundings)
-    become(application.layer, ForgetfulLayer)
-    return application
+    build = application_with(lambda application: application.layer, layer_of(StamplessRow))
+    return build(settings, surroundings)

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.audience import CommandStorm, Spoken, Utterance
-from simulator.faults import CommitThenDrop, Crash, Fault, Flapping, Hang, HumanEdit, Latency, SlowRecovery, Status503
+from simulator.faults import (
+    CommitThenDrop,
+    Crash,
+    Fault,
+    Flapping,
+    Hang,
+    HumanEdit,
+    Latency,
+    SlowRecovery,
+    Status503,
+)
 from simulator.scenario import DiskLatency, Scenario
 from simulator.search.plan import SearchPlan
 from simulator.search.reductions import (
@@ -102,7 +112,9 @@ def test_channels_go_with_what_is_said_in_them() -> None:
 def test_crowds_that_cannot_be_written_down_go_as_a_whole() -> None:
     """If the night written down did not fail."""
     storm = CommandStorm("arcade", 0.6, start_s=5.0)
-    plan = replace(LOUD_NIGHT, scenario=replace(LOUD_NIGHT.scenario, crowds=(*LOUD_NIGHT.scenario.crowds, storm)))
+    plan = replace(
+        LOUD_NIGHT, scenario=replace(LOUD_NIGHT.scenario, crowds=(*LOUD_NIGHT.scenario.crowds, storm))
+    )
     assert fewer_lines(plan, lambda other: storm in other.scenario.crowds).scenario.crowds == (storm,)
 
 
@@ -111,7 +123,9 @@ def test_lines_and_faults_go_one_by_one() -> None:
     plan = spoken(LOUD_NIGHT)
     needed = lines_of(plan)[7], lines_of(plan)[90]
     assert lines_of(fewer_lines(plan, lambda other: set(needed) <= set(lines_of(other)))) == needed
-    faults = fewer_faults(plan, lambda other: any(isinstance(fault, Crash) for fault in other.scenario.faults))
+    faults = fewer_faults(
+        plan, lambda other: any(isinstance(fault, Crash) for fault in other.scenario.faults)
+    )
     assert len(faults.scenario.faults) == 1
     assert fewer_lines(plan, lambda other: True).scenario.crowds == ()
 
@@ -136,15 +150,21 @@ def test_a_fault_becomes_as_simple_as_it_can(fault: Fault, simple: Fault) -> Non
 def test_what_a_fault_needs_stays() -> None:
     """Its probability, its time, and a duration without which it could not be."""
     drop = CommitThenDrop(start_s=3.25, duration_s=4.0, probability=0.4)
-    assert simpler_faults(night(drop), lambda other: other.scenario.faults == (drop,)).scenario.faults == (drop,)
+    assert simpler_faults(night(drop), lambda other: other.scenario.faults == (drop,)).scenario.faults == (
+        drop,
+    )
     slow = night(SlowRecovery(start_s=1.0, duration_s=200.0))
-    assert simpler_faults(slow, lambda other: other.scenario.faults[0].duration_s > 60).scenario == slow.scenario
+    assert (
+        simpler_faults(slow, lambda other: other.scenario.faults[0].duration_s > 60).scenario == slow.scenario
+    )
 
 
 def test_pauses_are_closed() -> None:
     """All that follows moves with them, and the end of the night too."""
     lines = tuple(Utterance(at_s, "lobby", "mod", "!ping", "moderator") for at_s in (20.0, 20.2, 50.0))
-    plan = closer(night(Hang(start_s=10.0, duration_s=60.0), lines=lines, duration_s=90.0), lambda other: True)
+    plan = closer(
+        night(Hang(start_s=10.0, duration_s=60.0), lines=lines, duration_s=90.0), lambda other: True
+    )
     assert [line.at_s for line in lines_of(plan)] == [1.0, 1.2, 1.7]
     assert plan.scenario.faults == (Hang(start_s=0.5, duration_s=1.7),) and plan.scenario.duration_s == 2.7
 
@@ -153,7 +173,8 @@ def test_a_pause_that_is_needed_stays() -> None:
     """And is not asked about for ever."""
     lines = tuple(Utterance(at_s, "lobby", "mod", "!ping", "moderator") for at_s in (1.0, 31.0))
     plan = closer(
-        night(lines=lines, duration_s=60.0), lambda other: lines_of(other)[1].at_s - lines_of(other)[0].at_s >= 16
+        night(lines=lines, duration_s=60.0),
+        lambda other: lines_of(other)[1].at_s - lines_of(other)[0].at_s >= 16,
     )
     assert 16 <= lines_of(plan)[1].at_s - lines_of(plan)[0].at_s <= 32
 
@@ -165,7 +186,9 @@ def test_lines_become_plain() -> None:
         Utterance(3.871, "arcade", "arcade", "!quote add it", "broadcaster"),
     )
     edit = HumanEdit(table="channels_config", where={"login": "arcade"}, values={"paused": True}, start_s=4.0)
-    plan = simpler_lines(night(edit, lines=lines, channels=("arcade",)), lambda other: says(other, "!quote add it"))
+    plan = simpler_lines(
+        night(edit, lines=lines, channels=("arcade",)), lambda other: says(other, "!quote add it")
+    )
     assert lines_of(plan) == (
         Utterance(3.0, "lobby", "mod", "!ping", "moderator"), Utterance(3.0, "lobby", "mod", "!quote add it", "moderator"),
     )  # fmt: skip

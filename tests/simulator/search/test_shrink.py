@@ -146,9 +146,13 @@ def test_a_planted_bug_shrinks_to_a_few_lines_that_run(tmp_path: Path) -> None:
     assert parse_night(night_toml(night), "small.toml") == night
     report = simulate(night.scenario, night.seed, ready_order=night.ready_order, application=forgetful)
     assert "agreement" in {violation.invariant for violation in report.violations}
-    assert simulate(night.scenario, night.seed, ready_order=night.ready_order).ok, "the bot as shipped has no such bug"
+    assert simulate(night.scenario, night.seed, ready_order=night.ready_order).ok, (
+        "the bot as shipped has no such bug"
+    )
     script = tmp_path / "small.py"
-    script.write_text(python_of(shrunk, application="tests.simulator.search.planted:forgetful"), encoding="utf-8")
+    script.write_text(
+        python_of(shrunk, application="tests.simulator.search.planted:forgetful"), encoding="utf-8"
+    )
     done = subprocess.run(
         [sys.executable, str(script)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -36,7 +36,9 @@ def judged(condition: Callable[[SearchPlan], bool]) -> Callable[[SearchPlan], Ou
 
 
 def call(
-    *arguments: str, condition: Callable[[SearchPlan], bool] = lambda plan: bool(plan.scenario.crowds), night: NightFile = NIGHT
+    *arguments: str,
+    condition: Callable[[SearchPlan], bool] = lambda plan: bool(plan.scenario.crowds),
+    night: NightFile = NIGHT,
 ) -> Result:
     """Run the command with these arguments."""
     app = typer.Typer()
@@ -97,4 +99,6 @@ def test_the_search_gets_it_as_lines() -> None:
     assert text.startswith("safety gated: too early\nfrom 1 channel, 19 messages")
     assert "    NIGHT = Scenario(" in text and "byte-sim shrink 5 --out small.toml" in text
     never = judged(lambda plan: False)
-    assert shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=never).startswith("not made smaller: played again")
+    assert shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=never).startswith(
+        "not made smaller: played again"
+    )
