@@ -175,13 +175,15 @@ class _Sheet:
         ]
         parts = [
             f'<svg viewBox="0 0 {WIDTH_PX} {height:.0f}" data-bottom="{bottom:.0f}" role="img" aria-label="what happened when">',
-            f'<defs><clipPath id="plot"><rect x="{LEFT_PX}" y="0" width="{PLOT_PX}" height="{height:.0f}"/></clipPath></defs>',
+            f'<defs><clipPath id="plot"><rect x="{LEFT_PX}" y="0" width="{PLOT_PX}" height="{height:.0f}"/></clipPath>',
+            f'<clipPath id="edge"><rect x="{LEFT_PX - RIGHT_PX}" y="0" width="{PLOT_PX + 2 * RIGHT_PX}" height="{height:.0f}"/></clipPath></defs>',
             *self.paper,
             f'<g id="ticks">{"".join(ticks)}</g>',
             '<g clip-path="url(#plot)">',
             f'<g id="timed" transform="translate({LEFT_PX} 0) scale({PLOT_PX / self.end_s:.6f} 1)">',
             *self.timed,
-            "</g>",
+            "</g></g>",
+            '<g clip-path="url(#edge)">',
             *lines,
             *self.over,
             f'<rect id="chosen" y="18" height="{bottom - 18:.0f}" width="0" visibility="hidden"/>',
@@ -211,11 +213,16 @@ def _draw_flags(sheet: _Sheet) -> None:
     sheet.y += 18
     for at_s in sheet.picture.heals_s[:1]:
         sheet.sign_words("heal-word", "healed", at_s, top + 9)
+    numbers: dict[float, list[int]] = {}
     for number, broken in enumerate(sheet.picture.violations, 1):
-        sheet.sign("flag", "M-9 -8h18v12l-9 6l-9 -6z", broken.at_s, top + 9)
+        numbers.setdefault(broken.at_s, []).append(number)
+    for at_s, here in numbers.items():
+        # Of several at one moment the first, and that there are more.
+        words = f"{here[0]}{'+' if len(here) > 1 else ''}"
+        sheet.sign("flag", "M-11 -8h22v12l-11 6l-11 -6z", at_s, top + 9)
         sheet.over.append(
-            f'<text class="flag-word" data-t="{broken.at_s:.6f}" data-y="{top + 8:.1f}" '
-            f'transform="translate({sheet.x_of(broken.at_s):.1f} {top + 8:.1f})">{number if number < 100 else ""}</text>'
+            f'<text class="flag-word" data-t="{at_s:.6f}" data-y="{top + 8:.1f}" '
+            f'transform="translate({sheet.x_of(at_s):.1f} {top + 8:.1f})">{words}</text>'
         )
 
 

@@ -23,11 +23,11 @@ LOUD_NIGHT = SearchPlan(
         channels=CHANNELS,
         fixed=CHANNELS[:2],
         crowds=(
-            *(Chatter(channel, 0.5, start_s=5.0) for channel in CHANNELS),
+            *(Chatter(channel, 0.3, start_s=5.0) for channel in CHANNELS),
             *(
                 CommandStorm(
                     channel,
-                    0.6,
+                    0.5,
                     ("!count deaths +1", "!vibe mood {n}", "!ping", "!quote add words {n}"),
                     ROLES,
                     5.0,
@@ -35,7 +35,7 @@ LOUD_NIGHT = SearchPlan(
                 )
                 for channel in CHANNELS
             ),
-            Raid("kitchen", 12.0, viewers=20, duration_s=4.0),
+            Raid("kitchen", 12.0, viewers=10, duration_s=4.0),
         ),
         faults=(
             Hang(start_s=7.318422, duration_s=3.218),

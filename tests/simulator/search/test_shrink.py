@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from simulator.faults import Crash
 from simulator.scenario_file import night_toml, parse_night
@@ -104,7 +105,7 @@ def test_time_ends_it() -> None:
     """No night is begun after the budget, by the clock that was given; what was found by then is the answer."""
     judge_night = Judge(needs_a_crash_and_two_lines)
     shrunk = shrunk_by(judge_night, Clock(step_s=1.0), budget_s=10.0)
-    assert len(judge_night.asked) == shrunk.tries == 10 and not shrunk.finished
+    assert len(judge_night.asked) == shrunk.tries <= 10 and not shrunk.finished
     assert needs_a_crash_and_two_lines(shrunk.plan) and "stopped there" in shrunk.summary()
     assert shrunk_by(Judge(needs_a_crash_and_two_lines), Clock(step_s=100.0)).plan == LOUD_NIGHT
 
@@ -139,13 +140,14 @@ def test_sizes_are_told_in_words() -> None:
 def test_a_planted_bug_shrinks_to_a_few_lines_that_run(tmp_path: Path) -> None:
     """From five channels and more than a hundred messages; as TOML, as a scenario and as a script it fails with the same invariant."""
     judge_night = partial(judge, application=forgetful)
-    shrunk = shrink(judge_night(LOUD_NIGHT), judge_night, unix_s=Clock(), tries_max=150)
-    assert shrunk.failure.invariant == "agreement"
-    assert (shrunk.after.channels, shrunk.after.faults) == (1, 2) and shrunk.after.messages <= 2
+    with capture_logs():  # what the bot logs in a hundred nights costs more than playing them
+        shrunk = shrink(judge_night(LOUD_NIGHT), judge_night, unix_s=Clock(), tries_max=150)
+    assert shrunk.finished and shrunk.failure.invariant == "remembers"
+    assert (shrunk.after.channels, shrunk.after.messages, shrunk.after.faults) == (1, 2, 1)
     night = night_of(shrunk)
     assert parse_night(night_toml(night), "small.toml") == night
     report = simulate(night.scenario, night.seed, ready_order=night.ready_order, application=forgetful)
-    assert "agreement" in {violation.invariant for violation in report.violations}
+    assert "remembers" in {violation.invariant for violation in report.violations}
     assert simulate(night.scenario, night.seed, ready_order=night.ready_order).ok, (
         "the bot as shipped has no such bug"
     )
