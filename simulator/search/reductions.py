@@ -197,9 +197,9 @@ def simpler_lines(plan: SearchPlan, fails: Fails) -> SearchPlan:
 
 
 REDUCTIONS: tuple[Reduction, ...] = (
-    plainer,
     shorter,
     fewer_channels,
+    plainer,
     fewer_faults,
     fewer_lines,
     shorter,

@@ -19,7 +19,7 @@ LOUD_NIGHT = SearchPlan(
     Scenario(
         "11",
         "one night of the search",
-        duration_s=41.318204,
+        duration_s=26.318204,
         channels=CHANNELS,
         fixed=CHANNELS[:2],
         crowds=(
@@ -31,7 +31,7 @@ LOUD_NIGHT = SearchPlan(
                     ("!count deaths +1", "!vibe mood {n}", "!ping", "!quote add words {n}"),
                     ROLES,
                     5.0,
-                    30.0,
+                    12.0,
                 )
                 for channel in CHANNELS
             ),
@@ -40,10 +40,10 @@ LOUD_NIGHT = SearchPlan(
         faults=(
             Hang(start_s=7.318422, duration_s=3.218),
             TwitchDisconnect(start_s=9.1),
-            CommitThenDrop(start_s=11.482011, duration_s=12.0, probability=0.8),
-            Flapping(up_s=1.3, down_s=0.7, inner=Status503(), start_s=26.0, duration_s=5.0),
-            Crash(start_s=18.201993, down_s=1.28),
-            Crash(start_s=24.7, down_s=0.5),
+            CommitThenDrop(start_s=11.482011, duration_s=8.0, probability=0.8),
+            Flapping(up_s=1.3, down_s=0.7, inner=Status503(), start_s=19.0, duration_s=4.0),
+            Crash(start_s=13.201993, down_s=1.28),
+            Crash(start_s=16.7, down_s=0.5),
         ),
         settings={"default_language": "pt-br", "config_refresh_s": 20.0},
         disk_latency=DiskLatency(median_ms=3.0),

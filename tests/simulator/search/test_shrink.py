@@ -77,7 +77,7 @@ def test_only_what_is_needed_is_left() -> None:
     assert shrunk.after == size_of(shrunk.plan)
     assert (shrunk.after.channels, shrunk.after.messages, shrunk.after.faults) == (1, 2, 1)
     assert shrunk.after.duration_s < 5 and shrunk.finished
-    assert shrunk.before == size_of(LOUD_NIGHT) and shrunk.before.messages > 100
+    assert shrunk.before == size_of(LOUD_NIGHT) and shrunk.before.messages > 50
     assert [line.text for line in lines_of(shrunk.plan)] == ["!count deaths +1"] * 2
     assert shrunk.plan.scenario.settings == {} and shrunk.plan.ready_order == "fifo"
 
@@ -138,16 +138,16 @@ def test_sizes_are_told_in_words() -> None:
 
 
 def test_a_planted_bug_shrinks_to_a_few_lines_that_run(tmp_path: Path) -> None:
-    """From five channels and more than a hundred messages; as TOML, as a scenario and as a script it fails with the same invariant."""
+    """From five channels and some seventy messages; as TOML, as a scenario and as a script it fails with the same invariant."""
     judge_night = partial(judge, application=forgetful)
     with capture_logs():  # what the bot logs in a hundred nights costs more than playing them
         shrunk = shrink(judge_night(LOUD_NIGHT), judge_night, unix_s=Clock(), tries_max=150)
-    assert shrunk.finished and shrunk.failure.invariant == "remembers"
-    assert (shrunk.after.channels, shrunk.after.messages, shrunk.after.faults) == (1, 2, 1)
+    assert shrunk.finished and shrunk.failure.invariant == "agreement"
+    assert (shrunk.after.channels, shrunk.after.messages, shrunk.after.faults) == (1, 1, 1)
     night = night_of(shrunk)
     assert parse_night(night_toml(night), "small.toml") == night
     report = simulate(night.scenario, night.seed, ready_order=night.ready_order, application=forgetful)
-    assert "remembers" in {violation.invariant for violation in report.violations}
+    assert "agreement" in {violation.invariant for violation in report.violations}
     assert simulate(night.scenario, night.seed, ready_order=night.ready_order).ok, (
         "the bot as shipped has no such bug"
     )
