@@ -133,7 +133,9 @@ def play(scenario: Scenario, seed: int) -> float:
     began_s = time.process_time()
     report = simulate(scenario, seed)
     if not report.ok:
-        raise NightFailed(f"the night {scenario.name} with seed {seed} broke a promise: {report.violations[0]}")
+        raise NightFailed(
+            f"the night {scenario.name} with seed {seed} broke a promise: {report.violations[0]}"
+        )
     return time.process_time() - began_s
 
 
@@ -203,7 +205,9 @@ def shown(value: float) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """The command line; returns 0 kept, 1 broken, 2 not measured, 130 Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks sim_speed", description=__doc__, add_help=True)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks sim_speed", description=__doc__, add_help=True
+    )
     parser.add_argument("--quick", action="store_true", help="one round of less")
     parser.add_argument("--rounds", type=int, help="default 3")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
@@ -225,6 +229,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in speeds], indent=1), encoding="utf-8")
     code = verdict(speeds)
-    words = {0: "kept", 1: "BROKEN", 2: "not measured (the machine was busy: met by the CPU's clock only)"}[code]
+    words = {0: "kept", 1: "BROKEN", 2: "not measured (the machine was busy: met by the CPU's clock only)"}[
+        code
+    ]
     sys.stdout.write(f"speed of the simulator: {words}\n")
     return code

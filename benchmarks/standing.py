@@ -155,7 +155,11 @@ def _simulator(written: Any) -> Iterator[Standing]:
             yield Standing(title, NOT_MEASURED, None)
             continue
         words = f"{sim_speed.shown(one.value)}, {sim_speed.shown(one.on_cpu)} by the CPU's clock"
-        yield Standing(title, words if one.met is not None else f"{words}: {NOT_MEASURED} (the machine was busy)", one.met)
+        yield Standing(
+            title,
+            words if one.met is not None else f"{words}: {NOT_MEASURED} (the machine was busy)",
+            one.met,
+        )
 
 
 def _rounded(value: float) -> str:

@@ -65,14 +65,14 @@ def test_every_figure_is_a_median_over_rounds() -> None:
 
 def test_a_night_that_breaks_a_promise_has_no_speed() -> None:
     """A bot that does less is faster."""
-    silent = Scenario("silent", "nobody answers", duration_s=12.0, crowds=talk(("lobby",), 2.0, 12.0), latency_ms=1_500.0)
+    silent = Scenario(
+        "silent", "nobody answers", duration_s=12.0, crowds=talk(("lobby",), 2.0, 12.0), latency_ms=1_500.0
+    )
     with pytest.raises(NightFailed, match="silent with seed 1 broke a promise"):
         play(silent, 1)
 
 
-@pytest.mark.parametrize(
-    ("value", "on_cpu", "met"), [(3.0, 3.0, True), (2.9, 2.95, False), (2.9, 3.0, None)]
-)
+@pytest.mark.parametrize(("value", "on_cpu", "met"), [(3.0, 3.0, True), (2.9, 2.95, False), (2.9, 3.0, None)])
 def test_a_busy_machine_is_told_from_a_slow_simulator(value: float, on_cpu: float, met: bool | None) -> None:
     """What only the CPU's clock meets was not measured."""
     assert Speed("worlds", value, on_cpu).met is met
@@ -81,7 +81,12 @@ def test_a_busy_machine_is_told_from_a_slow_simulator(value: float, on_cpu: floa
 def test_the_verdict_is_that_of_the_worst() -> None:
     """A missed target before an unmeasured one; nothing at all is not measured."""
     good, busy_machine, slow = Speed("worlds", 4, 4), Speed("worlds", 2, 4), Speed("worlds", 2, 2)
-    assert [verdict(speeds) for speeds in ([good], [good, busy_machine], [busy_machine, slow], [])] == [0, 2, 1, 2]
+    assert [verdict(speeds) for speeds in ([good], [good, busy_machine], [busy_machine, slow], [])] == [
+        0,
+        2,
+        1,
+        2,
+    ]
     shown = [" ".join(line.split()) for line in table([Speed("idle", 12_345.6, 13_000)]).splitlines()]
     assert shown == ["measured on the CPU target", "idle 12,346 13,000 10,000 simulated s/s"]
     assert set(TARGETS) == {"idle", "busy", "worlds"}

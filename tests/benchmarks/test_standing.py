@@ -109,7 +109,9 @@ def test_the_save_function_has_a_line() -> None:
 
 def test_the_speed_of_the_simulator_has_a_line_for_each_figure() -> None:
     """Kept, broken, not judged on a machine that was busy, and not measured at all."""
-    written = to_builtins([Speed("idle", 12_000.0, 12_500.0), Speed("busy", 55.0, 59.0), Speed("worlds", 2.9, 3.1)])
+    written = to_builtins(
+        [Speed("idle", 12_000.0, 12_500.0), Speed("busy", 55.0, 59.0), Speed("worlds", 2.9, 3.1)]
+    )
     lines = [" ".join(line.split()) for line in table({"sim_speed": written}) if " simulator, " in line]
     assert lines == [
         "✓ simulator, idle: at least 10,000 simulated s/s 12,000, 12,500 by the CPU's clock",

@@ -36,7 +36,9 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--only", type=_names, default=tuple(MUTANTS), metavar="A,B", help="these mutants")
     parser.add_argument("--start", type=int, default=1, help="the first seed (default 1)")
-    parser.add_argument("--seeds", type=_positive, default=SEEDS_DEFAULT, help="at most so many (default 2000)")
+    parser.add_argument(
+        "--seeds", type=_positive, default=SEEDS_DEFAULT, help="at most so many (default 2000)"
+    )
     parser.add_argument("--jobs", type=_positive, default=JOBS_DEFAULT, help="how many at a time (default 2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every hunt as JSON")
     parser.add_argument("--record", action="store_true", help="write the first seeds down for `make test`")

@@ -39,7 +39,9 @@ def test_a_mutant_is_hunted_and_then_the_canary(tmp_path: Path, capsys: pytest.C
     """From its recorded seed on: found at once, and the shipped bot passes that night."""
     seed = recorded()[QUICK][0]
     file = tmp_path / "mutants.json"
-    code = main(["--only", QUICK, "--start", str(seed), "--seeds", "1", "--jobs", "1", "--json", str(file)], as_it_is)
+    code = main(
+        ["--only", QUICK, "--start", str(seed), "--seeds", "1", "--jobs", "1", "--json", str(file)], as_it_is
+    )
     shown = capsys.readouterr()
     assert (code, shown.out.splitlines()[-1]) == (0, "2 passed, 0 failed")
     assert f"{QUICK}: seed {seed}" in shown.err
@@ -48,8 +50,12 @@ def test_a_mutant_is_hunted_and_then_the_canary(tmp_path: Path, capsys: pytest.C
 
 def test_one_that_is_not_found_fails(capsys: pytest.CaptureFixture[str]) -> None:
     """In a night in which no old save arrives late."""
-    calm = next(seed for name, (seed, by) in recorded().items() if by not in MUTANTS["stale_save_accepted"].invariants)
-    code = main(["--only", "stale_save_accepted", "--start", str(calm), "--seeds", "1", "--jobs", "1"], as_it_is)
+    calm = next(
+        seed for name, (seed, by) in recorded().items() if by not in MUTANTS["stale_save_accepted"].invariants
+    )
+    code = main(
+        ["--only", "stale_save_accepted", "--start", str(calm), "--seeds", "1", "--jobs", "1"], as_it_is
+    )
     shown = capsys.readouterr().out
     assert (code, shown.splitlines()[-1]) == (1, "1 passed, 1 failed")
     assert "NOT FOUND" in shown

@@ -52,4 +52,7 @@ def test_seeds_are_written_down_in_the_order_of_the_list(tmp_path: Path) -> None
     assert recorded(file) == {"gate_does_not_wait": (3, "gated")}
     late = Hunted("late_load_wins", 9, 1.0, 9, "agreement")
     record([late, LOST], file)
-    assert list(recorded(file).items()) == [("late_load_wins", (9, "agreement")), ("gate_does_not_wait", (3, "gated"))]
+    assert list(recorded(file).items()) == [
+        ("late_load_wins", (9, "agreement")),
+        ("gate_does_not_wait", (3, "gated")),
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from byte_bot.persistence.journal_image import Handled, Write
 from simulator.world import World, play
 from tests.safeguards.journal_variants import NoWindow, application_on
 from tests.safeguards.variants import broken

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from byte_bot.app import Application
-from byte_bot.bot import Bot
 from simulator.audience import CommandStorm
 from simulator.faults import TwitchDuplicates
 from simulator.scenario import Scenario

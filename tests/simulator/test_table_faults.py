@@ -20,7 +20,10 @@ def test_a_request_that_is_too_large_is_refused_as_nginx_does() -> None:
         assert (refused.status, dict(refused.headers)["content-type"]) == (413, "text/html")
         assert b"413 Request Entity Too Large" in refused.body
         assert ask(fake, "POST", "channels_config", {"login": "a"}).status == 201
-        assert [row["login"] for row in answer(ask(fake, "GET", "channels_config?order=login"))] == [".sentinel", "a"]
+        assert [row["login"] for row in answer(ask(fake, "GET", "channels_config?order=login"))] == [
+            ".sentinel",
+            "a",
+        ]
 
 
 @pytest.mark.parametrize("bytes_max", [0, -1, 0.5])

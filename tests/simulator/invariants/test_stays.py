@@ -37,7 +37,7 @@ def test_a_bot_that_leaves_on_an_empty_list_is_seen() -> None:
     """Although it is back when the list is."""
     application = MUTANTS["empty_list_parts"].application
     words = watched(an_empty_list, Stays(), SCENARIO, application)
-    assert words == ["the bot parted #lobby, #arcade, where it should be"]
+    assert words == ["the bot parted #arcade, #lobby, where it should be"]
 
 
 @pytest.mark.parametrize("again_after_s", [1.0, REMEMBERED_S - 10])
