@@ -85,8 +85,8 @@ _EDITS = (
 )
 #: Saved unchanged, as by somebody who only looked: the row's edit number moves, and nothing of what viewers were told.
 _TOUCHED = (
-    ("channel_state", {}, {"version": 1}),
-    ("component_state", {}, {"version": 1}),
+    ("channel_state", {"version": 1}, {"version": 1}),
+    ("component_state", {"version": 1}, {"version": 1}),
     ("component_state", {"key": "counters"}, {"version": 1}),
 )
 

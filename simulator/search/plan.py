@@ -199,9 +199,12 @@ def _draw_crowds(
 def _draw_poison(rng: random.Random, begin_s: float, duration_s: float) -> tuple[Fault, ...]:
     table = rng.choice(("channel_state", "component_state"))
     typed_s, corrected_s = sorted(rng.uniform(begin_s, duration_s - 1.0) for _ in range(2))
+    every = {"version": 1}
     return (
-        HumanEdit(table=table, values={"epoch": POISON_EPOCH}, start_s=microseconds(typed_s)),
-        HumanEdit(table=table, values={"epoch": 0, "revision": 0}, start_s=microseconds(corrected_s)),
+        HumanEdit(table=table, where=every, values={"epoch": POISON_EPOCH}, start_s=microseconds(typed_s)),
+        HumanEdit(
+            table=table, where=every, values={"epoch": 0, "revision": 0}, start_s=microseconds(corrected_s)
+        ),
         Restart(start_s=microseconds(corrected_s + 0.5)),
     )
 
