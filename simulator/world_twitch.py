@@ -28,6 +28,7 @@ from simulator.loop import START_UNIX_S, VirtualLoop
 from simulator.network import Chunking, MemoryNetwork
 from simulator.recording import RecordedTransport, recorded_chat, recorded_socket
 from simulator.rng import SeedTree
+from simulator.scenario import Scenario
 from simulator.trace import Trace
 from simulator.twitch.connection import LinkLatency
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
@@ -156,6 +157,16 @@ class WorldTwitch:
                 server.close()
                 self.irc.disconnect_all(abort=True)
                 await server.wait_closed()
+
+    def populate(self, scenario: Scenario) -> dict[str, str]:
+        """Make the accounts of the bot and of ``mod``, the scenario's channels, and the bot's token; the channels' ids by login."""
+        self.state.add_user(self._bot_login, display_name="ByteBot", verified=scenario.verified)
+        self.state.grant_token(self._bot_token, self._bot_login)
+        self.state.add_user("mod", display_name="Mod")
+        moderators = ("mod", self._bot_login) if scenario.moderated else ("mod",)
+        return {
+            login: self.state.add_channel(login, moderators=moderators).id for login in scenario.channels
+        }
 
     # ── the bot's side ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from byte_bot.settings import Settings
@@ -28,3 +31,12 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes the bot's variables out of the environment: a developer's real token must reach no test."""
     for name in [name for name in os.environ if name.upper() in OURS]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def no_log() -> Iterator[None]:
+    """For a test that plays night after night: the bot's log of them would cost as much as the nights."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 
 from simulator.faults import (
     KINDS,
+    ClockJump,
+    ClockSkew,
     Crash,
     DiskFull,
     DiskReadOnly,
@@ -27,13 +29,16 @@ from simulator.faults import (
     Latency,
     PowerCut,
     Restart,
+    SecondInstance,
     SlowSync,
     TooLarge,
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchHalfOpen,
+    TwitchJoinDropped,
     TwitchPackets,
     TwitchReconnect,
+    TwitchRefusals,
     TwitchReordering,
 )
 from simulator.night_draws import (
@@ -60,6 +65,7 @@ FAMILY_SHARE: Mapping[str, float] = {
     "process": 0.4,
     "disk": 0.3,
     "human": 0.2,
+    "clock": 0.15,
 }
 #: Faults that begin while the bot starts; seconds, and how many of them.
 BOOT_S, BOOT_SHARE = 4.0, 0.15
@@ -79,8 +85,8 @@ _EDITS = (
 )
 #: Saved unchanged, as by somebody who only looked: the row's edit number moves, and nothing of what viewers were told.
 _TOUCHED = (
-    ("channel_state", {}, {"version": 1}),
-    ("component_state", {}, {"version": 1}),
+    ("channel_state", {"version": 1}, {"version": 1}),
+    ("component_state", {"version": 1}, {"version": 1}),
     ("component_state", {"key": "counters"}, {"version": 1}),
 )
 
@@ -143,12 +149,17 @@ DRAWN: Mapping[str, Draw] = {
     ),
     "twitch_duplicates": _plain(TwitchDuplicates),
     "twitch_reordering": lambda rng, stage: TwitchReordering(delay_s=rng.uniform(0.05, 2.0)),
+    "twitch_refusals": _plain(TwitchRefusals),
+    "twitch_join_dropped": _plain(TwitchJoinDropped),
     "crash": lambda rng, stage: Crash(down_s=rng.uniform(0.1, 4.0)),
     "restart": _plain(Restart),
     "power_cut": lambda rng, stage: PowerCut(down_s=rng.uniform(0.1, 4.0)),
+    "second_instance": _plain(SecondInstance),
     "disk_full": _plain(DiskFull),
     "disk_read_only": _plain(DiskReadOnly),
     "slow_sync": lambda rng, stage: SlowSync(sync_s=rng.choice((0.05, 0.4, 0.9, 1.5, 3.0))),
+    "clock_jump": lambda rng, stage: ClockJump(jump_s=rng.choice((-7_200.0, -30.0, 5.0, 3_600.0))),
+    "clock_skew": lambda rng, stage: ClockSkew(rate=rng.choice((0.5, 0.99, 1.01, 2.0))),
 }
 
 _OVER_IRC = "strikes a face that a bot over IRC does not use: tests of EventSub have it"

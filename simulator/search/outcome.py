@@ -26,8 +26,7 @@ from simulator.calls import alone, in_words, place_of, with_calls
 from simulator.conversation import StoryError
 from simulator.errors import NotReplayableError, UnhandledError, WorldStuckError
 from simulator.invariants import Invariant
-from simulator.invariants.standard import standard_invariants
-from simulator.invariants.supervised import Supervised
+from simulator.invariants.standard import night_invariants
 from simulator.report import Report, Violation
 from simulator.scenario import Scenario
 from simulator.search.plan import SearchPlan, draw_night
@@ -109,15 +108,10 @@ class Outcome:
         }
 
 
-def search_invariants() -> tuple[Invariant, ...]:
-    """Those of every world, and what only holds where no test has put a defect in on purpose."""
-    return (*standard_invariants(), Supervised())
-
-
 def judge(
     plan: SearchPlan,
     application: ApplicationFactory = Application,
-    invariants: Invariants = search_invariants,
+    invariants: Invariants = night_invariants,
 ) -> Outcome:
     """Play one night and say what came out.
 
@@ -131,7 +125,7 @@ def judge(
 def judge_traced(
     plan: SearchPlan,
     application: ApplicationFactory = Application,
-    invariants: Invariants = search_invariants,
+    invariants: Invariants = night_invariants,
     *,
     keep_trace: bool = True,
 ) -> tuple[Outcome, tuple[str, ...]]:
@@ -176,15 +170,23 @@ def judge_traced(
     return outcome, world.trace.lines if keep_trace else ()
 
 
-def judge_seed(seed: int) -> Outcome:
+def judge_seed(seed: int, draw: Callable[[int], SearchPlan] = draw_night) -> Outcome:
     """Draw a seed's night and judge it: what a process of its own is asked for."""
-    return judge_seed_traced(seed, keep_trace=False)[0]
+    return _judge_seed(seed, draw, keep_trace=False)[0]
 
 
-def judge_seed_traced(seed: int, *, keep_trace: bool = True) -> tuple[Outcome, tuple[str, ...]]:
+def judge_seed_traced(
+    seed: int, draw: Callable[[int], SearchPlan] = draw_night
+) -> tuple[Outcome, tuple[str, ...]]:
     """The same, and every event of the night."""
+    return _judge_seed(seed, draw, keep_trace=True)
+
+
+def _judge_seed(
+    seed: int, draw: Callable[[int], SearchPlan], *, keep_trace: bool
+) -> tuple[Outcome, tuple[str, ...]]:
     try:
-        plan = draw_night(seed)
+        plan = draw(seed)
     except Exception as error:
         # Supervisor: a seed from which no night can be drawn is a bad one, and a search goes on with the next.
         nothing = SearchPlan(seed, Scenario(str(seed), "could not be drawn"), "fifo")

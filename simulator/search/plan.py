@@ -7,7 +7,8 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
 * *Small nights*: a few channels, 15 to 90 messages, half a minute. They cost a quarter of a second, so that ten thousand can be
   played; most bugs need few things, close to one another. One night in :data:`BIG_EVERY` has up to :data:`BIG_CHANNELS_MAX` channels
   and passes the bot's look for idle channels; one in :data:`FLOOD_EVERY` has more messages in two seconds than the journal queues,
-  while its disk stalls.
+  while its disk stalls. In one in :data:`POISON_EVERY` a human types an epoch that no process can have taken into every row of a table,
+  corrects that later, and starts the bot anew: until then the rows are dead letters.
 * *Faults* may begin while the bot starts, overlap, and last until the heal.
 * *Channels* come from the table, from the bot's settings, or from both.
 
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.audience import CommandStorm, Crowd, Raid
-from simulator.faults import SlowSync
+from simulator.faults import Fault, HumanEdit, Restart, SlowSync
 from simulator.loop import ReadyOrder
 from simulator.night_draws import (
     CHANGES,
@@ -53,6 +54,9 @@ BIG_MESSAGES_MIN, BIG_MESSAGES_MAX = 100, 400
 #: Past the first look for idle channels, which is at 60 s.
 BIG_SPEAKING_S: Final = (40.0, 80.0, 140.0)
 FLOOD_EVERY: Final = 150
+POISON_EVERY: Final = 60
+#: Beyond what a bot believes (2**53), within what the column holds.
+POISON_EPOCH: Final = 1 << 60
 #: More than the journal queues one by one (2,000 writes) before the first commit of a stalled disk is through.
 FLOOD_RATE_PER_S, FLOOD_LASTS_S = 1_100.0, 2.2
 
@@ -86,8 +90,8 @@ def draw_night(seed: int) -> SearchPlan:
     """The night of a seed; the same seed, the same night."""
     seeds = SeedTree(seed).child("search")
     rng = seeds.stream("world")
-    size = seeds.stream("size").randrange(BIG_EVERY * FLOOD_EVERY)
-    big, flood = size % BIG_EVERY == 0, size % FLOOD_EVERY == 1
+    sizes = seeds.stream("size")
+    big, flood, poison = (sizes.randrange(every) == 0 for every in (BIG_EVERY, FLOOD_EVERY, POISON_EVERY))
     low, high = (BIG_CHANNELS_MIN, BIG_CHANNELS_MAX) if big else (1, CHANNELS_MAX)
     channels = tuple(f"channel_{number}" for number in range(1, spread(rng, low, high) + 1))
     begin_s = rng.choice(BEGIN_S)
@@ -102,6 +106,8 @@ def draw_night(seed: int) -> SearchPlan:
     if flood:
         storm, stall = _draw_flood(seeds.stream("flood"), channels[0], begin_s)
         crowds, faults, disk_latency = (*crowds, *storm), (*faults, stall), DiskLatency(median_ms=2.0)
+    if poison and settings.get("durability") != "off":
+        faults = (*faults, *_draw_poison(seeds.stream("poison"), begin_s, duration_s))
     # Somebody who may say nothing faster than once a second cannot be in hundreds of channels either.
     ordinary = not big and rng.random() < 0.2
     listed, fixed = _draw_lists(rng, channels)
@@ -188,6 +194,19 @@ def _draw_crowds(
         at_s = rng.uniform(begin_s, until_s - 4.0)
         crowds.append(Raid(rng.choice(channels), at_s, viewers=rng.randint(5, 30), duration_s=4.0))
     return tuple(crowds)
+
+
+def _draw_poison(rng: random.Random, begin_s: float, duration_s: float) -> tuple[Fault, ...]:
+    table = rng.choice(("channel_state", "component_state"))
+    typed_s, corrected_s = sorted(rng.uniform(begin_s, duration_s - 1.0) for _ in range(2))
+    every = {"version": 1}
+    return (
+        HumanEdit(table=table, where=every, values={"epoch": POISON_EPOCH}, start_s=microseconds(typed_s)),
+        HumanEdit(
+            table=table, where=every, values={"epoch": 0, "revision": 0}, start_s=microseconds(corrected_s)
+        ),
+        Restart(start_s=microseconds(corrected_s + 0.5)),
+    )
 
 
 def _draw_flood(rng: random.Random, channel: str, begin_s: float) -> tuple[tuple[Crowd, ...], SlowSync]:

@@ -46,6 +46,8 @@ IMPORT_DIRECTION: Allowances = {
         "simulator/witness.py",
         "byte_bot",
     ): "looks at the bot's public state, and times its journal's commits",
+    ("simulator/search/outcome.py", "byte_bot"): "plays the shipped bot unless a test gives it another",
+    ("simulator/search/canary.py", "byte_bot"): "the shipped bot, with a bug planted in its surroundings",
     ("simulator/invariants/", "byte_bot"): "compare what the bot holds with what the fakes saw",
     ("simulator/cli.py", "byte_bot"): "starts worlds, and the shipped bot beside the fakes",
 }
@@ -83,9 +85,9 @@ THREAD: Allowances = {
         "VirtualLoop.run_in_executor",
     ): "hybrid loops: time stands still while the job runs",
     (
-        "simulator/twin_cli.py",
+        "simulator/workers.py",
         "multiprocessing",
-    ): "each process runs whole pairs of worlds; verdicts in order of the seeds",
+    ): "each process plays whole worlds; what comes out is taken in order of the seeds",
 }
 
 ADDRESS_OR_HASH: Allowances = {
@@ -110,6 +112,7 @@ COLLECTOR: Allowances = {
     ("simulator/demo.py", "gc"): "a real process, whose own stalls must not look like the bot's",
     ("simulator/bench/load.py", "gc"): "a real process; the same",
     ("simulator/replay.py", "record_elsewhere"): "gives another process other hashes on purpose, to compare",
+    ("simulator/workers.py", "OtherProcess._start"): "the same",
 }
 
 UNIX_ONLY: Allowances = {
@@ -162,6 +165,11 @@ BROAD_EXCEPT: Allowances = {
         "simulator/twin.py",
         "run_seed",
     ): "supervisor: a plan that cannot be drawn ends one pair, not a search of thousands",
+    ("simulator/search/outcome.py", "judge_traced"): "supervisor: a defect ends one night, not a search",
+    (
+        "simulator/search/outcome.py",
+        "_judge_seed",
+    ): "supervisor: a night that cannot be drawn is one bad seed of a search",
     ("byte_bot/chat/outbox.py", "Outbox._post"): "supervisor: a bug costs one message, logged and counted",
     ("byte_bot/chat/outbox.py", "Outbox._work"): "supervisor: a bug costs one message, logged and counted",
 }
