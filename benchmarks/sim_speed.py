@@ -20,12 +20,11 @@ import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing.pool import Pool
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 from byte_bot.logs import configure_logging
 from simulator.audience import Chatter, CommandStorm
@@ -80,6 +79,16 @@ class Speed:
         if self.value >= self.target:
             return True
         return None if self.on_cpu >= self.target else False
+
+
+class Players(Protocol):
+    """Whoever plays worlds beside one another: a pool of processes."""
+
+    def starmap(
+        self, func: Callable[..., float], iterable: Iterable[tuple[Any, ...]], chunksize: int | None = None
+    ) -> list[float]:
+        """Call the function with each of these arguments; what it returned, in their order."""
+        ...
 
 
 class NightFailed(BenchError):
@@ -145,7 +154,7 @@ def play_world(seed: int, duration_s: float) -> float:
 
 
 @contextmanager
-def players() -> Iterator[Pool]:
+def players() -> Iterator[Players]:
     """Two processes, each of which has played a short world before."""
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(CORES, initializer=configure_logging, initargs=("critical",)) as pool:
@@ -153,7 +162,7 @@ def players() -> Iterator[Pool]:
         yield pool
 
 
-def measure(size: Size, pool: Pool, clock: Callable[[], float]) -> list[Speed]:
+def measure(size: Size, pool: Players, clock: Callable[[], float]) -> list[Speed]:
     """Every figure, as medians over rounds."""
     rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in TARGETS}
 
@@ -215,9 +224,9 @@ def main(arguments: Sequence[str]) -> int:
     size = QUICK if options.quick else Size()
     if options.rounds is not None:
         size = Size(**{**asdict(size), "rounds": max(1, options.rounds)})
-    configure_logging("critical")
     try:
         check_writable(options.json)
+        configure_logging("critical")
         with players() as pool:
             speeds = measure(size, pool, time.perf_counter)
     except BenchError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,15 @@ from benchmarks.sim_speed import (
     world,
 )
 from simulator.audience import utterances
+from simulator.faults import Crash, Hang
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
 
 SMALL = Size(idle_s=20.0, busy_s=6.0, worlds=2, world_s=10.0, rounds=2)
 
 
-class Here(ThreadPool):
+class Here:
     """In place of two processes: plays in this one, one night after the other."""
-
-    def __init__(self) -> None:
-        pass
 
     def starmap(self, func: Any, iterable: Iterable[Any], chunksize: int | None = None) -> list[Any]:
         """Call it for each."""
@@ -64,12 +61,17 @@ def test_every_figure_is_a_median_over_rounds() -> None:
 
 
 def test_a_night_that_breaks_a_promise_has_no_speed() -> None:
-    """A bot that does less is faster."""
-    silent = Scenario(
-        "silent", "nobody answers", duration_s=12.0, crowds=talk(("lobby",), 2.0, 12.0), latency_ms=1_500.0
+    """What a viewer was told died with the disk: such a night must not pass for a fast one."""
+    lossy = Scenario(
+        "lossy",
+        "the disk is lost with the process",
+        duration_s=15.0,
+        disk="lost",
+        crowds=talk(("lobby",), 10.0, 15.0),
+        faults=(Hang(start_s=4.0), Crash(start_s=10.0)),
     )
-    with pytest.raises(NightFailed, match="silent with seed 1 broke a promise"):
-        play(silent, 1)
+    with pytest.raises(NightFailed, match="lossy with seed 1 broke a promise"):
+        play(lossy, 1)
 
 
 @pytest.mark.parametrize(("value", "on_cpu", "met"), [(3.0, 3.0, True), (2.9, 2.95, False), (2.9, 3.0, None)])
