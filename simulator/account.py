@@ -38,7 +38,8 @@ class Account:
     ungated: dict[str, None] = field(default_factory=dict)
     #: The same, and those that a death has been reckoned for since.
     ever_ungated: dict[str, None] = field(default_factory=dict)
-    #: The messages that only a process has handled which is no longer the bot, and has not saved it.
+    #: The messages that only a process has handled which is no longer the bot, and has not saved it; and those whose commit a disk
+    #: has lost with its power.
     forsaken: dict[str, None] = field(default_factory=dict)
     _wishes: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
     _confirmed: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
@@ -100,13 +101,16 @@ class Account:
             if sign in "+-":
                 self.counters[channel, name] -= number if sign == "+" else -number
 
+    def lose(self, message_ids: Collection[str]) -> None:
+        """Take back, now and for good, what these messages wished: a reply to one may still be on its way."""
+        self.forsaken |= dict.fromkeys(message_ids)
+        self.take_back(message_ids)
+
     def forsake(self, channels: Collection[str], forsaken: Callable[[str], bool]) -> None:
         """Take back, now and for good, what was wished in these channels by the messages that are ``forsaken``."""
         wished_in = {message_id: wish[0] for message_id, wish in (self._wishes | self._confirmed).items()}
         wished_in |= self.state.wished_in()
-        chosen = [one for one, channel in wished_in.items() if channel in channels and forsaken(one)]
-        self.forsaken |= dict.fromkeys(chosen)
-        self.take_back(chosen)
+        self.lose([one for one, channel in wished_in.items() if channel in channels and forsaken(one)])
 
     def may_be_made_twice(self, message_id: str) -> None:
         """What this message wished may have been made, or not, or twice over."""

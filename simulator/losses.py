@@ -33,7 +33,7 @@ COUNTERS = ("component_state", "counters", "values")
 def reckon(account: Account, death: Death, channels: Mapping[str, str]) -> None:
     """Take back what this death may have cost; ``channels`` are ids by login."""
     disk = death.disk
-    account.take_back(death.lost)
+    account.lose(death.lost)
     if death.behind:
         account.take_back([message_id for message_id in account.ungated if not disk.holds(message_id)])
     account.ungated.clear()

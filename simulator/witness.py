@@ -42,7 +42,6 @@ _COUNTED: Mapping[str, Sometimes] = {
     "saves_bisected": Sometimes.BISECTED,
     "dead_letters": Sometimes.DEAD_LETTER,
     "rows_refused_edited": Sometimes.MERGED,
-    "rows_refused_stale": Sometimes.OVERTAKEN,
     "event_row_unreadable": Sometimes.UNREADABLE,
     "event_journal_degraded": Sometimes.JOURNAL_DEGRADED,
     "replies_dropped_too_old": Sometimes.REPLY_TOO_OLD,
@@ -220,6 +219,16 @@ class Witness:
             if name in self._carried_out:
                 self._note(Sometimes.LOST_ANSWER_RETRIED)
             self._carried_out.add(name)
+            if self._is_overtaken(row, epoch):
+                self._note(Sometimes.OVERTAKEN)
+
+    def _is_overtaken(self, row: Mapping[str, Any], epoch: int) -> bool:
+        assert self._world is not None, "watched before there was a world"
+        key = (
+            (row["channel_id"], row["key"]) if row["table"] == "component_state" else (row["channel_id"],)
+        )
+        stored = self._world.supabase.view(row["table"]).get(key)
+        return stored is not None and (stored["epoch"], stored["revision"]) > (epoch, row["revision"])
 
     # ── the process ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -3,7 +3,8 @@
 How it works. :data:`DRAWN` has a function for each kind by its name in :data:`~simulator.faults.KINDS`; it draws what makes the
 kind, and when it acts is drawn for all alike. A night does not have a little of everything: :func:`draw_faults` first draws which
 families take part, then a few kinds of each, then with what probabilities faults of this night act, then how many there are (so
-called swarm testing: bugs that need much of one thing are found where nothing else disturbs it).
+called swarm testing: bugs that need much of one thing are found where nothing else disturbs it). In half of the nights most faults
+begin within :data:`FOCUS_S` of one moment: what breaks a bot is seldom one thing.
 
 A kind that cannot break a bot over IRC in one process's memory stands in :data:`NOT_DRAWN`, with the reason; a test sees to it that
 every kind stands in one of the two.
@@ -18,6 +19,8 @@ from dataclasses import dataclass, replace
 
 from simulator.faults import (
     KINDS,
+    ClockJump,
+    ClockSkew,
     Crash,
     DiskFull,
     DiskReadOnly,
@@ -27,13 +30,16 @@ from simulator.faults import (
     Latency,
     PowerCut,
     Restart,
+    SecondInstance,
     SlowSync,
     TooLarge,
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchHalfOpen,
+    TwitchJoinDropped,
     TwitchPackets,
     TwitchReconnect,
+    TwitchRefusals,
     TwitchReordering,
 )
 from simulator.night_draws import (
@@ -60,10 +66,13 @@ FAMILY_SHARE: Mapping[str, float] = {
     "process": 0.4,
     "disk": 0.3,
     "human": 0.2,
+    "clock": 0.15,
 }
 #: Faults that begin while the bot starts; seconds, and how many of them.
 BOOT_S, BOOT_SHARE = 4.0, 0.15
 LASTS_MIN_S, LASTS_MAX_S = 0.3, 25.0
+#: In nights that have a focus: with which probability a fault begins within so many seconds before or after it.
+FOCUS_NIGHTS_SHARE, FOCUS_SHARE, FOCUS_S = 0.5, 0.7, 2.5
 #: As long as it takes: the heal ends it.
 ENDLESS_SHARE = 0.1
 #: The language, pauses and prefixes that humans choose in the table editor; who sets a prefix has a silent bot.
@@ -79,8 +88,8 @@ _EDITS = (
 )
 #: Saved unchanged, as by somebody who only looked: the row's edit number moves, and nothing of what viewers were told.
 _TOUCHED = (
-    ("channel_state", {}, {"version": 1}),
-    ("component_state", {}, {"version": 1}),
+    ("channel_state", {"version": 1}, {"version": 1}),
+    ("component_state", {"version": 1}, {"version": 1}),
     ("component_state", {"key": "counters"}, {"version": 1}),
 )
 
@@ -131,7 +140,7 @@ DRAWN: Mapping[str, Draw] = {
     "missing_grant": lambda rng, stage: draw_missing_grant(rng),
     "missing_function": lambda rng, stage: draw_missing_function(rng),
     # Any single row of such a night fits: one that does not is a dead letter, and waits for a human.
-    "too_large": lambda rng, stage: TooLarge(bytes_max=rng.choice((8_000, 12_000, 20_000))),
+    "too_large": lambda rng, stage: TooLarge(bytes_max=rng.choice((5_000, 8_000, 12_000))),
     "empty_list": _plain(EmptyList),
     "flapping": lambda rng, stage: draw_flapping(rng),
     "human_edit": _human_edit,
@@ -143,12 +152,17 @@ DRAWN: Mapping[str, Draw] = {
     ),
     "twitch_duplicates": _plain(TwitchDuplicates),
     "twitch_reordering": lambda rng, stage: TwitchReordering(delay_s=rng.uniform(0.05, 2.0)),
+    "twitch_refusals": _plain(TwitchRefusals),
+    "twitch_join_dropped": _plain(TwitchJoinDropped),
     "crash": lambda rng, stage: Crash(down_s=rng.uniform(0.1, 4.0)),
     "restart": _plain(Restart),
     "power_cut": lambda rng, stage: PowerCut(down_s=rng.uniform(0.1, 4.0)),
+    "second_instance": _plain(SecondInstance),
     "disk_full": _plain(DiskFull),
     "disk_read_only": _plain(DiskReadOnly),
     "slow_sync": lambda rng, stage: SlowSync(sync_s=rng.choice((0.05, 0.4, 0.9, 1.5, 3.0))),
+    "clock_jump": lambda rng, stage: ClockJump(jump_s=rng.choice((-7_200.0, -30.0, 5.0, 3_600.0))),
+    "clock_skew": lambda rng, stage: ClockSkew(rate=rng.choice((0.5, 0.99, 1.01, 2.0))),
 }
 
 _OVER_IRC = "strikes a face that a bot over IRC does not use: tests of EventSub have it"
@@ -184,7 +198,9 @@ def draw_faults(
     """
     chosen = _draw_kinds(rng, without)
     chances = rng.choice((_certain, _mixed, _rare))
-    return tuple(_draw_fault(rng, stage, chosen, chances) for _ in range(rng.randint(at_least, FAULTS_MAX)))
+    focus_s = rng.uniform(0.0, stage.duration_s) if rng.random() < FOCUS_NIGHTS_SHARE else None
+    count = rng.randint(at_least, FAULTS_MAX)
+    return tuple(_draw_fault(rng, stage, chosen, chances, focus_s) for _ in range(count))
 
 
 def _draw_kinds(rng: random.Random, without: Sequence[str]) -> list[str]:
@@ -203,12 +219,19 @@ def _draw_kinds(rng: random.Random, without: Sequence[str]) -> list[str]:
 
 
 def _draw_fault(
-    rng: random.Random, stage: Stage, kinds: Sequence[str], chances: Callable[[random.Random], float]
+    rng: random.Random,
+    stage: Stage,
+    kinds: Sequence[str],
+    chances: Callable[[random.Random], float],
+    focus_s: float | None,
 ) -> Fault:
     fault = DRAWN[rng.choice(kinds)](rng, stage)
-    start_s = (
-        rng.uniform(0.0, BOOT_S) if rng.random() < BOOT_SHARE else rng.uniform(BOOT_S, stage.duration_s)
-    )
+    if focus_s is not None and rng.random() < FOCUS_SHARE:
+        start_s = min(max(0.0, focus_s + rng.uniform(-FOCUS_S, FOCUS_S)), stage.duration_s)
+    elif rng.random() < BOOT_SHARE:
+        start_s = rng.uniform(0.0, BOOT_S)
+    else:
+        start_s = rng.uniform(BOOT_S, stage.duration_s)
     if fault.instant:
         return replace(fault, start_s=microseconds(start_s))
     lasts_s = rng.uniform(LASTS_MIN_S, LASTS_MAX_S)

@@ -8,6 +8,9 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
   played; most bugs need few things, close to one another. One night in :data:`BIG_EVERY` has up to :data:`BIG_CHANNELS_MAX` channels
   and passes the bot's look for idle channels; one in :data:`FLOOD_EVERY` has more messages in two seconds than the journal queues,
   while its disk stalls.
+* *Staged nights*: one in :data:`NARROW_EVERY` has a gateway that takes no single row for a while, so that rows become dead letters, and
+  people who change each of them again after it; in one in :data:`TYPO_EVERY` a human types a version that no program knows yet into the
+  counters, corrects it later, and starts the bot anew.
 * *Faults* may begin while the bot starts, overlap, and last until the heal.
 * *Channels* come from the table, from the bot's settings, or from both.
 
@@ -23,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.audience import CommandStorm, Crowd, Raid
-from simulator.faults import SlowSync
+from simulator.faults import Fault, HumanEdit, Restart, SlowSync, TooLarge
 from simulator.loop import ReadyOrder
 from simulator.night_draws import (
     CHANGES,
@@ -53,8 +56,17 @@ BIG_MESSAGES_MIN, BIG_MESSAGES_MAX = 100, 400
 #: Past the first look for idle channels, which is at 60 s.
 BIG_SPEAKING_S: Final = (40.0, 80.0, 140.0)
 FLOOD_EVERY: Final = 150
+NARROW_EVERY: Final = 60
+#: Less than any row, and for how long, seconds.
+NARROW_BYTES, NARROW_LASTS_S = 250, 5.0
+TYPO_EVERY: Final = 60
+TYPED_VERSION: Final = 99
+#: People speak for so long in a staged night that each row is changed before what is staged, meanwhile, and after it; seconds.
+STAGED_SPEAKING_S: Final = 20.0
 #: More than the journal queues one by one (2,000 writes) before the first commit of a stalled disk is through.
 FLOOD_RATE_PER_S, FLOOD_LASTS_S = 1_100.0, 2.2
+#: Half of the floods go over so many channels, and fill a save with rows.
+FLOOD_CHANNELS: Final = 260
 
 
 @dataclass(frozen=True)
@@ -86,24 +98,40 @@ def draw_night(seed: int) -> SearchPlan:
     """The night of a seed; the same seed, the same night."""
     seeds = SeedTree(seed).child("search")
     rng = seeds.stream("world")
-    size = seeds.stream("size").randrange(BIG_EVERY * FLOOD_EVERY)
-    big, flood = size % BIG_EVERY == 0, size % FLOOD_EVERY == 1
+    sizes = seeds.stream("size")
+    big, flood, narrow, typo = (
+        sizes.randrange(every) == 0 for every in (BIG_EVERY, FLOOD_EVERY, NARROW_EVERY, TYPO_EVERY)
+    )
     low, high = (BIG_CHANNELS_MIN, BIG_CHANNELS_MAX) if big else (1, CHANNELS_MAX)
-    channels = tuple(f"channel_{number}" for number in range(1, spread(rng, low, high) + 1))
+    wide = flood and not narrow and sizes.random() < 0.5
+    count = FLOOD_CHANNELS if wide else 1 if narrow else spread(rng, low, high)
+    channels = tuple(f"channel_{number}" for number in range(1, count + 1))
     begin_s = rng.choice(BEGIN_S)
     until_s = begin_s + rng.choice(BIG_SPEAKING_S if big else SPEAKING_S)
+    if narrow or typo:
+        until_s = max(until_s, begin_s + STAGED_SPEAKING_S)
     duration_s = microseconds(until_s + rng.uniform(SILENT_MIN_S, SILENT_MAX_S))
     settings = _draw_settings(rng)
     disk_latency = draw_disk(seeds.stream("disk"))
     faults = draw_faults(
-        seeds.stream("faults"), Stage(channels, duration_s), without=_impossible(settings), at_least=0
+        seeds.stream("faults"),
+        Stage(channels, duration_s),
+        without=_impossible(settings, narrow=narrow),
+        at_least=0,
     )
     crowds = _draw_crowds(seeds.stream("audience"), channels, begin_s, until_s, big=big)
     if flood:
-        storm, stall = _draw_flood(seeds.stream("flood"), channels[0], begin_s)
+        storm, stall = _draw_flood(seeds.stream("flood"), channels if wide else channels[:1], begin_s)
         crowds, faults, disk_latency = (*crowds, *storm), (*faults, stall), DiskLatency(median_ms=2.0)
+    if narrow:
+        crowds = _changes(channels[0], begin_s, until_s)
+        start_s = begin_s + 2.0
+        faults = (*faults, TooLarge(bytes_max=NARROW_BYTES, start_s=start_s, duration_s=NARROW_LASTS_S))
+    if typo and not narrow and settings.get("durability") != "off":
+        crowds = (*crowds, *_changes(channels[0], begin_s, until_s))
+        faults = (*faults, *_draw_typo(seeds.stream("typo"), begin_s, until_s))
     # Somebody who may say nothing faster than once a second cannot be in hundreds of channels either.
-    ordinary = not big and rng.random() < 0.2
+    ordinary = not big and not wide and rng.random() < 0.2
     listed, fixed = _draw_lists(rng, channels)
     return SearchPlan(
         seed,
@@ -145,11 +173,13 @@ def _draw_settings(rng: random.Random) -> dict[str, Any]:
     return settings
 
 
-def _impossible(settings: dict[str, Any]) -> tuple[str, ...]:
-    """The kinds of faults of which a bot with these settings promises nothing."""
-    if settings.get("durability") != "off":
-        return ()
-    return tuple(kind for kind in DRAWN if family_of(kind) == "process")
+def _impossible(settings: dict[str, Any], *, narrow: bool) -> tuple[str, ...]:
+    """The kinds of faults of which a bot in such a night promises nothing."""
+    families = ["process"] if settings.get("durability") == "off" else []
+    if narrow:
+        # Who is not heard after the gateway is wide again changes no row, and a dead letter waits for a human.
+        families += ["process", "twitch", "human"]
+    return tuple(kind for kind in DRAWN if family_of(kind) in families)
 
 
 def _draw_lists(
@@ -190,10 +220,44 @@ def _draw_crowds(
     return tuple(crowds)
 
 
-def _draw_flood(rng: random.Random, channel: str, begin_s: float) -> tuple[tuple[Crowd, ...], SlowSync]:
-    start_s = microseconds(begin_s + rng.uniform(0.0, 3.0))
-    storm = CommandStorm(channel, FLOOD_RATE_PER_S, CHANGES, ("moderator",), start_s, FLOOD_LASTS_S, people=4)
-    stall = SlowSync(
-        sync_s=FLOOD_LASTS_S + 2.0, start_s=microseconds(max(0.0, start_s - 0.2)), duration_s=FLOOD_LASTS_S + 1.0
+def _changes(channel: str, begin_s: float, until_s: float) -> tuple[Crowd, ...]:
+    """Somebody for each row of the channel, who changes it every two seconds to the end."""
+    return tuple(
+        CommandStorm(channel, 0.5, (command,), ("moderator",), begin_s, until_s - begin_s, people=1)
+        for command in CHANGES
     )
-    return (storm,), stall
+
+
+def _draw_typo(rng: random.Random, begin_s: float, until_s: float) -> tuple[Fault, ...]:
+    typed_s = rng.uniform(begin_s + 6.0, until_s - 6.0)
+    corrected_s = rng.uniform(typed_s + 1.0, until_s - 1.0)
+    counters = {"key": "counters"}
+    return (
+        HumanEdit(
+            table="component_state",
+            where=counters,
+            values={"version": TYPED_VERSION},
+            start_s=microseconds(typed_s),
+        ),
+        HumanEdit(
+            table="component_state", where=counters, values={"version": 1}, start_s=microseconds(corrected_s)
+        ),
+        Restart(start_s=microseconds(corrected_s + 0.5)),
+    )
+
+
+def _draw_flood(
+    rng: random.Random, channels: tuple[str, ...], begin_s: float
+) -> tuple[tuple[Crowd, ...], SlowSync]:
+    start_s = microseconds(begin_s + rng.uniform(0.0, 3.0))
+    rate_per_s = FLOOD_RATE_PER_S / len(channels)
+    storms = tuple(
+        CommandStorm(channel, rate_per_s, CHANGES, ("moderator",), start_s, FLOOD_LASTS_S, people=4)
+        for channel in channels
+    )
+    stall = SlowSync(
+        sync_s=FLOOD_LASTS_S + 2.0,
+        start_s=microseconds(max(0.0, start_s - 0.2)),
+        duration_s=FLOOD_LASTS_S + 1.0,
+    )
+    return storms, stall

@@ -71,8 +71,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
                 Writer,
                 _save=(
                     "            answer = await self._send(batch, sents)\n",
-                    "            await self._acknowledge(list(sents), sents, self._layer.next_serial())\n"
-                    "            answer = await self._send(batch, sents)\n",
+                    "            await self._acknowledge(list(sents), sents, self._layer.next_serial())\n            answer = await self._send(batch, sents)\n",
                 ),
             )
         ),
@@ -99,8 +98,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
                 Ledger,
                 take=(
                     "        self._taken = bool(batch)\n",
-                    "        self._taken = bool(batch)\n"
-                    "        for key in rows:\n            del self._dirty_since_s[key]\n",
+                    "        self._taken = bool(batch)\n        for key in rows:\n            del self._dirty_since_s[key]\n",
                 ),
             ),
         ),
@@ -130,8 +128,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
                 PersistenceLayer,
                 _load_some=(
                     "            return\n        if epoch != self.epoch:\n",
-                    "            found, serial, epoch = {}, self.next_serial(), self.epoch\n"
-                    "        if epoch != self.epoch:\n",
+                    "            found, serial, epoch = {}, self.next_serial(), self.epoch\n        if epoch != self.epoch:\n",
                 ),
             )
         ),
@@ -141,9 +138,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     ),
     "revision_starts_over": in_the_bot(
         "a row that comes back into memory counts its changes from one again",
-        with_rows(
-            altered(Row, accept=("        self.revision = max(self.revision, base.revision)\n", ""))
-        ),
+        with_rows(altered(Row, accept=("        self.revision = max(self.revision, base.revision)\n", ""))),
         "agreement",
         "recovers",
     ),
@@ -291,7 +286,10 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             lambda made: made.directory,
             altered(
                 ChannelDirectory,
-                _reconcile=("            if not bases:\n                wanted.setdefault(login, channel_id)  # an empty list parts nobody\n", ""),
+                _reconcile=(
+                    "            if not bases:\n                wanted.setdefault(login, channel_id)  # an empty list parts nobody\n",
+                    "",
+                ),
             ),
         ),
         "stays",

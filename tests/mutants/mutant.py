@@ -26,7 +26,7 @@ from byte_bot.persistence.layer import PersistenceLayer
 from byte_bot.persistence.row import Row
 from byte_bot.settings import Settings
 from simulator.invariants import Invariant
-from simulator.search.outcome import search_invariants
+from simulator.invariants.standard import night_invariants
 from simulator.supabase.functions import save
 from simulator.world import ApplicationFactory, World
 from tests.safeguards.row_variants import layer_of
@@ -45,7 +45,7 @@ class Mutant:
 
     def judges(self) -> tuple[Invariant, ...]:
         """The invariants of a search, and a hand in the world if this mutant needs one."""
-        standard = search_invariants()
+        standard = night_invariants()
         return standard if self.sabotage is None else (Sabotage(self.sabotage), *standard)
 
 
