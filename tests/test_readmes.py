@@ -362,6 +362,7 @@ def test_every_option_is_documented(command: str, option: str) -> None:
         "replay": "Determinism",
         "twin": "Twins",
         "search": "Search",
+        "shrink": "Shrinking",
     }[command]
     assert any(re.search(rf"`{option}[ `]", row[0]) for row in rows_of(SIMULATOR_README, heading))
 
