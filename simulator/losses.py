@@ -11,6 +11,11 @@ After a power cut a save may have left under a stamp that the disk does not know
 has loaded it, and that record is lost). Then a sum that the disk still holds under an older process's stamp is added once
 more: it may count twice. That is not promised either, and is allowed for those sums only. A bot that is degraded does not send such
 rows, so a death in that state doubles nothing.
+
+*Two processes at once* (:func:`leave_behind`): promised is what the holder of the current epoch confirms. What the one that ended first
+has confirmed, and neither saved nor shared with the other, waits on its disk for a human to start it again, and may not be in the
+database: so all that it alone had handled in a channel of which its disk still holds something unsaved. What was said while one of
+the two had no epoch yet may have been made by both.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from collections.abc import Iterator, Mapping
 
 from byte_bot.persistence.operations import Kind
 from simulator.account import Account
-from simulator.simulated_bot import Death
+from simulator.simulated_bot import Death, Rivalry
 
 #: Where counters are stored: the only sums that the account follows.
 COUNTERS = ("component_state", "counters", "values")
@@ -28,13 +33,25 @@ COUNTERS = ("component_state", "counters", "values")
 def reckon(account: Account, death: Death, channels: Mapping[str, str]) -> None:
     """Take back what this death may have cost; ``channels`` are ids by login."""
     disk = death.disk
-    account.take_back(death.lost)
+    account.lose(death.lost)
     if death.behind:
         account.take_back([message_id for message_id in account.ungated if not disk.holds(message_id)])
     account.ungated.clear()
     if death.lost:
         for channel, counter, number in _sums_of_older_processes(death, channels):
             account.may_count_again(channel, counter, number)
+
+
+def leave_behind(account: Account, rivalry: Rivalry, channels: Mapping[str, str]) -> None:
+    """Take back what the end of one of two processes may have cost, or both may have made; ``channels`` as above."""
+    left, kept = rivalry.left, rivalry.kept
+    unsaved = {key.channel_id for key, row in left.read(pending_only=True).rows.items() if row.pending}
+    account.forsake(
+        {login for login, channel_id in channels.items() if channel_id in unsaved or login in unsaved},
+        lambda message_id: left.holds(message_id) and not kept.holds(message_id),
+    )
+    for message_id in rivalry.unfenced:
+        account.may_be_made_twice(message_id)
 
 
 def _sums_of_older_processes(death: Death, channels: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:

@@ -31,7 +31,9 @@ from simulator.faults import (
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchHalfOpen,
+    TwitchJoinDropped,
     TwitchReconnect,
+    TwitchRefusals,
     TwitchReordering,
 )
 from simulator.twitch.credentials import CredentialBook, Token
@@ -131,6 +133,11 @@ class TwitchFaultHands:
         self._irc.duplicate_probability = _probability(acting, TwitchDuplicates, "irc")
         self._irc.reorder_probability = _probability(acting, TwitchReordering, "irc")
         self._irc.reorder_delay_s = _reorder_delay_s(acting, "irc", self._irc.reorder_delay_s)
+        self._irc.drop_join_probability = _probability(acting, TwitchJoinDropped, "irc")
+        rules, refusals = self._irc.rules, [fault for fault in acting if isinstance(fault, TwitchRefusals)]
+        rules.refusal_probability = _probability(acting, TwitchRefusals, "")
+        if refusals:
+            rules.refusal_id = max(refusals, key=lambda fault: fault.probability).notice_id
 
     def _set_events(self, eventsub: EventsUnderFault, acting: tuple[Fault, ...]) -> None:
         eventsub.duplicate_probability = _probability(acting, TwitchDuplicates, "eventsub")

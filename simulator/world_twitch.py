@@ -28,6 +28,7 @@ from simulator.loop import START_UNIX_S
 from simulator.network import Chunking, MemoryNetwork
 from simulator.recording import RecordedTransport, recorded_chat, recorded_socket
 from simulator.rng import SeedTree
+from simulator.scenario import Scenario
 from simulator.trace import Trace
 from simulator.twitch.connection import LinkLatency
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
@@ -70,12 +71,14 @@ def implied_network(transport: Transport) -> Network:
     return "memory" if transport == "irc" else "tcp"
 
 
-def night_options(network: Network, transport: Transport, order: str) -> tuple[str, ...]:
-    """The options of ``byte-sim`` that make such a night."""
+def night_options(
+    network: Network, transport: Transport, order: str, said: tuple[str, str] = ("irc", "fifo")
+) -> tuple[str, ...]:
+    """The options of ``byte-sim`` that make such a night of a scenario, or of a file which itself says transport and order."""
     return (
-        *(("--transport", transport) if transport != "irc" else ()),
+        *(("--transport", transport) if transport != said[0] else ()),
         *(("--network", network) if network != implied_network(transport) else ()),
-        *(("--order", order) if order != "fifo" else ()),
+        *(("--order", order) if order != said[1] else ()),
     )
 
 
@@ -158,6 +161,14 @@ class WorldTwitch:
                 server.close()
                 self.irc.disconnect_all(abort=True)
                 await server.wait_closed()
+
+    def populate(self, scenario: Scenario) -> dict[str, str]:
+        """Make the accounts of the bot and of ``mod``, the scenario's channels, and the bot's token; the channels' ids by login."""
+        self.state.add_user(self._bot_login, display_name="ByteBot", verified=scenario.verified)
+        self.state.grant_token(self._bot_token, self._bot_login)
+        self.state.add_user("mod", display_name="Mod")
+        moderators = ("mod", self._bot_login) if scenario.moderated else ("mod",)
+        return {login: self.state.add_channel(login, moderators=moderators).id for login in scenario.channels}
 
     # ── the bot's side ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,7 +5,9 @@ To read the bot's log of a failing test: ``BYTE_BOT_TEST_LOG=1 make test ARGS="-
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
@@ -49,3 +51,12 @@ def log_as_it_was_never_set_up() -> None:
     structlog.reset_defaults()
     if not os.environ.get("BYTE_BOT_TEST_LOG"):
         structlog.configure(processors=[_dropped])
+
+
+@pytest.fixture
+def no_log() -> Iterator[None]:
+    """For a test that plays night after night: the bot's log of them would cost as much as the nights."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)

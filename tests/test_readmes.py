@@ -36,7 +36,7 @@ from byte_bot.settings import Settings
 from simulator.cli import build_cli
 from simulator.control import ROUTES
 from simulator.faults import KINDS, Fault
-from simulator.invariants.standard import standard_invariants
+from simulator.invariants.standard import night_invariants
 from simulator.loop import run
 from simulator.scenarios import SCENARIOS
 from simulator.seed_file import read_seed_file
@@ -363,11 +363,13 @@ def test_every_option_is_documented(command: str, option: str) -> None:
         "run": "Named scenarios",
         "replay": "Determinism",
         "twin": "Twins",
+        "search": "Search",
+        "shrink": "Shrinking",
     }[command]
     assert any(re.search(rf"`{option}[ `]", row[0]) for row in rows_of(SIMULATOR_README, heading))
 
 
-@pytest.mark.parametrize("name", [invariant.name for invariant in standard_invariants()])
+@pytest.mark.parametrize("name", [invariant.name for invariant in night_invariants()])
 def test_every_invariant_is_explained(name: str) -> None:
     """One row for each."""
     assert row_about(SIMULATOR_README, "Invariants", name)

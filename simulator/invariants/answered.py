@@ -8,7 +8,9 @@ there and back and :data:`ANSWER_S`. Nothing else is an excuse than what the bot
   a crash, a restart. From its next JOIN on it has to answer again;
 * the channel sleeps: it is paused, disabled or has another prefix, in the database or by ``!pause``, until the bot is next
   heard there (when it learns of a human's edit is another promise);
-* Twitch does not let it speak there: banned, refused, suspended, or in a chat mode that holds for it;
+* Twitch does not let it speak there: banned, refused, suspended, or in a chat mode that holds for it; or has refused this
+  very answer for what its filters make of it. Two processes that count on the account's whole rate, one of them started by mistake, may
+  both lose it for a while;
 * it has said almost as much as Twitch allows. Then a reply may wait until it has not, at most for :data:`PATIENCE_S`, after
   which the bot may drop it, if it counts it.
 
@@ -24,6 +26,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulator.twitch.events import RoomModes, SentMessage
+from simulator.twitch.limits import MessageVerdict
+from simulator.twitch.rules import RefusedMessage
+from simulator.twitch_faults import REFUSALS
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -37,6 +42,8 @@ NEARLY = 0.75
 
 _FOR_ALL = re.compile(r"^!(?:ping|count(?: [a-z0-9_-]{1,25})?)$")
 _FOR_MODERATORS = re.compile(r"^!count [a-z0-9_-]{1,25} [+=-][0-9]{1,9}$")
+#: What comes of more messages than an account may send.
+_OVER = (MessageVerdict.OVER_LIMIT.value, MessageVerdict.IGNORED.value)
 _DROPS = ("replies_dropped_too_old", "replies_dropped_queue_full")
 
 
@@ -61,6 +68,8 @@ class Answered:
         #: The channels that sleep, and when each was last found asleep.
         self._sleeping: dict[str, None] = {}
         self._asleep_s: dict[str, float] = {}
+        #: The messages whose answer Twitch has refused for reasons that the bot cannot help.
+        self._refused: dict[str, None] = {}
         #: When the bot spoke: in each channel, and anywhere.
         self._said_s: dict[str, list[float]] = {}
         self._said_anywhere_s: list[float] = []
@@ -74,7 +83,12 @@ class Answered:
             else:
                 self._asked(world, message)
 
+        def refused(message: RefusedMessage) -> None:
+            if message.reason in REFUSALS or (world.bot.heard_by_two and message.reason in _OVER):
+                self._refused[message.reply_to] = None
+
         world.twitch.on_message(heard)
+        world.irc.rules.on_refusal(refused)
 
     def sampled(self, world: World) -> None:
         """Look at the commands whose time is over."""
@@ -155,6 +169,7 @@ class Answered:
         room = world.twitch.channel(message.channel)
         return (
             not watched.heard_by <= world.attendance(message.channel)
+            or message.id in self._refused
             or self._asleep_s.get(message.channel, -1.0) >= message.at_s
             or room.suspended
             or world.bot_login in room.bans

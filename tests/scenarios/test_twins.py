@@ -13,7 +13,7 @@ import pytest
 
 from simulator.twin import run_seed
 from simulator.twin_plan import draw_plan
-from simulator.twin_witness import Seen
+from simulator.sometimes import TWINS, Sometimes
 
 pytestmark = pytest.mark.usefixtures("no_log")
 
@@ -48,7 +48,7 @@ def test_the_database_does_not_interfere_with_chat(first: int, testimonies: Path
     if len(told) == len(FIRST_SEEDS):
         # Whoever is last has them all.
         seen = {words for file in told for words in json.loads(file.read_text())}
-        assert seen == set(Seen), f"the twins have become quiet, never happened: {sorted(set(Seen) - seen)}"
+        assert seen == set(TWINS), f"the twins have become quiet, never happened: {sorted(set(TWINS) - seen)}"
 
 
 @pytest.mark.parametrize("seeds", [EVENTSUB_SEEDS[:4], EVENTSUB_SEEDS[4:8], EVENTSUB_SEEDS[8:]])

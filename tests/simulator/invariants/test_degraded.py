@@ -6,28 +6,15 @@ import asyncio
 
 import pytest
 
-from byte_bot.persistence.journal import Journal
 from simulator.faults import DiskFull, DiskReadOnly, Fault, SlowSync
 from simulator.invariants.degraded import Degraded
 from simulator.scenario import Scenario
 from simulator.world import World, play
+from tests.safeguards.journal_variants import NervousJournal
 from tests.safeguards.variants import become, broken
 from tests.simulator.invariants.broken_worlds import watched, working_bot
 
 LOBBY = Scenario("lobby", "one channel")
-
-
-class NervousJournal(Journal):
-    """Degraded once and for all."""
-
-    @property
-    def degraded(self) -> bool:
-        """Always."""
-        return True
-
-    @degraded.setter
-    def degraded(self, _value: bool) -> None:
-        pass
 
 
 @pytest.mark.parametrize("fault", [DiskFull(), DiskReadOnly(), SlowSync(1.5)])
