@@ -8,7 +8,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test kill clients bench check format clean FORCE
+.PHONY: help setup demo test kill mutants clients bench check format clean FORCE
 
 # Choose an interpreter with `make setup PYTHON=python3.13`; otherwise the first of these that is new enough and has venv.
 PYTHON ?=
@@ -43,6 +43,10 @@ test: $(STAMP) ## all tests (ARGS="tests/simulator -x"; with ARGS=-n0 in one pro
 # The bot as its users start it, killed with SIGKILL while people give commands; two kills at a time, each a few seconds.
 kill: $(STAMP) ## kill the bot again and again: is anything lost? (KILLS=200, about ten minutes; ARGS="--seed 7 --json FILE")
 	@$(BIN)/python -m tests.kill --kills $(KILLS) $(ARGS)
+
+# Each bug is hunted from seed 1 on; most are found within a few dozen nights, and the canary must not be.
+mutants: $(STAMP) ## plant bugs into the bot: does the search notice each? (some ten minutes; ARGS="--only late_load_wins --seeds 100")
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 # Installs them into .peers/clients the first time (pip, npm).  Where Node is missing, those for JavaScript are skipped and counted.
 clients: $(STAMP) ## other people's Twitch clients, unmodified, against the fake Twitch (two minutes; ARGS="--only tmijs --json FILE")

@@ -29,3 +29,9 @@ class Invariant(Protocol):
     def converged(self, world: World) -> None:
         """Everything was healed, the backlog is drained, the bot still runs."""
         ...
+
+
+def had_company(world: World) -> bool:
+    """True once two of the bot's processes run, or people spoke while two did: each knows only what it did itself."""
+    bot = world.bot
+    return world.second is not None or bot.rival is not None or bool(bot.heard_by_two)

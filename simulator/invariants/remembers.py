@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from simulator.invariants import had_company
 from simulator.twitch.events import SentMessage
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Remembers:
             return
         row = world.supabase.view("component_state").get((world.channels[channel], "counters"))
         edited = row is not None and row["edit_no"]
-        if edited or (channel, counter) in account.opened or world.second is not None:
+        if edited or (channel, counter) in account.opened or had_company(world):
             return
         world.violated(
             self.name,

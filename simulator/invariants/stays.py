@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulator.invariants import had_company
+
 if TYPE_CHECKING:
     from simulator.world import World
 
@@ -41,7 +43,7 @@ class Stays:
 
     def sampled(self, world: World) -> None:
         """Compare the channels with those of the last look."""
-        if world.faces.eventsub is not None or world.second is not None:
+        if world.faces.eventsub is not None or had_company(world):
             return
         now_s = world.loop.time()
         rows = world.supabase.view("channels_config")

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from simulator.invariants import had_company
+
 if TYPE_CHECKING:
     from simulator.world import World
 
@@ -47,7 +49,7 @@ class WithinLimits:
         """Look at what was dropped since the last look."""
         if world.bot.incarnation > self._process:
             self._process, self._began_s = world.bot.incarnation, world.loop.time()
-        forgiven = world.loop.time() < self._began_s + FORGIVEN_S or world.second is not None
+        forgiven = world.loop.time() < self._began_s + FORGIVEN_S or had_company(world)
         stats = world.irc.stats
         for name, words in DROPPED.items():
             now = stats.get(name, 0)

@@ -203,7 +203,9 @@ class FakeSupabase:
             denied_tables=tuple(fault.table for fault in active if isinstance(fault, MissingGrant)),
             missing_functions=(*self._dropped_functions, *missing),
             emptied=any(isinstance(fault, EmptyList) for fault in active),
-            body_bytes_max=min((fault.bytes_max for fault in active if isinstance(fault, TooLarge)), default=None),
+            body_bytes_max=min(
+                (fault.bytes_max for fault in active if isinstance(fault, TooLarge)), default=None
+            ),
         )
 
     def _role(self, request: Request) -> Role:

@@ -16,10 +16,10 @@ import json
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from byte_bot.logs import set_log_level
+from byte_bot.logs import configure_logging
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.hunt import CANARY, Hunted, hunt, hunter
 from tests.mutants.report import as_json, failure, last_line, record, table
@@ -36,7 +36,9 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--only", type=_names, default=tuple(MUTANTS), metavar="A,B", help="these mutants")
     parser.add_argument("--start", type=int, default=1, help="the first seed (default 1)")
-    parser.add_argument("--seeds", type=_positive, default=SEEDS_DEFAULT, help="at most so many (default 2000)")
+    parser.add_argument(
+        "--seeds", type=_positive, default=SEEDS_DEFAULT, help="at most so many (default 2000)"
+    )
     parser.add_argument("--jobs", type=_positive, default=JOBS_DEFAULT, help="how many at a time (default 2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every hunt as JSON")
     parser.add_argument("--record", action="store_true", help="write the first seeds down for `make test`")
@@ -60,37 +62,43 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def hunt_all(names: Sequence[str], seeds: range, jobs: int) -> Iterator[Hunted]:
+def hunt_all(
+    names: Sequence[str], seeds: range, jobs: int, set_log_level: Callable[[str], None]
+) -> Iterator[Hunted]:
     """The hunts as they end, then the canary's in all the nights in which something was found."""
     nights: dict[int, None] = {}
-    for one in _hunts(names, seeds, jobs):
+    for one in _hunts(names, seeds, jobs, set_log_level):
         if one.seed is not None:
             nights[one.seed] = None
         yield one
     yield hunt(CANARY, sorted(nights) or seeds[:1])
 
 
-def _hunts(names: Sequence[str], seeds: range, jobs: int) -> Iterable[Hunted]:
+def _hunts(
+    names: Sequence[str], seeds: range, jobs: int, set_log_level: Callable[[str], None]
+) -> Iterable[Hunted]:
     jobs = min(jobs, len(names))
+    set_log_level("critical")
     if jobs == 1:
-        set_log_level("critical")
         yield from map(hunter(seeds), names)
         return
     # Spawned and not forked: a process that starts anew is the same on every platform.
     spawn = multiprocessing.get_context("spawn")
-    set_log_level("critical")
     with spawn.Pool(jobs, initializer=set_log_level, initargs=("critical",)) as pool:
         yield from pool.imap_unordered(hunter(seeds), names)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Hunt; the exit code."""
+def main(
+    arguments: Sequence[str] | None = None, set_log_level: Callable[[str], None] = configure_logging
+) -> int:
+    """Hunt; the exit code. `set_log_level` sets up logging, here and in the other processes, where it must be importable."""
     given = options(arguments)
     hunted: list[Hunted] = []
     interrupted = False
     began_s = time.monotonic()
     try:
-        for one in hunt_all(given.only, range(given.start, given.start + given.seeds), given.jobs):
+        seeds = range(given.start, given.start + given.seeds)
+        for one in hunt_all(given.only, seeds, given.jobs, set_log_level):
             hunted.append(one)
             state = f"seed {one.seed}" if one.seed is not None else f"not found in {one.tries} nights"
             elapsed_s = time.monotonic() - began_s

@@ -19,7 +19,9 @@ def table(hunted: Sequence[Hunted]) -> str:
     """One line for each mutant, those not found last but for the canary."""
     rows = [HEAD, *(_row(one) for one in hunted)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
     return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
 
 
@@ -27,11 +29,21 @@ def _row(one: Hunted) -> tuple[str, ...]:
     seconds = f"{one.seconds:.1f}"
     if one.is_canary:
         found = "nothing, as it should be" if one.passed else f"{one.invariant}: a false alarm"
-        return one.name, found, f"- ({one.tries} nights)" if one.passed else str(one.seed), seconds, "the shipped bot"
+        return (
+            one.name,
+            found,
+            f"- ({one.tries} nights)" if one.passed else str(one.seed),
+            seconds,
+            "the shipped bot",
+        )
     summary = MUTANTS[one.name].summary
     if one.seed is None:
         return one.name, "NOT FOUND", f"- ({one.tries} nights)", seconds, summary
-    noticed = one.invariant if one.passed else f"{one.invariant}, NOT {' or '.join(sorted(MUTANTS[one.name].invariants))}"
+    noticed = (
+        one.invariant
+        if one.passed
+        else f"{one.invariant}, NOT {' or '.join(sorted(MUTANTS[one.name].invariants))}"
+    )
     return one.name, noticed, str(one.seed), seconds, summary
 
 
@@ -73,7 +85,9 @@ def record(hunted: Sequence[Hunted], file: Path = FIRST_SEEDS) -> None:
     """Write down where each mutant was found; of mutants that were not hunted this time, what is there stays."""
     known = dict(recorded(file)) if file.exists() else {}
     known |= {one.name: (one.seed, one.invariant) for one in hunted if one.passed and one.seed is not None}
-    entries = {name: {"seed": known[name][0], "noticed_by": known[name][1]} for name in MUTANTS if name in known}
+    entries = {
+        name: {"seed": known[name][0], "noticed_by": known[name][1]} for name in MUTANTS if name in known
+    }
     file.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
 
 

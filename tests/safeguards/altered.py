@@ -8,7 +8,6 @@ Left out: methods that call ``super()`` without arguments.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import inspect
@@ -41,7 +40,9 @@ def altered(
     return type(f"Altered{cls.__name__}", (cls,), body)
 
 
-def _altered_method(cls: type, method: str, change: tuple[str, str] | None, names: Mapping[str, object]) -> object:
+def _altered_method(
+    cls: type, method: str, change: tuple[str, str] | None, names: Mapping[str, object]
+) -> object:
     found = inspect.getattr_static(cls, method)
     function = found.fget if isinstance(found, property) else found
     source = inspect.getsource(function)
@@ -53,7 +54,9 @@ def _altered_method(cls: type, method: str, change: tuple[str, str] | None, name
             )
         source = source.replace(old, new)
     if "super()" in source:
-        raise Unalterable(f"{cls.__qualname__}.{method} calls super(), which needs the class that it stood in")
+        raise Unalterable(
+            f"{cls.__qualname__}.{method} calls super(), which needs the class that it stood in"
+        )
     # In the place where it stood, so that a traceback points there, and indented as it was.
     padding = "\n" * (inspect.getsourcelines(function)[1] - 2) + "if True:\n"
     code = compile(

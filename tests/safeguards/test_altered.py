@@ -76,7 +76,11 @@ def test_an_object_becomes_one_with_or_without_slots() -> None:
 
 @pytest.mark.parametrize(
     ("method", "change", "words"),
-    [("take", ("+= 9", "+= 1"), "0 times"), ("twice", ("twice", "once"), "4 times"), ("__repr__", None, "super()")],
+    [
+        ("take", ("+= 9", "+= 1"), "0 times"),
+        ("twice", ("twice", "once"), "4 times"),
+        ("__repr__", None, "super()"),
+    ],
 )
 def test_what_is_not_there_once_is_refused(method: str, change: tuple[str, str] | None, words: str) -> None:
     """A mutant whose place has moved must not become the shipped bot."""

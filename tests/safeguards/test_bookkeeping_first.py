@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from byte_bot.persistence.journal import Journal
-from byte_bot.persistence.journal_backlog import RowWrite
-from byte_bot.persistence.journal_image import Recorded
 from simulator.faults import CommitThenDrop, SlowSync
 from simulator.scenario import Scenario
 from simulator.world import World

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from byte_bot.persistence.journal_image import Sending, Write
 from simulator.faults import CommitThenDrop
 from simulator.world import World
 from tests.safeguards.journal_variants import NoBoundaries, application_on

@@ -15,8 +15,6 @@ from byte_bot.persistence.journal import (
     Recorded,
     Settled,
 )
-from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.row import Row
 from simulator.loop import in_virtual_time
 from tests.byte_bot.persistence.rig import Rig, Wrapped, fake_supabase, process, settled, wrapped

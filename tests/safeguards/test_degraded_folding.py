@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
-from byte_bot.persistence.journal import Journal
-from byte_bot.persistence.journal_image import Write
 from simulator.faults import DiskFull, Hang
 from simulator.scenario import Scenario
 from simulator.world import World

@@ -6,8 +6,6 @@ import asyncio
 
 import pytest
 
-from byte_bot.persistence.row import Row
-from byte_bot.persistence.writer import Writer
 from simulator.faults import DiskFull, DiskReadOnly, Fault, Hang
 from simulator.scenario import Scenario
 from simulator.world import World, play

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from byte_bot.persistence.journal import Journal
 from simulator.faults import Hang, SlowSync
 from simulator.scenario import Scenario
 from simulator.world import World

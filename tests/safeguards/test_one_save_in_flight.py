@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from byte_bot.app import Application
-from byte_bot.persistence.writer import Writer
 from simulator.audience import CommandStorm
 from simulator.faults import Latency
 from simulator.scenario import Scenario

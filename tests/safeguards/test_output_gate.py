@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
-from byte_bot.persistence.journal import Journal
 from simulator.faults import Hang
 from simulator.scenario import DiskLatency, Scenario
 from simulator.world import World, play

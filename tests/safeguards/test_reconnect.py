@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from byte_bot.app import Application
-from byte_bot.chat.irc.client import IrcTransport
 from simulator.audience import CommandStorm
 from simulator.faults import TwitchDisconnect
 from simulator.scenario import Scenario

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import msgspec
-
-from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import NO_STAMP, Operation, RowKey
-from byte_bot.persistence.row import Row
 from simulator.faults import CommitThenDrop
 from simulator.world import World
 from tests.safeguards.row_variants import StamplessRow, layer_of
-from tests.safeguards.variants import application_with, become, begun, deaths_after, judged_after_a_restart
+from tests.safeguards.variants import application_with, begun, deaths_after, judged_after_a_restart
 
 
 async def killed_between_a_save_and_its_answer(world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from byte_bot.persistence.journal_image import Rebased, Write
 from simulator.faults import Hang, Latency
 from simulator.world import World
 from tests.safeguards.journal_variants import OldStamps, application_on

@@ -7,9 +7,7 @@ import asyncio
 import pytest
 
 from byte_bot.errors import DatabaseUnavailable
-from byte_bot.persistence.layer import PersistenceLayer
 from byte_bot.persistence.operations import RowKey
-from byte_bot.persistence.row import Row, Sent
 from byte_bot.persistence.store import SaveAnswer, SaveRequest
 from simulator.loop import in_virtual_time
 from tests.byte_bot.persistence.rig import Wrapped, fake_supabase, process, settled

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from byte_bot.app import Application
-from byte_bot.persistence.journal_image import Rebased, Settled, Write
-from byte_bot.persistence.operations import ABSENT
 from simulator.faults import Hang
 from simulator.world import ApplicationFactory, World, play
 from tests.safeguards.journal_variants import TrimOnly, application_on

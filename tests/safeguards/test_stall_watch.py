@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from byte_bot.persistence.journal import STALL_S, Journal
+from byte_bot.persistence.journal import STALL_S
 from simulator.faults import SlowSync
 from simulator.scenario import Scenario
 from simulator.world import World, play

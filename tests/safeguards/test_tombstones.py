@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import Base, RowKey
-from byte_bot.persistence.row import Row
 from simulator.faults import Hang
 from simulator.scenario import Scenario
 from simulator.world import StoryError, World, play
 from tests.safeguards.row_variants import GravelessRow, layer_of
-from tests.safeguards.variants import application_with, become, broken, other_machine
+from tests.safeguards.variants import application_with, broken, other_machine
 
 STORY = Scenario(
     "deleted_elsewhere", "a command is deleted while a machine that changed it is away", fixed=("lobby",)
@@ -68,4 +64,9 @@ def test_without_them_a_deleted_command_comes_back() -> None:
         world.judge()
         assert broken(world) == ["agreement"]
 
-    play(story, STORY, strict=False, application=application_with(lambda made: made.layer, layer_of(GravelessRow)))
+    play(
+        story,
+        STORY,
+        strict=False,
+        application=application_with(lambda made: made.layer, layer_of(GravelessRow)),
+    )

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import RowKey
-from byte_bot.persistence.row import Row
 from simulator.faults import Hang
 from simulator.invariants.agreement import Agreement
 from simulator.world import World
-from tests.safeguards.row_variants import LOST_FIELDS, LossyRow, layer_of
-from tests.safeguards.variants import application_with, become
+from tests.safeguards.row_variants import LossyRow, layer_of
+from tests.safeguards.variants import application_with
 from tests.simulator.invariants.broken_worlds import overwrite, watched, working_bot
 
 LOSSY = application_with(lambda made: made.layer, layer_of(LossyRow))

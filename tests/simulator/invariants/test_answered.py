@@ -10,7 +10,6 @@ from byte_bot.app import Application
 from byte_bot.bot import Bot
 from byte_bot.chat.message import ChatEvent
 from byte_bot.chat.outbox import Outbox, Reply
-from byte_bot.persistence.breaker import Circuit
 from simulator.audience import CommandStorm
 from simulator.faults import Crash, Fault, Hang, Restart, TwitchDisconnect, TwitchHalfOpen, TwitchReconnect
 from simulator.invariants.answered import Answered

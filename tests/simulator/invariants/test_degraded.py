@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from byte_bot.persistence.journal import Journal
 from simulator.faults import DiskFull, DiskReadOnly, Fault, SlowSync
 from simulator.invariants.degraded import Degraded
 from simulator.scenario import Scenario

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from byte_bot.persistence.journal import Journal
 from simulator.faults import DiskFull
 from simulator.invariants.gated import Gated
 from simulator.scenario import DiskLatency, Scenario

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from byte_bot.persistence.writer import Writer
 from simulator.faults import Hang
 from simulator.invariants.recovers import Recovers
 from simulator.scenario import Scenario
