@@ -40,7 +40,7 @@ _NAME = "bot"
 
 @dataclass(frozen=True)
 class Death:
-    """What is known of a process that was killed; ``disk`` is as it was left."""
+    """What is known of a process that has ended, killed or in order; ``disk`` is as it was left."""
 
     disk: Disk
     #: Its epoch, 0 if it had none.
@@ -88,8 +88,8 @@ class SimulatedBot:
         settings, http_transport, oauth_transport, connector: made anew for every incarnation.
         scenario: says whether the disk outlives the process, and how long its commits take.
         faults: what is wrong with the disk.
-        on_death: told of every process that was killed.
-        on_rivalry_over: told when one of two processes has ended, after :attr:`on_death` if it was killed.
+        on_death: told of every process that has ended.
+        on_rivalry_over: told when one of two processes has ended, after ``on_death``.
     """
 
     def __init__(
@@ -223,6 +223,11 @@ class SimulatedBot:
         self._loop.kill_process(one.name if one is not None else _NAME)
         assert one is not None, "or there was no process to kill"
         self._meter.process_died()
+        self._reckon(one, lost)
+        self._ended(one)
+
+    def _reckon(self, one: Instance, lost: tuple[str, ...]) -> None:
+        """Tell what the end of this process may have cost."""
         app, one.app = one.app, None
         epoch, behind = 0, False
         if app is not None:
@@ -231,7 +236,6 @@ class SimulatedBot:
             announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
             behind = announced and not journal.committed(journal.appended)
         self._on_death(Death(one.disk, epoch, behind, lost))
-        self._ended(one)
 
     @property
     def ungated_replies(self) -> int:
@@ -292,9 +296,8 @@ class SimulatedBot:
 
     async def _main(self, one: Instance) -> None:
         self.exit_codes.append(await self._run(self._seeds.child(f"bot-{one.incarnation}"), one))
-        if one.app is not None:
-            self._ungated_before += one.app.layer.journal.ungated_replies
-        one.app = None
+        # Also an orderly end cannot keep what a failing disk does not take and the database did not get.
+        self._reckon(one, ())
         self._ended(one)
 
     async def _run(self, seeds: SeedTree, one: Instance) -> ExitCode:

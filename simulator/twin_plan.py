@@ -14,7 +14,7 @@ both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
   with a probability. They begin at :data:`READY_S` at the earliest: by then every channel is loaded.
 * The last :data:`QUIET_S` seconds nobody speaks. So every reply has left, or was dropped for its age, before the heal.
 
-Left out, as the promise leaves it out: a human's edit, a second process, ``!status`` (it reports the database's health).
+Left out, as the promise leaves it out: a human's edit (and what looks like one, a table that is read as if emptied), dead letters, a second process, ``!status`` (it reports the database's health).
 Faults of the process are left out too: its twin would have to die at the same point of its program. So are faults of the
 disk: how long the bot takes to find out that it works again depends on what it has to write, so on the database.
 """
