@@ -26,19 +26,37 @@ class Sampler:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._timers = world.loop._timers
+        #: Those that may be restless; one that does not say is.
+        self._moody = [one for one in world.invariants if getattr(type(one), "restless", True) is not False]
+        self._due = asyncio.Event()
+        self._handle: asyncio.TimerHandle | None = None
+        self._mark = (-1, -1)
+        self._again = True
 
     async def run(self) -> None:
         """Look every second, until cancelled."""
-        world = self._world
-        invariants, timers = world.invariants, world.loop._timers
-        made, waiting = timers.mark
-        again = True
-        while True:
-            await asyncio.sleep(PERIOD_S)
-            # The sleep was one timer more, which has fired.
-            happened = timers.mark != (made + 1, waiting) or world.loop.hybrid
-            made, waiting = timers.mark
-            if happened or again or any(getattr(one, "restless", True) for one in invariants):
-                for invariant in invariants:
+        world, due = self._world, self._due
+        self._wait()
+        try:
+            while True:
+                await due.wait()
+                due.clear()
+                for invariant in world.invariants:
                     invariant.sampled(world)
-            again = happened
+        finally:
+            if self._handle is not None:
+                self._handle.cancel()
+
+    def _wait(self) -> None:
+        self._handle = self._world.loop.call_later(PERIOD_S, self._second_passed)
+        self._mark = self._timers.mark
+
+    def _second_passed(self) -> None:
+        made, waiting = self._mark
+        # The timer that has fired is the sampler's own.
+        happened = self._timers.mark != (made, waiting - 1) or self._world.loop.hybrid
+        if happened or self._again or any(getattr(one, "restless", True) for one in self._moody):
+            self._due.set()
+        self._again = happened
+        self._wait()
