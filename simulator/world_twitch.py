@@ -71,12 +71,14 @@ def implied_network(transport: Transport) -> Network:
     return "memory" if transport == "irc" else "tcp"
 
 
-def night_options(network: Network, transport: Transport, order: str) -> tuple[str, ...]:
-    """The options of ``byte-sim`` that make such a night."""
+def night_options(
+    network: Network, transport: Transport, order: str, said: tuple[str, str] = ("irc", "fifo")
+) -> tuple[str, ...]:
+    """The options of ``byte-sim`` that make such a night of a scenario, or of a file which itself says transport and order."""
     return (
-        *(("--transport", transport) if transport != "irc" else ()),
+        *(("--transport", transport) if transport != said[0] else ()),
         *(("--network", network) if network != implied_network(transport) else ()),
-        *(("--order", order) if order != "fifo" else ()),
+        *(("--order", order) if order != said[1] else ()),
     )
 
 
