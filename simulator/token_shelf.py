@@ -15,9 +15,23 @@ from contextlib import asynccontextmanager
 from byte_bot.auth.token_file import Stamp
 from byte_bot.auth.user_token import UserToken
 from simulator.loop import Process, current_process
+from simulator.twitch.credentials import Token
 
 #: How often a process that waits for the lock tries again, as with the real file.
 LOCK_TRY_S = 0.1
+
+
+def shelved(token: Token, obtained_unix_s: float) -> TokenShelf:
+    """A shelf with this token of an account, as `byte-bot login` would have left it then; what Twitch says of it is not known yet."""
+    return TokenShelf(
+        UserToken(
+            access=token.access,
+            login=token.login,
+            client_id=token.client_id,
+            refresh=token.refresh,
+            obtained_at=obtained_unix_s,
+        )
+    )
 
 
 class TokenShelf:

@@ -23,15 +23,13 @@ from typing import Any, Literal
 
 import httpx
 
-from byte_bot.auth.token_file import TokenStore
-from byte_bot.auth.user_token import UserToken
 from simulator.errors import NotSimulatedError
 from simulator.loop import START_UNIX_S, VirtualLoop
 from simulator.network import Chunking, MemoryNetwork
 from simulator.recording import RecordedTransport, recorded_chat, recorded_socket
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
-from simulator.token_shelf import TokenShelf
+from simulator.token_shelf import TokenShelf, shelved
 from simulator.trace import Trace
 from simulator.twitch.connection import LinkLatency
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
@@ -167,23 +165,12 @@ class WorldTwitch:
         self.state.add_user(self._bot_login, display_name="ByteBot", verified=scenario.verified)
         self.state.grant_token(self._bot_token, self._bot_login)
         if self.web is not None:
-            self._shelf = TokenShelf(self._stored_token())
+            self._shelf = shelved(self.state.credentials.tokens[self._bot_token], START_UNIX_S)
         self.state.add_user("mod", display_name="Mod")
         moderators = ("mod", self._bot_login) if scenario.moderated else ("mod",)
         return {
             login: self.state.add_channel(login, moderators=moderators).id for login in scenario.channels
         }
-
-    def _stored_token(self) -> UserToken:
-        """The bot's token as `byte-bot login` would have left it."""
-        token = self.state.credentials.tokens[self._bot_token]
-        return UserToken(
-            access=token.access,
-            login=token.login,
-            client_id=token.client_id,
-            refresh=token.refresh,
-            obtained_at=START_UNIX_S,
-        )
 
     # ── the bot's side ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -218,7 +205,7 @@ class WorldTwitch:
         plain = httpx.AsyncHTTPTransport(verify=False, limits=httpx.Limits(keepalive_expiry=None))
         return RecordedTransport(plain, self._trace)
 
-    def token_store(self) -> TokenStore | None:
+    def token_store(self) -> TokenShelf | None:
         """Where the bot's token lies; None for a bot with a bare one, which is never renewed."""
         return self._shelf
 
