@@ -10,7 +10,7 @@ back for good, whatever is still said about it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from simulator.account_state import StateAccount
@@ -92,11 +92,11 @@ class Account:
             if sign in "+-":
                 self.counters[channel, name] -= number if sign == "+" else -number
 
-    def forsake(self, channels: Collection[str], forsaken: Callable[[str], bool]) -> None:
-        """Take back, now and for good, what was wished in these channels by the messages that are ``forsaken``."""
+    def forsake(self, is_forsaken: Callable[[str, str], bool]) -> None:
+        """Take back, now and for good, what was wished by the messages of which that is said (by id and channel)."""
         wished_in = {message_id: wish[0] for message_id, wish in (self._wishes | self._confirmed).items()}
         wished_in |= self.state.wished_in()
-        chosen = [one for one, channel in wished_in.items() if channel in channels and forsaken(one)]
+        chosen = [one for one, channel in wished_in.items() if is_forsaken(one, channel)]
         self.forsaken |= dict.fromkeys(chosen)
         self.take_back(chosen)
 

@@ -93,6 +93,7 @@ def test_a_jump_brings_no_deleted_command_back(while_deleting_s: float, afterwar
         await world.until(world.drained)
         assert await is_gone(world)
         assert await world.ask("viewer", "!bye") == "Bye!"
+        await world.converge()
         world.judge()
 
     play(story, Scenario("deleted", "deleted while the clock was wrong"))
