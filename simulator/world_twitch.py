@@ -168,9 +168,7 @@ class WorldTwitch:
             self._shelf = shelved(self.state.credentials.tokens[self._bot_token], START_UNIX_S)
         self.state.add_user("mod", display_name="Mod")
         moderators = ("mod", self._bot_login) if scenario.moderated else ("mod",)
-        return {
-            login: self.state.add_channel(login, moderators=moderators).id for login in scenario.channels
-        }
+        return {login: self.state.add_channel(login, moderators=moderators).id for login in scenario.channels}
 
     # ── the bot's side ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -73,7 +73,8 @@ def test_the_bot_bears_them_all() -> None:
             if missing is not None and missing.heard_by:
                 at_s = missing.message.at_s
                 assert any(
-                    fault.start_s - AFTER_S <= at_s <= fault.start_s + fault.duration_s + AFTER_S for fault in HELIX
+                    fault.start_s - AFTER_S <= at_s <= fault.start_s + fault.duration_s + AFTER_S
+                    for fault in HELIX
                 ) or not missing.heard_by <= world.attendance(missing.message.channel), missing
         unanswered = sum(world.chat.asked(message_id) is not None for message_id in asked)
         # The revocation alone costs a minute: Twitch is not asked again at once for what it took away.

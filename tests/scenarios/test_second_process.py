@@ -114,8 +114,12 @@ def mistaken(*faults: Fault, fixed: tuple[str, ...] = ()) -> Scenario:
         channels=("lobby", "arcade"),
         fixed=fixed,
         crowds=(
-            CommandStorm("lobby", 1.0, ("!count deaths +1", "!quote add words {n}"), ("moderator",), 5.0, 50.0),
-            CommandStorm("arcade", 0.5, ("!count wins +1", "!game Game {n}", "!ping"), ("moderator",), 5.0, 50.0),
+            CommandStorm(
+                "lobby", 1.0, ("!count deaths +1", "!quote add words {n}"), ("moderator",), 5.0, 50.0
+            ),
+            CommandStorm(
+                "arcade", 0.5, ("!count wins +1", "!game Game {n}", "!ping"), ("moderator",), 5.0, 50.0
+            ),
         ),
         faults=(SecondInstance(start_s=20.0), *faults),
     )

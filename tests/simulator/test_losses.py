@@ -169,7 +169,9 @@ def test_what_two_processes_without_a_database_confirmed_may_be_made_twice() -> 
         await asyncio.sleep(5)
         world.heal()
         await asyncio.sleep(10)
-        world.say("viewer", "!ping")  # the older one has saved all it had, and learns of the other at its next save
+        world.say(
+            "viewer", "!ping"
+        )  # the older one has saved all it had, and learns of the other at its next save
         await world.until(lambda: world.bot.rival is None, 20)
         await world.until(world.drained, 20)
         assert world.account.range_of("lobby", "deaths") == (10, 12)
