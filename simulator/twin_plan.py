@@ -232,7 +232,9 @@ def _draw_bursts(
         for channel in loud:
             commands = CHANGES if changes else draw_commands(rng)
             roles: tuple[Role, ...] = ("moderator",) if changes else draw_roles(rng)
-            crowds += talk_and_commands(channel, rate_per_s / len(loud), commands, roles, start_s, duration_s, people=4)
+            crowds += talk_and_commands(
+                channel, rate_per_s / len(loud), commands, roles, start_s, duration_s, people=4
+            )
     for channel in quiet:
         for start_s in (READY_S, until_s - 5.0):
             crowds.append(CommandStorm(channel, 1.0, draw_commands(rng), ("moderator",), start_s, 2.0))

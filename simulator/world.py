@@ -390,11 +390,11 @@ def simulate(
         application: builds the bot; a test that switches a safeguard off passes its own.
         invariants: makes those that judge.
     """
-    over = network or implied_network(transport)
+    over, judges = network or implied_network(transport), invariants()
 
     async def body() -> Report:
         world = World(
-            scenario, seed, network=over, transport=transport, application=application, invariants=invariants()
+            scenario, seed, network=over, transport=transport, application=application, invariants=judges
         )
         async with world.standing():
             return await world.night()

@@ -162,7 +162,9 @@ def closer(plan: SearchPlan, fails: Fails) -> SearchPlan:
             ((later - earlier, later) for earlier, later in pairwise(moments)),
             key=lambda pause: (-pause[0], pause[1]),
         )
-        pause = next((pause for pause in pauses if pause[0] > PAUSES_S[0] + 1e-6 and pause[1] not in tried), None)
+        pause = next(
+            (pause for pause in pauses if pause[0] > PAUSES_S[0] + 1e-6 and pause[1] not in tried), None
+        )
         if pause is None:
             return plan
         length_s, later_s = pause
@@ -251,7 +253,12 @@ def _rounded_fault(fault: Fault, _plan: SearchPlan) -> Iterator[Fault]:
             yield from _changed(fault, start_s=_floored(fault.start_s, digits))
     for item in dataclasses.fields(fault):
         value = getattr(fault, item.name)
-        if item.type != "float" or item.name == "start_s" or value == item.default or not math.isfinite(value):
+        if (
+            item.type != "float"
+            or item.name == "start_s"
+            or value == item.default
+            or not math.isfinite(value)
+        ):
             continue
         for digits in range(_digits(value)):
             if round(value, digits) > 0:
