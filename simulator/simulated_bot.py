@@ -20,6 +20,7 @@ import httpx
 
 from byte_bot.app import Application, Surroundings
 from byte_bot.auth.oauth import TIMEOUT_S
+from byte_bot.auth.token_file import TokenStore
 from byte_bot.chat.transport import Connector
 from byte_bot.errors import ExitCode
 from byte_bot.settings import Settings
@@ -85,7 +86,7 @@ class SimulatedBot:
     Args:
         loop, trace, seeds, meter: the world's.
         application: puts the bot together.
-        settings, http_transport, oauth_transport, connector: made anew for every incarnation.
+        settings, http_transport, oauth_transport, token_store, connector: asked for by every incarnation.
         scenario: says whether the disk outlives the process, and how long its commits take.
         faults: what is wrong with the disk.
         on_death: told of every process that has ended.
@@ -103,6 +104,7 @@ class SimulatedBot:
         settings: Callable[[], Settings],
         http_transport: Callable[[], httpx.AsyncBaseTransport],
         oauth_transport: Callable[[], httpx.AsyncBaseTransport | None],
+        token_store: Callable[[], TokenStore | None],
         connector: Callable[[], Connector],
         scenario: Scenario,
         faults: FaultBoard,
@@ -117,6 +119,7 @@ class SimulatedBot:
         self._settings = settings
         self._http_transport = http_transport
         self._oauth_transport = oauth_transport
+        self._token_store = token_store
         self._connector = connector
         self._faults = faults
         self._on_death = on_death
@@ -318,6 +321,7 @@ class SimulatedBot:
                 rng=seeds.stream("application"),
                 journal_store=one.disk.open(),
                 twitch_http=twitch_http,
+                token_store=self._token_store(),
             )
             one.app = application = self._application(settings, surroundings)
             code = await application.run()

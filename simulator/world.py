@@ -130,6 +130,7 @@ class World:
             settings=self._settings,
             http_transport=self._http_transport,
             oauth_transport=self.faces.oauth_transport,
+            token_store=self.faces.token_store,
             connector=self._connector,
             scenario=scenario,
             faults=self.faults,
@@ -384,11 +385,11 @@ def simulate(
         application: builds the bot; a test that switches a safeguard off passes its own.
         invariants: makes those that judge.
     """
-    over = network or implied_network(transport)
+    over, judges = network or implied_network(transport), invariants()
 
     async def body() -> Report:
         world = World(
-            scenario, seed, network=over, transport=transport, application=application, invariants=invariants()
+            scenario, seed, network=over, transport=transport, application=application, invariants=judges
         )
         async with world.standing():
             return await world.night()

@@ -15,7 +15,6 @@ from simulator.seed_file import (
     read_seed_file,
     refresh_letters,
     token_letters,
-    toml_lines,
 )
 from simulator.twitch.snapshot import Snapshot, restore, take, to_json
 from simulator.twitch.state import TwitchState
@@ -195,20 +194,6 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(SeedFileError, match="it is not UTF-8"):
         read_seed_file(binary)
-
-
-def test_lines_of_toml_keys() -> None:
-    """Arrays of tables are counted, comments and texts of several lines are no keys."""
-    text = 'a = 1\n[[b]]\nc.d = 2\n[b.e]\nf = """\ng = 3\n"""\n[[b]]\n# h = 4\n"i" = 5\n'
-    assert toml_lines(text) == {
-        ("a",): 1,
-        ("b", 0): 2,
-        ("b", 0, "c", "d"): 3,
-        ("b", 0, "e"): 4,
-        ("b", 0, "e", "f"): 5,
-        ("b", 1): 8,
-        ("b", 1, "i"): 10,
-    }
 
 
 def test_lines_of_json_keys() -> None:
