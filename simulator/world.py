@@ -50,6 +50,7 @@ from simulator.meter import Meter, MeteredTransport
 from simulator.recording import RecordedTransport, record_answers, record_plan
 from simulator.report import Line, Report, Violation
 from simulator.rng import SeedTree
+from simulator.sampler import Sampler
 from simulator.scenario import Scenario
 from simulator.simulated_bot import ApplicationFactory, SimulatedBot
 from simulator.supabase.faces import SupabaseServer, SupabaseTransport
@@ -129,6 +130,7 @@ class World:
             settings=self._settings,
             http_transport=self._http_transport,
             oauth_transport=self.faces.oauth_transport,
+            token_store=self.faces.token_store,
             connector=self._connector,
             scenario=scenario,
             faults=self.faults,
@@ -170,7 +172,7 @@ class World:
         async with Auditor(), asyncio.TaskGroup() as tasks, self._listening():
             services = [
                 tasks.create_task(self._fault_driver().run(), name="faults"),
-                tasks.create_task(self._sample(), name="sampler"),
+                tasks.create_task(Sampler(self).run(), name="sampler"),
             ]
             try:
                 yield self
@@ -315,12 +317,6 @@ class World:
             self.faults, self.irc, self, faces.chunk(), eventsub=faces.eventsub, web=faces.web, clock=clock
         )
 
-    async def _sample(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
-            for invariant in self.invariants:
-                invariant.sampled(self)
-
     # ── a whole night ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def night(self) -> Report:
@@ -386,16 +382,11 @@ def simulate(
         application: builds the bot; a test that switches a safeguard off passes its own.
         invariants: makes those that judge.
     """
-    over = network or implied_network(transport)
+    over, judges = network or implied_network(transport), invariants()
 
     async def body() -> Report:
         world = World(
-            scenario,
-            seed,
-            network=over,
-            transport=transport,
-            application=application,
-            invariants=invariants(),
+            scenario, seed, network=over, transport=transport, application=application, invariants=judges
         )
         async with world.standing():
             return await world.night()

@@ -25,8 +25,8 @@ from simulator.search.canary import judge_canary
 from simulator.search.groups import Groups
 from simulator.search.outcome import Outcome, Verdict, judge_seed, judge_seed_traced
 from simulator.search.second_runs import Judge, JudgeTraced, SecondRuns
-from simulator.workers import Elsewhere, OtherProcess, SetLogLevel, outcomes
 from simulator.sometimes import Sometimes, what_happened
+from simulator.workers import Elsewhere, OtherProcess, SetLogLevel, outcomes
 
 EXITS: Final[Mapping[Verdict, Exit]] = {
     Verdict.OK: Exit.OK,

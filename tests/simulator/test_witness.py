@@ -10,9 +10,9 @@ from byte_bot.persistence.ledger import BATCH_ROWS_MAX
 from simulator.audience import CommandStorm
 from simulator.faults import Hang, Refused, SlowSync, TwitchDisconnect, TwitchDuplicates, Unauthorized
 from simulator.scenario import DiskLatency, Scenario
+from simulator.sometimes import BURST_PER_S, Sometimes
 from simulator.twin import run_twins
 from simulator.twin_plan import Plan
-from simulator.sometimes import BURST_PER_S, TWINS, Sometimes
 from simulator.witness import Witness
 
 COUNTS = ("!count deaths +1",)
@@ -41,7 +41,10 @@ def test_an_uneventful_night_has_seen_nothing() -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (Refused(start_s=6.0, duration_s=15.0), {Sometimes.CALL_FAILED, Sometimes.SAVE_FAILED, Sometimes.CIRCUIT_OPEN}),
+        (
+            Refused(start_s=6.0, duration_s=15.0),
+            {Sometimes.CALL_FAILED, Sometimes.SAVE_FAILED, Sometimes.CIRCUIT_OPEN},
+        ),
         (
             Unauthorized(start_s=6.0, duration_s=15.0),
             {Sometimes.CALL_FAILED, Sometimes.SAVE_FAILED, Sometimes.CIRCUIT_PAUSED},
