@@ -63,7 +63,7 @@ SAID = '[[crowds]]\nkind = "spoken"\nlines = [\n'
         (CROWD + "chatters = 0", "line 5: Chatter in lobby: chatters must be at least 1, got 0"),
         (CROWD + "chatters = 0.5", "line 5: chatter: chatters must be a whole number, got 0.5"),
         ('[[crowds]]\nkind = "raid"\nchannel = "lobby"\nat_s = 3', "line 1: raid: viewers is missing"),
-        ('[[crowds]]\nkind = "command_storm"\nchannel = "lobby"\nrate_per_s = 1\nroles = [\n"mod"]', "line 6: command_storm: roles must be viewer or"),
+        ('[[crowds]]\nkind = "command_storm"\nchannel = "lobby"\nrate_per_s = 1\nroles = [\n"mod"]', "line 6: command_storm: roles must be viewer, subscriber, vip, moderator or broadcaster, got 'mod'; did you mean 'moderator'?"),
         (SAID + '{ at_s = 1, channel = "lobby", login = "a" },\n]', "line 4: spoken: text is missing"),
         (SAID + '{ at_s = 1, channel = "lobby", login = "a", text = "x", when = 2 },\n]', "line 4: spoken: unknown key 'when'"),
         (SAID + '{ at_s = 1, channel = "loby", login = "a", text = "x" },\n]', "line 4: unknown channel 'loby'"),
