@@ -3,13 +3,14 @@
 It reads chat as a viewer does: ``!count deaths +1`` is a wish, and the bot's reply to that very message is the
 confirmation. Confirmed changes are applied in the order of the wishes' confirmations to a plain dict. What is not a
 number (games, notes, quotes, commands) is followed by :mod:`simulator.account_state`. What was confirmed can be *taken back*
-(:mod:`simulator.losses` says when): then it may have been made or not, like a wish that was never answered.
+(:mod:`simulator.losses` says when): then it may have been made or not, like a wish that was never answered. What was *forsaken* is taken
+back for good, whatever is still said about it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from simulator.account_state import StateAccount
@@ -35,6 +36,8 @@ class Account:
     ungated: dict[str, None] = field(default_factory=dict)
     #: The same, and those that a death has been reckoned for since.
     ever_ungated: dict[str, None] = field(default_factory=dict)
+    #: The messages that only a process has handled which is no longer the bot, and has not saved it.
+    forsaken: dict[str, None] = field(default_factory=dict)
     _wishes: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
     _confirmed: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
     #: Sums that may be in a counter once more than they were told.
@@ -89,6 +92,23 @@ class Account:
             if sign in "+-":
                 self.counters[channel, name] -= number if sign == "+" else -number
 
+    def forsake(self, is_forsaken: Callable[[str, str], bool]) -> None:
+        """Take back, now and for good, what was wished by the messages of which that is said (by id and channel)."""
+        wished_in = {message_id: wish[0] for message_id, wish in (self._wishes | self._confirmed).items()}
+        wished_in |= self.state.wished_in()
+        chosen = [one for one, channel in wished_in.items() if is_forsaken(one, channel)]
+        self.forsaken |= dict.fromkeys(chosen)
+        self.take_back(chosen)
+
+    def may_be_made_twice(self, message_id: str) -> None:
+        """What this message wished may have been made, or not, or twice over."""
+        wish = self._wishes.get(message_id) or self._confirmed.get(message_id)
+        self.take_back([message_id])
+        self.state.may_be_made_twice(message_id)
+        if wish is not None and wish[2] in "+-":
+            channel, name, sign, number = wish
+            self.may_count_again(channel, name, number if sign == "+" else -number)
+
     def may_count_again(self, channel: str, counter: str, number: int) -> None:
         """This sum may be in the counter once more than it was told."""
         self._again.append((channel, counter, number))
@@ -98,6 +118,8 @@ class Account:
 
         ``ungated`` says that it left before it was durable, as the bot had announced.
         """
+        if message.reply_to in self.forsaken:
+            return
         self.state.replied(message)
         if ungated:
             self.ungated[message.reply_to] = self.ever_ungated[message.reply_to] = None

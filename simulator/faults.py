@@ -7,7 +7,7 @@ and on real sockets. Nothing here waits or polls: a face which has to act at the
 ends (a listener that closes) subscribes, and asks for `FaultBoard.next_change_s`.
 
 *Instant* faults are collected once by whoever carries them out, with `FaultBoard.take_due`. The faults themselves are
-in `fault_kinds.py` and `twitch_faults.py`, and can be imported from here.
+in `fault_kinds.py` and the modules that it names, and can be imported from here.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from simulator.clock_faults import ClockJump, ClockSkew
 from simulator.fault_base import Family, Fault, FaultError
 from simulator.fault_kinds import (
     KINDS,
     CommitThenDrop,
-    Crash,
     CutBody,
     DiskFull,
     DiskReadOnly,
@@ -37,18 +37,17 @@ from simulator.fault_kinds import (
     MissingFunction,
     MissingGrant,
     OverQuota,
-    PowerCut,
     ProjectPaused,
     ReadOnly,
     Refused,
     Reset,
-    Restart,
     SlowRecovery,
     SlowSync,
     Status503,
     TooManyRequests,
     Unauthorized,
 )
+from simulator.process_faults import Crash, PowerCut, Restart, SecondInstance
 from simulator.spelling import unknown
 from simulator.twitch_faults import (
     ConsentEnded,
@@ -66,8 +65,10 @@ from simulator.twitch_faults import (
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchHalfOpen,
+    TwitchJoinDropped,
     TwitchPackets,
     TwitchReconnect,
+    TwitchRefusals,
     TwitchReordering,
 )
 
@@ -76,6 +77,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "ClockJump",
+    "ClockSkew",
     "CommitThenDrop",
     "ConsentEnded",
     "Crash",
@@ -109,6 +112,7 @@ __all__ = [
     "Refused",
     "Reset",
     "Restart",
+    "SecondInstance",
     "SlowRecovery",
     "SlowSync",
     "Status503",
@@ -119,8 +123,10 @@ __all__ = [
     "TwitchDisconnect",
     "TwitchDuplicates",
     "TwitchHalfOpen",
+    "TwitchJoinDropped",
     "TwitchPackets",
     "TwitchReconnect",
+    "TwitchRefusals",
     "TwitchReordering",
     "Unauthorized",
     "fault_from_json",
@@ -324,6 +330,10 @@ class FaultBoard:
         """The faults of the journal's disk at this instant, in the same order."""
         return self._acting("disk")
 
+    def clock_now(self) -> tuple[Fault, ...]:
+        """The faults of the bot's wall clock at this instant, in the same order."""
+        return self._acting("clock")
+
     def database_draw(self, *kinds: type[Fault]) -> tuple[Fault, ...]:
         """The database faults that hit this one request: `database_now` with each probability drawn.
 
@@ -371,7 +381,11 @@ class FaultBoard:
             "time_s": self._time_source(),
             "named": {name: fault_to_json(entry.fault) for name, entry in self._named.items()},
             "timeline": [fault_to_json(entry.fault) for entry in self._timeline],
-            "acting": [fault.kind for fault in (*self.database_now(), *self.twitch_now(), *self.disk_now())],
+            "acting": [
+                fault.kind
+                for now in (self.database_now, self.twitch_now, self.disk_now, self.clock_now)
+                for fault in now()
+            ],
         }
 
     def _entries(self) -> list[_Entry]:

@@ -11,15 +11,20 @@ After a power cut a save may have left under a stamp that the disk does not know
 has loaded it, and that record is lost). Then a sum that the disk still holds under an older process's stamp is added once
 more: it may count twice. That is not promised either, and is allowed for those sums only. A bot that is degraded does not send such
 rows, so a death in that state doubles nothing.
+
+*Two processes at once* (:func:`leave_behind`): promised is what the holder of the current epoch confirms. What the one that ended first
+has confirmed, and neither saved nor shared with the other, waits on its disk for a human to start it again, and may not be in the
+database: so all that it alone had handled in a channel since a row of it was last saved which its disk still holds changed. What was said while one of
+the two had no epoch yet may have been made by both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from byte_bot.persistence.operations import Kind
+from byte_bot.persistence.operations import Kind, RowKey
 from simulator.account import Account
-from simulator.simulated_bot import Death
+from simulator.simulated_bot import Death, Rivalry
 
 #: Where counters are stored: the only sums that the account follows.
 COUNTERS = ("component_state", "counters", "values")
@@ -35,6 +40,24 @@ def reckon(account: Account, death: Death, channels: Mapping[str, str]) -> None:
     if death.lost:
         for channel, counter, number in _sums_of_older_processes(death, channels):
             account.may_count_again(channel, counter, number)
+
+
+def leave_behind(account: Account, rivalry: Rivalry, channels: Mapping[str, str]) -> None:
+    """Take back what the end of one of two processes may have cost, or both may have made; ``channels`` as above."""
+    left, kept = rivalry.left, rivalry.kept
+    unsaved: dict[str, list[RowKey]] = {}
+    for key, row in left.read(pending_only=True).rows.items():
+        if row.pending:
+            unsaved.setdefault(key.channel_id, []).append(key)
+
+    def is_forsaken(message_id: str, login: str) -> bool:
+        # The configuration of a channel is kept under its login.
+        keys = (*unsaved.get(channels.get(login, ""), ()), *unsaved.get(login, ()))
+        return not kept.holds(message_id) and any(left.handled_since(message_id, key) for key in keys)
+
+    account.forsake(is_forsaken)
+    for message_id in rivalry.unfenced:
+        account.may_be_made_twice(message_id)
 
 
 def _sums_of_older_processes(death: Death, channels: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:

@@ -264,6 +264,8 @@ class Stage:
             return f"{fault.kind}: the bot's process is not ours; stop and start it yourself"
         if fault.family == "disk":
             return f"{fault.kind}: the disk of your bot is not ours; only in simulated worlds (byte-sim run)"
+        if fault.family == "clock":
+            return f"{fault.kind}: the clock of your bot's machine is not ours; only in simulated worlds (byte-sim run)"
         if isinstance(fault, TwitchPackets):
             return f"{fault.kind}: only in simulated worlds (byte-sim run), not on sockets"
         return ""

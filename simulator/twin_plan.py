@@ -12,6 +12,9 @@ both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
   history are kept. These fill a save, a channel's outbox and the journal's queue.
 * *Faults*: up to five of every kind of the database's family, whenever they like, over one another or not, certain or
   with a probability. They begin at :data:`READY_S` at the earliest: by then every channel is loaded.
+* *Over EventSub* the same night has up to :data:`EVENTSUB_FAULTS_MAX` faults more, of EventSub, Helix and the token
+  (:func:`over_eventsub`), in both worlds. They strike for certain or not at all: of two requests at one instant the kernel decides
+  which comes first, so a probability would be drawn for another one in the other world.
 * The last :data:`QUIET_S` seconds nobody speaks. So every reply has left, or was dropped for its age, before the heal.
 
 Left out, as the promise leaves it out: a human's edit, a second process, ``!status`` (it reports the database's health).
@@ -31,9 +34,16 @@ from simulator.faults import (
     CommitThenDrop,
     CutBody,
     Drip,
+    EventsubClose,
+    EventsubMute,
+    EventsubRevoke,
     Fault,
     Flapping,
     Hang,
+    Helix401,
+    Helix429,
+    Helix503,
+    HelixSlow,
     Html520,
     HtmlOk,
     Latency,
@@ -46,6 +56,7 @@ from simulator.faults import (
     Reset,
     SlowRecovery,
     Status503,
+    TokenExpires,
     TooManyRequests,
     TwitchDisconnect,
     TwitchDuplicates,
@@ -56,6 +67,7 @@ from simulator.faults import (
 from simulator.loop import ReadyOrder
 from simulator.rng import SeedTree
 from simulator.scenario import DiskLatency, Scenario
+from simulator.twitch_faults import CLOSE_CODES
 
 #: When the audience begins to speak and the first fault may act, seconds: every channel is loaded, which the run checks.
 READY_S = 5.0
@@ -84,6 +96,7 @@ LOUD_SPEAKING_S = (30.0, 70.0, 70.0)
 SWEEP_S = 60.0
 LOUD_HISTORY_ROWS_MAX = (10_000, 10_000, 300)
 FAULTS_MAX = 5
+EVENTSUB_FAULTS_MAX = 3
 
 #: What people type, by the name of the built-in command; a custom command is one that ``!cmd`` has made.
 COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -186,6 +199,14 @@ def draw_plan(seed: int) -> Plan:
     plan = Plan(seed, scenario, faults, rng.choice(("fifo", "random")))
     # From streams of its own: what another seed draws does not depend on it.
     return _louder(plan, seeds.child("loud")) if seeds.stream("loudness").random() < LOUD_SHARE else plan
+
+
+def over_eventsub(plan: Plan) -> Plan:
+    """The same pair for a bot on EventSub: what the seed draws for IRC stays, and faults that only EventSub can have are added."""
+    seeds = SeedTree(plan.seed).child("twin").child("eventsub")
+    until_s = plan.scenario.duration_s - QUIET_S
+    added = _draw_eventsub_faults(seeds.stream("twitch"), until_s)
+    return replace(plan, scenario=replace(plan.scenario, faults=(*plan.scenario.faults, *added)))
 
 
 def _louder(plan: Plan, seeds: SeedTree) -> Plan:
@@ -363,6 +384,26 @@ def _draw_twitch_faults(rng: random.Random, until_s: float) -> tuple[Fault, ...]
             )
         ),
     )
+
+
+def _draw_eventsub_faults(rng: random.Random, until_s: float) -> tuple[Fault, ...]:
+    return tuple(_draw_eventsub_fault(rng, until_s) for _ in range(rng.randint(1, EVENTSUB_FAULTS_MAX)))
+
+
+def _draw_eventsub_fault(rng: random.Random, until_s: float) -> Fault:
+    start_s, lasts_s = _microseconds(rng.uniform(READY_S, until_s)), _microseconds(rng.uniform(0.5, 6.0))
+    # All are made, so that every fault draws as much as any other.
+    kinds = (
+        EventsubClose(code=rng.choice(CLOSE_CODES)),
+        EventsubMute(duration_s=_microseconds(rng.uniform(10.0, 25.0))),
+        EventsubRevoke(type=rng.choice(("", "channel.chat.message"))),
+        TokenExpires(),
+        Helix429(duration_s=lasts_s),
+        Helix503(duration_s=lasts_s),
+        Helix401(duration_s=lasts_s),
+        HelixSlow(ms=_microseconds(rng.uniform(100.0, 4_000.0)), duration_s=lasts_s),
+    )
+    return replace(rng.choice(kinds), start_s=start_s)
 
 
 def _draw_disk(rng: random.Random) -> DiskLatency | None:

@@ -16,8 +16,6 @@ The bot is a *process* of the loop: ``World.crash_bot`` freezes it without runni
 streams of one seed tree, those of the bot keyed by its incarnation, since a restarted process must not repeat its ids.
 
 Only this module builds fake things for the bot; it may import ``byte_bot``, the fakes may not.
-
-Left out: a second machine, clock jumps (later releases).
 """
 
 from __future__ import annotations
@@ -47,7 +45,7 @@ from simulator.invariants.present import absent_from
 from simulator.invariants.recovers import recovery
 from simulator.invariants.standard import standard_invariants
 from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
-from simulator.losses import reckon
+from simulator.losses import leave_behind, reckon
 from simulator.meter import Meter, MeteredTransport
 from simulator.recording import RecordedTransport, record_answers, record_plan
 from simulator.report import Line, Report, Violation
@@ -89,7 +87,7 @@ class World:
         keep_trace: bool = False,
         invariants: tuple[Invariant, ...] | None = None,
     ) -> None:
-        check_simulated(scenario.faults, network)
+        check_simulated(scenario.faults, network, transport)
         self.scenario, self.seed = scenario, seed
         self.loop = current_loop()
         self.seeds = SeedTree(seed)
@@ -131,10 +129,12 @@ class World:
             settings=self._settings,
             http_transport=self._http_transport,
             oauth_transport=self.faces.oauth_transport,
+            token_store=self.faces.token_store,
             connector=self._connector,
             scenario=scenario,
             faults=self.faults,
             on_death=lambda death: reckon(self.account, death, self.channels),
+            on_rivalry_over=lambda rivalry: leave_behind(self.account, rivalry, self.channels),
         )
         self.chat = Conversation(
             self.twitch,
@@ -146,6 +146,7 @@ class World:
             ungated_replies=lambda: self.bot.ungated_replies,
             process=lambda: self.bot.incarnation if self.bot_runs else 0,
         )
+        self.twitch.on_message(self.bot.overhear)
         self.editor = TableEditor(self.supabase, self.channels, self.account)
         # What stories use most, within reach.
         self.say, self.ask = self.chat.say, self.chat.ask
@@ -153,6 +154,7 @@ class World:
         self.store_counters, self.start_second_bot = self.editor.store_counters, self.bot.run_second
         self.start_bot, self.stop_bot, self.restart_bot = self.bot.start, self.bot.stop, self.bot.restart
         self.crash_bot, self.cut_power = self.bot.crash, self.bot.cut_power
+        self.start_rival = self.bot.start_rival
         self.break_disk = partial(self.break_database, name="disk")
         self.bot_tasks, self.exit_codes = self.bot.tasks, self.bot.exit_codes
 
@@ -176,20 +178,14 @@ class World:
             finally:
                 for service in services:
                     service.cancel()
-                if self.bot_runs:
+                while self.bot_runs:  # of two the other one is the bot when one is dead
                     self.crash_bot()
         self.trace.seal()
 
     def _populate(self) -> None:
-        scenario, twitch = self.scenario, self.twitch
-        twitch.add_user(BOT_LOGIN, display_name="ByteBot", verified=scenario.verified)
-        twitch.grant_token(BOT_TOKEN, BOT_LOGIN)
-        twitch.add_user("mod", display_name="Mod")
-        listed = scenario.channels if scenario.listed is None else scenario.listed
-        for login in scenario.channels:
-            moderators = ("mod", BOT_LOGIN) if scenario.moderated else ("mod",)
-            self.channels[login] = twitch.add_channel(login, moderators=moderators).id
-        for login in listed:
+        scenario = self.scenario
+        self.channels.update(self.faces.populate(scenario))
+        for login in scenario.channels if scenario.listed is None else scenario.listed:
             self.supabase.human_insert(
                 "channels_config", {"login": login, "channel_id": self.channels.get(login)}
             )
@@ -271,7 +267,7 @@ class World:
 
     def break_database(self, fault: Fault, name: str = "story") -> None:
         """Let a fault act from now until :meth:`heal`."""
-        check_simulated([fault], self.network_kind)
+        check_simulated([fault], self.network_kind, self.transport)
         self.trace.record("fault", name=name, fault=fault.kind)
         self.faults.set(name, fault)
 
@@ -280,6 +276,7 @@ class World:
         self.trace.record("heal")
         self.faults.clear_all()
         self.faces.heal()
+        self.bot.clock.set_right()
 
     async def converge(self) -> None:
         """Wait until the backlog is drained and the circuit closed, within P6's time; a violation if it is not."""
@@ -317,8 +314,10 @@ class World:
         return self.chat.transcript
 
     def _fault_driver(self) -> FaultDriver:
-        faces = self.faces
-        return FaultDriver(self.faults, self.irc, self, faces.chunk(), eventsub=faces.eventsub, web=faces.web)
+        faces, clock = self.faces, self.bot.clock
+        return FaultDriver(
+            self.faults, self.irc, self, faces.chunk(), eventsub=faces.eventsub, web=faces.web, clock=clock
+        )
 
     async def _sample(self) -> None:
         while True:
@@ -339,6 +338,7 @@ class World:
             tasks.create_task(asyncio.sleep(self.scenario.duration_s))
         self.heal()
         await self.until(lambda: not self.bot.restarting, STOP_S, "the end of a restart")
+        await self.bot.end_rivalry()
         if not self.bot_runs:
             self.start_bot()
         await self.converge()

@@ -8,6 +8,7 @@ from simulator.invariants.answered import Answered
 from simulator.invariants.answered_once import AnsweredOnce
 from simulator.invariants.bounded import Bounded
 from simulator.invariants.degraded import Degraded
+from simulator.invariants.fenced import Fenced
 from simulator.invariants.gated import Gated
 from simulator.invariants.human_edits import HumanEdits
 from simulator.invariants.newest_wins import NewestWins
@@ -23,6 +24,7 @@ def standard_invariants() -> tuple[Invariant, ...]:
         NewestWins(),
         HumanEdits(),
         SingleWriter(),
+        Fenced(),
         SingleSave(),
         Bounded(),
         Answered(),

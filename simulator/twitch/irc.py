@@ -48,12 +48,12 @@ class IrcServer:
         source = rng if rng is not None else random.Random(0)
         self.state = state
         self.limits = limits if isinstance(limits, LimitBook) else LimitBook(limits)
-        self.rules = ChatRules(state, self.limits)
         self.timing = timing if timing is not None else Timing()
         self._duplicate_rng = random.Random(source.getrandbits(64))
         self._reorder_rng = random.Random(source.getrandbits(64))
         self._join_rng = random.Random(source.getrandbits(64))
         self._latency_rng = random.Random(source.getrandbits(64))
+        self.rules = ChatRules(state, self.limits, random.Random(source.getrandbits(64)))
         self._connections: dict[int, tuple[Connection, IrcSession]] = {}
         self._rooms: dict[
             str, dict[int, IrcSession]

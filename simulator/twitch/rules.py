@@ -4,6 +4,9 @@
 account's rate limits, the text itself (cut to 500 characters, neighbouring spaces merged), the one-second interval, the room's modes,
 the duplicate rule. Messages refused for another reason still use up the rate limit, as recorded by pajbot/tmi-rate-limits.
 
+A fault is an attribute that may change at any time: `refusal_probability`, with which a message that nothing else stands against is
+refused as `refusal_id`. Whoever judges a bot hears of every refusal from `on_refusal`.
+
 The broadcaster, moderators and VIPs are exempt from modes and duplicates. Left out: AutoMod, repetitiveness filters, the real order of
 checks where it cannot be seen from outside.
 """
@@ -11,6 +14,8 @@ checks where it cannot be seen from outside.
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulator.twitch.events import Channel, User
@@ -37,12 +42,33 @@ class Ruling:
     refusal: Refusal | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedMessage:
+    """What an account tried to say in a channel, in answer to `reply_to`, and the reason for which it was not posted."""
+
+    at_s: float
+    channel: str
+    login: str
+    reply_to: str
+    reason: str
+
+
 class ChatRules:
     """The rules of one fake Twitch for messages from clients, whatever face they came through."""
 
-    def __init__(self, state: TwitchState, limits: LimitBook) -> None:
+    def __init__(self, state: TwitchState, limits: LimitBook, rng: random.Random | None = None) -> None:
+        """`rng` feeds the fault only (default: seed 0)."""
         self._state = state
         self._limits = limits
+        self._rng = rng if rng is not None else random.Random(0)
+        self._observers: list[Callable[[RefusedMessage], None]] = []
+        self.refusal_probability = 0.0
+        self.refusal_id = "msg_rejected_mandatory"
+
+    def on_refusal(self, observer: Callable[[RefusedMessage], None]) -> Callable[[], None]:
+        """Call `observer` with every message that is refused from now on; returns a function that stops it."""
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
 
     def limiter(self, user: User) -> AccountLimiter:
         """Return what Twitch counts for the account."""
@@ -50,6 +76,16 @@ class ChatRules:
 
     def judge(self, user: User, channel: Channel, text: str, reply_to: str = "") -> Ruling:
         """Decide about one message, which may answer the message `reply_to`; uses up the account's limits."""
+        ruling = self._judged(user, channel, text, reply_to)
+        if ruling.refusal is not None:
+            refused = RefusedMessage(
+                self._state.now_s(), channel.login, user.login, reply_to, ruling.refusal.reason
+            )
+            for observer in tuple(self._observers):
+                observer(refused)
+        return ruling
+
+    def _judged(self, user: User, channel: Channel, text: str, reply_to: str) -> Ruling:
         now_s = self._state.now_s()
         privileged = channel.privileged(user.login)
         limiter = self.limiter(user)
@@ -70,10 +106,16 @@ class ChatRules:
         refusal = self._room(user, channel, body, now_s) or _from_verdict(
             limiter.check_text(channel.login, shown, now_s, privileged=privileged)
         )
+        if refusal is None and self._fault_strikes():
+            refusal = _refusal(self.refusal_id)
         if refusal is not None:
             return Ruling(refusal=refusal)
         limiter.delivered(channel.login, shown, now_s)
         return Ruling(body, is_action)
+
+    def _fault_strikes(self) -> bool:
+        # Drawn only while the fault is on: switching it on shifts nothing else.
+        return self.refusal_probability > 0 and self._rng.random() < self.refusal_probability
 
     def _standing(self, user: User, channel: Channel, now_s: float) -> Refusal | None:
         if channel.suspended:

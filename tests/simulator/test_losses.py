@@ -122,3 +122,59 @@ def test_a_death_over_a_full_disk_doubles_no_sum() -> None:
         assert await counted_in_the_end(world) == 3
 
     play(story, LOBBY)
+
+
+async def two_processes(world: World) -> None:
+    """A bot has ten deaths in the database; a second process has taken the next epoch and hears nothing yet."""
+    world.start_bot()
+    await world.joined()
+    await world.ask("mod", "!count deaths +10")
+    await world.until(world.drained)
+    world.start_rival()
+    await world.until(lambda: world.supabase.rows("bot_writer")[0]["epoch"] == 2)
+
+
+def test_what_the_superseded_process_confirmed_alone_is_taken_back() -> None:
+    """It is on its disk and not in the database; the ten before it are held against the bot as before."""
+
+    async def story(world: World) -> None:
+        await two_processes(world)
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 11"
+        await world.until(lambda: world.bot.rival is None, 20)
+        assert list(world.account.forsaken)
+        assert world.account.range_of("lobby", "deaths") == (10, 11)
+        assert world.counter("lobby", "deaths") == 10
+        await world.joined()
+        assert await world.ask("viewer", "!count deaths") == "deaths: 10"
+        await world.until(world.drained)
+
+    play(story, LOBBY)
+
+
+def test_what_two_processes_without_a_database_confirmed_may_be_made_twice() -> None:
+    """Nothing tells them apart: each adds it to what it finds. A sum and a quote may be there twice, and nothing else is excused."""
+
+    async def story(world: World) -> int:
+        world.start_bot()
+        await world.joined()
+        assert await world.ask("mod", "!count deaths +10") == "deaths: 10"
+        await world.until(world.drained)
+        world.break_database(Hang())
+        world.start_rival()
+        rival = world.bot.rival
+        assert rival is not None
+        await world.until(lambda: rival.app is not None and "lobby" in rival.app.transport.joined)
+        await world.ask("mod", "!count deaths +1")
+        await world.ask("mod", "!quote add words")
+        await asyncio.sleep(5)
+        world.heal()
+        await asyncio.sleep(10)
+        world.say(
+            "viewer", "!ping"
+        )  # the older one has saved all it had, and learns of the other at its next save
+        await world.until(lambda: world.bot.rival is None, 20)
+        await world.until(world.drained, 20)
+        assert world.account.range_of("lobby", "deaths") == (10, 12)
+        return world.counter("lobby", "deaths")
+
+    assert play(story, Scenario("away", "two bots, no database", fixed=("lobby",))) in (11, 12)

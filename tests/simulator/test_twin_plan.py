@@ -7,6 +7,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -24,6 +25,7 @@ from simulator.twin_plan import (
     CHANNELS_MAX,
     COMMANDS,
     CUSTOM_COMMANDS,
+    EVENTSUB_FAULTS_MAX,
     FUNCTIONS,
     LOUD_CHANNELS,
     LOUD_MESSAGES_MAX,
@@ -34,6 +36,7 @@ from simulator.twin_plan import (
     Plan,
     described,
     draw_plan,
+    over_eventsub,
 )
 from simulator.world import World, play
 
@@ -183,6 +186,23 @@ def test_a_plan_keeps_within_its_bounds(plan: Plan) -> None:
         spoken = [line.at_s for line in itertools.islice(crowd.draw(rng), 2_000)]
         assert len(spoken) < 500
         assert all(READY_S <= at_s < scenario.duration_s - QUIET_S for at_s in spoken)
+
+
+def test_over_eventsub_the_same_night_has_faults_of_its_own() -> None:
+    """All of their kinds in some seeds, in both worlds, whole, and nothing else is drawn anew."""
+    seen: Counter[str] = Counter()
+    for plan in plans()[:100]:
+        moved = over_eventsub(plan)
+        added = moved.scenario.faults[len(plan.scenario.faults) :]
+        assert 1 <= len(added) <= EVENTSUB_FAULTS_MAX
+        assert replace(moved, scenario=replace(moved.scenario, faults=plan.scenario.faults)) == plan
+        assert all(READY_S <= one.start_s <= plan.scenario.duration_s - QUIET_S for one in added)
+        assert all(one.family == "twitch" and one.probability == 1.0 for one in added)
+        seen.update(one.kind for one in added)
+    assert set(seen) == {
+        "eventsub_close", "eventsub_mute", "eventsub_revoke", "token_expires", "helix_429", "helix_503", "helix_401", "helix_slow",
+    }  # fmt: skip
+    assert min(seen.values()) > 10
 
 
 def test_the_same_seed_is_the_same_plan() -> None:
