@@ -3,13 +3,14 @@
 It reads chat as a viewer does: ``!count deaths +1`` is a wish, and the bot's reply to that very message is the
 confirmation. Confirmed changes are applied in the order of the wishes' confirmations to a plain dict. What is not a
 number (games, notes, quotes, commands) is followed by :mod:`simulator.account_state`. What was confirmed can be *taken back*
-(:mod:`simulator.losses` says when): then it may have been made or not, like a wish that was never answered.
+(:mod:`simulator.losses` says when): then it may have been made or not, like a wish that was never answered. What was *forsaken* is taken
+back for good, whatever is still said about it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from simulator.account_state import StateAccount
@@ -26,6 +27,8 @@ class Account:
     """Counters by (channel, name), as the confirmed changes make them; and everything else in :attr:`state`."""
 
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
+    #: Those that the database held before anything was said.
+    opened: dict[tuple[str, str], None] = field(default_factory=dict)
     #: The value that the last reply about a counter named.
     told: dict[tuple[str, str], int] = field(default_factory=dict)
     #: How many changes of counters were confirmed.
@@ -35,6 +38,9 @@ class Account:
     ungated: dict[str, None] = field(default_factory=dict)
     #: The same, and those that a death has been reckoned for since.
     ever_ungated: dict[str, None] = field(default_factory=dict)
+    #: The messages that only a process has handled which is no longer the bot, and has not saved it; and those whose commit a disk
+    #: has lost with its power.
+    forsaken: dict[str, None] = field(default_factory=dict)
     _wishes: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
     _confirmed: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
     #: Sums that may be in a counter once more than they were told.
@@ -61,7 +67,13 @@ class Account:
 
     def open_with(self, channel: str, counter: str, value: int) -> None:
         """The database held this counter before anything was said."""
-        self.counters[channel, counter.lower()] = value
+        key = channel, counter.lower()
+        self.counters[key], self.opened[key] = value, None
+
+    def number_in(self, text: str) -> int | None:
+        """The value of a counter that a reply names; None if it names none."""
+        told = _TOLD.match(text)
+        return int(told.group(2)) if told else None
 
     def said(self, message: SentMessage) -> None:
         """A viewer said something: remember it if it wishes a change. Delivered again, a message wishes nothing new."""
@@ -89,6 +101,26 @@ class Account:
             if sign in "+-":
                 self.counters[channel, name] -= number if sign == "+" else -number
 
+    def lose(self, message_ids: Collection[str]) -> None:
+        """Take back, now and for good, what these messages wished: a reply to one may still be on its way."""
+        self.forsaken |= dict.fromkeys(message_ids)
+        self.take_back(message_ids)
+
+    def forsake(self, is_forsaken: Callable[[str, str], bool]) -> None:
+        """Take back, now and for good, what was wished by the messages of which that is said (by id and channel)."""
+        wished_in = {message_id: wish[0] for message_id, wish in (self._wishes | self._confirmed).items()}
+        wished_in |= self.state.wished_in()
+        self.lose([one for one, channel in wished_in.items() if is_forsaken(one, channel)])
+
+    def may_be_made_twice(self, message_id: str) -> None:
+        """What this message wished may have been made, or not, or twice over."""
+        wish = self._wishes.get(message_id) or self._confirmed.get(message_id)
+        self.take_back([message_id])
+        self.state.may_be_made_twice(message_id)
+        if wish is not None and wish[2] in "+-":
+            channel, name, sign, number = wish
+            self.may_count_again(channel, name, number if sign == "+" else -number)
+
     def may_count_again(self, channel: str, counter: str, number: int) -> None:
         """This sum may be in the counter once more than it was told."""
         self._again.append((channel, counter, number))
@@ -98,6 +130,8 @@ class Account:
 
         ``ungated`` says that it left before it was durable, as the bot had announced.
         """
+        if message.reply_to in self.forsaken:
+            return
         self.state.replied(message)
         if ungated:
             self.ungated[message.reply_to] = self.ever_ungated[message.reply_to] = None
@@ -114,12 +148,12 @@ class Account:
                 self.confirmed += 1
                 self._confirmed[message.reply_to] = wish
             return
-        told = _TOLD.match(message.text)
-        if not told:
+        told = self.number_in(message.text)
+        if told is None:
             return
         del self._wishes[message.reply_to]
         before = self.counters.get(key, 0)
         self.counters[key] = {"+": before + number, "-": before - number, "=": number}[sign]
-        self.told[key] = int(told.group(2))
+        self.told[key] = told
         self.confirmed += 1
         self._confirmed[message.reply_to] = wish

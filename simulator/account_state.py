@@ -22,7 +22,7 @@ import enum
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from simulator.twitch.events import SentMessage
@@ -141,6 +141,18 @@ class StateAccount:
         wish = self._answered.pop(message_id, None)
         if wish is not None and wish.outcome is Outcome.CONFIRMED:
             wish.outcome = Outcome.OPEN
+
+    def wished_in(self) -> dict[str, str]:
+        """The channel of every message that wished something."""
+        return {message_id: wish.channel for message_id, wish in (self._unanswered | self._answered).items()}
+
+    def may_be_made_twice(self, message_id: str) -> None:
+        """What this message wished may have been made once more right after it, whatever was said."""
+        wish = self._answered.get(message_id) or self._unanswered.get(message_id)
+        self.take_back(message_id)
+        if wish is not None and wish.outcome is not Outcome.REFUSED:
+            place = next(at for at, one in enumerate(self.wishes) if one is wish)
+            self.wishes.insert(place + 1, replace(wish, outcome=Outcome.OPEN))
 
     def values(self) -> dict[ValueKey, frozenset[str]]:
         """What each value that was ever confirmed may be now; "" stands for none."""

@@ -36,6 +36,7 @@ is torn within a sector: the tests of the real file have those.
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +47,15 @@ from typing import Any, Literal
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal import RETRY_S, STALL_S
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX, Handled, JournalImage, Recorded, Write
+from byte_bot.persistence.journal_image import (
+    SEEN_MESSAGES_MAX,
+    Handled,
+    JournalImage,
+    Recorded,
+    Sending,
+    Settled,
+    Write,
+)
 from byte_bot.persistence.journal_opening import Owner, make_tables
 from byte_bot.persistence.journal_store import StoreCounts
 from byte_bot.persistence.journal_thread import TIDY_EVERY
@@ -143,10 +152,16 @@ class Disk:
         self._tries = 0
         #: When the fold under way is through; None: there is none.
         self._fold_ends_s: float | None = None
-        self._handled: dict[str, None] = {}
+        #: When it was written that a message was handled; infinity: nobody knows any more.
+        self._handled: dict[str, float] = {}
+        #: When it was written that a row is being sent; and of the last time that it was saved.
+        self._sending_s: dict[RowKey, float] = {}
+        self._saved_s: dict[RowKey, float] = {}
         #: How often it failed, or took so long that a journal gives up waiting; and until when that is an excuse.
         self.troubles = 0
         self.trouble_until_s = float("-inf")
+        #: True from a trouble to the next commit that works.
+        self._troubled = False
         #: Folds that a fault struck, by the statement at which it did.
         self.folds_struck: Counter[str] = Counter()
 
@@ -169,6 +184,10 @@ class Disk:
     def holds(self, message_id: str) -> bool:
         """True if the commit that says that this message was handled is written."""
         return message_id in self._handled
+
+    def handled_since(self, message_id: str, key: RowKey) -> bool:
+        """True if the message was handled, and not before this row was last sent and then saved, as far as is known."""
+        return self._handled.get(message_id, -math.inf) >= self._saved_s.get(key, 0.0)
 
     def read(self, *, pending_only: bool = False) -> JournalImage:
         """The image of everything written."""
@@ -202,7 +221,9 @@ class Disk:
             if done in folds:
                 self._fold_all()
         self._fold_ends_s = None
-        self._handled = dict(self.read(pending_only=True).handled)
+        self._handled = dict.fromkeys(self.read(pending_only=True).handled, math.inf)
+        self._sending_s.clear()
+        self._saved_s.clear()
         self._settle()
         return [write.message_id for writes in lost for write in writes if isinstance(write, Handled)]
 
@@ -217,6 +238,9 @@ class Disk:
             return 0.0, 0.0
         if latency_s >= STALL_S:
             self._in_trouble(now_s + latency_s)
+        elif self._troubled:
+            # Whether the disk works again is known when this commit is through.
+            self.trouble_until_s = max(self.trouble_until_s, now_s + latency_s)
         return latency_s * self._rng.random(), latency_s
 
     def write(self, writes: Sequence[Write], now_s: float) -> None:
@@ -237,12 +261,17 @@ class Disk:
         self._since.append(writes)
         for write in writes:
             if isinstance(write, Handled):
-                self._handled[write.message_id] = None
+                self._handled[write.message_id] = now_s
+            elif isinstance(write, Sending):
+                self._sending_s[write.key] = now_s
+            elif isinstance(write, Settled):
+                self._saved_s[write.key] = self._sending_s.get(write.key, 0.0)
         while len(self._handled) > SEEN_MESSAGES_MAX:
             del self._handled[next(iter(self._handled))]
 
     def acknowledge(self) -> None:
         """The process is told of everything written."""
+        self._troubled = False
         self._acknowledged = len(self._since)
         if self._acknowledged >= TIDY_EVERY:
             self.sync()
@@ -307,6 +336,7 @@ class Disk:
 
     def _in_trouble(self, until_s: float) -> None:
         self.troubles += 1
+        self._troubled = True
         self.trouble_until_s = max(self.trouble_until_s, until_s)
 
 

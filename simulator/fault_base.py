@@ -2,7 +2,8 @@
 
 Units are ``_s`` seconds and ``_ms`` milliseconds. A fault acts from ``start_s`` for ``duration_s`` (infinity: until somebody heals
 it); a ``probability`` below one is drawn afresh, from the world's seed, each time the fault could act. *Instant* faults have a start
-and no duration. The kinds are in `fault_kinds` (database, process, disk) and `twitch_faults`.
+and no duration. The kinds are in `fault_kinds` (database, disk), `table_faults`, `process_faults`, `clock_faults` and
+`twitch_faults`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-Family = Literal["database", "twitch", "process", "disk"]
+Family = Literal["database", "twitch", "process", "disk", "clock"]
 
 
 class FaultError(ValueError):
@@ -26,6 +27,8 @@ class Fault:
     kind: ClassVar[str] = ""
     family: ClassVar[Family] = "database"
     instant: ClassVar[bool] = False
+    #: The fields that may be negative.
+    signed: ClassVar[tuple[str, ...]] = ()
 
     start_s: float = field(default=0.0, kw_only=True)
     duration_s: float = field(default=math.inf, kw_only=True)
@@ -36,7 +39,7 @@ class Fault:
             value = getattr(self, item.name)
             if item.type != "float":
                 continue
-            if math.isnan(value) or value < 0:
+            if math.isnan(value) or (value < 0 and item.name not in self.signed):
                 raise FaultError(f"{self.kind}: {item.name} must not be negative, got {value}")
             if item.name.endswith("probability") and value > 1:
                 raise FaultError(f"{self.kind}: {item.name} must be between 0 and 1, got {value}")

@@ -1,27 +1,46 @@
-"""Carries out the faults that somebody must do: those of Twitch and of the bot's process, at their instants.
+"""Carries out the faults that somebody must do: those of Twitch, of the bot's process and of its clock, at their instants.
 
 Faults of the database need no driver: the fake's faces look at the board with every request, and so does the disk with every
 commit. What Twitch's faults do to its faces is in `twitch_fault_hands`; a world and a stage of served fakes share both.
 
-Over real sockets the kernel decides how bytes are cut. So `twitch_packets` is refused there (`check_simulated`) rather than
-left out in silence, which would make the night an easier one than its name says.
+Over real sockets the kernel decides how bytes are cut, and a bot on EventSub sends no JOIN. So `twitch_packets` and
+`twitch_join_dropped` are refused there (`check_simulated`) rather than left out in silence, which would make the night an easier one
+than its name says.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from simulator.errors import NotSimulatedError
-from simulator.faults import Crash, Fault, FaultBoard, PowerCut, Restart, TwitchPackets
+from simulator.faults import (
+    ClockJump,
+    ClockSkew,
+    Crash,
+    Fault,
+    FaultBoard,
+    PowerCut,
+    Restart,
+    SecondInstance,
+    TwitchJoinDropped,
+    TwitchPackets,
+)
+from simulator.machine_clock import MachineClock
 from simulator.network import Chunking
 from simulator.twitch.irc import IrcServer
 from simulator.twitch_fault_hands import EventsUnderFault, TwitchFaultHands, WebUnderFault
 
 
-def check_simulated(faults: Iterable[Fault], network: str) -> None:
-    """Raise `NotSimulatedError` if one of these faults cannot act on this network (``memory`` or ``tcp``)."""
+def check_simulated(faults: Iterable[Fault], network: str, transport: str = "irc") -> None:
+    """Raise `NotSimulatedError` if one of these faults cannot act on this network (``memory`` or ``tcp``) or transport of the bot."""
+    faults = tuple(faults)
+    if transport != "irc" and any(isinstance(fault, TwitchJoinDropped) for fault in faults):
+        raise NotSimulatedError(
+            f"the fault {TwitchJoinDropped.kind} needs the transport 'irc': a bot on {transport!r} sends no JOIN"
+        )
     if network != "memory" and any(isinstance(fault, TwitchPackets) for fault in faults):
         raise NotSimulatedError(
             f"the fault {TwitchPackets.kind} needs the network 'memory': over real sockets (network {network!r}) "
@@ -53,6 +72,10 @@ class Patient(Protocol):
         """Stop it in order and start it again."""
         ...
 
+    def start_rival(self) -> None:
+        """Start another one beside it, on another machine."""
+        ...
+
 
 class FaultDriver:
     """See the module's docstring.
@@ -63,6 +86,7 @@ class FaultDriver:
         patient: the bot's process; None: it is not ours, and faults of the process stay on the board.
         chunk: splits and merges packets of chat from now on, or stops that for None; None: this network cannot.
         eventsub, web: the other faces of the fake Twitch, where there are any.
+        clock: the wall clock of the bot's machine; None: it is not ours, and faults of the clock stay on the board.
         start_s: the second of the loop's clock from which the board counts.
     """
 
@@ -75,12 +99,14 @@ class FaultDriver:
         *,
         eventsub: EventsUnderFault | None = None,
         web: WebUnderFault | None = None,
+        clock: MachineClock | None = None,
         start_s: float = 0.0,
     ) -> None:
         self._board = board
         self._twitch = TwitchFaultHands(board, irc, eventsub=eventsub, web=web)
         self._patient = patient
         self._chunk = chunk
+        self._clock = clock
         self._start_s = start_s
         self._changed = asyncio.Event()
 
@@ -110,6 +136,8 @@ class FaultDriver:
     async def _apply_due(self) -> None:
         self._twitch.apply()
         self._apply_packets()
+        if self._clock is not None:
+            self._apply_to_clock(self._clock)
         if self._patient is not None:
             await self._apply_to_process(self._patient)
 
@@ -125,6 +153,15 @@ class FaultDriver:
                 await self._start_again(patient, cut.down_s)
         if board.take_due(Restart) and patient.bot_runs:
             await patient.restart_bot()
+
+        if board.take_due(SecondInstance):
+            patient.start_rival()
+
+    def _apply_to_clock(self, clock: MachineClock) -> None:
+        for jump in self._board.take_due(ClockJump):
+            clock.jump(jump.jump_s)
+        skews = (fault.rate for fault in self._board.clock_now() if isinstance(fault, ClockSkew))
+        clock.run_at(math.prod(skews))
 
     async def _start_again(self, patient: Patient, down_s: float) -> None:
         await asyncio.sleep(down_s)

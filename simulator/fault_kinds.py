@@ -1,9 +1,10 @@
-"""The kinds of faults of the database, of the bot's process and of its disk; those of Twitch are in `twitch_faults`.
+"""The kinds of faults of the database and of the bot's disk; the list of all kinds.
+
+The others are in `table_faults` (two more of the database), `twitch_faults`, `process_faults` and `clock_faults`.
 
 What all have in common is in `fault_base`. A fault knows nothing of what it breaks: the faces of the fakes act on it.
 
-*Instant* ones here are a human's edit and what ends the process. Left out: faults of the machine's clock, and a disk that cannot be
-read.
+A human's edit is the one *instant* kind here. Left out: a disk that cannot be read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simulator.clock_faults import CLOCK_KINDS
 from simulator.fault_base import Family, Fault, FaultError
+from simulator.process_faults import PROCESS_KINDS
+from simulator.table_faults import EmptyList, TooLarge
 from simulator.twitch_faults import TWITCH_KINDS
 
 if TYPE_CHECKING:
@@ -252,42 +256,6 @@ class HumanEdit(Fault):
             raise FaultError("human_edit: table and values must not be empty")
 
 
-# --- the process
-# ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Crash(Fault):
-    """At ``start_s`` the bot's process dies with no clean-up and is started again ``down_s`` later."""
-
-    kind: ClassVar[str] = "crash"
-    family: ClassVar[Family] = "process"
-    instant: ClassVar[bool] = True
-    down_s: float = 1.0
-
-
-@dataclass(frozen=True)
-class Restart(Fault):
-    """At ``start_s`` the bot is asked to stop, and is started again once it has."""
-
-    kind: ClassVar[str] = "restart"
-    family: ClassVar[Family] = "process"
-    instant: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
-class PowerCut(Fault):
-    """At ``start_s`` the machine loses its power: the bot dies as in a crash, and the disk may lose commits.
-
-    Which is said in :mod:`simulator.disk`. The bot is started again ``down_s`` later.
-    """
-
-    kind: ClassVar[str] = "power_cut"
-    family: ClassVar[Family] = "process"
-    instant: ClassVar[bool] = True
-    down_s: float = 1.0
-
-
 # --- the disk under the bot's journal
 # --------------------------------------------------------------------------------------
 
@@ -326,7 +294,7 @@ KINDS: Mapping[str, type[Fault]] = {
     fault.kind: fault
     for fault in (
         Latency, SlowRecovery, Refused, Hang, Reset, Status503, Html520, TooManyRequests, HtmlOk, CutBody, Drip,
-        CommitThenDrop, Unauthorized, OverQuota, ProjectPaused, ReadOnly, MissingGrant, MissingFunction, Flapping,
-        HumanEdit, *TWITCH_KINDS, Crash, Restart, PowerCut, DiskFull, DiskReadOnly, SlowSync,
+        CommitThenDrop, Unauthorized, OverQuota, ProjectPaused, ReadOnly, MissingGrant, MissingFunction, TooLarge, EmptyList,
+        Flapping, HumanEdit, *TWITCH_KINDS, *PROCESS_KINDS, DiskFull, DiskReadOnly, SlowSync, *CLOCK_KINDS,
     )
 }  # fmt: skip

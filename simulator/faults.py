@@ -7,22 +7,23 @@ and on real sockets. Nothing here waits or polls: a face which has to act at the
 ends (a listener that closes) subscribes, and asks for `FaultBoard.next_change_s`.
 
 *Instant* faults are collected once by whoever carries them out, with `FaultBoard.take_due`. The faults themselves are
-in `fault_kinds.py` and `twitch_faults.py`, and can be imported from here.
+in `fault_kinds.py` and the modules that it names, and can be imported from here.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from simulator.clock_faults import ClockJump, ClockSkew
 from simulator.fault_base import Family, Fault, FaultError
 from simulator.fault_kinds import (
     KINDS,
     CommitThenDrop,
-    Crash,
     CutBody,
     DiskFull,
     DiskReadOnly,
@@ -36,18 +37,19 @@ from simulator.fault_kinds import (
     MissingFunction,
     MissingGrant,
     OverQuota,
-    PowerCut,
     ProjectPaused,
     ReadOnly,
     Refused,
     Reset,
-    Restart,
     SlowRecovery,
     SlowSync,
     Status503,
     TooManyRequests,
     Unauthorized,
 )
+from simulator.process_faults import Crash, PowerCut, Restart, SecondInstance
+from simulator.spelling import unknown
+from simulator.table_faults import EmptyList, TooLarge
 from simulator.twitch_faults import (
     ConsentEnded,
     EventsubClose,
@@ -64,8 +66,10 @@ from simulator.twitch_faults import (
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchHalfOpen,
+    TwitchJoinDropped,
     TwitchPackets,
     TwitchReconnect,
+    TwitchRefusals,
     TwitchReordering,
 )
 
@@ -74,6 +78,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "ClockJump",
+    "ClockSkew",
     "CommitThenDrop",
     "ConsentEnded",
     "Crash",
@@ -81,6 +87,7 @@ __all__ = [
     "DiskFull",
     "DiskReadOnly",
     "Drip",
+    "EmptyList",
     "EventsubClose",
     "EventsubMute",
     "EventsubRevoke",
@@ -107,18 +114,22 @@ __all__ = [
     "Refused",
     "Reset",
     "Restart",
+    "SecondInstance",
     "SlowRecovery",
     "SlowSync",
     "Status503",
     "TokenExpires",
     "TokenFault",
     "TokenRevoked",
+    "TooLarge",
     "TooManyRequests",
     "TwitchDisconnect",
     "TwitchDuplicates",
     "TwitchHalfOpen",
+    "TwitchJoinDropped",
     "TwitchPackets",
     "TwitchReconnect",
+    "TwitchRefusals",
     "TwitchReordering",
     "Unauthorized",
     "fault_from_json",
@@ -143,14 +154,14 @@ def fault_from_json(value: object) -> Fault:
         raise FaultError(f"a fault is a JSON object such as {{'kind': 'hang'}}, got {type(value).__name__}")
     kind = value.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise FaultError(f"unknown kind of fault {kind!r}; allowed: {', '.join(KINDS)}")
+        raise FaultError(unknown("kind of fault", kind, KINDS))
     known = {item.name: str(item.type) for item in dataclasses.fields(KINDS[kind])}
     arguments: dict[str, Any] = {}
     for name, given in value.items():
         if name == "kind":
             continue
         if name not in known:
-            raise FaultError(f"{kind}: unknown field {name!r}; allowed: {', '.join(known)}")
+            raise FaultError(f"{kind}: {unknown('field', name, known)}")
         arguments[name] = _field_from_json(kind, name, known[name], given)
     return KINDS[kind](**arguments)
 
@@ -161,7 +172,10 @@ def _field_from_json(kind: str, name: str, type_name: str, given: object) -> obj
     if type_name == "float":
         if isinstance(given, bool) or not isinstance(given, int | float):
             raise FaultError(f"{kind}: {name} must be a number, got {given!r}")
-        return float(given)
+        if isinstance(given, int) and abs(given) > sys.float_info.max:
+            raise FaultError(f"{kind}: {name} must be a number that a float can hold")
+        # Not made a float: 5 and 5.0 are the same time, but look different in a trace.
+        return given
     if type_name == "int":
         if isinstance(given, bool) or not isinstance(given, int):
             raise FaultError(f"{kind}: {name} must be a whole number, got {given!r}")
@@ -319,6 +333,10 @@ class FaultBoard:
         """The faults of the journal's disk at this instant, in the same order."""
         return self._acting("disk")
 
+    def clock_now(self) -> tuple[Fault, ...]:
+        """The faults of the bot's wall clock at this instant, in the same order."""
+        return self._acting("clock")
+
     def database_draw(self, *kinds: type[Fault]) -> tuple[Fault, ...]:
         """The database faults that hit this one request: `database_now` with each probability drawn.
 
@@ -366,7 +384,11 @@ class FaultBoard:
             "time_s": self._time_source(),
             "named": {name: fault_to_json(entry.fault) for name, entry in self._named.items()},
             "timeline": [fault_to_json(entry.fault) for entry in self._timeline],
-            "acting": [fault.kind for fault in (*self.database_now(), *self.twitch_now(), *self.disk_now())],
+            "acting": [
+                fault.kind
+                for now in (self.database_now, self.twitch_now, self.disk_now, self.clock_now)
+                for fault in now()
+            ],
         }
 
     def _entries(self) -> list[_Entry]:

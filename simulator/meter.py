@@ -1,23 +1,66 @@
-"""How much HTTP the bot has under way: a transport around the fake's transport that counts, and changes nothing."""
+"""How much HTTP the bot has under way: a transport around the fake's transport that counts, and changes nothing.
+
+Counted by process, since limits are: a superseded bot and its successor may well save at the same moment.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import httpx
+
+from simulator.loop import Process, current_process
+
+
+@dataclass
+class _Tally:
+    """What one process has under way."""
+
+    requests: int = 0
+    saves: int = 0
 
 
 class Meter:
-    """Requests and saves under way now, and the most there ever were at once."""
+    """Requests and saves under way now, and the most that one process ever had at once."""
 
     def __init__(self) -> None:
-        self.requests_now = 0
+        #: None: what the world itself asks for, or a bot that is no process.
+        self._tallies: dict[Process | None, _Tally] = {}
         self.requests_at_once_max = 0
-        self.saves_now = 0
         self.saves_at_once_max = 0
         self.requests_total = 0
 
+    @property
+    def requests_now(self) -> int:
+        """Requests under way, of all processes."""
+        return sum(tally.requests for tally in self._tallies.values())
+
+    @property
+    def saves_now(self) -> int:
+        """Saves under way, of all processes."""
+        return sum(tally.saves for tally in self._tallies.values())
+
+    def begin(self, process: Process | None, *, is_save: bool) -> None:
+        """A request of this process leaves."""
+        tally = self._tallies.setdefault(process, _Tally())
+        tally.requests += 1
+        tally.saves += is_save
+        self.requests_total += 1
+        self.requests_at_once_max = max(self.requests_at_once_max, tally.requests)
+        self.saves_at_once_max = max(self.saves_at_once_max, tally.saves)
+
+    def end(self, process: Process | None, *, is_save: bool) -> None:
+        """It is over, one way or the other."""
+        tally = self._tallies.get(process)
+        if tally is None:
+            return  # of a dead process
+        tally.requests -= 1
+        tally.saves -= is_save
+
     def process_died(self) -> None:
-        """The client's process is gone, and with it whatever it waited for."""
-        self.requests_now = self.saves_now = 0
+        """A client's process was killed, and with it whatever it waited for."""
+        for process in [one for one in self._tallies if one is not None and one.killed]:
+            del self._tallies[process]
 
 
 class MeteredTransport(httpx.AsyncBaseTransport):
@@ -29,18 +72,12 @@ class MeteredTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Pass the request on."""
-        meter = self._meter
-        is_save = request.url.path.endswith("byte_bot_save")
-        meter.requests_total += 1
-        meter.requests_now += 1
-        meter.saves_now += is_save
-        meter.requests_at_once_max = max(meter.requests_at_once_max, meter.requests_now)
-        meter.saves_at_once_max = max(meter.saves_at_once_max, meter.saves_now)
+        process, is_save = current_process(), request.url.path.endswith("byte_bot_save")
+        self._meter.begin(process, is_save=is_save)
         try:
             return await self._inner.handle_async_request(request)
         finally:
-            meter.requests_now -= 1
-            meter.saves_now -= is_save
+            self._meter.end(process, is_save=is_save)
 
     async def aclose(self) -> None:
         """Close the inner transport."""

@@ -3,6 +3,10 @@
 A process that is killed leaves nothing but its *disk* (:mod:`simulator.disk`), which the next one gets, unless the scenario
 says that the disk is lost too. What else a death may have taken with it is told to whoever listens (:class:`Death`). Every
 incarnation draws from its own branch of the seed tree: a restarted process must not repeat its ids.
+
+A *rival* is another process of the same bot on another machine, with a disk of its own, which somebody starts by mistake
+(:meth:`SimulatedBot.start_rival`). Both run until one of them ends, whichever and however; from then on the other is the bot, and what the
+one that ended has left is told (:class:`Rivalry`). The bot's token and the clock are the same on both machines.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import httpx
 
 from byte_bot.app import Application, Surroundings
 from byte_bot.auth.oauth import TIMEOUT_S
+from byte_bot.auth.token_file import TokenStore
 from byte_bot.chat.transport import Connector
 from byte_bot.errors import ExitCode
 from byte_bot.settings import Settings
@@ -23,29 +28,20 @@ from simulator.conversation import StoryError
 from simulator.disk import Disk, Durability
 from simulator.faults import FaultBoard
 from simulator.loop import Process, VirtualLoop
+from simulator.machine_clock import MachineClock
 from simulator.meter import Meter
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
 from simulator.trace import Trace
+from simulator.twitch.events import SentMessage
 
 ApplicationFactory = Callable[[Settings, Surroundings], Application]
 _NAME = "bot"
 
 
-class LoopClock:
-    """The bot's wall clock: the loop's."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def unix(self) -> float:
-        """Seconds since 1970 in the world."""
-        return self._loop.unix_time()
-
-
 @dataclass(frozen=True)
 class Death:
-    """What is known of a process that was killed; ``disk`` is as it was left."""
+    """What is known of a process that has ended, killed or in order; ``disk`` is as it was left."""
 
     disk: Disk
     #: Its epoch, 0 if it had none.
@@ -56,16 +52,45 @@ class Death:
     lost: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Rivalry:
+    """Two processes ran at the same time, and one of them has ended."""
+
+    #: The disks of the one that ended, and of the one that is the bot now.
+    left: Disk
+    kept: Disk
+    #: The messages said while one of the two had no epoch yet, so that nothing told the two apart.
+    unfenced: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class Instance:
+    """One process of the bot, on its machine."""
+
+    name: str
+    incarnation: int
+    disk: Disk
+    process: Process | None = None
+    #: Its parts, to look at; None before they are put together, and after its end.
+    app: Application | None = None
+
+    @property
+    def running(self) -> bool:
+        """True between its start and its end."""
+        return self.process is not None and self.process.running
+
+
 class SimulatedBot:
     """See the module's docstring.
 
     Args:
         loop, trace, seeds, meter: the world's.
         application: puts the bot together.
-        settings, http_transport, oauth_transport, connector: made anew for every incarnation.
+        settings, http_transport, oauth_transport, token_store, connector: asked for by every incarnation.
         scenario: says whether the disk outlives the process, and how long its commits take.
         faults: what is wrong with the disk.
-        on_death: told of every process that was killed.
+        on_death: told of every process that has ended.
+        on_rivalry_over: told when one of two processes has ended, after ``on_death``.
     """
 
     def __init__(
@@ -79,10 +104,12 @@ class SimulatedBot:
         settings: Callable[[], Settings],
         http_transport: Callable[[], httpx.AsyncBaseTransport],
         oauth_transport: Callable[[], httpx.AsyncBaseTransport | None],
+        token_store: Callable[[], TokenStore | None],
         connector: Callable[[], Connector],
         scenario: Scenario,
         faults: FaultBoard,
         on_death: Callable[[Death], None],
+        on_rivalry_over: Callable[[Rivalry], None],
     ) -> None:
         self._loop = loop
         self._trace = trace
@@ -92,32 +119,47 @@ class SimulatedBot:
         self._settings = settings
         self._http_transport = http_transport
         self._oauth_transport = oauth_transport
+        self._token_store = token_store
         self._connector = connector
         self._faults = faults
         self._on_death = on_death
+        self._on_rivalry_over = on_rivalry_over
+        self.clock = MachineClock(loop, trace)
         self._disk_latency = scenario.disk_latency
         self._durability: Durability = scenario.settings.get("durability", "process")
         self._disk_kept = scenario.disk == "kept" and self._durability != "off"
-        #: All disks that there ever were, and the bot's.
+        #: All disks that there ever were, and that of the bot's machine.
         self.disks: list[Disk] = []
         self.disk = self._new_disk("memory")
         self._ungated_before = 0
-        self._process: Process | None = None
+        self._bot: Instance | None = None
+        self._second: Instance | None = None
         self.exit_codes: list[ExitCode] = []
         self.incarnation = 0
         #: True from the request to stop until the next process has begun.
         self.restarting = False
         #: True from the request to stop until the process has ended: it accepts nothing more.
         self.stopping = False
-        #: The running bot's parts, to look at; None while no bot runs.
-        self.app: Application | None = None
-        #: The parts of the bot started last by :meth:`run_second`.
-        self.second: Application | None = None
+        #: Another process on another machine, while there are two.
+        self.rival: Instance | None = None
+        #: The messages said while there were two.
+        self.heard_by_two: dict[str, None] = {}
+        self._unfenced: dict[str, None] = {}
 
     @property
     def running(self) -> bool:
         """True between a start and its end."""
-        return self._process is not None and self._process.running
+        return self._bot is not None and self._bot.running
+
+    @property
+    def app(self) -> Application | None:
+        """The running bot's parts, to look at; None while no bot runs."""
+        return self._bot.app if self._bot is not None else None
+
+    @property
+    def second(self) -> Application | None:
+        """The parts of the bot started last by :meth:`run_second`."""
+        return self._second.app if self._second is not None else None
 
     def start(self) -> None:
         """Start a process; returns at once."""
@@ -125,7 +167,46 @@ class SimulatedBot:
         if not self._disk_kept:
             self.disk = self._new_disk(f"disk-{self.incarnation}")
         self._trace.record("bot_started", incarnation=self.incarnation)
-        self._process = self._loop.spawn(_NAME, self._main(self.incarnation, self.disk))
+        self._bot = self._launched(_NAME, self.disk)
+
+    def start_rival(self) -> None:
+        """Start another process on another machine; nothing happens while no bot runs, or two do."""
+        if not self.running or self.rival is not None:
+            return
+        self.incarnation += 1
+        self._trace.record("rival_started", incarnation=self.incarnation)
+        self.rival = self._launched(
+            f"{_NAME}-{self.incarnation}", self._new_disk(f"machine-{self.incarnation}")
+        )
+
+    def _launched(self, name: str, disk: Disk) -> Instance:
+        one = Instance(name, self.incarnation, disk)
+        one.process = self._loop.spawn(name, self._main(one))
+        return one
+
+    def overhear(self, message: SentMessage) -> None:
+        """Somebody said something: note it if two processes run."""
+        if self.rival is None:
+            return
+        self.heard_by_two[message.id] = None
+        if not all(app is not None and app.layer.epoch for app in (self.app, self.rival.app)):
+            self._unfenced[message.id] = None
+
+    async def end_rivalry(self) -> None:
+        """Stop the older of two processes in order, if it has not found out by itself: whoever started the other one would."""
+        if self.rival is not None and self.app is not None:
+            await self.stop()
+
+    def _ended(self, one: Instance) -> None:
+        """A process has ended: if it was one of two, the other is the bot."""
+        if self.rival is None:
+            return
+        if one is not self.rival:
+            self._bot, self.disk = self.rival, self.rival.disk
+        self.rival = None
+        self._trace.record("rivalry_over", ended=one.incarnation)
+        self._on_rivalry_over(Rivalry(one.disk, self.disk, tuple(self._unfenced)))
+        self._unfenced.clear()
 
     def crash(self) -> None:
         """``kill -9``: nothing of it runs again, not even ``finally``."""
@@ -135,34 +216,47 @@ class SimulatedBot:
     def cut_power(self) -> None:
         """The machine dies, and the process with it."""
         self._trace.record("power_cut", incarnation=self.incarnation)
-        self._die(tuple(self.disk.cut_power()))
+        lost = tuple(self.disk.cut_power())
+        if lost:
+            self._trace.record("commits_lost", messages=len(lost))
+        self._die(lost)
 
     def _die(self, lost: tuple[str, ...]) -> None:
-        self._loop.kill_process(_NAME)
+        one = self._bot
+        self._loop.kill_process(one.name if one is not None else _NAME)
+        assert one is not None, "or there was no process to kill"
         self._meter.process_died()
-        app, self.app = self.app, None
-        if app is None:
-            self._on_death(Death(self.disk, 0, False, lost))
-            return
-        journal = app.layer.journal
-        self._ungated_before += journal.ungated_replies
-        announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
-        behind = announced and not journal.committed(journal.appended)
-        self._on_death(Death(self.disk, app.layer.epoch, behind, lost))
+        self._reckon(one, lost)
+        self._ended(one)
+
+    def _reckon(self, one: Instance, lost: tuple[str, ...]) -> None:
+        """Tell what the end of this process may have cost."""
+        app, one.app = one.app, None
+        epoch, behind = 0, False
+        if app is not None:
+            journal, epoch = app.layer.journal, app.layer.epoch
+            self._ungated_before += journal.ungated_replies
+            announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
+            behind = announced and not journal.committed(journal.appended)
+        self._on_death(Death(one.disk, epoch, behind, lost))
 
     @property
     def ungated_replies(self) -> int:
         """How many replies have left before they were durable, as the bots count them."""
-        live = (app.layer.journal.ungated_replies for app in (self.app, self.second) if app is not None)
+        rival = self.rival.app if self.rival is not None else None
+        live = (
+            app.layer.journal.ungated_replies for app in (self.app, rival, self.second) if app is not None
+        )
         return self._ungated_before + sum(live)
 
     async def stop(self) -> ExitCode:
         """SIGTERM: ask it to stop, wait until it has; its exit code."""
-        if self.app is None or self._process is None:
+        one = self._bot
+        if one is None or one.app is None or one.process is None:
             raise StoryError("there is no bot to stop")
         self.stopping = True
-        self.app.stop()
-        await self._process.wait()
+        one.app.stop()
+        await one.process.wait()
         self.stopping = False
         return self.exit_codes[-1]
 
@@ -172,22 +266,28 @@ class SimulatedBot:
             return
         self.restarting = True
         await self.stop()
-        self.start()
+        if not self.running:  # of two the other one goes on
+            self.start()
         self.restarting = False
 
     async def run_second(self) -> ExitCode:
-        """Run another bot with a disk of its own until it ends; its exit code."""
-        return await self._run(self._seeds.child("second"), self._new_disk("second"), shown=False)
+        """Run another bot with a disk of its own until it ends, beside everything else; its exit code."""
+        self._second = Instance("second", 0, self._new_disk("second"))
+        return await self._run(self._seeds.child("second"), self._second)
 
     def tasks(self) -> list[Any]:
         """Its live tasks."""
-        return self._loop.tasks_of(_NAME)
+        return self._loop.tasks_of(self._bot.name if self._bot is not None else _NAME)
 
-    def expect_alive(self) -> None:
-        """Raise :class:`StoryError` if the process died of an error: nobody needs to wait for it any more."""
-        root = self._process.root if self._process is not None else None
-        if root is not None and root.done() and not root.cancelled() and root.exception() is not None:
-            raise StoryError(f"the bot died: {root.exception()!r}") from root.exception()
+    def reached(self, condition: Callable[[], bool]) -> bool:
+        """Whether it holds; raises :class:`StoryError` if not and a process died of an error: nobody needs to wait for it any more."""
+        if condition():
+            return True
+        for one in (self._bot, self.rival):
+            root = one.process.root if one is not None and one.process is not None else None
+            if root is not None and root.done() and not root.cancelled() and root.exception() is not None:
+                raise StoryError(f"the bot died: {root.exception()!r}") from root.exception()
+        return False
 
     def _new_disk(self, identity: str) -> Disk:
         disk = Disk(
@@ -200,14 +300,13 @@ class SimulatedBot:
         self.disks.append(disk)
         return disk
 
-    async def _main(self, incarnation: int, disk: Disk) -> None:
-        seeds = self._seeds.child(f"bot-{incarnation}")
-        self.exit_codes.append(await self._run(seeds, disk, shown=True))
-        if self.app is not None:
-            self._ungated_before += self.app.layer.journal.ungated_replies
-        self.app = None
+    async def _main(self, one: Instance) -> None:
+        self.exit_codes.append(await self._run(self._seeds.child(f"bot-{one.incarnation}"), one))
+        # Also an orderly end cannot keep what a failing disk does not take and the database did not get.
+        self._reckon(one, ())
+        self._ended(one)
 
-    async def _run(self, seeds: SeedTree, disk: Disk, *, shown: bool) -> ExitCode:
+    async def _run(self, seeds: SeedTree, one: Instance) -> ExitCode:
         settings = self._settings()
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(
@@ -221,16 +320,13 @@ class SimulatedBot:
             surroundings = Surroundings(
                 connector=self._connector(),
                 http=http,
-                clock=LoopClock(self._loop),
+                clock=self.clock,
                 rng=seeds.stream("application"),
-                journal_store=disk.open(),
+                journal_store=one.disk.open(),
                 twitch_http=twitch_http,
+                token_store=self._token_store(),
             )
-            application = self._application(settings, surroundings)
-            if shown:
-                self.app = application
-            else:
-                self.second = application
+            one.app = application = self._application(settings, surroundings)
             code = await application.run()
-            disk.sync()  # an orderly end closes the file
+            one.disk.sync()  # an orderly end closes the file
             return code

@@ -31,11 +31,14 @@ from simulator.faults import (
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchHalfOpen,
+    TwitchJoinDropped,
     TwitchReconnect,
+    TwitchRefusals,
     TwitchReordering,
 )
 from simulator.twitch.credentials import CredentialBook, Token
 from simulator.twitch.irc import IrcServer
+from simulator.twitch_faults import HELIX_FAULTS
 
 FaultT = TypeVar("FaultT", bound=Fault)
 
@@ -118,7 +121,7 @@ class TwitchFaultHands:
             on_events = isinstance(fault, EventsubMute | EventsubClose | EventsubRevoke) or (
                 isinstance(fault, FacedFault) and not fault.strikes("irc")
             )
-            on_web = isinstance(fault, Helix429 | Helix503 | Helix401 | HelixSlow)
+            on_web = isinstance(fault, HELIX_FAULTS)
             if (on_events and self._eventsub is None) or (on_web and self._web is None):
                 missing = "EventSub" if on_events else "Helix"
                 raise NotSimulatedError(
@@ -131,6 +134,11 @@ class TwitchFaultHands:
         self._irc.duplicate_probability = _probability(acting, TwitchDuplicates, "irc")
         self._irc.reorder_probability = _probability(acting, TwitchReordering, "irc")
         self._irc.reorder_delay_s = _reorder_delay_s(acting, "irc", self._irc.reorder_delay_s)
+        self._irc.drop_join_probability = _probability(acting, TwitchJoinDropped, "irc")
+        rules, refusals = self._irc.rules, [fault for fault in acting if isinstance(fault, TwitchRefusals)]
+        rules.refusal_probability = _probability(acting, TwitchRefusals, "")
+        if refusals:
+            rules.refusal_id = max(refusals, key=lambda fault: fault.probability).notice_id
 
     def _set_events(self, eventsub: EventsUnderFault, acting: tuple[Fault, ...]) -> None:
         eventsub.duplicate_probability = _probability(acting, TwitchDuplicates, "eventsub")

@@ -21,6 +21,9 @@ REVOCATIONS = (
     "authorization_revoked", "user_removed", "version_removed", "moderator_removed", "chat_user_banned",
 )  # fmt: skip
 
+#: dev.twitch.tv/docs/irc/msg-id: what a message is refused with for reasons that its sender cannot help.
+REFUSALS = ("msg_rejected", "msg_rejected_mandatory", "msg_channel_blocked", "msg_suspended")
+
 
 @dataclass(frozen=True)
 class FacedFault(Fault):
@@ -96,6 +99,31 @@ class TwitchReordering(FacedFault):
         super().__post_init__()
         if not 0 < self.delay_s < math.inf:
             raise FaultError(f"{self.kind}: delay_s must be above 0 and finite, got {self.delay_s}")
+
+
+@dataclass(frozen=True)
+class TwitchRefusals(Fault):
+    """What a client says is refused, with ``probability``: a NOTICE ``notice_id`` on IRC, a drop reason from Send Chat Message.
+
+    The kinds that the sender cannot help: the channel's filters (``msg_rejected``, ``msg_rejected_mandatory``) and its standing.
+    """
+
+    kind: ClassVar[str] = "twitch_refusals"
+    family: ClassVar[Family] = "twitch"
+    notice_id: str = "msg_rejected_mandatory"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.notice_id not in REFUSALS:
+            raise FaultError(f"{self.kind}: notice_id must be {', '.join(REFUSALS)}, got {self.notice_id!r}")
+
+
+@dataclass(frozen=True)
+class TwitchJoinDropped(Fault):
+    """A JOIN is never answered and puts nobody into the channel, with ``probability``; IRC only."""
+
+    kind: ClassVar[str] = "twitch_join_dropped"
+    family: ClassVar[Family] = "twitch"
 
 
 # --- EventSub alone
@@ -185,6 +213,9 @@ class HelixSlow(Fault):
             raise FaultError("helix_slow: ms must be finite")
 
 
+HELIX_FAULTS = (Helix429, Helix503, Helix401, HelixSlow)
+
+
 # --- tokens
 # ----------------------------------------------------------------------------------------------------------
 
@@ -220,6 +251,7 @@ class ConsentEnded(TokenFault):
 
 
 TWITCH_KINDS = (
-    TwitchDisconnect, TwitchHalfOpen, TwitchReconnect, TwitchPackets, TwitchDuplicates, TwitchReordering, EventsubMute, EventsubClose,
-    EventsubRevoke, Helix429, Helix503, Helix401, HelixSlow, TokenExpires, TokenRevoked, ConsentEnded,
+    TwitchDisconnect, TwitchHalfOpen, TwitchReconnect, TwitchPackets, TwitchDuplicates, TwitchReordering, TwitchRefusals,
+    TwitchJoinDropped, EventsubMute, EventsubClose, EventsubRevoke, Helix429, Helix503, Helix401, HelixSlow, TokenExpires,
+    TokenRevoked, ConsentEnded,
 )  # fmt: skip

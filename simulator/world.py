@@ -16,8 +16,6 @@ The bot is a *process* of the loop: ``World.crash_bot`` freezes it without runni
 streams of one seed tree, those of the bot keyed by its incarnation, since a restarted process must not repeat its ids.
 
 Only this module builds fake things for the bot; it may import ``byte_bot``, the fakes may not.
-
-Left out: a second machine, clock jumps (later releases).
 """
 
 from __future__ import annotations
@@ -39,19 +37,20 @@ from byte_bot.settings import Settings
 from simulator.account import Account
 from simulator.audience import perform, speaker, utterances
 from simulator.auditor import Auditor
-from simulator.conversation import POLL_S, Conversation, StoryError
+from simulator.conversation import Conversation, StoryError
 from simulator.fault_driver import FaultDriver, check_simulated
 from simulator.faults import Fault, FaultBoard
 from simulator.invariants import Invariant
 from simulator.invariants.present import absent_from
 from simulator.invariants.recovers import recovery
-from simulator.invariants.standard import standard_invariants
+from simulator.invariants.standard import night_invariants, standard_invariants
 from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
-from simulator.losses import reckon
+from simulator.losses import leave_behind, reckon
 from simulator.meter import Meter, MeteredTransport
 from simulator.recording import RecordedTransport, record_answers, record_plan
 from simulator.report import Line, Report, Violation
 from simulator.rng import SeedTree
+from simulator.sampler import Sampler
 from simulator.scenario import Scenario
 from simulator.simulated_bot import ApplicationFactory, SimulatedBot
 from simulator.supabase.faces import SupabaseServer, SupabaseTransport
@@ -89,7 +88,7 @@ class World:
         keep_trace: bool = False,
         invariants: tuple[Invariant, ...] | None = None,
     ) -> None:
-        check_simulated(scenario.faults, network)
+        check_simulated(scenario.faults, network, transport)
         self.scenario, self.seed = scenario, seed
         self.loop = current_loop()
         self.seeds = SeedTree(seed)
@@ -131,10 +130,12 @@ class World:
             settings=self._settings,
             http_transport=self._http_transport,
             oauth_transport=self.faces.oauth_transport,
+            token_store=self.faces.token_store,
             connector=self._connector,
             scenario=scenario,
             faults=self.faults,
             on_death=lambda death: reckon(self.account, death, self.channels),
+            on_rivalry_over=lambda rivalry: leave_behind(self.account, rivalry, self.channels),
         )
         self.chat = Conversation(
             self.twitch,
@@ -146,6 +147,7 @@ class World:
             ungated_replies=lambda: self.bot.ungated_replies,
             process=lambda: self.bot.incarnation if self.bot_runs else 0,
         )
+        self.twitch.on_message(self.bot.overhear)
         self.editor = TableEditor(self.supabase, self.channels, self.account)
         # What stories use most, within reach.
         self.say, self.ask = self.chat.say, self.chat.ask
@@ -153,6 +155,7 @@ class World:
         self.store_counters, self.start_second_bot = self.editor.store_counters, self.bot.run_second
         self.start_bot, self.stop_bot, self.restart_bot = self.bot.start, self.bot.stop, self.bot.restart
         self.crash_bot, self.cut_power = self.bot.crash, self.bot.cut_power
+        self.start_rival = self.bot.start_rival
         self.break_disk = partial(self.break_database, name="disk")
         self.bot_tasks, self.exit_codes = self.bot.tasks, self.bot.exit_codes
 
@@ -169,27 +172,21 @@ class World:
         async with Auditor(), asyncio.TaskGroup() as tasks, self._listening():
             services = [
                 tasks.create_task(self._fault_driver().run(), name="faults"),
-                tasks.create_task(self._sample(), name="sampler"),
+                tasks.create_task(Sampler(self).run(), name="sampler"),
             ]
             try:
                 yield self
             finally:
                 for service in services:
                     service.cancel()
-                if self.bot_runs:
+                while self.bot_runs:  # of two the other one is the bot when one is dead
                     self.crash_bot()
         self.trace.seal()
 
     def _populate(self) -> None:
-        scenario, twitch = self.scenario, self.twitch
-        twitch.add_user(BOT_LOGIN, display_name="ByteBot", verified=scenario.verified)
-        twitch.grant_token(BOT_TOKEN, BOT_LOGIN)
-        twitch.add_user("mod", display_name="Mod")
-        listed = scenario.channels if scenario.listed is None else scenario.listed
-        for login in scenario.channels:
-            moderators = ("mod", BOT_LOGIN) if scenario.moderated else ("mod",)
-            self.channels[login] = twitch.add_channel(login, moderators=moderators).id
-        for login in listed:
+        scenario = self.scenario
+        self.channels.update(self.faces.populate(scenario))
+        for login in scenario.channels if scenario.listed is None else scenario.listed:
             self.supabase.human_insert(
                 "channels_config", {"login": login, "channel_id": self.channels.get(login)}
             )
@@ -248,7 +245,7 @@ class World:
         """Wait until the bot is in these channels (default: all)."""
         wanted = channels or self.scenario.channels
         await self.until(
-            lambda: self.app is not None and all(channel in self.app.transport.joined for channel in wanted),
+            lambda: self.app is not None and set(self.app.transport.joined).issuperset(wanted),
             within_s,
             f"the bot in {', '.join(wanted)}",
         )
@@ -260,18 +257,15 @@ class World:
 
     async def until(self, condition: Callable[[], bool], within_s: float = 30.0, what: str = "") -> None:
         """Wait until ``condition()``; raises :class:`StoryError` after ``within_s`` virtual seconds."""
-        deadline_s = self.loop.time() + within_s
-        while not condition():
-            self.bot.expect_alive()
-            if self.loop.time() >= deadline_s:
-                raise StoryError(f"did not happen within {within_s:g} s: {what or condition}")
-            await asyncio.sleep(POLL_S)
+        holds = partial(self.bot.reached, condition)
+        if not (holds() or await self.loop.watches.until(holds, within_s)):
+            raise StoryError(f"did not happen within {within_s:g} s: {what or condition}")
 
     # ── faults and phases ────────────────────────────────────────────────────────────────────────────────────────
 
     def break_database(self, fault: Fault, name: str = "story") -> None:
         """Let a fault act from now until :meth:`heal`."""
-        check_simulated([fault], self.network_kind)
+        check_simulated([fault], self.network_kind, self.transport)
         self.trace.record("fault", name=name, fault=fault.kind)
         self.faults.set(name, fault)
 
@@ -280,6 +274,7 @@ class World:
         self.trace.record("heal")
         self.faults.clear_all()
         self.faces.heal()
+        self.bot.clock.set_right()
 
     async def converge(self) -> None:
         """Wait until the backlog is drained and the circuit closed, within P6's time; a violation if it is not."""
@@ -317,14 +312,10 @@ class World:
         return self.chat.transcript
 
     def _fault_driver(self) -> FaultDriver:
-        faces = self.faces
-        return FaultDriver(self.faults, self.irc, self, faces.chunk(), eventsub=faces.eventsub, web=faces.web)
-
-    async def _sample(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
-            for invariant in self.invariants:
-                invariant.sampled(self)
+        faces, clock = self.faces, self.bot.clock
+        return FaultDriver(
+            self.faults, self.irc, self, faces.chunk(), eventsub=faces.eventsub, web=faces.web, clock=clock
+        )
 
     # ── a whole night ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -339,6 +330,7 @@ class World:
             tasks.create_task(asyncio.sleep(self.scenario.duration_s))
         self.heal()
         await self.until(lambda: not self.bot.restarting, STOP_S, "the end of a restart")
+        await self.bot.end_rivalry()
         if not self.bot_runs:
             self.start_bot()
         await self.converge()
@@ -379,20 +371,23 @@ def simulate(
     transport: Transport = "irc",
     ready_order: ReadyOrder = "fifo",
     application: ApplicationFactory = Application,
+    invariants: Callable[[], tuple[Invariant, ...]] = night_invariants,
 ) -> Report:
     """Run one night of ``scenario`` in a loop of its own and report.
 
     Args:
         seed: everything random in the night follows from it.
-        network: ``memory``, or ``tcp`` for real loopback sockets; None: what the transport needs.
-        transport: ``irc``, or ``eventsub``.
+        network, transport: ``memory`` or ``tcp`` (None: what the transport needs); ``irc`` or ``eventsub``.
         ready_order: of tasks ready at the same instant: ``fifo``, or ``random`` (drawn from the seed).
         application: builds the bot; a test that switches a safeguard off passes its own.
+        invariants: makes those that judge.
     """
-    over = network or implied_network(transport)
+    over, judges = network or implied_network(transport), invariants()
 
     async def body() -> Report:
-        world = World(scenario, seed, network=over, transport=transport, application=application)
+        world = World(
+            scenario, seed, network=over, transport=transport, application=application, invariants=judges
+        )
         async with world.standing():
             return await world.night()
 

@@ -24,10 +24,12 @@ from typing import Any, Literal
 import httpx
 
 from simulator.errors import NotSimulatedError
-from simulator.loop import START_UNIX_S, VirtualLoop
+from simulator.loop import START_UNIX_S
 from simulator.network import Chunking, MemoryNetwork
 from simulator.recording import RecordedTransport, recorded_chat, recorded_socket
 from simulator.rng import SeedTree
+from simulator.scenario import Scenario
+from simulator.token_shelf import TokenShelf, shelved
 from simulator.trace import Trace
 from simulator.twitch.connection import LinkLatency
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
@@ -70,12 +72,14 @@ def implied_network(transport: Transport) -> Network:
     return "memory" if transport == "irc" else "tcp"
 
 
-def night_options(network: Network, transport: Transport, order: str) -> tuple[str, ...]:
-    """The options of ``byte-sim`` that make such a night."""
+def night_options(
+    network: Network, transport: Transport, order: str, said: tuple[str, str] = ("irc", "fifo")
+) -> tuple[str, ...]:
+    """The options of ``byte-sim`` that make such a night of a scenario, or of a file which itself says transport and order."""
     return (
-        *(("--transport", transport) if transport != "irc" else ()),
+        *(("--transport", transport) if transport != said[0] else ()),
         *(("--network", network) if network != implied_network(transport) else ()),
-        *(("--order", order) if order != "fifo" else ()),
+        *(("--order", order) if order != said[1] else ()),
     )
 
 
@@ -83,7 +87,8 @@ class WorldTwitch:
     """See the module's docstring.
 
     Args:
-        loop, seeds, trace: the world's.
+        loop: the world's, or a real one.
+        seeds, trace: the world's.
         network, transport: see above.
         latency_s: one way between Twitch and the bot, seconds.
         bot_login, bot_token: the bot's account.
@@ -91,7 +96,7 @@ class WorldTwitch:
 
     def __init__(
         self,
-        loop: VirtualLoop,
+        loop: asyncio.AbstractEventLoop,
         seeds: SeedTree,
         trace: Trace,
         *,
@@ -116,6 +121,7 @@ class WorldTwitch:
         self._irc_port = IRC_PORT
         self._listener: WebListener | None = None
         self._session_numbers: dict[str, int] = {}
+        self._shelf: TokenShelf | None = None
         if transport == "eventsub":
             self.eventsub = EventSubServer(
                 self.state, seeds.stream("eventsub"), unix_start=START_UNIX_S, ws_url=lambda: ""
@@ -126,6 +132,7 @@ class WorldTwitch:
                 self.irc.rules,
                 seeds.stream("web"),
                 eventsub=self.eventsub,
+                conduits=self.eventsub.conduits,
                 life=self.life,
                 unix_start=START_UNIX_S,
                 public_url=lambda: self._web_url,
@@ -156,6 +163,16 @@ class WorldTwitch:
                 server.close()
                 self.irc.disconnect_all(abort=True)
                 await server.wait_closed()
+
+    def populate(self, scenario: Scenario) -> dict[str, str]:
+        """Make the accounts of the bot and of ``mod``, the scenario's channels, and the bot's token; the channels' ids by login."""
+        self.state.add_user(self._bot_login, display_name="ByteBot", verified=scenario.verified)
+        self.state.grant_token(self._bot_token, self._bot_login)
+        if self.web is not None:
+            self._shelf = shelved(self.state.credentials.tokens[self._bot_token], START_UNIX_S)
+        self.state.add_user("mod", display_name="Mod")
+        moderators = ("mod", self._bot_login) if scenario.moderated else ("mod",)
+        return {login: self.state.add_channel(login, moderators=moderators).id for login in scenario.channels}
 
     # ── the bot's side ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -189,6 +206,10 @@ class WorldTwitch:
         # Plain http: no certificates to read (30 ms). Idle connections would age by the machine's clock.
         plain = httpx.AsyncHTTPTransport(verify=False, limits=httpx.Limits(keepalive_expiry=None))
         return RecordedTransport(plain, self._trace)
+
+    def token_store(self) -> TokenShelf | None:
+        """Where the bot's token lies; None for a bot with a bare one, which is never renewed."""
+        return self._shelf
 
     # ── Twitch's side ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -48,12 +48,12 @@ class IrcServer:
         source = rng if rng is not None else random.Random(0)
         self.state = state
         self.limits = limits if isinstance(limits, LimitBook) else LimitBook(limits)
-        self.rules = ChatRules(state, self.limits)
         self.timing = timing if timing is not None else Timing()
         self._duplicate_rng = random.Random(source.getrandbits(64))
         self._reorder_rng = random.Random(source.getrandbits(64))
         self._join_rng = random.Random(source.getrandbits(64))
         self._latency_rng = random.Random(source.getrandbits(64))
+        self.rules = ChatRules(state, self.limits, random.Random(source.getrandbits(64)))
         self._connections: dict[int, tuple[Connection, IrcSession]] = {}
         self._rooms: dict[
             str, dict[int, IrcSession]
@@ -120,6 +120,14 @@ class IrcServer:
             number
             for number, (connection, session) in self._connections.items()
             if session.nick == login.lower() and id(session) in room and connection.sound
+        )
+
+    def sound(self, login: str) -> tuple[int, ...]:
+        """Return the numbers of the account's connections that are logged in and neither ending nor half-open."""
+        return tuple(
+            number
+            for number, (connection, session) in self._connections.items()
+            if session.registered and session.nick == login.lower() and connection.sound
         )
 
     def in_channel(self, channel: str) -> tuple[str, ...]:

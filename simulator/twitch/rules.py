@@ -1,8 +1,16 @@
 """Whether a message from a client may be posted, and what Twitch answers when it may not.
 
-`ChatRules.judge` applies, in this order: the channel's suspension, bans and timeouts, forced refusals (`refuse_messages`), the
-account's rate limits, the text itself (cut to 500 characters, neighbouring spaces merged), the one-second interval, the room's modes,
-the duplicate rule. Messages refused for another reason still use up the rate limit, as recorded by pajbot/tmi-rate-limits.
+`ChatRules.judge` applies, in this order: the account's rate limits, the channel's suspension, bans and timeouts, forced refusals
+(`refuse_messages`), the text itself (cut to 500 characters, neighbouring spaces merged), the one-second interval, the room's modes,
+the duplicate rule. Messages refused for another reason still use up the rate limit, as recorded by pajbot/tmi-rate-limits. The limits come
+first because an account over them is ignored (dev.twitch.tv/docs/irc, rate limits): it hears nothing, not even that it is banned.
+
+Of commands only `/me` is left, with a dot in place of the slash too. Any other is answered with "Unrecognized command: /ban" and not posted,
+since February 2023 (discuss.dev.twitch.tv/t/40486; recorded in TwitchLib#1114 with a slash and #1128 with a dot, whose answer has the slash;
+Chatterino/chatterino2#4455). A dot that no letter follows is text: "...", ".5".
+
+A fault is an attribute that may change at any time: `refusal_probability`, with which a message that nothing else stands against is
+refused as `refusal_id`. Whoever judges a bot hears of every refusal from `on_refusal`.
 
 The broadcaster, moderators and VIPs are exempt from modes and duplicates. Left out: AutoMod, repetitiveness filters, the real order of
 checks where it cannot be seen from outside.
@@ -11,6 +19,8 @@ checks where it cannot be seen from outside.
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulator.twitch.events import Channel, User
@@ -37,12 +47,33 @@ class Ruling:
     refusal: Refusal | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedMessage:
+    """What an account tried to say in a channel, in answer to `reply_to`, and the reason for which it was not posted."""
+
+    at_s: float
+    channel: str
+    login: str
+    reply_to: str
+    reason: str
+
+
 class ChatRules:
     """The rules of one fake Twitch for messages from clients, whatever face they came through."""
 
-    def __init__(self, state: TwitchState, limits: LimitBook) -> None:
+    def __init__(self, state: TwitchState, limits: LimitBook, rng: random.Random | None = None) -> None:
+        """`rng` feeds the fault only (default: seed 0)."""
         self._state = state
         self._limits = limits
+        self._rng = rng if rng is not None else random.Random(0)
+        self._observers: list[Callable[[RefusedMessage], None]] = []
+        self.refusal_probability = 0.0
+        self.refusal_id = "msg_rejected_mandatory"
+
+    def on_refusal(self, observer: Callable[[RefusedMessage], None]) -> Callable[[], None]:
+        """Call `observer` with every message that is refused from now on; returns a function that stops it."""
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
 
     def limiter(self, user: User) -> AccountLimiter:
         """Return what Twitch counts for the account."""
@@ -50,16 +81,26 @@ class ChatRules:
 
     def judge(self, user: User, channel: Channel, text: str, reply_to: str = "") -> Ruling:
         """Decide about one message, which may answer the message `reply_to`; uses up the account's limits."""
+        ruling = self._judged(user, channel, text, reply_to)
+        if ruling.refusal is not None:
+            refused = RefusedMessage(
+                self._state.now_s(), channel.login, user.login, reply_to, ruling.refusal.reason
+            )
+            for observer in tuple(self._observers):
+                observer(refused)
+        return ruling
+
+    def _judged(self, user: User, channel: Channel, text: str, reply_to: str) -> Ruling:
         now_s = self._state.now_s()
         privileged = channel.privileged(user.login)
         limiter = self.limiter(user)
         counted = limiter.take_privileged_message(now_s) if privileged else limiter.take_message(now_s)
-        standing = self._standing(user, channel, now_s)
-        if standing is not None:
-            return Ruling(refusal=standing)
         if counted is not MessageVerdict.ACCEPTED:
             # Over the limit nothing comes back, not even a notice: the account only sees that nobody answers.
             return Ruling(refusal=Refusal(counted.value))
+        standing = self._standing(user, channel, now_s)
+        if standing is not None:
+            return Ruling(refusal=standing)
         body, is_action, command = _normalize(text, limiter.limits.text_chars_max)
         if command:
             return Ruling(refusal=_refusal("unrecognized_cmd", command=command))
@@ -70,10 +111,16 @@ class ChatRules:
         refusal = self._room(user, channel, body, now_s) or _from_verdict(
             limiter.check_text(channel.login, shown, now_s, privileged=privileged)
         )
+        if refusal is None and self._fault_strikes():
+            refusal = _refusal(self.refusal_id)
         if refusal is not None:
             return Ruling(refusal=refusal)
         limiter.delivered(channel.login, shown, now_s)
         return Ruling(body, is_action)
+
+    def _fault_strikes(self) -> bool:
+        # Drawn only while the fault is on: switching it on shifts nothing else.
+        return self.refusal_probability > 0 and self._rng.random() < self.refusal_probability
 
     def _standing(self, user: User, channel: Channel, now_s: float) -> Refusal | None:
         if channel.suspended:
@@ -116,8 +163,8 @@ def _normalize(text: str, chars_max: int) -> tuple[str, bool, str]:
         text, is_action = text.removeprefix("\x01ACTION ").removesuffix("\x01"), True
     elif text.startswith(("/me ", ".me ")):
         text, is_action = text[4:], True
-    elif text.startswith("/") and len(text) > 1 and text[1].isalpha():
-        return "", False, text.split(" ", 1)[0]
+    elif text.startswith(("/", ".")) and text[1:2].isalpha():
+        return "", False, "/" + text[1:].split(" ", 1)[0]
     # Control characters never reach viewers: with one, a text could end the ACTION wrapping or the line.
     shown = "".join(char for char in text[:chars_max] if char not in "\x01\r\n\0")
     return " ".join(word for word in shown.split(" ") if word), is_action, ""
