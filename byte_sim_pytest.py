@@ -92,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "sim(components=…, channels=…, settings=…, transport='irc', start=True, judge=True, …): what sim_world is made of "
+        "sim(components=…, channels=…, settings=…, transport='irc', start=True, judge=True, supervised=True, …): what sim_world is made of "
         "(simulator.testing.sim_world.WorldPlan), over the fixtures sim_components, sim_channels and sim_settings",
     )
 
