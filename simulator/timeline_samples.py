@@ -57,6 +57,8 @@ class Watcher:
     """An invariant that never complains; see the module's docstring. For one world."""
 
     name = "timeline"
+    #: A second in which nothing has happened has nothing to see; and being asked in it would be something that happens.
+    restless = False
 
     def __init__(self, *, samples_max: int = SAMPLES_MAX) -> None:
         self._samples_max = samples_max
