@@ -98,6 +98,8 @@ class Bot:
         self._outbox = outbox
         self._directory = directory
         self._clock = clock
+        #: On the loop's clock: the wall clock may be set meanwhile.
+        self._began_s = asyncio.get_running_loop().time()
         self._rng = rng
         self._telemetry = telemetry
         self._router = Router()
@@ -183,7 +185,7 @@ class Bot:
             "reply_ms": dict(self._telemetry.reply_ms()),
             "degraded": layer.journal.degraded,
             "journal": dict(layer.journal.counts),
-            "uptime_s": round(self._clock.unix() - self._telemetry.boot_unix_s, 1),
+            "uptime_s": round(now_s - self._began_s, 1),
             "counters": dict(sorted(self._telemetry.counters.items())),
         }
 

@@ -3,11 +3,15 @@
 Durations and deadlines use the event loop's clock (``loop.time()``, ``asyncio.timeout``). Wall time (what a human
 reads, what goes into a ``timestamptz``) comes from a :class:`Clock`. Nothing else in ``byte_bot`` reads a clock, so
 a loop with virtual time and a clock made from it move the whole bot.
+
+The wall clock may be wrong, and may jump (NTP, a hand, a resumed machine). So nothing that the bot promises waits for it; and where
+something is deleted for its age, :class:`AgeClock` does not believe a jump.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
@@ -27,6 +31,32 @@ class SystemClock:
     def unix(self) -> float:
         """Seconds since 1970-01-01 UTC, from the operating system."""
         return time.time()
+
+
+class AgeClock:
+    """Wall time for what is kept until a certain age, over other machines and restarts too, so by dates.
+
+    How it works. Beside the wall clock it reckons: the wall clock as it was at the start of the process, and the seconds that the loop
+    has counted since. What begins to age is dated by the later of the two, and an age is told by the earlier: a clock that jumps
+    can make something live longer, never shorter. Left out: a clock that is wrong already when the process starts.
+
+    Args:
+        clock: wall time.
+        elapsed: seconds of a clock that does not jump (``loop.time``).
+    """
+
+    def __init__(self, clock: Clock, elapsed: Callable[[], float]) -> None:
+        self._clock = clock
+        self._elapsed = elapsed
+        self._zero_unix_s = clock.unix() - elapsed()
+
+    def earliest_s(self) -> int:
+        """The time by which to tell an age, in whole Unix seconds."""
+        return int(min(self._clock.unix(), self._zero_unix_s + self._elapsed()))
+
+    def latest_s(self) -> int:
+        """The time by which to date what begins to age."""
+        return int(max(self._clock.unix(), self._zero_unix_s + self._elapsed()))
 
 
 def iso_utc(unix_s: float) -> str:

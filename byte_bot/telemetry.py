@@ -35,7 +35,6 @@ class Telemetry:
         self._sink: Callable[[dict[str, Any]], None] | None = None
         self.counters: Counter[str] = Counter()
         self.reply_latency = HdrHistogram(1, _LATENCY_US_MAX, 2)
-        self.boot_unix_s = clock.unix()
 
     def bind_events(self, sink: Callable[[dict[str, Any]], None]) -> None:
         """Where rows for ``bot_events`` go from now on."""

@@ -238,7 +238,7 @@ class Turn:
 
     def _stage(self) -> None:
         self._steps += 1
-        self._context.stage(f"{self._op_id}:{self._steps}", self._now)
+        self._context.stage(f"{self._op_id}:{self._steps}")
         self._observed = None
 
     def _remember_reply(self, context: Context) -> None:

@@ -10,7 +10,7 @@ back for good, whatever is still said about it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from simulator.account_state import StateAccount
@@ -106,11 +106,11 @@ class Account:
         self.forsaken |= dict.fromkeys(message_ids)
         self.take_back(message_ids)
 
-    def forsake(self, channels: Collection[str], forsaken: Callable[[str], bool]) -> None:
-        """Take back, now and for good, what was wished in these channels by the messages that are ``forsaken``."""
+    def forsake(self, is_forsaken: Callable[[str, str], bool]) -> None:
+        """Take back, now and for good, what was wished by the messages of which that is said (by id and channel)."""
         wished_in = {message_id: wish[0] for message_id, wish in (self._wishes | self._confirmed).items()}
         wished_in |= self.state.wished_in()
-        self.lose([one for one, channel in wished_in.items() if channel in channels and forsaken(one)])
+        self.lose([one for one, channel in wished_in.items() if is_forsaken(one, channel)])
 
     def may_be_made_twice(self, message_id: str) -> None:
         """What this message wished may have been made, or not, or twice over."""

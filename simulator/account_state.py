@@ -144,9 +144,7 @@ class StateAccount:
 
     def wished_in(self) -> dict[str, str]:
         """The channel of every message that wished something."""
-        return {
-            message_id: wish.channel for message_id, wish in (self._unanswered | self._answered).items()
-        }
+        return {message_id: wish.channel for message_id, wish in (self._unanswered | self._answered).items()}
 
     def may_be_made_twice(self, message_id: str) -> None:
         """What this message wished may have been made once more right after it, whatever was said."""

@@ -52,8 +52,8 @@ def place_of(error: BaseException) -> str:
 def _within_project(parts: Sequence[str]) -> str:
     if "site-packages" in parts:
         return ""
-    # From behind: a project may itself lie in a folder of such a name.
+    # From behind: a project may itself lie in a folder of such a name. Tests have folders of the names of what they test.
     for index in range(len(parts) - 2, -1, -1):
-        if parts[index] in OURS:
+        if parts[index] in OURS and parts[index - 1] not in OURS:
             return "/".join(parts[index:])
     return ""

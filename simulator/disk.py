@@ -36,6 +36,7 @@ is torn within a sector: the tests of the real file have those.
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +47,15 @@ from typing import Any, Literal
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal import RETRY_S, STALL_S
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX, Handled, JournalImage, Recorded, Write
+from byte_bot.persistence.journal_image import (
+    SEEN_MESSAGES_MAX,
+    Handled,
+    JournalImage,
+    Recorded,
+    Sending,
+    Settled,
+    Write,
+)
 from byte_bot.persistence.journal_opening import Owner, make_tables
 from byte_bot.persistence.journal_store import StoreCounts
 from byte_bot.persistence.journal_thread import TIDY_EVERY
@@ -143,7 +152,11 @@ class Disk:
         self._tries = 0
         #: When the fold under way is through; None: there is none.
         self._fold_ends_s: float | None = None
-        self._handled: dict[str, None] = {}
+        #: When it was written that a message was handled; infinity: nobody knows any more.
+        self._handled: dict[str, float] = {}
+        #: When it was written that a row is being sent; and of the last time that it was saved.
+        self._sending_s: dict[RowKey, float] = {}
+        self._saved_s: dict[RowKey, float] = {}
         #: How often it failed, or took so long that a journal gives up waiting; and until when that is an excuse.
         self.troubles = 0
         self.trouble_until_s = float("-inf")
@@ -171,6 +184,10 @@ class Disk:
     def holds(self, message_id: str) -> bool:
         """True if the commit that says that this message was handled is written."""
         return message_id in self._handled
+
+    def handled_since(self, message_id: str, key: RowKey) -> bool:
+        """True if the message was handled, and not before this row was last sent and then saved, as far as is known."""
+        return self._handled.get(message_id, -math.inf) >= self._saved_s.get(key, 0.0)
 
     def read(self, *, pending_only: bool = False) -> JournalImage:
         """The image of everything written."""
@@ -204,7 +221,9 @@ class Disk:
             if done in folds:
                 self._fold_all()
         self._fold_ends_s = None
-        self._handled = dict(self.read(pending_only=True).handled)
+        self._handled = dict.fromkeys(self.read(pending_only=True).handled, math.inf)
+        self._sending_s.clear()
+        self._saved_s.clear()
         self._settle()
         return [write.message_id for writes in lost for write in writes if isinstance(write, Handled)]
 
@@ -242,7 +261,11 @@ class Disk:
         self._since.append(writes)
         for write in writes:
             if isinstance(write, Handled):
-                self._handled[write.message_id] = None
+                self._handled[write.message_id] = now_s
+            elif isinstance(write, Sending):
+                self._sending_s[write.key] = now_s
+            elif isinstance(write, Settled):
+                self._saved_s[write.key] = self._sending_s.get(write.key, 0.0)
         while len(self._handled) > SEEN_MESSAGES_MAX:
             del self._handled[next(iter(self._handled))]
 

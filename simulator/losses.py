@@ -1,10 +1,11 @@
-"""What a death may have taken with it although viewers were told: the boundary of "nothing lost" (P3), drawn in the account.
+"""What the end of a process may have taken with it although viewers were told: the boundary of "nothing lost" (P3), drawn in the account.
 
 What the bot confirmed survives the end of its process; the world's :class:`~simulator.account.Account` holds it to that. Two
 things are not promised, and only they are taken back, for the messages that they concern:
 
 * Replies that left while the bot had announced *journal degraded*, and whose messages the disk does not hold: they were in
-  RAM only. The database may have them or not. Once its journal says that everything is committed, this holds no more.
+  RAM only. The database may have them or not. Once its journal says that everything is committed, this holds no more. So it is with
+  an orderly end too, if neither the disk nor the database takes what waits.
 * With ``DURABILITY=process``, commits after the last sync of a disk whose machine lost its power.
 
 After a power cut a save may have left under a stamp that the disk does not know any more (a row is stamped anew when a new process
@@ -14,7 +15,7 @@ rows, so a death in that state doubles nothing.
 
 *Two processes at once* (:func:`leave_behind`): promised is what the holder of the current epoch confirms. What the one that ended first
 has confirmed, and neither saved nor shared with the other, waits on its disk for a human to start it again, and may not be in the
-database: so all that it alone had handled in a channel of which its disk still holds something unsaved. What was said while one of
+database: so all that it alone had handled in a channel since a row of it was last saved which its disk still holds changed. What was said while one of
 the two had no epoch yet may have been made by both.
 """
 
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from byte_bot.persistence.operations import Kind
+from byte_bot.persistence.operations import Kind, RowKey
 from simulator.account import Account
 from simulator.simulated_bot import Death, Rivalry
 
@@ -45,11 +46,17 @@ def reckon(account: Account, death: Death, channels: Mapping[str, str]) -> None:
 def leave_behind(account: Account, rivalry: Rivalry, channels: Mapping[str, str]) -> None:
     """Take back what the end of one of two processes may have cost, or both may have made; ``channels`` as above."""
     left, kept = rivalry.left, rivalry.kept
-    unsaved = {key.channel_id for key, row in left.read(pending_only=True).rows.items() if row.pending}
-    account.forsake(
-        {login for login, channel_id in channels.items() if channel_id in unsaved or login in unsaved},
-        lambda message_id: left.holds(message_id) and not kept.holds(message_id),
-    )
+    unsaved: dict[str, list[RowKey]] = {}
+    for key, row in left.read(pending_only=True).rows.items():
+        if row.pending:
+            unsaved.setdefault(key.channel_id, []).append(key)
+
+    def is_forsaken(message_id: str, login: str) -> bool:
+        # The configuration of a channel is kept under its login.
+        keys = (*unsaved.get(channels.get(login, ""), ()), *unsaved.get(login, ()))
+        return not kept.holds(message_id) and any(left.handled_since(message_id, key) for key in keys)
+
+    account.forsake(is_forsaken)
     for message_id in rivalry.unfenced:
         account.may_be_made_twice(message_id)
 

@@ -20,6 +20,7 @@ import httpx
 
 from byte_bot.app import Application, Surroundings
 from byte_bot.auth.oauth import TIMEOUT_S
+from byte_bot.auth.token_file import TokenStore
 from byte_bot.chat.transport import Connector
 from byte_bot.errors import ExitCode
 from byte_bot.settings import Settings
@@ -40,7 +41,7 @@ _NAME = "bot"
 
 @dataclass(frozen=True)
 class Death:
-    """What is known of a process that was killed; ``disk`` is as it was left."""
+    """What is known of a process that has ended, killed or in order; ``disk`` is as it was left."""
 
     disk: Disk
     #: Its epoch, 0 if it had none.
@@ -85,11 +86,11 @@ class SimulatedBot:
     Args:
         loop, trace, seeds, meter: the world's.
         application: puts the bot together.
-        settings, http_transport, oauth_transport, connector: made anew for every incarnation.
+        settings, http_transport, oauth_transport, token_store, connector: asked for by every incarnation.
         scenario: says whether the disk outlives the process, and how long its commits take.
         faults: what is wrong with the disk.
-        on_death: told of every process that was killed.
-        on_rivalry_over: told when one of two processes has ended, after :attr:`on_death` if it was killed.
+        on_death: told of every process that has ended.
+        on_rivalry_over: told when one of two processes has ended, after ``on_death``.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class SimulatedBot:
         settings: Callable[[], Settings],
         http_transport: Callable[[], httpx.AsyncBaseTransport],
         oauth_transport: Callable[[], httpx.AsyncBaseTransport | None],
+        token_store: Callable[[], TokenStore | None],
         connector: Callable[[], Connector],
         scenario: Scenario,
         faults: FaultBoard,
@@ -117,6 +119,7 @@ class SimulatedBot:
         self._settings = settings
         self._http_transport = http_transport
         self._oauth_transport = oauth_transport
+        self._token_store = token_store
         self._connector = connector
         self._faults = faults
         self._on_death = on_death
@@ -223,6 +226,11 @@ class SimulatedBot:
         self._loop.kill_process(one.name if one is not None else _NAME)
         assert one is not None, "or there was no process to kill"
         self._meter.process_died()
+        self._reckon(one, lost)
+        self._ended(one)
+
+    def _reckon(self, one: Instance, lost: tuple[str, ...]) -> None:
+        """Tell what the end of this process may have cost."""
         app, one.app = one.app, None
         epoch, behind = 0, False
         if app is not None:
@@ -231,7 +239,6 @@ class SimulatedBot:
             announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
             behind = announced and not journal.committed(journal.appended)
         self._on_death(Death(one.disk, epoch, behind, lost))
-        self._ended(one)
 
     @property
     def ungated_replies(self) -> int:
@@ -292,9 +299,8 @@ class SimulatedBot:
 
     async def _main(self, one: Instance) -> None:
         self.exit_codes.append(await self._run(self._seeds.child(f"bot-{one.incarnation}"), one))
-        if one.app is not None:
-            self._ungated_before += one.app.layer.journal.ungated_replies
-        one.app = None
+        # Also an orderly end cannot keep what a failing disk does not take and the database did not get.
+        self._reckon(one, ())
         self._ended(one)
 
     async def _run(self, seeds: SeedTree, one: Instance) -> ExitCode:
@@ -315,6 +321,7 @@ class SimulatedBot:
                 rng=seeds.stream("application"),
                 journal_store=one.disk.open(),
                 twitch_http=twitch_http,
+                token_store=self._token_store(),
             )
             one.app = application = self._application(settings, surroundings)
             code = await application.run()

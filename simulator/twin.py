@@ -32,7 +32,7 @@ from simulator.night_draws import described
 from simulator.report import Line, Report, Violation
 from simulator.scenario import Scenario, Script
 from simulator.simulated_bot import ApplicationFactory
-from simulator.twin_plan import READY_S, Plan, draw_plan
+from simulator.twin_plan import READY_S, Plan, draw_plan, over_eventsub
 from simulator.twin_text import FAULTY, PERFECT, US_PER_S, WIDE, side_by_side
 from simulator.sometimes import TWINS, Sometimes
 from simulator.witness import Witness
@@ -205,9 +205,12 @@ def _run_twins(plan: Plan, application: ApplicationFactory, transport: Transport
 
 
 def run_seed(seed: int, transport: Transport = "irc", draw: Callable[[int], Plan] = draw_plan) -> Outcome:
-    """Draw a seed's plan and run it: what a process of its own is asked for."""
+    """Draw a seed's plan and run it: what a process of its own is asked for.
+
+    Over EventSub the plan has faults that only EventSub can have (`over_eventsub`).
+    """
     try:
-        plan = draw(seed)
+        plan = draw(seed) if transport == "irc" else over_eventsub(draw(seed))
     except Exception as error:
         # Supervisor: a seed of which no plan can be drawn is a bad one, and a search goes on with the next.
         return Outcome(Undrawn(seed), crashed=f"{DRAWING}: {with_calls(error)}", transport=transport)

@@ -12,9 +12,12 @@ both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
   history are kept. These fill a save, a channel's outbox and the journal's queue.
 * *Faults*: up to five of every kind of the database's family, whenever they like, over one another or not, certain or
   with a probability. They begin at :data:`READY_S` at the earliest: by then every channel is loaded.
+* *Over EventSub* the same night has up to :data:`EVENTSUB_FAULTS_MAX` faults more, of EventSub, Helix and the token
+  (:func:`over_eventsub`), in both worlds. They strike for certain or not at all: of two requests at one instant the kernel decides
+  which comes first, so a probability would be drawn for another one in the other world.
 * The last :data:`QUIET_S` seconds nobody speaks. So every reply has left, or was dropped for its age, before the heal.
 
-Left out, as the promise leaves it out: a human's edit, a second process, ``!status`` (it reports the database's health).
+Left out, as the promise leaves it out: a human's edit (and what looks like one, a table that is read as if emptied), dead letters, a second process, ``!status`` (it reports the database's health).
 Faults of the process are left out too: its twin would have to die at the same point of its program. So are faults of the
 disk: how long the bot takes to find out that it works again depends on what it has to write, so on the database.
 """
@@ -27,8 +30,16 @@ from dataclasses import dataclass, replace
 
 from simulator.audience import CommandStorm, Crowd, Raid, Role
 from simulator.faults import (
+    EventsubClose,
+    EventsubMute,
+    EventsubRevoke,
     Fault,
+    Helix401,
+    Helix429,
+    Helix503,
+    HelixSlow,
     SlowRecovery,
+    TokenExpires,
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchPackets,
@@ -57,6 +68,7 @@ from simulator.night_draws import (
 )
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
+from simulator.twitch_faults import CLOSE_CODES
 
 #: When the audience begins to speak and the first fault may act, seconds: every channel is loaded, which the run checks.
 READY_S = 5.0
@@ -83,6 +95,7 @@ LOUD_SPEAKING_S = (30.0, 70.0, 70.0)
 SWEEP_S = 60.0
 LOUD_HISTORY_ROWS_MAX = (10_000, 10_000, 300)
 FAULTS_MAX = 5
+EVENTSUB_FAULTS_MAX = 3
 
 
 @dataclass(frozen=True)
@@ -144,6 +157,14 @@ def draw_plan(seed: int) -> Plan:
     plan = Plan(seed, scenario, faults, rng.choice(("fifo", "random")))
     # From streams of its own: what another seed draws does not depend on it.
     return _louder(plan, seeds.child("loud")) if seeds.stream("loudness").random() < LOUD_SHARE else plan
+
+
+def over_eventsub(plan: Plan) -> Plan:
+    """The same pair for a bot on EventSub: what the seed draws for IRC stays, and faults that only EventSub can have are added."""
+    seeds = SeedTree(plan.seed).child("twin").child("eventsub")
+    until_s = plan.scenario.duration_s - QUIET_S
+    added = _draw_eventsub_faults(seeds.stream("twitch"), until_s)
+    return replace(plan, scenario=replace(plan.scenario, faults=(*plan.scenario.faults, *added)))
 
 
 def _louder(plan: Plan, seeds: SeedTree) -> Plan:
@@ -276,3 +297,23 @@ def _draw_twitch_faults(rng: random.Random, until_s: float) -> tuple[Fault, ...]
             )
         ),
     )
+
+
+def _draw_eventsub_faults(rng: random.Random, until_s: float) -> tuple[Fault, ...]:
+    return tuple(_draw_eventsub_fault(rng, until_s) for _ in range(rng.randint(1, EVENTSUB_FAULTS_MAX)))
+
+
+def _draw_eventsub_fault(rng: random.Random, until_s: float) -> Fault:
+    start_s, lasts_s = microseconds(rng.uniform(READY_S, until_s)), microseconds(rng.uniform(0.5, 6.0))
+    # All are made, so that every fault draws as much as any other.
+    kinds = (
+        EventsubClose(code=rng.choice(CLOSE_CODES)),
+        EventsubMute(duration_s=microseconds(rng.uniform(10.0, 25.0))),
+        EventsubRevoke(type=rng.choice(("", "channel.chat.message"))),
+        TokenExpires(),
+        Helix429(duration_s=lasts_s),
+        Helix503(duration_s=lasts_s),
+        Helix401(duration_s=lasts_s),
+        HelixSlow(ms=microseconds(rng.uniform(100.0, 4_000.0)), duration_s=lasts_s),
+    )
+    return replace(rng.choice(kinds), start_s=start_s)

@@ -38,6 +38,7 @@ from simulator.faults import (
 )
 from simulator.twitch.credentials import CredentialBook, Token
 from simulator.twitch.irc import IrcServer
+from simulator.twitch_faults import HELIX_FAULTS
 
 FaultT = TypeVar("FaultT", bound=Fault)
 
@@ -120,7 +121,7 @@ class TwitchFaultHands:
             on_events = isinstance(fault, EventsubMute | EventsubClose | EventsubRevoke) or (
                 isinstance(fault, FacedFault) and not fault.strikes("irc")
             )
-            on_web = isinstance(fault, Helix429 | Helix503 | Helix401 | HelixSlow)
+            on_web = isinstance(fault, HELIX_FAULTS)
             if (on_events and self._eventsub is None) or (on_web and self._web is None):
                 missing = "EventSub" if on_events else "Helix"
                 raise NotSimulatedError(

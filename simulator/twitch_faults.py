@@ -213,6 +213,9 @@ class HelixSlow(Fault):
             raise FaultError("helix_slow: ms must be finite")
 
 
+HELIX_FAULTS = (Helix429, Helix503, Helix401, HelixSlow)
+
+
 # --- tokens
 # ----------------------------------------------------------------------------------------------------------
 

@@ -129,6 +129,7 @@ class World:
             settings=self._settings,
             http_transport=self._http_transport,
             oauth_transport=self.faces.oauth_transport,
+            token_store=self.faces.token_store,
             connector=self._connector,
             scenario=scenario,
             faults=self.faults,

@@ -29,6 +29,7 @@ from simulator.network import Chunking, MemoryNetwork
 from simulator.recording import RecordedTransport, recorded_chat, recorded_socket
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
+from simulator.token_shelf import TokenShelf, shelved
 from simulator.trace import Trace
 from simulator.twitch.connection import LinkLatency
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
@@ -119,6 +120,7 @@ class WorldTwitch:
         self._irc_port = IRC_PORT
         self._listener: WebListener | None = None
         self._session_numbers: dict[str, int] = {}
+        self._shelf: TokenShelf | None = None
         if transport == "eventsub":
             self.eventsub = EventSubServer(
                 self.state, seeds.stream("eventsub"), unix_start=START_UNIX_S, ws_url=lambda: ""
@@ -164,11 +166,11 @@ class WorldTwitch:
         """Make the accounts of the bot and of ``mod``, the scenario's channels, and the bot's token; the channels' ids by login."""
         self.state.add_user(self._bot_login, display_name="ByteBot", verified=scenario.verified)
         self.state.grant_token(self._bot_token, self._bot_login)
+        if self.web is not None:
+            self._shelf = shelved(self.state.credentials.tokens[self._bot_token], START_UNIX_S)
         self.state.add_user("mod", display_name="Mod")
         moderators = ("mod", self._bot_login) if scenario.moderated else ("mod",)
-        return {
-            login: self.state.add_channel(login, moderators=moderators).id for login in scenario.channels
-        }
+        return {login: self.state.add_channel(login, moderators=moderators).id for login in scenario.channels}
 
     # ── the bot's side ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,6 +204,10 @@ class WorldTwitch:
         # Plain http: no certificates to read (30 ms). Idle connections would age by the machine's clock.
         plain = httpx.AsyncHTTPTransport(verify=False, limits=httpx.Limits(keepalive_expiry=None))
         return RecordedTransport(plain, self._trace)
+
+    def token_store(self) -> TokenShelf | None:
+        """Where the bot's token lies; None for a bot with a bare one, which is never renewed."""
+        return self._shelf
 
     # ── Twitch's side ────────────────────────────────────────────────────────────────────────────────────────────
 

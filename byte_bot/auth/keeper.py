@@ -22,8 +22,10 @@ If the account withdrew its consent before the token's end, listeners get None: 
 *A token that is refused soon after it was refreshed*, or that lacks scopes, is validated instead: were the fault elsewhere (a server
 in trouble), refreshing again and again would only wear tokens out.
 
-The end of the bot waits :data:`FINISH_S` for a round under way. Times of tokens are wall time (the injected clock), everything else
-is the loop's.
+*Clocks.* When a token ends is wall time in the file only; in the process it is the loop's, from what Twitch said last, so a wall clock
+that jumps ends no token. If by the wall clock one seems to have ended (the machine slept, and the loop's clock with it), Twitch is asked.
+
+The end of the bot waits :data:`FINISH_S` for a round under way.
 """
 
 from __future__ import annotations
@@ -86,6 +88,8 @@ class TokenKeeper:
         self._complaints = Complaints(self._timing.remind_s)
         self._listeners: list[Listener] = []
         self._token = UserToken(access=given, login=login) if given else None
+        #: When it ends, on the loop's clock.
+        self._ends_at = float("inf")
         self._stamp: Stamp | None = None
         #: The access token that Twitch does not take any more; empty if there is none.
         self._refused = ""
@@ -189,9 +193,13 @@ class TokenKeeper:
         useless = self._is_fresh(now) or bool(missing_scopes(token.scopes, self._chat_mode))
         if refused and (useless or not token.refresh) and await self._is_good_after_all(token, now):
             return
-        if refused or self._ends_soon(token):
+        if refused or now >= self._ends_at - self._margin_s(token):
             await self._renew(token, now)
-        elif self._validated_at is None or now >= self._validated_at + self._timing.validate_every_s:
+        elif (
+            self._validated_at is None
+            or now >= self._validated_at + self._timing.validate_every_s
+            or self._seems_to_end(token)
+        ):
             try:
                 self._learn(token, await self._oauth.validate(token.access), now)
             except TokenRefused:
@@ -201,9 +209,14 @@ class TokenKeeper:
     def _is_fresh(self, now: float) -> bool:
         return self._refreshed_at is not None and now < self._refreshed_at + self._timing.trust_s
 
-    def _ends_soon(self, token: UserToken) -> bool:
-        margin_s = min(self._timing.refresh_before_s, token.lifetime_s / 4) if token.refresh else 0.0
-        return self._clock.unix() >= token.expires_at - margin_s
+    def _margin_s(self, token: UserToken) -> float:
+        """How long before its end a token is refreshed."""
+        # Of a life that a jumping clock has made negative nothing is known.
+        return max(0.0, min(self._timing.refresh_before_s, token.lifetime_s / 4)) if token.refresh else 0.0
+
+    def _seems_to_end(self, token: UserToken) -> bool:
+        """By the wall clock; it may be wrong, or the loop's may have stood still while the machine slept."""
+        return self._clock.unix() >= token.expires_at - self._margin_s(token)
 
     async def _renew(self, token: UserToken, now: float) -> None:
         """Refresh; if that cannot be, nothing but a human brings a new token."""
@@ -253,6 +266,7 @@ class TokenKeeper:
             client_id=validation.client_id,
             expires_at=self._end_of(validation.expires_in),
         )
+        self._note_end(self._token)
         if validation.login != self._login:
             self._refused = token.access
             whose = f"the token belongs to {validation.login or 'an application'}, not to {self._login}"
@@ -275,7 +289,14 @@ class TokenKeeper:
                 if stored is not None and stored.obtained_at > token.obtained_at:
                     self._adopt(stored)
                     return
-                fresh = await self._traded(token)
+                try:
+                    fresh = await self._traded(token)
+                except TokenRefused:
+                    if stored is None or stored.access == token.access:
+                        raise
+                    # Another process has traded ours, and the dates mislead: a clock was set back in between.
+                    self._adopt(stored)
+                    return
                 saved = await self._save(fresh, now)
         self._adopt(fresh)
         self._unsaved = not saved
@@ -297,6 +318,10 @@ class TokenKeeper:
 
     def _end_of(self, expires_in_s: float) -> float:
         return self._clock.unix() + expires_in_s if expires_in_s else NEVER
+
+    def _note_end(self, token: UserToken) -> None:
+        """``token`` was dated by the wall clock as it is now, or by that of the process which wrote the file."""
+        self._ends_at = asyncio.get_running_loop().time() + token.expires_at - self._clock.unix()
 
     # -- the file ----------------------------------------------------------------------------------------------------------
 
@@ -364,14 +389,15 @@ class TokenKeeper:
 
     def _usable(self) -> UserToken | None:
         token = self._token
-        if token is None or token.access == self._refused or self._clock.unix() >= token.expires_at:
+        if token is None or token.access == self._refused:
             return None
-        return token
+        return None if asyncio.get_running_loop().time() >= self._ends_at else token
 
     def _adopt(self, token: UserToken) -> None:
         """This is the token from now on; what Twitch says of it is not known yet."""
         changed = self._token is None or self._token.access != token.access
         self._token = token
+        self._note_end(token)
         self._refused = ""
         self._unsaved = False
         self._retry_at = 0.0
@@ -391,7 +417,7 @@ class TokenKeeper:
         if token is None or self._told_end or not self.waiting or token.access != self._refused:
             return
         self._told_end = True
-        if self._clock.unix() < token.expires_at:
+        if asyncio.get_running_loop().time() < self._ends_at:
             self._tell(None)
 
     def _give_up(self, now: float, subject: str, why: str, what_to_do: str) -> None:

@@ -59,6 +59,9 @@ from byte_bot.context.stream_context import ChannelConfig, StreamContext
 from byte_bot.errors import ComponentError
 from byte_bot.persistence.state import Add, ChannelState, Recent, StateT, assign
 
+# Milliseconds since 1970 in a key: enough for three thousand years.
+_KEY_DIGITS = 14
+
 __all__ = [
     "Add",
     "ChannelState",
@@ -248,13 +251,20 @@ class Context:
         """A sentence of ``texts`` in the channel's language."""
         return texts.get(self.language, name, **fields)
 
-    def unique_key(self) -> str:
+    def unique_key(self, among: Iterable[str] = ()) -> str:
         """A key for a mapping that nobody else makes and that sorts by time.
 
         Milliseconds, then the channel's count (all handlers of one message share it), then the message's id: after a
         restart the count begins again, but time has gone on or the message is another.
+
+        Args:
+            among: the keys that are there: the new one sorts behind them, also if the wall clock was set back since.
         """
-        return f"{round(self.now * 1000):014d}-{self._channel.next_key():06d}-{self.message.id[:8]}"
+        at_ms = round(self.now * 1000)
+        last = max(among, default="").partition("-")[0]
+        if last.isdecimal() and len(last) == _KEY_DIGITS and int(last) >= at_ms:
+            at_ms = int(last) + 1
+        return f"{at_ms:0{_KEY_DIGITS}d}-{self._channel.next_key():06d}-{self.message.id[:8]}"
 
 
 class Command:

@@ -95,7 +95,9 @@ class QuoteCommands(Component):
         if len(state.quotes) >= QUOTES_MAX:
             return ctx.text(self.texts, "full", most=QUOTES_MAX, prefix=ctx.prefix)
         number = max((quote.number for quote in state.quotes.values()), default=0) + 1
-        state.quotes[ctx.unique_key()] = Quote(number, kept, ctx.message.author_login, round(ctx.now, 3))
+        state.quotes[ctx.unique_key(state.quotes)] = Quote(
+            number, kept, ctx.message.author_login, round(ctx.now, 3)
+        )
         return ctx.text(self.texts, "added", number=number)
 
     def _deleted(self, ctx: Context, word: str) -> str:

@@ -183,7 +183,7 @@ class StreamCommands(Component):
             return ctx.text(self.texts, "note_usage", prefix=ctx.prefix)
         if len(notes) >= NOTES_MAX:
             return ctx.text(self.texts, "notes_full", most=NOTES_MAX, prefix=ctx.prefix)
-        notes[ctx.unique_key()] = Note(text, ctx.message.author_login, round(ctx.now, 3))
+        notes[ctx.unique_key(notes)] = Note(text, ctx.message.author_login, round(ctx.now, 3))
         return ctx.text(self.texts, "note_added", number=len(notes))
 
     def _note_deleted(self, ctx: Context, typed: str) -> str:

@@ -199,12 +199,11 @@ class ChannelContext:
         """Close the transaction."""
         self._manager.layer.end(*self._open)
 
-    def stage(self, op_id: str, now: float | None = None) -> None:
+    def stage(self, op_id: str) -> None:
         """Turn what changed since the last stage into operations, to be recorded by :meth:`seal`.
 
         Args:
             op_id: what did it; Twitch's id of the message.
-            now: wall time in seconds, for the age of tombstones; asked of the clock if left out.
 
         Raises:
             StateError: a value cannot be stored; everything since the last stage was rolled back.
@@ -220,7 +219,7 @@ class ChannelContext:
         if not changed:
             return
         layer = self._manager.layer
-        at_s = int(layer.clock.unix() if now is None else now)
+        at_s = layer.ages.latest_s()
         for row in changed:
             operations = row.commit(layer.epoch, op_id, at_s)
             if operations:

@@ -70,8 +70,12 @@ class StreamContext(ChannelState, key="", version=1, table="channel_state"):
     live_since: float = 0.0
 
     def heard(self, line: ChatLine) -> None:
-        """Remember a line of chat; the first one after :data:`SESSION_GAP_S` of silence begins a new session."""
-        if not self.chat_lines or line.at - self.chat_lines[-1].at > SESSION_GAP_S:
+        """Remember a line of chat; the first one after :data:`SESSION_GAP_S` of silence begins a new session.
+
+        So does one from before the session's beginning: the wall clock was wrong then, and has been set back.
+        """
+        last_at = self.chat_lines[-1].at if self.chat_lines else float("-inf")
+        if line.at - last_at > SESSION_GAP_S or line.at < self.live_since:
             self.live_since = line.at
         self.chat_lines.append(line)
 

@@ -25,7 +25,7 @@ from itertools import islice
 
 import structlog
 
-from byte_bot.clock import Clock
+from byte_bot.clock import AgeClock, Clock
 from byte_bot.errors import DatabaseError, DatabasePaused
 from byte_bot.persistence.claimant import Claimant
 from byte_bot.persistence.dead_letters import DeadLetters
@@ -78,7 +78,7 @@ class PersistenceLayer:
         self.ledger = parts.ledger
         self.journal = parts.journal
         self.telemetry = parts.telemetry
-        self.clock = parts.clock
+        self.ages = AgeClock(parts.clock, asyncio.get_running_loop().time)
         self.dead_letters = DeadLetters(parts.journal, parts.clock, parts.telemetry)
         #: Who takes the epochs.
         self.claimant = Claimant(parts.journal, parts.journal_store.identity, parts.telemetry.boot_id)
@@ -223,7 +223,7 @@ class PersistenceLayer:
         row = self.row(key)
         if row.loaded and not row.dirty and row.base == base:
             return
-        now_s = int(self.clock.unix())
+        now_s = self.ages.earliest_s()
         recorded_at = row.recorded_at
         restamped = any(operation.stamp.epoch != epoch for operation in row.pending)
         accepted = row.accept(base, epoch, serial, now_s=now_s, authoritative=authoritative)

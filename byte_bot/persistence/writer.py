@@ -219,7 +219,7 @@ class Writer:
         Each boundary is journaled in the same turn of the loop: what chat records next must not be combined there with
         what the save carries.
         """
-        now_s = int(self._layer.clock.unix())
+        now_s = self._layer.ages.earliest_s()
         pace, size = Pace(self._piece_bytes), 0
         for key in batch.rows:
             row = self._layer.row(key)

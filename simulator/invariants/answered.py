@@ -11,6 +11,8 @@ there and back and :data:`ANSWER_S`. Nothing else is an excuse than what the bot
 * Twitch does not let it speak there: banned, refused, suspended, or in a chat mode that holds for it; or has refused this
   very answer for what its filters make of it. Two processes that count on the account's whole rate, one of them started by mistake, may
   both lose it for a while;
+* Helix is in trouble (over EventSub every answer is a request to it). Then an answer may be late, and behind it those of its channel, at
+  most by :data:`PATIENCE_S`, or be given up, which the bot must count;
 * it has said almost as much as Twitch allows. Then a reply may wait until it has not, at most for :data:`PATIENCE_S`, after
   which the bot may drop it, if it counts it.
 
@@ -28,7 +30,7 @@ from typing import TYPE_CHECKING
 from simulator.twitch.events import RoomModes, SentMessage
 from simulator.twitch.limits import MessageVerdict
 from simulator.twitch.rules import RefusedMessage
-from simulator.twitch_faults import REFUSALS
+from simulator.twitch_faults import HELIX_FAULTS, REFUSALS
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -45,6 +47,7 @@ _FOR_MODERATORS = re.compile(r"^!count [a-z0-9_-]{1,25} [+=-][0-9]{1,9}$")
 #: What comes of more messages than an account may send.
 _OVER = (MessageVerdict.OVER_LIMIT.value, MessageVerdict.IGNORED.value)
 _DROPS = ("replies_dropped_too_old", "replies_dropped_queue_full")
+_GIVEN_UP = (*_DROPS, "replies_dropped_unconfirmed", "messages_refused")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class _Watched:
     message: SentMessage
     heard_by: frozenset[int]
     drops: int
+    #: The same, with those that Helix did not take.
+    given_up: int
 
 
 class Answered:
@@ -68,6 +73,8 @@ class Answered:
         #: The channels that sleep, and when each was last found asleep.
         self._sleeping: dict[str, None] = {}
         self._asleep_s: dict[str, float] = {}
+        #: When Helix was last in trouble.
+        self._helix_s = -math.inf
         #: The messages whose answer Twitch has refused for reasons that the bot cannot help.
         self._refused: dict[str, None] = {}
         #: When the bot spoke: in each channel, and anywhere.
@@ -93,6 +100,7 @@ class Answered:
     def sampled(self, world: World) -> None:
         """Look at the commands whose time is over."""
         self._look_asleep(world, *world.channels)
+        self._look_at_helix(world)
         now_s, broken = world.loop.time(), list[str]()
         for watched in list(self._watched.values()):
             if now_s > watched.message.at_s + limit_s(world):
@@ -117,7 +125,10 @@ class Answered:
         if asked is None or repeated or not asked.heard_by or not must_be_answered(world, message):
             return
         self._look_asleep(world, message.channel)
-        self._watched[message.id] = _Watched(message, asked.heard_by, _drops(world))
+        self._look_at_helix(world)
+        self._watched[message.id] = _Watched(
+            message, asked.heard_by, _count(world, _DROPS), _count(world, _GIVEN_UP)
+        )
 
     def _spoke(self, world: World, message: SentMessage) -> None:
         self._said_s.setdefault(message.channel, []).append(message.at_s)
@@ -139,6 +150,10 @@ class Answered:
             if channel in self._sleeping:
                 self._asleep_s[channel] = world.loop.time()
 
+    def _look_at_helix(self, world: World) -> None:
+        if any(isinstance(fault, HELIX_FAULTS) for fault in world.faults.twitch_now()):
+            self._helix_s = world.loop.time()
+
     def _judge(self, world: World, watched: _Watched, now_s: float) -> str | None:
         """What is wrong with the answer, "" if nothing is; None: it may still come."""
         message = watched.message
@@ -153,8 +168,13 @@ class Answered:
             world, message.channel, lately_s, until_s
         ):
             return None if answer is None else ""
+        if message.at_s <= self._helix_s + PATIENCE_S:
+            if took_s <= limit_s(world) + PATIENCE_S:
+                return None if answer is None else ""
+            if _count(world, _GIVEN_UP) > watched.given_up:
+                return ""
         patience_ends_s = message.at_s + PATIENCE_S
-        if _drops(world) > watched.drops and self._near_a_limit(
+        if _count(world, _DROPS) > watched.drops and self._near_a_limit(
             world, message.channel, message.at_s, patience_ends_s
         ):
             return ""
@@ -209,6 +229,6 @@ def must_be_answered(world: World, message: SentMessage) -> bool:
     return bool(_FOR_ALL.match(message.text))
 
 
-def _drops(world: World) -> int:
+def _count(world: World, names: tuple[str, ...]) -> int:
     counters = world.app.telemetry.counters if world.app is not None else {}
-    return sum(counters.get(name, 0) for name in _DROPS)
+    return sum(counters.get(name, 0) for name in names)

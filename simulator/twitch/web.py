@@ -95,6 +95,7 @@ class WebFace:
         """Carry out a call to Helix, or let a fault answer; the delay comes after, so a client that gives up was obeyed all the same."""
         answer = self._fault() or self.helix.answer(request)
         if self.helix_delay_s > 0:
+            self.stats["fault_slow"] += 1
             await asyncio.sleep(self.helix_delay_s)
         return answer
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byte_bot.clock import SystemClock, iso_utc
+from byte_bot.clock import AgeClock, SystemClock, iso_utc
 
 
 def test_the_system_clock_is_the_operating_systems() -> None:
@@ -17,6 +18,36 @@ def test_the_system_clock_is_the_operating_systems() -> None:
     before = time.time()
     now = SystemClock().unix()
     assert before <= now <= time.time()
+
+
+@dataclass
+class Hands:
+    """A wall clock and the seconds gone by, each set by hand."""
+
+    wall_s: float = 1_000.0
+    gone_s: float = 50.0
+
+    def unix(self) -> float:
+        """What the wall clock shows."""
+        return self.wall_s
+
+    def elapsed(self) -> float:
+        """What does not jump."""
+        return self.gone_s
+
+
+@pytest.mark.parametrize(
+    ("jump_s", "earliest_s", "latest_s"),
+    [(0.0, 1_100, 1_100), (86_400.0, 1_100, 87_500), (-900.0, 200, 1_100)],
+)
+def test_a_jump_of_the_wall_clock_makes_nothing_older(jump_s: float, earliest_s: int, latest_s: int) -> None:
+    """What begins to age is dated by the later of two clocks, and its age told by the earlier."""
+    hands = Hands()
+    ages = AgeClock(hands, hands.elapsed)
+    assert ages.earliest_s() == ages.latest_s() == 1_000
+    hands.gone_s += 100
+    hands.wall_s += 100 + jump_s
+    assert (ages.earliest_s(), ages.latest_s()) == (earliest_s, latest_s)
 
 
 @pytest.mark.parametrize(

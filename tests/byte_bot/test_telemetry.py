@@ -37,14 +37,6 @@ def test_counters_start_at_zero_and_add_up() -> None:
     assert telemetry.counters["never_happened"] == 0
 
 
-def test_it_remembers_when_it_started() -> None:
-    """Uptime is counted from the clock's time at construction."""
-    clock = StandingClock(1000.0)
-    telemetry = Telemetry(clock, "boot")
-    clock.now_s = 2000.0
-    assert telemetry.boot_unix_s == 1000.0
-
-
 def test_before_the_first_reply_all_latencies_are_zero() -> None:
     """A quiet bot reports zeros instead of failing on an empty histogram."""
     telemetry = Telemetry(StandingClock(), "boot")

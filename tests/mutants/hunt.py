@@ -1,7 +1,8 @@
 """The search after one planted bug: seed after seed, until a night notices it.
 
 How it works. :func:`hunt` plays the night of each seed with the mutant as its bot, exactly as `byte-sim search` plays it with the
-shipped one, and stops at the first that fails. Noticed by another invariant than the mutant names, it counts as a failure of the
+shipped one, and stops at the first that fails. Nights that could not notice it (:attr:`Mutant.needs`: a replay without a death, say)
+are drawn and passed over. Noticed by another invariant than the mutant names, it counts as a failure of the
 list: either the mutant does something else than it says, or the list does not know its own invariants.
 
 The *canary* is a mutant that is none (:data:`CANARY`): the shipped bot. It must not be found, in the very nights in which the
@@ -30,6 +31,7 @@ class Hunted:
     """What came of one hunt; ``seed`` is the first whose night failed, None if none did."""
 
     name: str
+    #: How many nights were played.
     tries: int
     seconds: float
     seed: int | None = None
@@ -63,8 +65,10 @@ def night_with(name: str, seed: int) -> Outcome:
 
 def hunt(name: str, seeds: Iterable[int]) -> Hunted:
     """Play the nights of these seeds with a mutant until one fails."""
-    began_s, tries = time.perf_counter(), 0
+    began_s, tries, needs = time.perf_counter(), 0, named(name).needs
     for seed in seeds:
+        if not needs(draw_night(seed)):
+            continue
         tries += 1
         failure = night_with(name, seed).failure
         if failure is not None:

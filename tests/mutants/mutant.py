@@ -21,16 +21,84 @@ import msgspec
 
 from byte_bot.app import Application, Surroundings
 from byte_bot.chat.irc.session import IrcSession
+from byte_bot.context.manager import EVICTION_PERIOD_S
 from byte_bot.errors import Fenced
 from byte_bot.persistence.layer import PersistenceLayer
 from byte_bot.persistence.row import Row
 from byte_bot.settings import Settings
+from simulator.faults import (
+    Crash,
+    Fault,
+    PowerCut,
+    Restart,
+    TwitchDisconnect,
+    TwitchHalfOpen,
+    TwitchReconnect,
+)
 from simulator.invariants import Invariant
 from simulator.invariants.standard import night_invariants
+from simulator.search.plan import SearchPlan
 from simulator.supabase.functions import save
 from simulator.world import ApplicationFactory, World
 from tests.safeguards.row_variants import layer_of
 from tests.safeguards.variants import application_with
+
+# ── nights ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Needs = Callable[[SearchPlan], bool]
+
+
+def any_night(plan: SearchPlan) -> bool:
+    """Whatever happens in it."""
+    return True
+
+
+def with_faults(*kinds: type[Fault]) -> Needs:
+    """A night with a fault of one of these kinds."""
+    return lambda plan: any(isinstance(fault, kinds) for fault in plan.scenario.faults)
+
+
+def with_all(*needs: Needs) -> Needs:
+    """A night that is all of these."""
+    return lambda plan: all(need(plan) for need in needs)
+
+
+def with_outage(plan: SearchPlan) -> bool:
+    """A night in which the database is in trouble."""
+    return any(fault.family == "database" and not fault.instant for fault in plan.scenario.faults)
+
+
+def with_death(plan: SearchPlan) -> bool:
+    """A night in which the process dies, and another one takes over what it left."""
+    return with_faults(Crash, PowerCut)(plan)
+
+
+def with_two_deaths(plan: SearchPlan) -> bool:
+    """A night in which what one process left is saved by a second and found by a third."""
+    return sum(isinstance(fault, Crash | PowerCut | Restart) for fault in plan.scenario.faults) > 1
+
+
+def with_trouble_at_the_disk(plan: SearchPlan) -> bool:
+    """A night in which commits fail, or take their time."""
+    return plan.scenario.disk_latency is not None or any(
+        fault.family == "disk" for fault in plan.scenario.faults
+    )
+
+
+def with_lost_connection(plan: SearchPlan) -> bool:
+    """A night in which Twitch ends the bot's connection."""
+    return with_faults(TwitchDisconnect, TwitchHalfOpen, TwitchReconnect)(plan)
+
+
+def with_eviction(plan: SearchPlan) -> bool:
+    """A night in which idle channels leave memory."""
+    return (
+        plan.scenario.duration_s > EVICTION_PERIOD_S
+        and plan.scenario.settings["context_idle_s"] < EVICTION_PERIOD_S
+    )
+
+
+# ── mutants ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -42,6 +110,8 @@ class Mutant:
     application: ApplicationFactory = Application
     #: What is done to a world before its bot starts.
     sabotage: Callable[[World], None] | None = None
+    #: The nights that could notice it at all; the hunt passes over the others, which saves most of its time.
+    needs: Needs = any_night
 
     def judges(self) -> tuple[Invariant, ...]:
         """The invariants of a search, and a hand in the world if this mutant needs one."""
@@ -68,18 +138,20 @@ class Sabotage:
         """Nothing."""
 
 
-def in_the_bot(summary: str, application: ApplicationFactory, *invariants: str) -> Mutant:
+def in_the_bot(
+    summary: str, application: ApplicationFactory, *invariants: str, needs: Needs = any_night
+) -> Mutant:
     """A mutant that is another application."""
-    return Mutant(summary, frozenset(invariants), application)
+    return Mutant(summary, frozenset(invariants), application, needs=needs)
 
 
-def in_the_database(summary: str, guard: str, *invariants: str) -> Mutant:
+def in_the_database(summary: str, guard: str, *invariants: str, needs: Needs = any_night) -> Mutant:
     """A mutant whose database has a save function without this guard."""
 
     def replace_function(world: World) -> None:
         world.supabase.replace_function("byte_bot_save", partial(save, **{guard: False}))
 
-    return Mutant(summary, frozenset(invariants), sabotage=replace_function)
+    return Mutant(summary, frozenset(invariants), sabotage=replace_function, needs=needs)
 
 
 # ── parts of an application ──────────────────────────────────────────────────────────────────────────────────────────

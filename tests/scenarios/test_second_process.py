@@ -8,9 +8,11 @@ import json
 import pytest
 
 from byte_bot.errors import ExitCode
+from simulator.audience import CommandStorm
+from simulator.faults import Crash, Fault, Flapping, Hang, PowerCut, Refused, Restart, SecondInstance
 from simulator.scenario import Scenario
 from simulator.supabase.wire import Request
-from simulator.world import World, play
+from simulator.world import World, play, simulate
 from tests.safeguards.variants import other_machine
 from tests.scenarios.places import PLACES, Place
 
@@ -101,6 +103,52 @@ def test_a_call_of_its_own_that_arrives_late_fences_nobody(place: Place) -> None
         world.judge()
 
     play(story, Scenario("late_epoch", "a late call"), **place)
+
+
+def mistaken(*faults: Fault, fixed: tuple[str, ...] = ()) -> Scenario:
+    """A night in which a second process is started by mistake, over what else there is to bear."""
+    return Scenario(
+        "mistaken",
+        "a second process by mistake",
+        duration_s=60.0,
+        channels=("lobby", "arcade"),
+        fixed=fixed,
+        crowds=(
+            CommandStorm(
+                "lobby", 1.0, ("!count deaths +1", "!quote add words {n}"), ("moderator",), 5.0, 50.0
+            ),
+            CommandStorm(
+                "arcade", 0.5, ("!count wins +1", "!game Game {n}", "!ping"), ("moderator",), 5.0, 50.0
+            ),
+        ),
+        faults=(SecondInstance(start_s=20.0), *faults),
+    )
+
+
+def test_a_night_with_a_second_process_keeps_its_promises(place: Place) -> None:
+    """The older one is gone soon, the newer one carries on."""
+    report = simulate(mistaken(), seed=1, **place)
+    assert report.violations == ()
+    assert report.counts["incarnations"] == 2
+    assert report.counts["confirmed_counter_changes"] > 10
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        (Hang(start_s=15.0, duration_s=20.0),),
+        (Refused(start_s=15.0, duration_s=10.0), Crash(start_s=24.0, down_s=2.0)),
+        (Restart(start_s=20.5), SecondInstance(start_s=40.0)),
+        (PowerCut(start_s=21.5, down_s=3.0), Flapping(start_s=18.0, duration_s=20.0, up_s=2.0, down_s=1.0)),
+        (Hang(start_s=10.0),),
+    ],
+    ids=["outage", "crash", "restart", "power", "to the end"],
+)
+def test_a_second_process_in_a_bad_night(faults: tuple[Fault, ...]) -> None:
+    """While the database is away neither fences the other; whichever ends first, the other is the bot."""
+    report = simulate(mistaken(*faults, fixed=("lobby", "arcade")), seed=2)
+    assert report.violations == ()
+    assert report.counts["incarnations"] >= 2
 
 
 def take_epoch(world: World, holder: str) -> int:

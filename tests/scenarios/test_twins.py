@@ -12,15 +12,17 @@ from pathlib import Path
 import pytest
 
 from simulator.twin import run_seed
-from simulator.twin_plan import draw_plan
-from simulator.sometimes import TWINS, Sometimes
+from simulator.sometimes import TWINS
+from simulator.twin_plan import draw_plan, over_eventsub
 
 pytestmark = pytest.mark.usefixtures("no_log")
 
 SEEDS_PER_TEST = 30
 FIRST_SEEDS = range(1, 301, SEEDS_PER_TEST)
-#: Over EventSub each pair costs real sockets, some ten times as much: a sample of the same plans, without the loud ones.
+#: Over EventSub each pair costs real sockets, some ten times as much: a sample of the same plans, with faults of EventSub, Helix and
+#: the token besides, and one of the loud ones.
 EVENTSUB_SEEDS = tuple(seed for seed in range(1, 21) if not draw_plan(seed).loud)[:12]
+EVENTSUB_LOUD = 154
 
 
 @pytest.fixture
@@ -51,7 +53,19 @@ def test_the_database_does_not_interfere_with_chat(first: int, testimonies: Path
         assert seen == set(TWINS), f"the twins have become quiet, never happened: {sorted(set(TWINS) - seen)}"
 
 
-@pytest.mark.parametrize("seeds", [EVENTSUB_SEEDS[:4], EVENTSUB_SEEDS[4:8], EVENTSUB_SEEDS[8:]])
+def test_the_nights_over_eventsub_have_all_of_its_faults() -> None:
+    """Each kind at least once, and one of them over a crowd."""
+    plans = [over_eventsub(draw_plan(seed)) for seed in (*EVENTSUB_SEEDS, EVENTSUB_LOUD)]
+    drawn = {fault.kind for plan in plans for fault in plan.scenario.faults}
+    assert drawn >= {
+        "eventsub_close", "eventsub_mute", "eventsub_revoke", "token_expires", "helix_429", "helix_503", "helix_401", "helix_slow",
+    }  # fmt: skip
+    assert [plan.loud for plan in plans] == [False] * 12 + [True]
+
+
+@pytest.mark.parametrize(
+    "seeds", [EVENTSUB_SEEDS[:4], EVENTSUB_SEEDS[4:8], EVENTSUB_SEEDS[8:], (EVENTSUB_LOUD,)]
+)
 def test_the_database_does_not_interfere_with_chat_over_eventsub(seeds: tuple[int, ...]) -> None:
     """The same promise with TwitchIO between the bot and Twitch."""
     outcomes = [run_seed(seed, "eventsub") for seed in seeds]

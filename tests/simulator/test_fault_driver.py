@@ -10,14 +10,18 @@ import pytest
 from simulator.errors import NotSimulatedError
 from simulator.fault_driver import FaultDriver
 from simulator.faults import (
+    ClockJump,
+    ClockSkew,
     Crash,
     Fault,
     FaultBoard,
     PowerCut,
     Restart,
+    SecondInstance,
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchHalfOpen,
+    TwitchJoinDropped,
     TwitchPackets,
     TwitchReconnect,
 )
@@ -54,6 +58,10 @@ class Patient:
         self.bot_runs = False
         self._note("power cut")  # type: ignore[operator]
 
+    def start_rival(self) -> None:
+        """There are two."""
+        self._note("rival")  # type: ignore[operator]
+
     async def restart_bot(self) -> None:
         """It takes a second."""
         self._note("restart")  # type: ignore[operator]
@@ -89,6 +97,17 @@ def test_packets_cannot_be_cut_over_sockets(late: bool) -> None:
     planned: tuple[Fault, ...] = (TwitchDuplicates(), *(() if late else (TwitchPackets(start_s=5),)))
     with pytest.raises(NotSimulatedError, match="twitch_packets needs the network 'memory'"):
         play(story, Scenario("cut", "packets are cut", faults=planned), network="tcp")
+
+
+def test_no_join_is_lost_where_none_is_sent() -> None:
+    """A bot on EventSub subscribes: a night with lost JOINs would be easier than its name says."""
+
+    async def story(world: World) -> None:
+        raise AssertionError("the world was not refused")
+
+    scenario = Scenario("joins", "JOINs are lost", faults=(TwitchJoinDropped(),))
+    with pytest.raises(NotSimulatedError, match="twitch_join_dropped needs the transport 'irc'"):
+        play(story, scenario, transport="eventsub")
 
 
 def test_a_driver_without_packets_refuses_them() -> None:
@@ -184,6 +203,7 @@ def test_the_process_is_killed_and_comes_back() -> None:
         Crash(start_s=5, down_s=2),
         Crash(start_s=6, down_s=2),
         Restart(start_s=20),
+        SecondInstance(start_s=25),
         PowerCut(start_s=30, down_s=4),
     ) == [
         (5.0, "crash"),
@@ -191,6 +211,29 @@ def test_the_process_is_killed_and_comes_back() -> None:
         (7.0, "crash"),
         (9.0, "start"),
         (20.0, "restart"),
+        (25.0, "rival"),
         (30.0, "power cut"),
         (34.0, "start"),
     ]
+
+
+def test_the_clock_is_put_wrong_at_its_instants() -> None:
+    """By jumps and by how fast it runs, of skews together; a heal sets it right."""
+
+    async def story(world: World) -> list[float]:
+        seen = []
+        for _ in range(5):
+            await asyncio.sleep(10)
+            seen.append(round(world.bot.clock.ahead_s, 6))
+        world.heal()
+        await asyncio.sleep(10)
+        return [*seen, world.bot.clock.ahead_s]
+
+    faults = (
+        ClockJump(-60.0, start_s=5),
+        ClockSkew(1.5, start_s=12, duration_s=20),
+        ClockSkew(2.0, start_s=22, duration_s=5),
+    )
+    seen = play(story, Scenario("clock", "a clock that is wrong", faults=faults))
+    # Alone 1.5 gains half a second a second; together with 2.0 the clock runs three times as fast.
+    assert seen == [-60.0, -56.0, -43.5, -42.5, -42.5, 0.0]

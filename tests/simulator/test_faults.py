@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from simulator.faults import (
     KINDS,
+    ClockJump,
+    ClockSkew,
     Crash,
     DiskFull,
     DiskReadOnly,
@@ -42,6 +44,7 @@ from simulator.faults import (
     TwitchHalfOpen,
     TwitchPackets,
     TwitchReconnect,
+    TwitchRefusals,
     TwitchReordering,
     fault_from_json,
     fault_to_json,
@@ -69,6 +72,9 @@ EXAMPLES: dict[str, Fault] = {
     "crash": Crash(4, start_s=9),
     "power_cut": PowerCut(3, start_s=9),
     "slow_sync": SlowSync(0.5, start_s=1),
+    "twitch_refusals": TwitchRefusals("msg_rejected", probability=0.5),
+    "clock_jump": ClockJump(-86_400.0, start_s=9),
+    "clock_skew": ClockSkew(0.5),
 }
 
 
@@ -89,7 +95,7 @@ def acting_at(fault: Fault, *instants_s: float) -> list[bool]:
     one, clock = board(fault)
     answers = []
     for clock.now_s in instants_s:
-        answers.append(bool(one.database_now() + one.twitch_now() + one.disk_now()))
+        answers.append(bool(one.database_now() + one.twitch_now() + one.disk_now() + one.clock_now()))
     return answers
 
 
@@ -149,10 +155,12 @@ def test_the_timeline_comes_before_the_named_faults() -> None:
 
 def test_families_are_kept_apart() -> None:
     """A database face never sees Twitch's faults."""
-    one, _ = board(TwitchPackets(), Hang(), DiskFull(), DiskReadOnly())
+    one, _ = board(TwitchPackets(), Hang(), DiskFull(), DiskReadOnly(), ClockSkew(2.0))
     assert one.database_now() == (Hang(),)
     assert one.twitch_now() == (TwitchPackets(),)
     assert one.disk_now() == one.disk_draw() == (DiskFull(), DiskReadOnly())
+    assert one.clock_now() == (ClockSkew(2.0),)
+    assert one.to_json()["acting"] == ["hang", "twitch_packets", "disk_full", "disk_read_only", "clock_skew"]
 
 
 def test_flapping_begins_down_and_goes_on_in_turns() -> None:

@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from simulator.loop import run
+from simulator.loop import current_loop, run
 from simulator.meter import Meter, MeteredTransport
 
 SAVE = "https://project.supabase.test/rest/v1/rpc/byte_bot_save"
@@ -64,7 +64,40 @@ def test_a_failed_request_is_over_too() -> None:
 
 def test_a_dead_process_waits_for_nothing() -> None:
     """After a crash no `finally` counts down, so the world says that the process has died."""
-    meter = Meter()
-    meter.requests_now = meter.saves_now = 1
-    meter.process_died()
-    assert (meter.requests_now, meter.saves_now) == (0, 0)
+
+    async def body() -> None:
+        loop, meter = current_loop(), Meter()
+
+        async def save() -> None:
+            async with httpx.AsyncClient(transport=MeteredTransport(Slow(), meter)) as http:
+                await http.post(SAVE)
+
+        loop.spawn("bot", save())
+        loop.spawn("other", save())
+        await asyncio.sleep(0.5)
+        assert (meter.requests_now, meter.saves_now) == (2, 2)
+        loop.kill_process("bot")
+        meter.process_died()
+        assert (meter.requests_now, meter.saves_now) == (1, 1)
+        await asyncio.sleep(1)
+        assert (meter.requests_now, meter.saves_now) == (0, 0)
+
+    run(body())
+
+
+def test_what_two_processes_do_at_once_is_not_at_once() -> None:
+    """Limits are for one process."""
+
+    async def body() -> None:
+        loop, meter = current_loop(), Meter()
+
+        async def save() -> None:
+            async with httpx.AsyncClient(transport=MeteredTransport(Slow(), meter)) as http:
+                await http.post(SAVE)
+
+        for name in ("bot", "other"):
+            loop.spawn(name, save())
+        await asyncio.sleep(2)
+        assert (meter.requests_at_once_max, meter.saves_at_once_max, meter.requests_total) == (1, 1, 2)
+
+    run(body())

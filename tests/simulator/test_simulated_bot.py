@@ -7,7 +7,6 @@ import asyncio
 from byte_bot.errors import ExitCode
 from simulator.faults import DiskFull, Hang
 from simulator.scenario import DiskLatency, Scenario
-from simulator.simulated_bot import LoopClock
 from simulator.world import World, play
 
 
@@ -78,16 +77,91 @@ def test_a_second_bot_has_its_own_disk_and_parts() -> None:
     play(story, Scenario("second", "two bots"))
 
 
-def test_the_bots_clock_is_the_worlds() -> None:
-    """Wall time starts at a fixed instant and passes with the loop."""
+async def overlapping(world: World) -> str:
+    """A bot that has saved ten deaths gets a rival; the id of a message that both have answered."""
+    world.start_bot()
+    await world.joined()
+    await world.ask("mod", "!count deaths +10")
+    await world.until(world.drained)
+    world.start_rival()
+    rival = world.bot.rival
+    assert rival is not None
+    await world.until(lambda: rival.app is not None and "lobby" in rival.app.transport.joined)
+    twice = world.say("mod", "!count deaths +1")
+    await world.until(lambda: sum(line.reply_to == twice for line in world.transcript) == 2)
+    return twice
+
+
+def test_the_older_of_two_is_fenced_and_the_other_is_the_bot() -> None:
+    """What both confirmed counts once, what came after is the newer one's, and all promises hold."""
 
     async def story(world: World) -> None:
-        clock = LoopClock(world.loop)
-        before = clock.unix()
-        await asyncio.sleep(5)
-        assert clock.unix() - before == 5.0
+        twice = await overlapping(world)
+        await world.until(lambda: world.bot.rival is None, 20)
+        assert world.exit_codes == [ExitCode.FENCED]
+        assert world.app is not None and world.app.layer.epoch == 2
+        assert list(world.bot.heard_by_two) and twice in world.bot.heard_by_two
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 12"
+        await world.until(world.drained)
+        assert world.account.range_of("lobby", "deaths") == (12, 12)
+        assert world.counter("lobby", "deaths") == 12
+        # It is the bot in every way: its disk outlives it.
+        world.crash_bot()
+        assert not world.bot_runs
+        world.start_bot()
+        await world.joined()
+        assert await world.ask("viewer", "!count deaths") == "deaths: 12"
+
+    play(story, Scenario("rival", "two bots"))
+
+
+def test_a_death_of_the_older_one_leaves_the_other() -> None:
+    """Nobody needs to start anything, and a third process is not let in beside two."""
+
+    async def story(world: World) -> None:
+        await overlapping(world)
+        world.start_rival()
+        assert world.bot.incarnation == 2
+        world.cut_power()
+        assert world.bot_runs
+        assert world.bot.rival is None
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 12"
+        await world.until(world.drained)
+        world.start_rival()
+        assert world.bot.incarnation == 3
+
+    play(story, Scenario("rival", "two bots"))
+
+
+def test_nobody_is_a_rival_of_nobody() -> None:
+    """Where no bot runs none is started beside it."""
+
+    async def story(world: World) -> None:
+        world.start_rival()
+        assert not world.bot_runs
+        assert world.bot.incarnation == 0
 
     play(story)
+
+
+def test_a_rivalry_that_nobody_notices_is_ended_by_hand() -> None:
+    """The older one is stopped in order; a restart of one of two is just that."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await world.until(world.drained)
+        world.start_rival()
+        await asyncio.sleep(20)
+        assert world.bot.rival is not None
+        await world.bot.end_rivalry()
+        assert world.bot.rival is None
+        assert world.bot_runs
+        assert world.bot.incarnation == 2
+        await world.joined()
+        assert await world.ask("viewer", "!ping") == "Pong!"
+
+    play(story, Scenario("rival", "two bots, and nobody speaks"))
 
 
 def test_a_reply_waits_for_a_slow_disk() -> None:

@@ -7,6 +7,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -18,6 +19,7 @@ from simulator.rng import SeedTree
 from simulator.scenario import Scenario
 from simulator.twin_plan import (
     CHANNELS_MAX,
+    EVENTSUB_FAULTS_MAX,
     LOUD_CHANNELS,
     LOUD_MESSAGES_MAX,
     LOUD_MESSAGES_MIN,
@@ -25,6 +27,7 @@ from simulator.twin_plan import (
     READY_S,
     Plan,
     draw_plan,
+    over_eventsub,
 )
 
 SEEDS = range(1, 301)
@@ -55,9 +58,10 @@ def test_every_command_is_typed_by_people_of_every_role() -> None:
 
 
 def test_every_kind_of_database_fault_acts_alone_and_flapping() -> None:
-    """A human's edit is no part of the promise; what recovers slowly cannot flap."""
+    """A human's edit is no part of the promise, what a list says moves the bot, not its words; what recovers slowly cannot flap."""
     faults = [fault for plan in plans() for fault in plan.faults]
-    database = {kind for kind, fault in KINDS.items() if fault.family == "database"} - {HumanEdit.kind}
+    left_out = {HumanEdit.kind, "empty_list", "too_large"}
+    database = {kind for kind, fault in KINDS.items() if fault.family == "database"} - left_out
     assert kinds(faults) == database
     inner = kinds(fault.inner for fault in faults if isinstance(fault, Flapping))
     assert inner == database - {Flapping.kind, SlowRecovery.kind, "missing_grant", "missing_function"}
@@ -141,6 +145,23 @@ def test_a_plan_keeps_within_its_bounds(plan: Plan) -> None:
         spoken = [line.at_s for line in itertools.islice(crowd.draw(rng), 2_000)]
         assert len(spoken) < 500
         assert all(READY_S <= at_s < scenario.duration_s - QUIET_S for at_s in spoken)
+
+
+def test_over_eventsub_the_same_night_has_faults_of_its_own() -> None:
+    """All of their kinds in some seeds, in both worlds, whole, and nothing else is drawn anew."""
+    seen: Counter[str] = Counter()
+    for plan in plans()[:100]:
+        moved = over_eventsub(plan)
+        added = moved.scenario.faults[len(plan.scenario.faults) :]
+        assert 1 <= len(added) <= EVENTSUB_FAULTS_MAX
+        assert replace(moved, scenario=replace(moved.scenario, faults=plan.scenario.faults)) == plan
+        assert all(READY_S <= one.start_s <= plan.scenario.duration_s - QUIET_S for one in added)
+        assert all(one.family == "twitch" and one.probability == 1.0 for one in added)
+        seen.update(one.kind for one in added)
+    assert set(seen) == {
+        "eventsub_close", "eventsub_mute", "eventsub_revoke", "token_expires", "helix_429", "helix_503", "helix_401", "helix_slow",
+    }  # fmt: skip
+    assert min(seen.values()) > 10
 
 
 def test_the_same_seed_is_the_same_plan() -> None:

@@ -25,7 +25,9 @@ from simulator.faults import (
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchHalfOpen,
+    TwitchJoinDropped,
     TwitchReconnect,
+    TwitchRefusals,
     TwitchReordering,
 )
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
@@ -166,6 +168,8 @@ def test_what_lasts_begins_and_ends_on_every_face() -> None:
         Helix503(start_s=5, duration_s=10, probability=0.2),
         Helix401(start_s=5, duration_s=10, probability=0.3),
         HelixSlow(1500, start_s=5, duration_s=10),
+        TwitchJoinDropped(start_s=5, duration_s=10, probability=0.4),
+        TwitchRefusals("msg_rejected", start_s=5, duration_s=10, probability=0.6),
     )
     scene = Scene(*lasting)
 
@@ -174,14 +178,15 @@ def test_what_lasts_begins_and_ends_on_every_face() -> None:
         return [
             irc.duplicate_probability, irc.reorder_probability, events.duplicate_probability, events.reorder_probability,
             events.mute_keepalives, web.helix_429_probability, web.helix_503_probability, web.helix_401_probability,
-            web.helix_delay_s,
+            web.helix_delay_s, irc.drop_join_probability, irc.rules.refusal_probability,
         ]  # fmt: skip
 
-    quiet: list[object] = [0.0, 0.0, 0.0, 0.0, False, 0.0, 0.0, 0.0, 0.0]
+    quiet: list[object] = [0.0, 0.0, 0.0, 0.0, False, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     scene.at(0.0)
     assert seen() == quiet
     scene.at(5.0)
-    assert seen() == [0.5, 0.25, 0.5, 0.25, True, 0.1, 0.2, 0.3, 1.5]
+    assert seen() == [0.5, 0.25, 0.5, 0.25, True, 0.1, 0.2, 0.3, 1.5, 0.4, 0.6]
+    assert scene.irc.rules.refusal_id == "msg_rejected"
     assert (scene.irc.reorder_delay_s, scene.events.reorder_delay_s) == (2.0, 2.0)
     scene.at(15.0)
     assert seen() == quiet

@@ -40,6 +40,7 @@ IMPORT_DIRECTION: Allowances = {
         "byte_bot",
     ): "the real bot as a process of a world, with a disk of its own",
     ("simulator/disk.py", "byte_bot"): "the bot's own journal file, on a disk of a world",
+    ("simulator/token_shelf.py", "byte_bot"): "the bot's token between its processes",
     ("simulator/losses.py", "byte_bot"): "reads on that disk what a death has left",
     (
         "simulator/scenario_settings.py",

@@ -224,7 +224,9 @@ class Helix:
         elif bucket.remaining == 0 and bucket.limit and bucket.reset_unix_s is not None:
             # The last place is taken. It fills up steadily, and full again it is at the reset: until then a place comes free
             # every so often, and asking for one sooner would be refused.
-            per_place_s = max(0.0, bucket.reset_unix_s - self._clock.unix()) / bucket.limit
+            # Within `throttle_max_s`, whatever our clock says: a day behind Twitch's, the next place would be minutes away.
+            full_in_s = min(max(0.0, bucket.reset_unix_s - self._clock.unix()), self._limits.throttle_max_s)
+            per_place_s = full_in_s / bucket.limit
             self._on_send_held(asyncio.get_running_loop().time() + per_place_s)
 
 

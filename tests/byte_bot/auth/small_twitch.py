@@ -23,6 +23,7 @@ from byte_bot.auth.oauth import TwitchOAuth
 from byte_bot.auth.timing import KeeperTiming
 from byte_bot.auth.token_file import Stamp, TokenStore
 from byte_bot.auth.user_token import UserToken
+from byte_bot.clock import Clock
 from simulator.loop import current_loop
 
 URL = "https://id.twitch.test/oauth2"
@@ -282,8 +283,9 @@ async def keeping(
     chat_mode: str = "irc",
     timing: KeeperTiming | None = None,
     start: bool = True,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Keeping]:
-    """A keeper that runs inside the block."""
+    """A keeper that runs inside the block, by the loop's time if it has no ``clock`` of its own."""
     async with twitch.client() as http:
         keeper = TokenKeeper(
             login=LOGIN,
@@ -291,7 +293,7 @@ async def keeping(
             oauth=TwitchOAuth(http, URL, CLIENT_ID, secret),
             store=store,
             given=given,
-            clock=LoopClock(),
+            clock=clock if clock is not None else LoopClock(),
             rng=random.Random(1),
             timing=timing,
         )

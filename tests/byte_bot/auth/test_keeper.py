@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from byte_bot.auth.timing import FINISH_S, KeeperTiming
 from byte_bot.auth.user_token import UserToken
 from simulator.loop import current_loop, in_virtual_time
+from simulator.machine_clock import MachineClock
+from simulator.trace import Trace
 from tests.byte_bot.auth.small_twitch import (
     CHAT_SCOPES,
     LIFETIME_S,
@@ -71,6 +74,51 @@ async def test_it_is_refreshed_before_it_ends() -> None:
             assert twitch.issued[access].ends_at > current_loop().time()
             await asyncio.sleep(600)
         assert twitch.refreshes == pytest.approx(200 * 600 / (LIFETIME_S - TIMING.refresh_before_s), abs=2)
+
+
+def jumping_clock() -> MachineClock:
+    """A wall clock that can be put wrong."""
+    loop = current_loop()
+    return MachineClock(loop, Trace(loop.time))
+
+
+@pytest.mark.parametrize("jump_s", [400 * 24 * HOUR_S, -400 * 24 * HOUR_S])
+@in_virtual_time()
+async def test_a_clock_that_jumps_ends_no_token(jump_s: float) -> None:
+    """Neither while Twitch cannot be asked nor where nothing could be refreshed: Twitch is asked, and what it says counts."""
+    for given in (False, True):
+        twitch = SmallTwitch()
+        pair = twitch.issue()
+        store = MemoryTokenStore(None if given else stored(pair))
+        clock = jumping_clock()
+        async with keeping(twitch, store, given=pair.access if given else "", clock=clock) as place:
+            assert await place.access() == pair.access
+            twitch.broken = httpx.ConnectError("away")
+            clock.jump(jump_s)
+            await asyncio.sleep(60)
+            assert await place.access() == pair.access
+            twitch.broken = None
+            await asyncio.sleep(120)
+            asked = len(twitch.asked)
+            await asyncio.sleep(600)
+            assert await place.access() == pair.access
+            assert twitch.refreshes == 0
+            assert len(twitch.asked) == asked, "what Twitch says of the token is believed"
+
+
+@in_virtual_time()
+async def test_a_clock_that_was_set_back_does_not_hold_up_a_refresh() -> None:
+    """By that clock the token has a year to live; whoever asks gets one that is valid."""
+    twitch = SmallTwitch()
+    pair = twitch.issue()
+    clock = jumping_clock()
+    async with keeping(twitch, MemoryTokenStore(stored(pair)), clock=clock) as place:
+        clock.jump(-365 * 24 * HOUR_S)
+        for _ in range(40):
+            access = await place.access()
+            assert twitch.issued[access].ends_at > current_loop().time()
+            await asyncio.sleep(600)
+        assert 1 <= twitch.refreshes <= 3
 
 
 @in_virtual_time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -120,6 +121,21 @@ async def test_a_revoked_token_that_a_face_refuses_is_reported_at_once() -> None
             await asyncio.sleep(0.1)
             assert len(events(lines, "token_unusable")) == 1
             assert place.heard[-1] is None
+
+
+@in_virtual_time()
+async def test_a_pair_that_another_process_traded_is_found_though_its_date_is_older() -> None:
+    """The clock was set back in between: what is in the file is taken up when Twitch refuses ours."""
+    twitch = SmallTwitch()
+    pair = twitch.issue()
+    store = MemoryTokenStore(stored(pair))
+    async with keeping(twitch, store) as place:
+        theirs = twitch.issue()
+        twitch.issued[pair.access] = replace(pair, refresh="")
+        store.put(stored(theirs, obtained_at=1_000.0))
+        await asyncio.sleep(LIFETIME_S - TIMING.refresh_before_s + 10)
+        assert await place.access() != pair.access
+        assert twitch.issued[await place.access()].ends_at > current_loop().time()
 
 
 @in_virtual_time()

@@ -143,6 +143,12 @@ class Misbehaving(Component):
         if "*" in ctx.message.text:
             ctx.state(Log).keys[ctx.unique_key()] = "heard"
 
+    @command()
+    async def keep(self, ctx: Context) -> None:
+        """Keeps a key behind those that are there."""
+        keys = ctx.state(Log).keys
+        keys[ctx.unique_key(keys)] = str(len(keys))
+
     @listener("notice")
     async def notices(self, ctx: Context) -> None:
         """Thanks for raids."""
@@ -241,6 +247,22 @@ async def test_listeners_hear_lines_notices_and_unknown_commands() -> None:
         assert await chat.viewer("!nobody Bob") == "no nobody for Bob"
         assert await chat.viewer("!add 1") == "2()"
         assert await chat.notice("raid", "20 raiders") == ["raid: 20 raiders"]
+
+
+@in_virtual_time()
+async def test_a_new_key_sorts_behind_those_from_a_clock_that_was_ahead() -> None:
+    """Over a year of them, and behind keys that are none of ours."""
+    async with chat_with(Misbehaving()) as chat:
+        await chat.mod("!keep")
+        (ours,) = chat.state(Log).keys
+        ahead = f"{int(ours[:14]) + 365 * 86_400_000:014d}-000001-deadbeef"
+        chat.state(Log).keys[ahead] = "ahead"
+        await chat.mod("!keep")
+        await chat.mod("!keep")
+        assert [value for _, value in sorted(chat.state(Log).keys.items())] == ["0", "ahead", "2", "3"]
+        chat.state(Log).keys["zebra"] = "a human's"
+        await chat.mod("!keep")
+        assert len(chat.state(Log).keys) == 6
 
 
 @in_virtual_time()

@@ -57,6 +57,14 @@ def test_uptime_is_never_negative() -> None:
     assert heard(0).uptime_s(NOON - 3600) == 0.0
 
 
+def test_a_clock_that_is_set_back_begins_the_session_anew() -> None:
+    """It had begun in the future: else it would seem to last no time at all, for as long as the clock was wrong."""
+    stream = heard(0, 30 * 86_400, 600)
+    assert stream.live_since == NOON + 600
+    assert stream.uptime_s(NOON + 660) == 60
+    assert heard(100, 50, 200).live_since == NOON + 50
+
+
 @given(st.lists(st.integers(0, 20_000), min_size=1, max_size=20))
 def test_the_session_began_at_the_last_long_silence(gaps_s: list[int]) -> None:
     """For any silences, the session's start is the line after the newest one that was longer than the gap."""

@@ -152,3 +152,14 @@ def test_fields_of_a_newer_program_are_no_disagreement() -> None:
         overwrite(world, "component_state", {"data": data}, key="counters")
 
     assert watched(story, Agreement()) == []
+
+
+def test_a_superseded_process_that_has_had_nothing_to_save_is_not_judged_by_its_memory() -> None:
+    """It learns of the other one with its next save, and ends then."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        overwrite(world, "bot_writer", {"epoch": 9, "holder": "another machine/1"}, id=1)
+        overwrite(world, "channel_state", {"data": {"vibe": "theirs"}}, channel_id=world.channels["lobby"])
+
+    assert watched(story, Agreement()) == []

@@ -36,6 +36,22 @@ def test_a_disk_in_trouble_is_a_reason(fault: Fault) -> None:
     assert watched(story, Degraded()) == []
 
 
+def test_a_commit_that_is_on_its_way_when_the_trouble_ends_is_waited_for() -> None:
+    """The bot knows that the disk works again when it is through, however slow it is by then."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.break_disk(DiskReadOnly())
+        world.say("mod", "!count deaths +1")
+        await asyncio.sleep(0.1)
+        world.break_disk(SlowSync(0.95))
+        await asyncio.sleep(4)
+        assert world.app is not None and not world.app.layer.journal.degraded
+        await world.converge()
+
+    assert watched(story, Degraded()) == []
+
+
 def test_without_a_reason_it_is_seen() -> None:
     """Every second, and in the end by the replies that left."""
 

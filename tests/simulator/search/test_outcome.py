@@ -66,7 +66,7 @@ def test_a_good_night_is_ok_and_the_same_each_time() -> None:
     first, second = judge(BUSY), judge(BUSY)
     assert first == second
     assert first.ok and first.verdict is Verdict.OK
-    assert first.lines == 8 and first.virtual_s > 12 and first.seen == frozenset()
+    assert first.lines == 8 and first.virtual_s >= 12 and first.seen == frozenset()
 
 
 def test_keeping_the_events_changes_nothing() -> None:
@@ -80,7 +80,7 @@ def test_what_happened_is_seen() -> None:
     """Across the end of a process."""
     outcome = judge(with_faults(Hang(start_s=3.0, duration_s=6.0), Crash(start_s=7.0, down_s=0.5)))
     assert outcome.ok, outcome.failure
-    assert outcome.seen >= {Sometimes.SAVE_FAILED, Sometimes.REPLAYED, Sometimes.DIED_IN_FLIGHT}
+    assert outcome.seen >= {Sometimes.REPLAYED, Sometimes.DIED_IN_FLIGHT}
 
 
 def test_a_broken_promise_is_told_by_its_invariant() -> None:

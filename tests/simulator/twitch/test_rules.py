@@ -44,6 +44,35 @@ def test_each_obstacle_has_its_notice_and_no_effect_elsewhere(
     assert judge(desk, "hi", "bob").refusal is None
 
 
+def test_a_fault_refuses_what_nothing_else_stands_against() -> None:
+    """With its probability and under its id; who is watching hears of that and of every other refusal, with what was answered."""
+    desk = Desk()
+    heard: list[tuple[str, str, str]] = []
+    rules = desk.server.rules
+    stop = rules.on_refusal(lambda one: heard.append((one.channel, one.reply_to, one.reason)))
+    rules.refusal_probability, rules.refusal_id = 1.0, "msg_rejected"
+    ruling = rules.judge(desk.state.user("bot"), desk.state.channel("alice"), "hi", "an-id")
+    assert ruling.refusal is not None
+    assert ruling.refusal.text == "Hey! Your message is being checked by mods and has not been sent."
+    desk.state.ban("alice", "bot")
+    assert refused(judge(desk, "hi")) == "msg_banned"
+    rules.refusal_probability = 0.5
+    desk.state.unban("alice", "bot")
+    verdicts = []
+    for number in range(40):
+        desk.clock.now_s += 2.0
+        verdicts.append(refused(judge(desk, f"line {number}")))
+    assert 10 < verdicts.count("msg_rejected") < 30
+    assert verdicts.count("") == 40 - verdicts.count("msg_rejected")
+    assert heard[:2] == [("alice", "an-id", "msg_rejected"), ("alice", "", "msg_banned")]
+    stop()
+    rules.refusal_probability = 1.0
+    before = len(heard)
+    desk.clock.now_s += 2.0
+    judge(desk, "unheard")
+    assert len(heard) == before
+
+
 def test_a_timeout_counts_down_and_ends() -> None:
     """The seconds left are in the text; afterwards the account may speak; unban ends it sooner."""
     desk = Desk()

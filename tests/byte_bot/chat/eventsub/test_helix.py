@@ -10,19 +10,23 @@ import pytest
 from byte_bot.chat.errors import HelixRefused, HelixThrottled, HelixUnavailable
 from byte_bot.chat.eventsub.helix import USER, Helix
 from byte_bot.chat.eventsub.limits import EventSubLimits
-from simulator.loop import run
+from simulator.loop import current_loop, run
+from simulator.machine_clock import MachineClock
+from simulator.trace import Trace
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
-from tests.byte_bot.chat.eventsub.fake_twitch import BOT, SCOPES, LoopClock, Place
+from tests.byte_bot.chat.eventsub.fake_twitch import BOT, SCOPES, Place
 
 
 class Desk:
     """The fake Twitch and a client of its Helix."""
 
-    def __init__(self, place: Place, helix: Helix, held: list[float]) -> None:
+    def __init__(self, place: Place, helix: Helix, held: list[float], clock: MachineClock) -> None:
         self.place = place
         self.helix = helix
         #: Until when messages were to be held, as Helix said.
         self.held = held
+        #: The client's wall clock.
+        self.clock = clock
         self.me = place.state.user(BOT).id
 
     def id(self, login: str) -> str:
@@ -54,19 +58,20 @@ def ask(
     """Run a story with a client."""
 
     async def body() -> None:
-        place, held = Place(), list[float]()
+        place, held, loop = Place(), list[float](), current_loop()
+        clock = MachineClock(loop, Trace(loop.time))
         async with place.listener:
             helix = Helix(
                 url or f"{place.listener.url}/helix",
                 DEFAULT_CLIENT_ID,
                 TheToken(place.new_token(*scopes).access),
                 send_as=USER,
-                clock=LoopClock(),
+                clock=clock,
                 limits=limits if limits is not None else EventSubLimits(),
                 on_send_held=held.append,
             )
             async with helix:
-                await story(Desk(place, helix, held))
+                await story(Desk(place, helix, held, clock))
 
     run(body(), hybrid=True)
 
@@ -168,6 +173,25 @@ def test_a_message_waits_for_nothing_and_says_until_when_none_may_leave() -> Non
         assert desk.held[-1] == caught.value.retry_at_s
         # Another bucket: nobody is kept waiting there.
         await desk.helix.user_ids(["lobby"])
+
+    ask(story)
+
+
+def test_a_clock_behind_twitchs_does_not_silence_the_bot() -> None:
+    """By a clock that is a day late the bucket fills in a day; it is a minute."""
+
+    async def story(desk: Desk) -> None:
+        loop = asyncio.get_running_loop()
+        desk.place.web.helix.rates.points_max = 2
+        desk.place.state.set_role("lobby", BOT, "moderator")
+        desk.clock.jump(-86_400.0)
+        for number in range(2):
+            await desk.helix.say(desk.id("lobby"), desk.me, f"number {number}")
+        (until_s,) = desk.held
+        assert until_s - loop.time() == pytest.approx(30.0, abs=1.0)
+        with pytest.raises(HelixThrottled) as caught:
+            await desk.helix.say(desk.id("lobby"), desk.me, "too much")
+        assert caught.value.retry_at_s - loop.time() <= 60.0
 
     ask(story)
 
