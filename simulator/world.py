@@ -50,6 +50,7 @@ from simulator.meter import Meter, MeteredTransport
 from simulator.recording import RecordedTransport, record_answers, record_plan
 from simulator.report import Line, Report, Violation
 from simulator.rng import SeedTree
+from simulator.sampler import Sampler
 from simulator.scenario import Scenario
 from simulator.simulated_bot import ApplicationFactory, SimulatedBot
 from simulator.supabase.faces import SupabaseServer, SupabaseTransport
@@ -171,7 +172,7 @@ class World:
         async with Auditor(), asyncio.TaskGroup() as tasks, self._listening():
             services = [
                 tasks.create_task(self._fault_driver().run(), name="faults"),
-                tasks.create_task(self._sample(), name="sampler"),
+                tasks.create_task(Sampler(self).run(), name="sampler"),
             ]
             try:
                 yield self
@@ -318,12 +319,6 @@ class World:
         return FaultDriver(
             self.faults, self.irc, self, faces.chunk(), eventsub=faces.eventsub, web=faces.web, clock=clock
         )
-
-    async def _sample(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
-            for invariant in self.invariants:
-                invariant.sampled(self)
 
     # ── a whole night ────────────────────────────────────────────────────────────────────────────────────────────
 

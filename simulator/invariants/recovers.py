@@ -45,6 +45,8 @@ class Recovers:
 
     def __init__(self) -> None:
         self._unwell_s = 0.0
+        #: True while a change waits, or all is not well.
+        self.restless = True
 
     def started(self, world: World) -> None:
         """Nothing: it looks every second."""
@@ -64,10 +66,12 @@ class Recovers:
         struck_s = max(world.faults.struck_at_s("database"), world.faults.struck_at_s("disk"))
         self._unwell_s = max(self._unwell_s, struck_s)
         if app is None:
+            self.restless = True
             return
         waiting = _waiting(app)
         if any(row.unreadable or row.refused or app.layer.writer.is_unlisted(row) for row in waiting):
             self._unwell_s = now_s
+        self.restless = bool(waiting or app.layer.ledger.rows_waiting or self._unwell_s == now_s)
         if now_s - self._unwell_s <= WELL_S:
             return
         interval_s = float(world.scenario.settings.get("flush_interval_s", FLUSH_INTERVAL_S))
