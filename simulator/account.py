@@ -10,7 +10,7 @@ back for good, whatever is still said about it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from simulator.account_state import StateAccount

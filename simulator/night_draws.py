@@ -108,7 +108,7 @@ def talk_and_commands(
 
 def draw_rate_per_s(rng: random.Random) -> float:
     """Messages a second in one channel, each order of magnitude as likely as the others."""
-    return RATE_MIN_PER_S * (RATE_MAX_PER_S / RATE_MIN_PER_S) ** rng.random()
+    return RATE_MIN_PER_S * float((RATE_MAX_PER_S / RATE_MIN_PER_S) ** rng.random())
 
 
 def draw_commands(rng: random.Random) -> tuple[str, ...]:

@@ -35,7 +35,10 @@ class Sometimes(enum.StrEnum):
     CIRCUIT_PAUSED = "circuit paused amid chat", "somebody spoke while a human had to act on the database"
     PROBE_FAILED = "half-open probe failed", "the one call that a half-open circuit lets through failed too"
     SAVE_FAILED = "save failed", "a save had no answer"
-    SAVE_HALVED = "more rows waiting than a halved save takes", "after saves without an answer one was smaller"
+    SAVE_HALVED = (
+        "more rows waiting than a halved save takes",
+        "after saves without an answer one was smaller",
+    )
     BISECTED = "bisection ran", "a save was refused as a whole and sent in halves"
     DEAD_LETTER = "dead letter made", "the database refused a row for what is in it"
     LOST_ANSWER_RETRIED = (
@@ -52,7 +55,10 @@ class Sometimes(enum.StrEnum):
     FENCED = "fenced writer", "a bot ended because another took over"
     UNREADABLE = "row unreadable", "a row that a human wrote does not fit its class"
     # Memory.
-    EVICTED_AMID_CHAT = "context evicted amid chat", "a channel left memory within a tenth of a second of a message"
+    EVICTED_AMID_CHAT = (
+        "context evicted amid chat",
+        "a channel left memory within a tenth of a second of a message",
+    )
     RELOADED = "evicted context loaded again", "a channel that had left memory answered, loaded"
     ANSWERED_BEFORE_LOAD = "reply before the load", "a reply left while its channel's load was on its way"
     LATE_LOAD = "late load", "a load met rows that had been changed meanwhile"

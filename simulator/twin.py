@@ -32,9 +32,9 @@ from simulator.night_draws import described
 from simulator.report import Line, Report, Violation
 from simulator.scenario import Scenario, Script
 from simulator.simulated_bot import ApplicationFactory
+from simulator.sometimes import TWINS, Sometimes
 from simulator.twin_plan import READY_S, Plan, draw_plan, over_eventsub
 from simulator.twin_text import FAULTY, PERFECT, US_PER_S, WIDE, side_by_side
-from simulator.sometimes import TWINS, Sometimes
 from simulator.witness import Witness
 from simulator.world import Transport, World, simulate
 

@@ -18,10 +18,10 @@ from typing import Annotated, Final
 import typer
 
 from simulator.cli_options import Exit, TransportKind
-from simulator.twin import Outcome, run_seed
 from simulator.progress import Progress
-from simulator.workers import outcomes
 from simulator.sometimes import TWINS, Sometimes, what_happened
+from simulator.twin import Outcome, run_seed
+from simulator.workers import outcomes
 
 #: So many bad pairs are shown in full; of the others the command that shows them.
 SHOWN_MAX: Final = 5

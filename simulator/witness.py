@@ -224,9 +224,7 @@ class Witness:
 
     def _is_overtaken(self, row: Mapping[str, Any], epoch: int) -> bool:
         assert self._world is not None, "watched before there was a world"
-        key = (
-            (row["channel_id"], row["key"]) if row["table"] == "component_state" else (row["channel_id"],)
-        )
+        key = (row["channel_id"], row["key"]) if row["table"] == "component_state" else (row["channel_id"],)
         stored = self._world.supabase.view(row["table"]).get(key)
         return stored is not None and (stored["epoch"], stored["revision"]) > (epoch, row["revision"])
 

@@ -18,6 +18,7 @@ from multiprocessing.pool import AsyncResult, Pool
 from typing import Any, Final, Protocol, TypeVar
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 #: How strings hash where seeds are played again; where they are played first Python draws it, or the user has set it.
 OTHER_HASH_SEED: Final = "4242"
@@ -25,14 +26,14 @@ OTHER_HASH_SEED: Final = "4242"
 SetLogLevel = Callable[[str], None]
 
 
-class Pending(Protocol[T]):
+class Pending(Protocol[T_co]):
     """An answer that may not be there yet."""
 
     def ready(self) -> bool:
         """True once it is."""
         ...
 
-    def get(self) -> T:
+    def get(self) -> T_co:
         """It, when it is there."""
         ...
 

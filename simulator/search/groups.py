@@ -39,9 +39,9 @@ class Group:
     def to_text(self) -> str:
         """The group as lines for people."""
         failure, nights = self.failure, len(self.seeds)
+        how_many = f"({nights} night{'s' if nights > 1 else ''})"
         shown = [
-            f"{failure.verdict.upper()}  {failure.invariant}  {failure.place}  "
-            f"({nights} night{'s' if nights > 1 else ''})",
+            f"{failure.verdict.upper()}  {failure.invariant}  {failure.place}  {how_many}",
             f"  night  seed {self.first.plan.seed}: {self.first.plan.summary()}",
         ]
         first, *more = failure.words.splitlines() or [""]

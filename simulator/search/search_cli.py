@@ -25,8 +25,8 @@ from simulator.search.canary import judge_canary
 from simulator.search.groups import Groups
 from simulator.search.outcome import Outcome, Verdict, judge_seed, judge_seed_traced
 from simulator.search.second_runs import Judge, JudgeTraced, SecondRuns
-from simulator.workers import Elsewhere, OtherProcess, SetLogLevel, outcomes
 from simulator.sometimes import Sometimes, what_happened
+from simulator.workers import Elsewhere, OtherProcess, SetLogLevel, outcomes
 
 EXITS: Final[Mapping[Verdict, Exit]] = {
     Verdict.OK: Exit.OK,
@@ -65,11 +65,15 @@ def add_search(
     @cli.command()
     def search(
         seeds: Annotated[int, typer.Option(min=1, help="How many nights.")] = 100,
-        start: Annotated[int, typer.Option("--start", help="The first of their seeds; the others follow.")] = 1,
+        start: Annotated[
+            int, typer.Option("--start", help="The first of their seeds; the others follow.")
+        ] = 1,
         jobs: Annotated[int, typer.Option(min=1, max=256, help="How many processes share the work.")] = 1,
         shrinking: Annotated[
             bool,
-            typer.Option("--shrink/--no-shrink", help="Make the first night of each group as small as it gets."),
+            typer.Option(
+                "--shrink/--no-shrink", help="Make the first night of each group as small as it gets."
+            ),
         ] = True,
         with_canary: Annotated[
             bool, typer.Option("--canary", help="Plant a bug in the bot, and see that it is found.")
@@ -154,7 +158,9 @@ class _Search:
         self.failed += 1
         if self.groups.add(outcome) and not self._as_json and outcome.failure is not None:
             failure = outcome.failure
-            typer.echo(f"seed {outcome.plan.seed}  {failure.verdict.upper()}  {failure.invariant}  {failure.place}")
+            typer.echo(
+                f"seed {outcome.plan.seed}  {failure.verdict.upper()}  {failure.invariant}  {failure.place}"
+            )
             sys.stdout.flush()
 
     def tell(self, shrink: Shrink | None) -> None:
@@ -192,7 +198,9 @@ class _Search:
             "virtual_s": round(self._virtual_s, 6),
             "played_twice": self._compared,
             "verdict": self.groups.worst,
-            "failed": {verdict: self.groups.nights(verdict) for verdict in Verdict if verdict is not Verdict.OK},
+            "failed": {
+                verdict: self.groups.nights(verdict) for verdict in Verdict if verdict is not Verdict.OK
+            },
             "groups": [group.to_json() for group in self.groups],
             "seen": {one: self._seen[one] for one in Sometimes},
             "never": [one for one in Sometimes if not self._seen[one]],

@@ -13,8 +13,8 @@ from typing import Final
 
 from simulator.replay import decoded, explain
 from simulator.search.outcome import Failure, Outcome, Verdict
-from simulator.workers import Elsewhere, Pending
 from simulator.trace import difference_of
+from simulator.workers import Elsewhere, Pending
 
 #: One in so many is played twice: 5 %.
 EVERY: Final = 20

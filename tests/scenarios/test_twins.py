@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.twin import run_seed
 from simulator.sometimes import TWINS
+from simulator.twin import run_seed
 from simulator.twin_plan import draw_plan, over_eventsub
 
 pytestmark = pytest.mark.usefixtures("no_log")

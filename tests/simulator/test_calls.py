@@ -20,7 +20,7 @@ def deep(calls: int) -> None:
 
 def caught(calls: int) -> ValueError:
     """The error of `deep`."""
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(json.JSONDecodeError) as raised:
         deep(calls)
     return raised.value
 

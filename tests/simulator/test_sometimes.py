@@ -30,5 +30,7 @@ def test_what_happened_is_counted_and_what_never_did_is_named() -> None:
     assert what_happened(seen, wanted, "nights") == (
         "in how many nights: call failed 3, bisection ran 2\nin none: fenced writer"
     )
-    assert what_happened(Counter(), wanted[:1], "nights") == "in how many nights: nothing\nin none: call failed"
+    assert (
+        what_happened(Counter(), wanted[:1], "nights") == "in how many nights: nothing\nin none: call failed"
+    )
     assert what_happened(seen, wanted[:1], "nights") == "in how many nights: call failed 3"

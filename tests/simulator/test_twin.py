@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from byte_bot.bot import Bot
-from byte_bot.chat.outbox import Reply
-from byte_bot.context.channel import ChannelContext
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Ledger
 from simulator.audience import CommandStorm, Utterance
 from simulator.faults import Fault, Flapping, Hang, Refused

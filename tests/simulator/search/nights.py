@@ -23,7 +23,9 @@ def good(seed: int) -> Outcome:
     return Outcome(plan(seed), None, f"hash-{seed}", frozenset({Sometimes.SAVE_FAILED}), 50.0, 10)
 
 
-def bad(seed: int, verdict: Verdict = Verdict.SAFETY, invariant: str = "agreement", place: str = "N lost") -> Outcome:
+def bad(
+    seed: int, verdict: Verdict = Verdict.SAFETY, invariant: str = "agreement", place: str = "N lost"
+) -> Outcome:
     """Something did."""
     failure = Failure(verdict, invariant, place, f"{invariant} at {seed} s: {seed} lost")
     return Outcome(plan(seed), failure, f"hash-{seed}", frozenset(), 50.0, 10)

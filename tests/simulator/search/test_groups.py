@@ -23,7 +23,9 @@ def test_the_worst_is_told_first() -> None:
     """What cannot be replayed, then what is lost, then what ended, then what is slow."""
     groups = Groups()
     assert groups.worst is Verdict.OK
-    for seed, verdict in enumerate((Verdict.LIVENESS, Verdict.CRASH, Verdict.SAFETY, Verdict.NONDETERMINISM), 1):
+    for seed, verdict in enumerate(
+        (Verdict.LIVENESS, Verdict.CRASH, Verdict.SAFETY, Verdict.NONDETERMINISM), 1
+    ):
         groups.add(bad(seed, verdict))
         assert groups.worst is verdict
     assert [group.first.plan.seed for group in groups] == [4, 3, 2, 1]

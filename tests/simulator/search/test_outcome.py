@@ -215,7 +215,10 @@ def test_who_waited_for_a_dead_bot_is_not_the_culprit() -> None:
         ),
         ("the bot is not in #channel_1, #channel_2", "the bot is not in #…"),
         ("the bot is not in #channel_1", "the bot is not in #…"),
-        ("message 6f2c8a12-0d31-4d4f-9c55-5b1c9d2f7e10 was answered 2 times", "message ID was answered N times"),
+        (
+            "message 6f2c8a12-0d31-4d4f-9c55-5b1c9d2f7e10 was answered 2 times",
+            "message ID was answered N times",
+        ),
     ],
 )
 def test_a_place_is_the_same_in_every_night(words: str, place: str) -> None:

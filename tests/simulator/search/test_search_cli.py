@@ -74,7 +74,9 @@ def test_nothing_found() -> None:
 
 def test_failures_are_grouped_with_the_first_seed_of_each() -> None:
     """And the command that plays it again; each group is told as soon as it is found, too."""
-    result = call("--seeds", "30", judge=failing(bad(4), bad(9), bad(7, Verdict.LIVENESS, "recovers", "late")))
+    result = call(
+        "--seeds", "30", judge=failing(bad(4), bad(9), bad(7, Verdict.LIVENESS, "recovers", "late"))
+    )
     assert result.exit_code == Exit.BROKEN
     lines = result.stdout.splitlines()
     assert lines[:2] == ["seed 4  SAFETY  agreement  N lost", "seed 7  LIVENESS  recovers  late"]
@@ -176,7 +178,9 @@ def test_other_processes_come_to_the_same_outcomes() -> None:
 
     def nights(jobs: str) -> list[str]:
         cli = build_cli(SCENARIOS, simulate, set_log_level=no_log)
-        result = CliRunner().invoke(cli, ["search", "--start", "19", "--seeds", "3", "--json", "--jobs", jobs])
+        result = CliRunner().invoke(
+            cli, ["search", "--start", "19", "--seeds", "3", "--json", "--jobs", jobs]
+        )
         assert result.exit_code == 0, result.stdout
         # The bot logs in between, where it runs in this process.
         return [line for line in result.stdout.splitlines() if line.startswith("{")]

@@ -9,7 +9,10 @@ from simulator.search.outcome import Outcome, Verdict
 from simulator.search.second_runs import EVERY, SAME_RUN, SecondRuns
 from tests.simulator.search.nights import SameProcess, bad, good
 
-LINES = ('[1000000,"chat",{"channel":"lobby","login":"mod","text":"!ping"}]', '[2000000,"irc_in",{"connection":1,"line":"x"}]')
+LINES = (
+    '[1000000,"chat",{"channel":"lobby","login":"mod","text":"!ping"}]',
+    '[2000000,"irc_in",{"connection":1,"line":"x"}]',
+)
 OTHER = (LINES[0], '[2000000,"irc_in",{"connection":1,"line":"y"}]')
 
 
