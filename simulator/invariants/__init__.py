@@ -3,6 +3,9 @@
 An invariant watches (``started``), may look now and then (``sampled``, every virtual second) and judges when
 everything has been healed and drained (``converged``). It reports with ``world.violated(name, words)`` and never
 changes anything.
+
+One may have an attribute ``restless``: False while a later look could only find something if something has happened since. Then
+``sampled`` is left out for seconds in which nothing has (:mod:`simulator.sampler`).
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ class Agreement:
     """See the module's docstring."""
 
     name = "agreement"
+    restless = False
 
     def started(self, world: World) -> None:
         """Nothing: it judges the end."""

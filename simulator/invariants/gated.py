@@ -22,6 +22,7 @@ class Gated:
     """See the module's docstring."""
 
     name = "gated"
+    restless = False
 
     def started(self, world: World) -> None:
         """Listen to what the bot says."""

@@ -16,6 +16,7 @@ class Present:
     """See the module's docstring."""
 
     name = "present"
+    restless = False
 
     def started(self, world: World) -> None:
         """Nothing: it judges the end."""

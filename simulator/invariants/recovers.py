@@ -2,7 +2,8 @@
 
 * After the heal: everything is saved and the circuit closed within 10 s + (rows waiting) / 500 per second
   (:func:`recovery`, which the world awaits where a night or a story heals). A row of ``channels_config`` that waits because the
-  list came back without it may wait for the next list.
+  list came back without it may wait for the next list. Loads that wait are made by then too: until its load arrives a process
+  shows a channel as its journal knew it.
 * While all is well: a change is in the database within a second more than the flush interval, 3 s as shipped. All is well
   when for :data:`WELL_S` a bot has run, its circuit was closed, its journal gated replies (a degraded one holds rows back that
   it could not give new stamps) and no fault of the database or of the disk acted, which is looked at every second, nor
@@ -45,6 +46,8 @@ class Recovers:
 
     def __init__(self) -> None:
         self._unwell_s = 0.0
+        #: True while a change waits, or all is not well.
+        self.restless = True
 
     def started(self, world: World) -> None:
         """Nothing: it looks every second."""
@@ -64,10 +67,12 @@ class Recovers:
         struck_s = max(world.faults.struck_at_s("database"), world.faults.struck_at_s("disk"))
         self._unwell_s = max(self._unwell_s, struck_s)
         if app is None:
+            self.restless = True
             return
         waiting = _waiting(app)
         if any(row.unreadable or row.refused or app.layer.writer.is_unlisted(row) for row in waiting):
             self._unwell_s = now_s
+        self.restless = bool(waiting or app.layer.ledger.rows_waiting or self._unwell_s == now_s)
         if now_s - self._unwell_s <= WELL_S:
             return
         interval_s = float(world.scenario.settings.get("flush_interval_s", FLUSH_INTERVAL_S))
@@ -87,6 +92,12 @@ def _waiting(app: Application) -> list[Row]:
     return [row for row in app.layer.rows.values() if row.pending]
 
 
+def _loading(world: World) -> bool:
+    """True while rows are shown as the journal's snapshot has them, and what the database has is still to be read."""
+    app = world.app
+    return app is not None and any(map(app.layer.is_loading, world.channels.values()))
+
+
 async def recovery(world: World) -> float | None:
     """Wait until the backlog is drained and the circuit closed; after how many seconds, or None: too late, a violation."""
     backlog = world.app.layer.ledger.rows_waiting if world.app else 0
@@ -96,7 +107,9 @@ async def recovery(world: World) -> float | None:
         limit_s += float(world.scenario.settings.get("config_refresh_s", CONFIG_REFRESH_S))
     started_s = world.loop.time()
     try:
-        await world.until(world.drained, limit_s, "backlog drained and circuit closed")
+        await world.until(
+            lambda: world.drained() and not _loading(world), limit_s, "backlog drained and circuit closed"
+        )
     except StoryError:
         layer = world.app.layer if world.app else None
         waiting = layer.ledger.rows_waiting if layer else 0

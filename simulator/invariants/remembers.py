@@ -27,6 +27,7 @@ class Remembers:
     """See the module's docstring."""
 
     name = "remembers"
+    restless = False
 
     def __init__(self) -> None:
         #: The counter that a message is about, by the message's id, until it is answered.

@@ -29,6 +29,7 @@ class Stays:
     """See the module's docstring."""
 
     name = "stays"
+    restless = False
 
     def __init__(self) -> None:
         self._joined: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ class Supervised:
     """See the module's docstring."""
 
     name = "supervised"
+    restless = False
 
     def __init__(self) -> None:
         #: What was told already, by process: one defect is one violation.

@@ -36,6 +36,7 @@ class WithinLimits:
     """See the module's docstring."""
 
     name = "within_limits"
+    restless = False
 
     def __init__(self) -> None:
         self._seen: dict[str, int] = {}

@@ -3,7 +3,7 @@
     python -m tests.mutants --only late_load_wins,gate_does_not_wait --seeds 2000 --jobs 2 --json mutants.json
 
 Each mutant is hunted from `--start` on, at most `--seeds` nights long; `--jobs` of them at a time, each in a process of its own. Last
-comes the canary, the shipped bot in every night in which a mutant was found: it must not be. How far it is goes to standard error;
+comes the canary, the shipped bot in every night in which anything was found: it must not be. How far it is goes to standard error;
 then comes the table, what is wrong, and as the last line `N passed, N failed`. `--record` writes the seeds down for `make test`.
 Exit code 0 if every mutant was found and the canary was not, 1 if not, 2 for a name that there is not, 130 after Ctrl-C (the table
 then shows what there is).
@@ -68,8 +68,7 @@ def hunt_all(
     """The hunts as they end, then the canary's in all the nights in which something was found."""
     nights: dict[int, None] = {}
     for one in _hunts(names, seeds, jobs, set_log_level):
-        if one.seed is not None:
-            nights[one.seed] = None
+        nights |= dict.fromkeys(one.false_alarms if one.seed is None else (*one.false_alarms, one.seed))
         yield one
     yield hunt(CANARY, sorted(nights) or seeds[:1])
 

@@ -254,6 +254,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "nobody watches how long a commit takes",
         with_journal(PatientJournal),
         "answered",
+        "recovers",
         needs=with_trouble_at_the_disk,
     ),
     "degraded_for_good": in_the_bot(

@@ -1,7 +1,7 @@
 """The search after one planted bug: seed after seed, until a night notices it.
 
 How it works. :func:`hunt` plays the night of each seed with the mutant as its bot, exactly as `byte-sim search` plays it with the
-shipped one, and stops at the first that fails. Nights that could not notice it (:attr:`Mutant.needs`: a replay without a death, say)
+shipped one, and stops at the first that fails, and that the shipped bot passes. Nights that could not notice it (:attr:`Mutant.needs`: a replay without a death, say)
 are drawn and passed over. Noticed by another invariant than the mutant names, it counts as a failure of the
 list: either the mutant does something else than it says, or the list does not know its own invariants.
 
@@ -38,6 +38,8 @@ class Hunted:
     #: What noticed it: an invariant, or the type of an error.
     invariant: str = ""
     words: str = ""
+    #: Seeds before it whose nights the shipped bot does not pass either: they show nothing about the mutant.
+    false_alarms: tuple[int, ...] = ()
 
     @property
     def is_canary(self) -> bool:
@@ -65,16 +67,20 @@ def night_with(name: str, seed: int) -> Outcome:
 
 def hunt(name: str, seeds: Iterable[int]) -> Hunted:
     """Play the nights of these seeds with a mutant until one fails."""
-    began_s, tries, needs = time.perf_counter(), 0, named(name).needs
+    began_s, tries, needs, alarms = time.perf_counter(), 0, named(name).needs, list[int]()
     for seed in seeds:
         if not needs(draw_night(seed)):
             continue
         tries += 1
         failure = night_with(name, seed).failure
-        if failure is not None:
-            seconds = time.perf_counter() - began_s
-            return Hunted(name, tries, seconds, seed, failure.invariant, failure.words)
-    return Hunted(name, tries, time.perf_counter() - began_s)
+        if failure is None:
+            continue
+        if name != CANARY and night_with(CANARY, seed).failure is not None:
+            alarms.append(seed)
+            continue
+        seconds = time.perf_counter() - began_s
+        return Hunted(name, tries, seconds, seed, failure.invariant, failure.words, tuple(alarms))
+    return Hunted(name, tries, time.perf_counter() - began_s, false_alarms=tuple(alarms))
 
 
 def hunter(seeds: Iterable[int]) -> partial[Hunted]:
