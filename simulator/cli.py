@@ -1,9 +1,10 @@
-"""The command line, ``byte-sim``: demo, serve, exec, run, replay, list.
+"""The command line, ``byte-sim``: demo, serve, exec, run, replay, twin, search, bench, list.
 
 How it works. :func:`build_cli` makes a typer application around the scenarios and the function that simulates one, so that a
 test can give it others; :func:`main` is the entry point. What is wrong on purpose (:class:`~simulator.errors.SimulatorError`)
 is printed on standard error in plain words. Exit codes: 0 every promise was kept, 1 one was broken, 2 it could not be tried
-or was not measured, 3 runs that must be equal are not, 130 Ctrl-C.
+or was not measured, 3 runs that must be equal are not, 4 something that must happen did not, 5 a night ended by an unexpected
+error, 130 Ctrl-C.
 
 Real time is read here and nowhere else in the simulator; the fakes get it as a number. The bot's tables are read from the
 bot's own schema files.
@@ -18,6 +19,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
@@ -41,6 +43,9 @@ from simulator.report import Report
 from simulator.scenario import Scenario
 from simulator.scenario_file import NightFile, ScenarioFileError, names_a_file, read_night
 from simulator.scenarios import SCENARIOS
+from simulator.search.plan_file import names_a_seed, seed_night
+from simulator.search.search_cli import add_search
+from simulator.search.shrink_cli import add_shrink, shrunk_text
 from simulator.serve import DEFAULT_CHANNELS
 from simulator.serve_cli import add_serve
 from simulator.spelling import did_you_mean
@@ -61,6 +66,8 @@ First steps:
   byte-sim run NAME        simulate one, or a file of your own; the same seed gives the same night
   byte-sim replay NAME     see what happened in it, event by event
   byte-sim twin            one night with a broken and a perfect database
+  byte-sim search          a night for each of many seeds, until one breaks the bot
+  byte-sim shrink SEED     a night that fails, made as small as it goes
   byte-sim serve           the fakes on this machine's ports, for your own bot
   byte-sim exec -- BOT     your own bot on the fakes, told where they are
   byte-sim bench           how fast your own bot answers, and what an outage does to it
@@ -120,6 +127,8 @@ def build_cli(
         try:
             if names_a_file(name):
                 return read_night(Path(name))
+            if names_a_seed(name):
+                return seed_night(int(name))
             if name not in scenarios:
                 hint = did_you_mean(name, scenarios) or " `byte-sim list` shows them"
                 _fail(f"there is no scenario {name!r};{hint} (a file of your own ends in .toml)")
@@ -259,6 +268,15 @@ def build_cli(
     add_bench(cli, SystemClock().unix)
 
     add_twin(cli, SystemClock().unix, set_log_level=set_log_level)
+
+    add_search(
+        cli,
+        SystemClock().unix,
+        set_log_level=set_log_level,
+        shrink=partial(shrunk_text, unix_s=SystemClock().unix),
+    )
+
+    add_shrink(cli, find, _fail, SystemClock().unix, quiet_log=lambda: set_log_level("critical"))
 
     @cli.command("list")
     def list_(

@@ -16,6 +16,10 @@ class Exit(IntEnum):
     NOT_TRIED = 2
     #: Runs that must be equal are not.
     DIFFERENT = 3
+    #: Something that must happen did not.
+    LIVENESS = 4
+    #: A night ended by an error that nobody expected.
+    CRASHED = 5
     INTERRUPTED = 130
 
 

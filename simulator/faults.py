@@ -49,6 +49,7 @@ from simulator.fault_kinds import (
 )
 from simulator.process_faults import Crash, PowerCut, Restart, SecondInstance
 from simulator.spelling import unknown
+from simulator.table_faults import EmptyList, TooLarge
 from simulator.twitch_faults import (
     ConsentEnded,
     EventsubClose,
@@ -86,6 +87,7 @@ __all__ = [
     "DiskFull",
     "DiskReadOnly",
     "Drip",
+    "EmptyList",
     "EventsubClose",
     "EventsubMute",
     "EventsubRevoke",
@@ -119,6 +121,7 @@ __all__ = [
     "TokenExpires",
     "TokenFault",
     "TokenRevoked",
+    "TooLarge",
     "TooManyRequests",
     "TwitchDisconnect",
     "TwitchDuplicates",

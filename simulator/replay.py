@@ -24,6 +24,7 @@ import msgspec
 
 from simulator.conversation import spoken
 from simulator.errors import SimulatorError, TraceError
+from simulator.invariants.standard import night_invariants
 from simulator.loop import ReadyOrder
 from simulator.report import Report
 from simulator.scenario import Scenario
@@ -79,8 +80,8 @@ class Recording:
     report: Report | None = None
 
 
-#: Plays a night, here or elsewhere.
-Player = Callable[[Scenario, Night], Recording]
+#: Plays a night, here or elsewhere; here with options as `record_night`.
+Player = Callable[..., Recording]
 
 
 def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:
@@ -93,7 +94,7 @@ def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:
             network=night.network,
             transport=night.transport,
             keep_trace=True,
-            **options,
+            **{"invariants": night_invariants(), **options},
         )
         async with world.standing():
             report = await world.night()

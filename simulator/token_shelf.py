@@ -61,7 +61,9 @@ class TokenShelf:
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
         """Keep other processes from changing it inside the block."""
-        while any(holder is None or not holder.killed for holder in self._holders):
+        while any(  # noqa: ASYNC110  # a dead process would set no event
+            holder is None or not holder.killed for holder in self._holders
+        ):
             await asyncio.sleep(LOCK_TRY_S)
         self._holders = [current_process()]
         try:

@@ -85,6 +85,20 @@ def test_a_broken_promise_is_an_exit_code() -> None:
     assert result.exit_code == 1 and "present at 1.000000 s: away" in result.output
 
 
+def test_a_timeline_is_drawn(tmp_path: Path) -> None:
+    """Into a page, instead of showing it; the night is the same as without."""
+    file = tmp_path / "night.html"
+    result = call("--seed", "5", "--html", str(file))
+    assert result.exit_code == 0, result.output
+    assert result.output == f"timeline drawn in {file}, trace {simulate(SHORT, 5).trace_hash}\n"
+    assert "<title>short, seed 5</title>" in file.read_text(encoding="utf-8")
+    assert call("--html", str(file), "--compare").output.startswith("equal: 3 runs"), (
+        "of which one was watched"
+    )
+    nowhere = call("--html", str(tmp_path / "none" / "night.html"))
+    assert nowhere.exit_code == 2 and "cannot write" in nowhere.output
+
+
 def test_equal_runs_are_equal() -> None:
     """Exit code 0, with the number of runs and the hash."""
     result = call("--compare", "--runs", "4")
