@@ -23,7 +23,8 @@ EVENTSUB_CHANNELS_MAX = 900
 def spend(name: str, seed: int, ready_order: ReadyOrder, place: Place) -> Report:
     """Spend a night in a place, in which no promise may be broken.
 
-    Where the disk is in trouble the bot announces it and replies leave all the same; most of the night they wait as always.
+    Where the disk is in trouble the bot announces it and replies leave all the same; most of the night they wait as always. Where the
+    token runs out, the bot is away for a time.
     """
     scenario = SCENARIOS[name]
     if place != PLACES["memory"]:
@@ -38,6 +39,7 @@ def spend(name: str, seed: int, ready_order: ReadyOrder, place: Place) -> Report
     report = play(night, scenario, seed=seed, ready_order=ready_order, **place, strict=False, judge=False)
     assert report.ok, report.to_text()
     assert report.counts["confirmed_counter_changes"] > 20
+    assert name != "token_expiry" or report.unanswered_away > 5
     return report
 
 
