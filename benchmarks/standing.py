@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import journal, save_sql
+from benchmarks import journal, save_sql, sim_speed
 from benchmarks.chat_latency import RSS_GROWTH_MAX_MB, findings
 from benchmarks.throughput import Row as ThroughputRow
 from benchmarks.throughput import verdicts
@@ -51,6 +51,7 @@ def table(results: Mapping[str, Any]) -> list[str]:
         *_scale(results.get("scale")),
         *_journal(results.get("journal")),
         *_saves(results.get("save_sql")),
+        *_simulator(results.get("sim_speed")),
     ]
     width = max(len(name) for name in (*(one.promise for one in standings), *SHOWN_BY_TESTS))
     lines = [f"  {'promise or target':<{width}}  measured", f"  {'─' * width}  {'─' * 40}"]
@@ -144,6 +145,21 @@ def _saves(written: Any) -> Iterator[Standing]:
     ok = {0: True, 1: False}.get(save_sql.verdict(results))
     words = ", ".join(f"{one.case} {one.save_ms:.2f} ms" for one in largest)
     yield Standing(name, words if ok is not None else f"{words}: {NOT_MEASURED} (the machine was busy)", ok)
+
+
+def _simulator(written: Any) -> Iterator[Standing]:
+    found = {one.name: one for one in msgspec.convert(written or [], list[sim_speed.Speed])}
+    for name, (target, unit) in sim_speed.TARGETS.items():
+        title, one = f"simulator, {name}: at least {sim_speed.shown(target)} {unit}", found.get(name)
+        if one is None:
+            yield Standing(title, NOT_MEASURED, None)
+            continue
+        words = f"{sim_speed.shown(one.value)}, {sim_speed.shown(one.on_cpu)} by the CPU's clock"
+        yield Standing(
+            title,
+            words if one.met is not None else f"{words}: {NOT_MEASURED} (the machine was busy)",
+            one.met,
+        )
 
 
 def _rounded(value: float) -> str:

@@ -10,7 +10,7 @@ back for good, whatever is still said about it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from simulator.account_state import StateAccount
@@ -27,6 +27,8 @@ class Account:
     """Counters by (channel, name), as the confirmed changes make them; and everything else in :attr:`state`."""
 
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
+    #: Those that the database held before anything was said.
+    opened: dict[tuple[str, str], None] = field(default_factory=dict)
     #: The value that the last reply about a counter named.
     told: dict[tuple[str, str], int] = field(default_factory=dict)
     #: How many changes of counters were confirmed.
@@ -36,7 +38,8 @@ class Account:
     ungated: dict[str, None] = field(default_factory=dict)
     #: The same, and those that a death has been reckoned for since.
     ever_ungated: dict[str, None] = field(default_factory=dict)
-    #: The messages that only a process has handled which is no longer the bot, and has not saved it.
+    #: The messages that only a process has handled which is no longer the bot, and has not saved it; and those whose commit a disk
+    #: has lost with its power.
     forsaken: dict[str, None] = field(default_factory=dict)
     _wishes: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
     _confirmed: dict[str, tuple[str, str, str, int]] = field(default_factory=dict)
@@ -64,7 +67,13 @@ class Account:
 
     def open_with(self, channel: str, counter: str, value: int) -> None:
         """The database held this counter before anything was said."""
-        self.counters[channel, counter.lower()] = value
+        key = channel, counter.lower()
+        self.counters[key], self.opened[key] = value, None
+
+    def number_in(self, text: str) -> int | None:
+        """The value of a counter that a reply names; None if it names none."""
+        told = _TOLD.match(text)
+        return int(told.group(2)) if told else None
 
     def said(self, message: SentMessage) -> None:
         """A viewer said something: remember it if it wishes a change. Delivered again, a message wishes nothing new."""
@@ -92,13 +101,16 @@ class Account:
             if sign in "+-":
                 self.counters[channel, name] -= number if sign == "+" else -number
 
+    def lose(self, message_ids: Collection[str]) -> None:
+        """Take back, now and for good, what these messages wished: a reply to one may still be on its way."""
+        self.forsaken |= dict.fromkeys(message_ids)
+        self.take_back(message_ids)
+
     def forsake(self, is_forsaken: Callable[[str, str], bool]) -> None:
         """Take back, now and for good, what was wished by the messages of which that is said (by id and channel)."""
         wished_in = {message_id: wish[0] for message_id, wish in (self._wishes | self._confirmed).items()}
         wished_in |= self.state.wished_in()
-        chosen = [one for one, channel in wished_in.items() if is_forsaken(one, channel)]
-        self.forsaken |= dict.fromkeys(chosen)
-        self.take_back(chosen)
+        self.lose([one for one, channel in wished_in.items() if is_forsaken(one, channel)])
 
     def may_be_made_twice(self, message_id: str) -> None:
         """What this message wished may have been made, or not, or twice over."""
@@ -136,12 +148,12 @@ class Account:
                 self.confirmed += 1
                 self._confirmed[message.reply_to] = wish
             return
-        told = _TOLD.match(message.text)
-        if not told:
+        told = self.number_in(message.text)
+        if told is None:
             return
         del self._wishes[message.reply_to]
         before = self.counters.get(key, 0)
         self.counters[key] = {"+": before + number, "-": before - number, "=": number}[sign]
-        self.told[key] = int(told.group(2))
+        self.told[key] = told
         self.confirmed += 1
         self._confirmed[message.reply_to] = wish

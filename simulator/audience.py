@@ -1,9 +1,9 @@
 """Crowds: who says what when in the chat of a simulated Twitch.
 
 A crowd is a small frozen value: `Chatter` (small talk, a Poisson process), `Raid` (many different people at once),
-`CommandStorm` (commands at a bounded rate). `utterances` turns crowds and a seed into one stream in the order of time,
-lazily, so that a crowd without an end costs nothing until it is listened to; `perform` plays the stream on the running
-loop's clock; `speaker` says an utterance in a `TwitchState`.
+`CommandStorm` (commands at a bounded rate), `Spoken` (exactly these lines, drawing nothing). `utterances` turns crowds
+and a seed into one stream in the order of time, lazily, so that a crowd without an end costs nothing until it is
+listened to; `perform` plays the stream on the running loop's clock; `speaker` says an utterance in a `TwitchState`.
 
 Every crowd draws from a stream of its own, named after its kind, its channel and how many of that kind came before it
 in the channel: another crowd more, or in another channel, changes nothing that this one says.
@@ -102,7 +102,7 @@ class Chatter:
         _check(self, rate_per_s=self.rate_per_s, start_s=self.start_s, duration_s=self.duration_s)
         _at_least_one(self, chatters=self.chatters)
 
-    def lines(self, rng: random.Random) -> Iterator[Utterance]:
+    def draw(self, rng: random.Random) -> Iterator[Utterance]:
         """Yield what the crowd says, in the order of time."""
         if not self.rate_per_s:
             return
@@ -130,7 +130,7 @@ class Raid:
         if not 0 < self.duration_s < math.inf:
             raise ValueError(f"Raid in {self.channel}: duration_s must be positive and finite")
 
-    def lines(self, rng: random.Random) -> Iterator[Utterance]:
+    def draw(self, rng: random.Random) -> Iterator[Utterance]:
         """Yield what the crowd says, in the order of time."""
         # Squared: half of the people speak in the first quarter of the time, as raids do.
         moments = sorted(rng.random() ** 2 for _ in range(self.viewers))
@@ -160,7 +160,7 @@ class CommandStorm:
         _check(self, rate_per_s=self.rate_per_s, start_s=self.start_s, duration_s=self.duration_s)
         _at_least_one(self, people=self.people, commands=len(self.commands), roles=len(self.roles))
 
-    def lines(self, rng: random.Random) -> Iterator[Utterance]:
+    def draw(self, rng: random.Random) -> Iterator[Utterance]:
         """Yield what the crowd says, in the order of time."""
         if not self.rate_per_s:
             return
@@ -175,7 +175,33 @@ class CommandStorm:
             yield Utterance(_microseconds(at_s), self.channel, login, text, role)
 
 
-Crowd: TypeAlias = Chatter | Raid | CommandStorm
+@dataclass(frozen=True)
+class Spoken:
+    """Exactly these `lines`, in the order of time: a dialogue, or what other crowds said in a night, written down."""
+
+    lines: tuple[Utterance, ...]
+
+    def __post_init__(self) -> None:
+        for number, line in enumerate(self.lines, 1):
+            _check_line(f"Spoken: line {number}", line)
+        for number, (line, after) in enumerate(itertools.pairwise(self.lines), 1):
+            if after.at_s < line.at_s:
+                raise ValueError(
+                    f"Spoken: the lines must be in the order of time: line {number + 1} is at {after.at_s} s, "
+                    f"line {number} before it at {line.at_s} s"
+                )
+
+    @property
+    def channel(self) -> str:
+        """The channel of the first line, "" if nothing is said; the others may be in any channel."""
+        return self.lines[0].channel if self.lines else ""
+
+    def draw(self, rng: random.Random) -> Iterator[Utterance]:
+        """Yield the lines; nothing is drawn."""
+        yield from self.lines
+
+
+Crowd: TypeAlias = Chatter | Raid | CommandStorm | Spoken
 
 
 def utterances(crowds: Iterable[Crowd], seeds: SeedTree, until_s: float = math.inf) -> Iterator[Utterance]:
@@ -189,7 +215,7 @@ def utterances(crowds: Iterable[Crowd], seeds: SeedTree, until_s: float = math.i
         name = f"{type(crowd).__name__}/{crowd.channel}"
         rng = seeds.stream(f"{name}/{seen[name]}")
         seen[name] += 1
-        streams.append(itertools.takewhile(lambda line: line.at_s < until_s, crowd.lines(rng)))
+        streams.append(itertools.takewhile(lambda line: line.at_s < until_s, crowd.draw(rng)))
     return heapq.merge(*streams, key=lambda line: line.at_s)
 
 
@@ -244,6 +270,20 @@ def _check(crowd: Crowd, **numbers: float) -> None:
             raise ValueError(
                 f"{type(crowd).__name__} in {crowd.channel}: {name} must be finite and not negative, got {value}"
             )
+
+
+def _check_line(what: str, line: Utterance) -> None:
+    if not math.isfinite(line.at_s) or line.at_s < 0:
+        raise ValueError(f"{what}: at_s must be finite and not negative, got {line.at_s}")
+    for name, login in (("channel", line.channel), ("login", line.login)):
+        if not login or login != login.lower():
+            raise ValueError(f"{what}: {name} must be a login in lower case, got {login!r}")
+    if line.role not in ROLES:
+        raise ValueError(f"{what}: role must be one of {', '.join(ROLES)}, got {line.role!r}")
+    if line.role == "broadcaster" and line.login != line.channel:
+        raise ValueError(f"{what}: the broadcaster of {line.channel} is {line.channel}, not {line.login}")
+    if not line.text or any(char in line.text for char in "\r\n\0"):
+        raise ValueError(f"{what}: text must not be empty and cannot have CR, LF or NUL, got {line.text!r}")
 
 
 def _at_least_one(crowd: Crowd, **numbers: int) -> None:

@@ -1,9 +1,10 @@
-"""The command line, ``byte-sim``: demo, serve, exec, run, replay, list.
+"""The command line, ``byte-sim``: demo, serve, exec, run, replay, twin, search, bench, list.
 
 How it works. :func:`build_cli` makes a typer application around the scenarios and the function that simulates one, so that a
 test can give it others; :func:`main` is the entry point. What is wrong on purpose (:class:`~simulator.errors.SimulatorError`)
 is printed on standard error in plain words. Exit codes: 0 every promise was kept, 1 one was broken, 2 it could not be tried
-or was not measured, 3 runs that must be equal are not, 130 Ctrl-C.
+or was not measured, 3 runs that must be equal are not, 4 something that must happen did not, 5 a night ended by an unexpected
+error, 130 Ctrl-C.
 
 Real time is read here and nowhere else in the simulator; the fakes get it as a number. The bot's tables are read from the
 bot's own schema files.
@@ -12,12 +13,13 @@ bot's own schema files.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import io
 import json
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
@@ -29,7 +31,7 @@ from byte_bot.clock import SystemClock
 from byte_bot.logs import configure_logging
 from byte_bot.persistence.schema import SCHEMA_DIR
 from simulator.bench.bench_cli import add_bench
-from simulator.cli_options import Exit, NetworkKind, Order, TransportKind
+from simulator.cli_options import Exit, NetworkKind, Order, TransportKind, night_as_asked
 from simulator.demo import BOT_COMMAND, SECONDS_MIN, Demo, DemoOptions
 from simulator.demo_screen import LiveView, LogView, Plan, introduction, verdict_panel
 from simulator.demo_verdict import Verdict
@@ -39,13 +41,18 @@ from simulator.keyboard import keys
 from simulator.replay_cli import add_replay
 from simulator.report import Report
 from simulator.scenario import Scenario
+from simulator.scenario_file import NightFile, ScenarioFileError, names_a_file, read_night
 from simulator.scenarios import SCENARIOS
+from simulator.search.plan_file import names_a_seed, seed_night
+from simulator.search.search_cli import add_search
+from simulator.search.shrink_cli import add_shrink, shrunk_text
 from simulator.serve import DEFAULT_CHANNELS
 from simulator.serve_cli import add_serve
+from simulator.spelling import did_you_mean
 from simulator.termination import cancelled_by_sigterm
 from simulator.twin_cli import add_twin
 from simulator.world import simulate
-from simulator.world_twitch import implied_network
+from simulator.world_twitch import implied_network, night_options
 
 _T = TypeVar("_T")
 
@@ -56,9 +63,11 @@ HELP: Final = """A fake Twitch and a fake Supabase, to see and to test how a cha
 First steps:
   byte-sim demo            watch Byte Bot answer while its database is down
   byte-sim list            the nights that can be simulated, in virtual time
-  byte-sim run NAME        simulate one; the same seed gives the same night
+  byte-sim run NAME        simulate one, or a file of your own; the same seed gives the same night
   byte-sim replay NAME     see what happened in it, event by event
   byte-sim twin            one night with a broken and a perfect database
+  byte-sim search          a night for each of many seeds, until one breaks the bot
+  byte-sim shrink SEED     a night that fails, made as small as it goes
   byte-sim serve           the fakes on this machine's ports, for your own bot
   byte-sim exec -- BOT     your own bot on the fakes, told where they are
   byte-sim bench           how fast your own bot answers, and what an outage does to it
@@ -114,12 +123,18 @@ def build_cli(
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    def find(name: str) -> Scenario:
-        if name not in scenarios:
-            close = difflib.get_close_matches(name, scenarios, n=1)
-            hint = f"did you mean {close[0]}?" if close else "`byte-sim list` shows them"
-            _fail(f"there is no scenario {name!r}; {hint}")
-        return scenarios[name]
+    def find(name: str) -> NightFile:
+        try:
+            if names_a_file(name):
+                return read_night(Path(name))
+            if names_a_seed(name):
+                return seed_night(int(name))
+            if name not in scenarios:
+                hint = did_you_mean(name, scenarios) or " `byte-sim list` shows them"
+                _fail(f"there is no scenario {name!r};{hint} (a file of your own ends in .toml)")
+            return NightFile(scenarios[name])
+        except ScenarioFileError as error:
+            _fail(str(error))
 
     @cli.callback(invoke_without_command=True)
     def top(version: Version = False) -> None:
@@ -170,8 +185,15 @@ def build_cli(
 
     @cli.command()
     def run(
-        scenario: Annotated[str, typer.Argument(help="A name from `byte-sim list`.", metavar="SCENARIO")],
-        seed: Seed = 1,
+        scenario: Annotated[
+            str, typer.Argument(help="A name from `byte-sim list`, or a file.toml.", metavar="SCENARIO")
+        ],
+        seed: Annotated[
+            int | None,
+            typer.Option(
+                "--seed", help="Decides everything random.", show_default="1, or what the file says"
+            ),
+        ] = None,
         seeds: Annotated[
             int, typer.Option(min=1, help="How many nights: this seed and those that follow it.")
         ] = 1,
@@ -186,11 +208,19 @@ def build_cli(
             ),
         ] = None,
         transport: Annotated[
-            TransportKind, typer.Option(help="How the bot chats: over IRC, or over EventSub with TwitchIO.")
-        ] = TransportKind.IRC,
+            TransportKind | None,
+            typer.Option(
+                help="How the bot chats: over IRC, or over EventSub with TwitchIO.",
+                show_default="irc, or what the file says",
+            ),
+        ] = None,
         order: Annotated[
-            Order, typer.Option(help="Of tasks ready at the same instant; random draws it from the seed.")
-        ] = Order.FIFO,
+            Order | None,
+            typer.Option(
+                help="Of tasks ready at the same instant; random draws it from the seed.",
+                show_default="fifo, or what the file says",
+            ),
+        ] = None,
         log: Annotated[
             LogLevel, typer.Option(help="Show the bot's log from this level on, on standard error.")
         ] = LogLevel.NONE,
@@ -199,30 +229,38 @@ def build_cli(
 
         The real bot runs on the fakes in virtual time; an hour takes seconds. The same scenario and seed give the same night, to the
         microsecond (the trace at the end is equal). Exit code 0 if every promise was kept, 1 if not, 2 if the night
-        cannot be simulated: no scenario of this name, twitch_packets with --network tcp, or eventsub in memory.
+        cannot be simulated: no scenario of this name, a mistake in the file, twitch_packets with --network tcp, or eventsub
+        in memory.
         """
-        chosen = find(scenario)
+        night = find(scenario)
+        chosen = night_as_asked(night, seed, transport, order)
+        over = network.value if network is not None else implied_network(chosen.transport)
+        said = (night.transport, night.ready_order)
         # Without a word the bot logs everything it does in a simulated hour, between the lines of the report.
         set_log_level("critical" if log is LogLevel.NONE else log.value)
         broken = 0
-        for number in range(seed, seed + seeds):
+        last = chosen.seed + seeds - 1
+        for number in range(chosen.seed, last + 1):
             try:
                 report = simulate_night(
-                    chosen,
+                    chosen.scenario,
                     number,
-                    network=network.value if network is not None else implied_network(transport.value),
-                    transport=transport.value,
-                    ready_order=order.value,
+                    network=over,
+                    transport=chosen.transport,
+                    ready_order=chosen.ready_order,
                 )
             except SimulatorError as error:
                 _fail(f"{scenario} with seed {number}: {error}")
+            if names_a_file(scenario):
+                options = night_options(over, chosen.transport, chosen.ready_order, said)
+                report = replace(report, source=scenario, options=options)
             broken += not report.ok
             if as_json:
                 typer.echo(json.dumps(report.to_json()))
             elif seeds == 1 or not report.ok:
                 typer.echo(report.to_text())
         if seeds > 1 and not as_json:
-            typer.echo(f"{scenario}: {seeds} nights, seeds {seed} to {seed + seeds - 1}, {broken} broken")
+            typer.echo(f"{scenario}: {seeds} nights, seeds {chosen.seed} to {last}, {broken} broken")
         raise typer.Exit(Exit.BROKEN if broken else Exit.OK)
 
     add_replay(cli, find, _fail, quiet_log=lambda: set_log_level("critical"))
@@ -231,14 +269,40 @@ def build_cli(
 
     add_twin(cli, SystemClock().unix, set_log_level=set_log_level)
 
+    add_search(
+        cli,
+        SystemClock().unix,
+        set_log_level=set_log_level,
+        shrink=partial(shrunk_text, unix_s=SystemClock().unix),
+    )
+
+    add_shrink(cli, find, _fail, SystemClock().unix, quiet_log=lambda: set_log_level("critical"))
+
     @cli.command("list")
-    def list_() -> None:
+    def list_(
+        as_json: Annotated[
+            bool, typer.Option("--json", help="Print one JSON object a night for a program to read.")
+        ] = False,
+    ) -> None:
         """List the nights that `byte-sim run` can simulate."""
         width = max((len(name) for name in scenarios), default=0)
-        for name, scenario in scenarios.items():
-            typer.echo(f"{name:<{width}}  {scenario.summary}")
+        for name in scenarios:
+            scenario = find(name).scenario
+            typer.echo(
+                json.dumps(_described(name, scenario)) if as_json else f"{name:<{width}}  {scenario.summary}"
+            )
 
     return cli
+
+
+def _described(name: str, scenario: Scenario) -> dict[str, Any]:
+    return {
+        "name": name,
+        "summary": scenario.summary,
+        "duration_s": scenario.duration_s,
+        "channels": len(scenario.channels),
+        "faults": list(dict.fromkeys(fault.kind for fault in scenario.faults)),
+    }
 
 
 def exit_code(verdict: Verdict) -> Exit:

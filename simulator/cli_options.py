@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import IntEnum, StrEnum
+
+from simulator.scenario_file import NightFile
 
 
 class Exit(IntEnum):
@@ -13,6 +16,10 @@ class Exit(IntEnum):
     NOT_TRIED = 2
     #: Runs that must be equal are not.
     DIFFERENT = 3
+    #: Something that must happen did not.
+    LIVENESS = 4
+    #: A night ended by an error that nobody expected.
+    CRASHED = 5
     INTERRUPTED = 130
 
 
@@ -35,3 +42,15 @@ class Order(StrEnum):
 
     FIFO = "fifo"
     RANDOM = "random"
+
+
+def night_as_asked(
+    night: NightFile, seed: int | None, transport: TransportKind | None, order: Order | None
+) -> NightFile:
+    """The night with what the options say; what they leave out, it says itself."""
+    return replace(
+        night,
+        seed=night.seed if seed is None else seed,
+        transport=night.transport if transport is None else transport.value,
+        ready_order=night.ready_order if order is None else order.value,
+    )

@@ -160,6 +160,8 @@ class Disk:
         #: How often it failed, or took so long that a journal gives up waiting; and until when that is an excuse.
         self.troubles = 0
         self.trouble_until_s = float("-inf")
+        #: True from a trouble to the next commit that works.
+        self._troubled = False
         #: Folds that a fault struck, by the statement at which it did.
         self.folds_struck: Counter[str] = Counter()
 
@@ -236,6 +238,9 @@ class Disk:
             return 0.0, 0.0
         if latency_s >= STALL_S:
             self._in_trouble(now_s + latency_s)
+        elif self._troubled:
+            # Whether the disk works again is known when this commit is through.
+            self.trouble_until_s = max(self.trouble_until_s, now_s + latency_s)
         return latency_s * self._rng.random(), latency_s
 
     def write(self, writes: Sequence[Write], now_s: float) -> None:
@@ -266,6 +271,7 @@ class Disk:
 
     def acknowledge(self) -> None:
         """The process is told of everything written."""
+        self._troubled = False
         self._acknowledged = len(self._since)
         if self._acknowledged >= TIDY_EVERY:
             self.sync()
@@ -330,6 +336,7 @@ class Disk:
 
     def _in_trouble(self, until_s: float) -> None:
         self.troubles += 1
+        self._troubled = True
         self.trouble_until_s = max(self.trouble_until_s, until_s)
 
 

@@ -2,7 +2,8 @@
 
 Units are ``_s`` seconds and ``_ms`` milliseconds. A fault acts from ``start_s`` for ``duration_s`` (infinity: until somebody heals
 it); a ``probability`` below one is drawn afresh, from the world's seed, each time the fault could act. *Instant* faults have a start
-and no duration. The kinds are in `fault_kinds` (database, disk), `process_faults`, `clock_faults` and `twitch_faults`.
+and no duration. The kinds are in `fault_kinds` (database, disk), `table_faults`, `process_faults`, `clock_faults` and
+`twitch_faults`.
 """
 
 from __future__ import annotations

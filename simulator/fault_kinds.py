@@ -1,6 +1,6 @@
 """The kinds of faults of the database and of the bot's disk; the list of all kinds.
 
-The other families are in `twitch_faults`, `process_faults` and `clock_faults`.
+The others are in `table_faults` (two more of the database), `twitch_faults`, `process_faults` and `clock_faults`.
 
 What all have in common is in `fault_base`. A fault knows nothing of what it breaks: the faces of the fakes act on it.
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from simulator.clock_faults import CLOCK_KINDS
 from simulator.fault_base import Family, Fault, FaultError
 from simulator.process_faults import PROCESS_KINDS
+from simulator.table_faults import EmptyList, TooLarge
 from simulator.twitch_faults import TWITCH_KINDS
 
 if TYPE_CHECKING:
@@ -293,7 +294,7 @@ KINDS: Mapping[str, type[Fault]] = {
     fault.kind: fault
     for fault in (
         Latency, SlowRecovery, Refused, Hang, Reset, Status503, Html520, TooManyRequests, HtmlOk, CutBody, Drip,
-        CommitThenDrop, Unauthorized, OverQuota, ProjectPaused, ReadOnly, MissingGrant, MissingFunction, Flapping,
-        HumanEdit, *TWITCH_KINDS, *PROCESS_KINDS, DiskFull, DiskReadOnly, SlowSync, *CLOCK_KINDS,
+        CommitThenDrop, Unauthorized, OverQuota, ProjectPaused, ReadOnly, MissingGrant, MissingFunction, TooLarge, EmptyList,
+        Flapping, HumanEdit, *TWITCH_KINDS, *PROCESS_KINDS, DiskFull, DiskReadOnly, SlowSync, *CLOCK_KINDS,
     )
 }  # fmt: skip

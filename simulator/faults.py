@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,6 +48,8 @@ from simulator.fault_kinds import (
     Unauthorized,
 )
 from simulator.process_faults import Crash, PowerCut, Restart, SecondInstance
+from simulator.spelling import unknown
+from simulator.table_faults import EmptyList, TooLarge
 from simulator.twitch_faults import (
     ConsentEnded,
     EventsubClose,
@@ -84,6 +87,7 @@ __all__ = [
     "DiskFull",
     "DiskReadOnly",
     "Drip",
+    "EmptyList",
     "EventsubClose",
     "EventsubMute",
     "EventsubRevoke",
@@ -117,6 +121,7 @@ __all__ = [
     "TokenExpires",
     "TokenFault",
     "TokenRevoked",
+    "TooLarge",
     "TooManyRequests",
     "TwitchDisconnect",
     "TwitchDuplicates",
@@ -149,14 +154,14 @@ def fault_from_json(value: object) -> Fault:
         raise FaultError(f"a fault is a JSON object such as {{'kind': 'hang'}}, got {type(value).__name__}")
     kind = value.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise FaultError(f"unknown kind of fault {kind!r}; allowed: {', '.join(KINDS)}")
+        raise FaultError(unknown("kind of fault", kind, KINDS))
     known = {item.name: str(item.type) for item in dataclasses.fields(KINDS[kind])}
     arguments: dict[str, Any] = {}
     for name, given in value.items():
         if name == "kind":
             continue
         if name not in known:
-            raise FaultError(f"{kind}: unknown field {name!r}; allowed: {', '.join(known)}")
+            raise FaultError(f"{kind}: {unknown('field', name, known)}")
         arguments[name] = _field_from_json(kind, name, known[name], given)
     return KINDS[kind](**arguments)
 
@@ -167,7 +172,10 @@ def _field_from_json(kind: str, name: str, type_name: str, given: object) -> obj
     if type_name == "float":
         if isinstance(given, bool) or not isinstance(given, int | float):
             raise FaultError(f"{kind}: {name} must be a number, got {given!r}")
-        return float(given)
+        if isinstance(given, int) and abs(given) > sys.float_info.max:
+            raise FaultError(f"{kind}: {name} must be a number that a float can hold")
+        # Not made a float: 5 and 5.0 are the same time, but look different in a trace.
+        return given
     if type_name == "int":
         if isinstance(given, bool) or not isinstance(given, int):
             raise FaultError(f"{kind}: {name} must be a whole number, got {given!r}")

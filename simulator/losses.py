@@ -1,10 +1,11 @@
-"""What a death may have taken with it although viewers were told: the boundary of "nothing lost" (P3), drawn in the account.
+"""What the end of a process may have taken with it although viewers were told: the boundary of "nothing lost" (P3), drawn in the account.
 
 What the bot confirmed survives the end of its process; the world's :class:`~simulator.account.Account` holds it to that. Two
 things are not promised, and only they are taken back, for the messages that they concern:
 
 * Replies that left while the bot had announced *journal degraded*, and whose messages the disk does not hold: they were in
-  RAM only. The database may have them or not. Once its journal says that everything is committed, this holds no more.
+  RAM only. The database may have them or not. Once its journal says that everything is committed, this holds no more. So it is with
+  an orderly end too, if neither the disk nor the database takes what waits.
 * With ``DURABILITY=process``, commits after the last sync of a disk whose machine lost its power.
 
 After a power cut a save may have left under a stamp that the disk does not know any more (a row is stamped anew when a new process
@@ -33,7 +34,7 @@ COUNTERS = ("component_state", "counters", "values")
 def reckon(account: Account, death: Death, channels: Mapping[str, str]) -> None:
     """Take back what this death may have cost; ``channels`` are ids by login."""
     disk = death.disk
-    account.take_back(death.lost)
+    account.lose(death.lost)
     if death.behind:
         account.take_back([message_id for message_id in account.ungated if not disk.holds(message_id)])
     account.ungated.clear()

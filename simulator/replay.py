@@ -5,7 +5,7 @@ and read back (one line of JSON that says which night it is, then one event a li
 machines or two commits can be compared; `record_elsewhere` makes one in a process of its own, with other hashes of strings.
 Recordings of one night, commit and Python minor are equal, or something depended on what no seed governs.
 
-What it leaves out: traces of other scenarios than the named ones in processes of their own; finding the cause of a
+What it leaves out: in processes of their own, traces of scenarios that are neither named nor in a file; finding the cause of a
 difference (the events just before it, and `auditor.py`, are where to look).
 """
 
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,9 +24,11 @@ import msgspec
 
 from simulator.conversation import spoken
 from simulator.errors import SimulatorError, TraceError
+from simulator.invariants.standard import night_invariants
 from simulator.loop import ReadyOrder
 from simulator.report import Report
 from simulator.scenario import Scenario
+from simulator.scenario_file import names_a_file
 from simulator.trace import Difference, Trace, difference_of
 from simulator.world import Network, Transport, World, run_alone
 from simulator.world_twitch import night_options
@@ -40,19 +42,25 @@ _KIND_WIDTH = 15
 
 
 class Night(msgspec.Struct, frozen=True):
-    """Which night: what, together with a commit, decides every event."""
+    """Which night: what, together with a commit, decides every event; ``scenario`` is a name or a file."""
 
     scenario: str
     seed: int
     network: Network = "memory"
     order: ReadyOrder = "fifo"
     transport: Transport = "irc"
+    #: The transport and the order that the file itself says: what `byte-sim` takes when no option says otherwise.
+    said: tuple[Transport, ReadyOrder] = ("irc", "fifo")
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of ``byte-sim`` that make it, beside its seed."""
+        return night_options(self.network, self.transport, self.order, self.said)
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """The arguments of ``byte-sim replay`` that play it."""
-        options = night_options(self.network, self.transport, self.order)
-        return (self.scenario, "--seed", str(self.seed), *options)
+        return (self.scenario, "--seed", str(self.seed), *self.options)
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -72,8 +80,8 @@ class Recording:
     report: Report | None = None
 
 
-#: Plays a night, here or elsewhere.
-Player = Callable[[Scenario, Night], Recording]
+#: Plays a night, here or elsewhere; here with options as `record_night`.
+Player = Callable[..., Recording]
 
 
 def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:
@@ -86,18 +94,20 @@ def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:
             network=night.network,
             transport=night.transport,
             keep_trace=True,
-            **options,
+            **{"invariants": night_invariants(), **options},
         )
         async with world.standing():
             report = await world.night()
         return report, world.trace
 
     report, trace = run_alone(body(), night.seed, night.network, night.order)
+    if names_a_file(night.scenario):
+        report = replace(report, source=night.scenario, options=night.options)
     return Recording(night, trace.digest, trace.lines, report)
 
 
 def record_elsewhere(_scenario: Scenario, night: Night, *, hash_seed: int = 1) -> Recording:
-    """Play a named night in a process of its own, whose strings hash by `hash_seed`.
+    """Play a night that has a name or a file in a process of its own, whose strings hash by `hash_seed`.
 
     Raises:
         SimulatorError: the process failed; the message holds what it said.

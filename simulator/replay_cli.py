@@ -15,8 +15,9 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from simulator.cli_options import Exit, NetworkKind, Order, TransportKind
+from simulator.cli_options import Exit, NetworkKind, Order, TransportKind, night_as_asked
 from simulator.errors import SimulatorError
+from simulator.invariants.standard import night_invariants
 from simulator.replay import (
     Night,
     Player,
@@ -31,6 +32,9 @@ from simulator.replay import (
     write_recording,
 )
 from simulator.scenario import Scenario
+from simulator.scenario_file import NightFile
+from simulator.timeline_page import write_page
+from simulator.timeline_samples import Watcher
 from simulator.world_twitch import implied_network
 
 RUNS_DEFAULT: Final = 3
@@ -42,7 +46,7 @@ Named = tuple[str, Recording]
 
 def add_replay(
     cli: typer.Typer,
-    find_scenario: Callable[[str], Scenario],
+    find_night: Callable[[str], NightFile],
     fail: Fail,
     *,
     quiet_log: Callable[[], None] = lambda: None,
@@ -52,7 +56,7 @@ def add_replay(
     """Register the command.
 
     Args:
-        find_scenario: gives a scenario by name, or ends the program.
+        find_night: gives a night by its name or file, or ends the program.
         fail: prints why nothing could be played, and ends the program.
         quiet_log: silences the bot's log.
         here, elsewhere: play a night in this process, and in another.
@@ -60,8 +64,13 @@ def add_replay(
 
     @cli.command()
     def replay(
-        scenario: Annotated[str, typer.Argument(help="A name from `byte-sim list`.", metavar="SCENARIO")],
-        seed: Annotated[int, typer.Option("--seed", help="Which of its nights.")] = 1,
+        scenario: Annotated[
+            str, typer.Argument(help="A name from `byte-sim list`, or a file.toml.", metavar="SCENARIO")
+        ],
+        seed: Annotated[
+            int | None,
+            typer.Option("--seed", help="Which of its nights.", show_default="1, or what the file says"),
+        ] = None,
         compare_: Annotated[
             bool, typer.Option("--compare", help="Play it several times; show the first event that differs.")
         ] = False,
@@ -75,14 +84,25 @@ def add_replay(
             Path | None,
             typer.Option(metavar="FILE", help="Write every event to a file instead of showing them."),
         ] = None,
+        html: Annotated[
+            Path | None,
+            typer.Option(
+                metavar="FILE", help="Draw the timeline into a page for a browser instead of showing it."
+            ),
+        ] = None,
         only: Annotated[
             str, typer.Option(help="Show these kinds of events only: chat,http,irc_in …", metavar="KINDS")
         ] = "",
         network: Annotated[
             NetworkKind | None, typer.Option(help="As for `run`.", show_default="memory; tcp with eventsub")
         ] = None,
-        transport: Annotated[TransportKind, typer.Option(help="As for `run`.")] = TransportKind.IRC,
-        order: Annotated[Order, typer.Option(help="As for `run`.")] = Order.FIFO,
+        transport: Annotated[
+            TransportKind | None,
+            typer.Option(help="As for `run`.", show_default="irc, or what the file says"),
+        ] = None,
+        order: Annotated[
+            Order | None, typer.Option(help="As for `run`.", show_default="fifo, or what the file says")
+        ] = None,
         as_json: Annotated[
             bool,
             typer.Option("--json", help="JSON for a program to read: one object an event, or the verdict."),
@@ -95,6 +115,7 @@ def add_replay(
 
         \b
           byte-sim replay outage --seed 3 --only chat
+          byte-sim replay outage --seed 3 --html night.html
           byte-sim replay outage --seed 3 --compare
           byte-sim replay outage --seed 3 --trace before.jsonl     (change the bot, then)
           byte-sim replay outage --seed 3 --against before.jsonl
@@ -102,12 +123,20 @@ def add_replay(
         Exit code 0 if every promise was kept or, where runs are compared, all were equal; 1 if a promise was broken, 2
         if the night cannot be played, 3 if two runs differ.
         """
-        chosen = find_scenario(scenario)
-        over = network.value if network is not None else implied_network(transport.value)
-        night = Night(scenario, seed, over, order.value, transport.value)
+        given = find_night(scenario)
+        asked = night_as_asked(given, seed, transport, order)
+        chosen = asked.scenario
+        night = Night(
+            scenario,
+            asked.seed,
+            network.value if network is not None else implied_network(asked.transport),
+            asked.ready_order,
+            asked.transport,
+            said=(given.transport, given.ready_order),
+        )
         quiet_log()
         try:
-            first = here(chosen, night)
+            first = here(chosen, night) if html is None else _drawn(here, chosen, night, html)
             if trace is not None:
                 write_recording(first, trace)
             others: list[Named] = [] if against is None else [(against.name, read_recording(against))]
@@ -115,13 +144,23 @@ def add_replay(
             if others or again:
                 more = (_again(number, here, elsewhere, chosen, night) for number in again)
                 raise typer.Exit(_compare(("run 1", first), chain(others, more), as_json=as_json))
-            if trace is None:
-                _show(first, tuple(filter(None, only.split(","))), as_json=as_json)
-            else:
+            if trace is not None:
                 typer.echo(f"{len(first.lines)} events written to {trace}, trace {first.trace_hash}")
+            if html is not None:
+                typer.echo(f"timeline drawn in {html}, trace {first.trace_hash}")
+            if trace is None and html is None:
+                _show(first, tuple(filter(None, only.split(","))), as_json=as_json)
         except SimulatorError as error:
             fail(f"{' '.join(night.arguments)}: {error}")
         raise typer.Exit(Exit.OK if first.report is None or first.report.ok else Exit.BROKEN)
+
+
+def _drawn(here: Player, scenario: Scenario, night: Night, file: Path) -> Recording:
+    """Play a night, watch the bot in it, and draw what happened."""
+    watcher = Watcher()
+    recording = here(scenario, night, invariants=(*night_invariants(), watcher))
+    write_page(file, recording, watcher.watched(), f"{night.scenario}, seed {night.seed}")
+    return recording
 
 
 def _again(

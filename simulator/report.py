@@ -8,6 +8,7 @@ microsecond; ``replay`` is the command that runs the same night again.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +54,8 @@ class Report:
     counts: Mapping[str, int] = field(default_factory=dict)
     #: What the night was run with beside its seed, as options of ``byte-sim run``.
     options: tuple[str, ...] = ()
+    #: What ``byte-sim run`` is given to play it: a file; empty: the scenario's name.
+    source: str = ""
 
     @property
     def ok(self) -> bool:
@@ -62,7 +65,8 @@ class Report:
     @property
     def replay(self) -> str:
         """The command that runs the same night again."""
-        return " ".join(("byte-sim run", self.scenario, "--seed", str(self.seed), *self.options))
+        night = self.source or self.scenario
+        return shlex.join(("byte-sim", "run", night, "--seed", str(self.seed), *self.options))
 
     def to_json(self) -> dict[str, Any]:
         """The report without its transcript, as plain data."""

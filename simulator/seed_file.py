@@ -1,4 +1,4 @@
-"""A seed file: the users, channels, roles, modes and tokens with which a fake Twitch starts, as TOML or JSON.
+"""A seed file: the users, channels, roles, modes, tokens and conduits with which a fake Twitch starts, as TOML or JSON.
 
     [[users]]
     login = "ana"
@@ -15,8 +15,7 @@ It is a `Snapshot` (simulator/twitch/snapshot.py) written by hand, with two conv
 without `moderators` gets those of the stage. What `GET /snapshot` of the control address shows is a seed file too.
 
 Every mistake is told with its line and its key, all at once, before anything listens. The line of a key is found by reading the text
-once more, since neither parser keeps it: exact for TOML as people write it, the nearest enclosing key within inline tables and arrays,
-and for JSON the nearest key of that name. Left out: including other files, variables.
+once more, since neither parser keeps it (`toml_text.py` for TOML, below for JSON). Left out: including other files, variables.
 """
 
 from __future__ import annotations
@@ -33,7 +32,8 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from simulator.errors import SimulatorError
-from simulator.twitch.snapshot import ChannelPart, Letters, Snapshot, TokenPart, UserPart
+from simulator.toml_text import Place, broken_line, nearest_line, toml_lines
+from simulator.twitch.snapshot_parts import ChannelPart, Letters, Snapshot, TokenPart, UserPart
 
 #: What a chat bot asks for, on IRC and on EventSub: the scopes of a token for which the file names none.
 CHAT_BOT_SCOPES = (
@@ -44,9 +44,6 @@ CHAT_BOT_SCOPES = (
 )  # fmt: skip
 TOKEN_CHARS = 30  # as real ones have
 REFRESH_CHARS = 50
-
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
-_KEY = re.compile(r"""^\s*(?P<key>[A-Za-z0-9_\-."' ]+?)\s*=""")
 
 
 class SeedFileError(SimulatorError):
@@ -111,12 +108,10 @@ def _parsed(file: Path, text: str, *, is_json: bool) -> Mapping[str, Any]:
     except json.JSONDecodeError as error:
         raise SeedFileError(f"{file}:{error.lineno}: no JSON: {error.msg}") from error
     except tomllib.TOMLDecodeError as error:
-        place = re.search(r"line (\d+)", str(error))
-        line = place[1] if place else str(text.count("\n") + 1)
-        raise SeedFileError(f"{file}:{line}: no TOML: {error}") from error
+        raise SeedFileError(f"{file}:{broken_line(text, error)}: no TOML: {error}") from error
     if not isinstance(value, dict):
         raise SeedFileError(
-            f"{file}:1: an object with users, channels, apps, tokens is wanted, got {type(value).__name__}"
+            f"{file}:1: an object with users, channels, apps, tokens, conduits is wanted, got {type(value).__name__}"
         )
     return value
 
@@ -140,6 +135,8 @@ def _snapshot(shape: _SeedShape) -> Snapshot:
         channels=shape.channels,
         apps=shape.apps,
         tokens=[*shape.tokens, *granted],
+        consents=shape.consents,
+        conduits=shape.conduits,
     )
 
 
@@ -148,49 +145,6 @@ def _names_moderators(channel: ChannelPart) -> bool:
 
 
 # -- where a mistake is -----------------------------------------------------------------------------------------------------------
-
-Place = tuple[str | int, ...]
-
-
-def toml_lines(text: str) -> dict[Place, int]:
-    """The line (from 1) of each key and table that stands on a line of its own, by its path."""
-    found: dict[Place, int] = {}
-    counts: dict[Place, int] = {}
-    table: Place = ()
-    multiline = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if multiline:
-            multiline = "" if multiline in line else multiline
-            continue
-        header = _HEADER.match(line)
-        if header is not None and "=" not in header[2]:
-            table = _table(_path(header[2]), is_array=header[1] == "[[", counts=counts)
-            found.setdefault(table, number)
-            continue
-        key = _KEY.match(line)
-        if key is None or line.lstrip().startswith("#"):
-            continue
-        found.setdefault((*table, *_path(key["key"])), number)
-        for quotes in ('"""', "'''"):
-            if line.count(quotes) == 1:
-                multiline = quotes
-    return found
-
-
-def _table(path: Place, *, is_array: bool, counts: dict[Place, int]) -> Place:
-    """The full path of a header, with the number of each element of an array of tables that it goes through."""
-    full: Place = ()
-    for position, name in enumerate(path):
-        full = (*full, name)
-        if is_array and position == len(path) - 1:
-            counts[full] = counts.get(full, -1) + 1
-        if full in counts:
-            full = (*full, counts[full])
-    return full
-
-
-def _path(dotted: str) -> Place:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
 
 
 def json_lines(text: str) -> dict[Place, int]:
@@ -232,16 +186,13 @@ def _mistake(file: Path, error: Mapping[str, Any], lines: Mapping[Place, int]) -
     if error["type"] == "extra_forbidden":
         message = "there is no such key"
     message = message.removeprefix("Value error, ")
-    nearest = place
-    while nearest and nearest not in lines:
-        nearest = nearest[:-1]
     given = error.get("input")
     shown = (
         f" (got {given!r})"
         if isinstance(given, str | int | float) and error["type"] != "extra_forbidden"
         else ""
     )
-    return f"{file}:{lines.get(nearest, 1)}: {key or 'the file'}: {message}{shown}"
+    return f"{file}:{nearest_line(lines, place)}: {key or 'the file'}: {message}{shown}"
 
 
 def _words(error: Exception) -> str:

@@ -41,7 +41,7 @@ _NAME = "bot"
 
 @dataclass(frozen=True)
 class Death:
-    """What is known of a process that was killed; ``disk`` is as it was left."""
+    """What is known of a process that has ended, killed or in order; ``disk`` is as it was left."""
 
     disk: Disk
     #: Its epoch, 0 if it had none.
@@ -89,8 +89,8 @@ class SimulatedBot:
         settings, http_transport, oauth_transport, token_store, connector: asked for by every incarnation.
         scenario: says whether the disk outlives the process, and how long its commits take.
         faults: what is wrong with the disk.
-        on_death: told of every process that was killed.
-        on_rivalry_over: told when one of two processes has ended, after :attr:`on_death` if it was killed.
+        on_death: told of every process that has ended.
+        on_rivalry_over: told when one of two processes has ended, after ``on_death``.
     """
 
     def __init__(
@@ -216,13 +216,21 @@ class SimulatedBot:
     def cut_power(self) -> None:
         """The machine dies, and the process with it."""
         self._trace.record("power_cut", incarnation=self.incarnation)
-        self._die(tuple(self.disk.cut_power()))
+        lost = tuple(self.disk.cut_power())
+        if lost:
+            self._trace.record("commits_lost", messages=len(lost))
+        self._die(lost)
 
     def _die(self, lost: tuple[str, ...]) -> None:
         one = self._bot
         self._loop.kill_process(one.name if one is not None else _NAME)
         assert one is not None, "or there was no process to kill"
         self._meter.process_died()
+        self._reckon(one, lost)
+        self._ended(one)
+
+    def _reckon(self, one: Instance, lost: tuple[str, ...]) -> None:
+        """Tell what the end of this process may have cost."""
         app, one.app = one.app, None
         epoch, behind = 0, False
         if app is not None:
@@ -231,7 +239,6 @@ class SimulatedBot:
             announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
             behind = announced and not journal.committed(journal.appended)
         self._on_death(Death(one.disk, epoch, behind, lost))
-        self._ended(one)
 
     @property
     def ungated_replies(self) -> int:
@@ -272,12 +279,15 @@ class SimulatedBot:
         """Its live tasks."""
         return self._loop.tasks_of(self._bot.name if self._bot is not None else _NAME)
 
-    def expect_alive(self) -> None:
-        """Raise :class:`StoryError` if the process died of an error: nobody needs to wait for it any more."""
+    def reached(self, condition: Callable[[], bool]) -> bool:
+        """Whether it holds; raises :class:`StoryError` if not and a process died of an error: nobody needs to wait for it any more."""
+        if condition():
+            return True
         for one in (self._bot, self.rival):
             root = one.process.root if one is not None and one.process is not None else None
             if root is not None and root.done() and not root.cancelled() and root.exception() is not None:
                 raise StoryError(f"the bot died: {root.exception()!r}") from root.exception()
+        return False
 
     def _new_disk(self, identity: str) -> Disk:
         disk = Disk(
@@ -292,9 +302,8 @@ class SimulatedBot:
 
     async def _main(self, one: Instance) -> None:
         self.exit_codes.append(await self._run(self._seeds.child(f"bot-{one.incarnation}"), one))
-        if one.app is not None:
-            self._ungated_before += one.app.layer.journal.ungated_replies
-        one.app = None
+        # Also an orderly end cannot keep what a failing disk does not take and the database did not get.
+        self._reckon(one, ())
         self._ended(one)
 
     async def _run(self, seeds: SeedTree, one: Instance) -> ExitCode:

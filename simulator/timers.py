@@ -52,6 +52,11 @@ class Timers:
         heapq.heappush(self._heap, (microseconds(timer.when()), self._numbers, timer))
         timer._scheduled = True  # type: ignore[attr-defined]
 
+    @property
+    def mark(self) -> tuple[int, int]:
+        """How many timers were made so far, and how many wait: if both are what they were, none has fired."""
+        return self._numbers, len(self._heap)
+
     def note_cancelled(self) -> None:
         """Count a timer that was cancelled while it waited."""
         self._cancelled += 1

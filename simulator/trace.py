@@ -11,7 +11,7 @@ Python's shortest form, which is the same on every machine, but not after anothe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -27,6 +27,9 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 # A kept event takes about 300 bytes: the default is some 300 MB, more than any single run needs.
 _KEPT_EVENTS_MAX = 1_000_000
 _CONTEXT_EVENTS = 5
+
+#: Is called with the fields of an event.
+Observer = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,14 @@ class Trace:
         self._lines: list[str] | None = [] if keep else None
         self._kept_events_max = kept_events_max
         self._sealed = False
+        self._observers: dict[str, list[Observer]] = {}
         self.count = 0
         self.late = 0
+
+    def observe(self, observer: Observer, *kinds: str) -> None:
+        """Call `observer` with the fields of every event of these kinds, as it happens; it must change nothing."""
+        for kind in kinds:
+            self._observers.setdefault(kind, []).append(observer)
 
     def record(self, kind: str, **fields: Any) -> None:
         """Add an event at the present time; raises TraceError for a value without a canonical form (a set, an object).
@@ -84,6 +93,8 @@ class Trace:
                 )
             self._lines.append(line.decode("utf-8"))
         self.count += 1
+        for observer in self._observers.get(kind, ()):
+            observer(fields)
 
     def seal(self) -> str:
         """End the trace and return its hash."""

@@ -10,7 +10,7 @@ right things and loses a row fails too. The promise holds for channels in RAM be
 looked at (:func:`ready`), and a plan where they are not was not tried.
 
 A world that ends by an error that nobody expected (a defect of the bot, or of the simulator) costs its own pair only, and so
-does a plan that cannot be drawn: the outcome has the error and where it came from. What happened in the night under faults is told with it (`twin_witness.py`).
+does a plan that cannot be drawn: the outcome has the error and where it came from. What happened in the night under faults is told with it (`witness.py`).
 
 What it leaves out: what the bot thinks, and where a difference comes from (the events around it: the faulty night's trace).
 """
@@ -19,21 +19,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any, Final
 
 from byte_bot.app import Application
+from simulator.calls import in_words, with_calls
 from simulator.errors import SimulatorError
 from simulator.faults import Fault, FaultBoard, TwitchPackets
+from simulator.night_draws import described
 from simulator.report import Line, Report, Violation
 from simulator.scenario import Scenario, Script
 from simulator.simulated_bot import ApplicationFactory
-from simulator.twin_plan import READY_S, Plan, described, draw_plan, over_eventsub
+from simulator.sometimes import TWINS, Sometimes
+from simulator.twin_plan import READY_S, Plan, draw_plan, over_eventsub
 from simulator.twin_text import FAULTY, PERFECT, US_PER_S, WIDE, side_by_side
-from simulator.twin_witness import Seen, Witness
+from simulator.witness import Witness
 from simulator.world import Transport, World, simulate
 
 #: Lines shown before and after a difference.
@@ -42,8 +44,6 @@ CONTEXT_LINES: Final = 3
 EVENTSUB_CHANNELS_MAX: Final = 150
 #: Where an error came from that is none of a world's.
 DRAWING: Final = "the plan"
-#: Calls shown of the way to an unexpected error, those next to it.
-CALLS_SHOWN: Final = 6
 
 
 class NotReadyError(SimulatorError):
@@ -97,7 +97,7 @@ class Outcome:
     #: The unexpected error that ended a world, and the calls that led to it; "" if none did.
     crashed: str = ""
     #: What happened in the night with faults.
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[Sometimes, ...] = ()
     #: Of the bot in both worlds.
     transport: Transport = "irc"
 
@@ -177,10 +177,10 @@ def _run_twins(plan: Plan, application: ApplicationFactory, transport: Transport
     except NotReadyError as error:
         return Outcome(plan, not_tried=str(error))
     except (SimulatorError, AssertionError) as error:
-        return Outcome(plan, broken=(f"{PERFECT}: {_in_words(error)}",))
+        return Outcome(plan, broken=(f"{PERFECT}: {in_words(error)}",))
     except (Exception, BaseExceptionGroup) as error:
         # Supervisor: a defect of any kind ends one world, not a search of thousands.
-        return Outcome(plan, crashed=f"{PERFECT}: {_with_calls(error)}")
+        return Outcome(plan, crashed=f"{PERFECT}: {with_calls(error)}")
     witness = Witness()
 
     async def watched(world: World) -> None:
@@ -191,16 +191,16 @@ def _run_twins(plan: Plan, application: ApplicationFactory, transport: Transport
     try:
         faulty = _night(plan.faulty, plan, witness.beside(application), watched, transport)
     except (SimulatorError, AssertionError) as error:
-        return Outcome(plan, lines, broken=(f"{FAULTY}: {_in_words(error)}",))
+        return Outcome(plan, lines, broken=(f"{FAULTY}: {in_words(error)}",))
     except (Exception, BaseExceptionGroup) as error:
         # Supervisor, as above.
-        return Outcome(plan, lines, crashed=f"{FAULTY}: {_with_calls(error)}")
+        return Outcome(plan, lines, crashed=f"{FAULTY}: {with_calls(error)}")
     return Outcome(
         plan,
         lines,
         first_difference(_comparable(faulty, transport), _comparable(perfect, transport)),
         (*_broken(FAULTY, faulty.violations), *_broken(PERFECT, perfect.violations)),
-        seen=witness.testimony(),
+        seen=tuple(seen for seen in witness.testimony() if seen in TWINS),
     )
 
 
@@ -213,7 +213,7 @@ def run_seed(seed: int, transport: Transport = "irc", draw: Callable[[int], Plan
         plan = draw(seed) if transport == "irc" else over_eventsub(draw(seed))
     except Exception as error:
         # Supervisor: a seed of which no plan can be drawn is a bad one, and a search goes on with the next.
-        return Outcome(Undrawn(seed), crashed=f"{DRAWING}: {_with_calls(error)}", transport=transport)
+        return Outcome(Undrawn(seed), crashed=f"{DRAWING}: {with_calls(error)}", transport=transport)
     return run_twins(plan, transport=transport)
 
 
@@ -312,22 +312,6 @@ def _night(
 
 def _broken(world: str, violations: Iterable[Violation]) -> tuple[str, ...]:
     return tuple(f"{world}: {violation}" for violation in violations)
-
-
-def _in_words(error: BaseException) -> str:
-    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-    return f"{type(error).__name__}: {error}{notes}"
-
-
-def _with_calls(error: BaseException) -> str:
-    """An error in words, below it the calls that led to it; of a group the first error that is none."""
-    alone = error
-    while isinstance(alone, BaseExceptionGroup):
-        alone = alone.exceptions[0]
-    calls = traceback.extract_tb(alone.__traceback__)[-CALLS_SHOWN:]
-    return "\n".join(
-        [_in_words(alone), *(f"{call.filename}:{call.lineno} in {call.name}: {call.line}" for call in calls)]
-    )
 
 
 def _difference_json(plan: Plan | Undrawn, difference: Difference) -> dict[str, Any]:

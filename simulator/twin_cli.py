@@ -9,27 +9,24 @@ ones, and the others go on. The end says in how many nights under faults what ha
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Final
 
 import typer
 
 from simulator.cli_options import Exit, TransportKind
+from simulator.progress import Progress
+from simulator.sometimes import TWINS, Sometimes, what_happened
 from simulator.twin import Outcome, run_seed
-from simulator.twin_witness import Seen
+from simulator.workers import outcomes
 
 #: So many bad pairs are shown in full; of the others the command that shows them.
 SHOWN_MAX: Final = 5
 #: Characters in a line where there is no terminal whose width could be asked.
 FILE_COLUMNS: Final = 160
-#: Seconds between two lines of progress, on a terminal and elsewhere.
-PROGRESS_TERMINAL_S, PROGRESS_LINE_S = 0.5, 10.0
 
 #: Judges the pair of a seed; takes ``transport=`` as `run_seed` does, if it is asked for another than IRC.
 Compare = Callable[..., Outcome]
@@ -70,12 +67,12 @@ def add_twin(
         microsecond. The first difference is shown side by side, with the faults of that moment. Exit code 0 if there is
         none, 1 if there is one, another promise was broken or a night ended by an unexpected error, 2 if a pair could not be played.
         """
-        progress = _Progress(seeds, unix_s)
+        progress = Progress(seeds, "pairs", "bad", unix_s)
         bad = crashed = untried = lines = 0
-        seen: Counter[Seen] = Counter()
+        seen: Counter[Sometimes] = Counter()
         judge = compare if transport is TransportKind.IRC else partial(compare, transport=transport.value)
-        with _outcomes(range(seed, seed + seeds), jobs, judge, set_log_level) as outcomes:
-            for outcome in outcomes:
+        with outcomes(range(seed, seed + seeds), jobs, judge, set_log_level) as compared:
+            for outcome in compared:
                 untried += bool(outcome.not_tried)
                 bad += not outcome.ok and not outcome.not_tried
                 crashed += bool(outcome.crashed)
@@ -87,7 +84,7 @@ def add_twin(
         if seeds > 1 and not as_json:
             ended = f" ({crashed} by an unexpected error)" if crashed else ""
             last = f", {untried} not tried" if untried else ""
-            typer.echo(_what_happened(seen))
+            typer.echo(what_happened(seen, TWINS, "nights under faults"))
             typer.echo(
                 f"{seeds} pairs, seeds {seed} to {seed + seeds - 1}, {lines} lines compared: {bad} bad{ended}{last}"
             )
@@ -101,55 +98,3 @@ def _show(outcome: Outcome, bad: int, *, alone: bool, as_json: bool) -> None:
         typer.echo(outcome.to_text(shutil.get_terminal_size((FILE_COLUMNS, 1)).columns))
     elif not outcome.ok:
         typer.echo(f"seed {outcome.plan.seed}  bad too: {outcome.replay}")
-
-
-def _what_happened(seen: Counter[Seen]) -> str:
-    """In how many nights under faults each thing has happened, in lines."""
-    happened = ", ".join(f"{one} {seen[one]}" for one in Seen if seen[one]) or "nothing"
-    never = ", ".join(one for one in Seen if not seen[one])
-    words = f"in how many nights under faults: {happened}"
-    return f"{words}\nin none: {never}" if never else words
-
-
-@contextmanager
-def _outcomes(
-    seeds: range, jobs: int, compare: Compare, set_log_level: Callable[[str], None]
-) -> Iterator[Iterator[Outcome]]:
-    """The outcomes of the seeds, in their order."""
-    if min(jobs, len(seeds)) == 1:
-        set_log_level("critical")
-        yield map(compare, seeds)
-        return
-    # Spawned and not forked: a process that starts anew is the same on every platform.
-    spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(min(jobs, len(seeds)), initializer=set_log_level, initargs=("critical",)) as pool:
-        yield pool.imap(compare, seeds)
-
-
-class _Progress:
-    """How many pairs are done, how fast, and how long it will take, on standard error."""
-
-    def __init__(self, total: int, unix_s: Callable[[], float]) -> None:
-        self._total = total
-        self._unix_s = unix_s
-        self._terminal = sys.stderr.isatty()
-        self._began_s = self._shown_s = unix_s()
-        self._done = 0
-
-    def step(self, bad: int) -> None:
-        """One more is done."""
-        self._done += 1
-        now_s = self._unix_s()
-        pause_s = PROGRESS_TERMINAL_S if self._terminal else PROGRESS_LINE_S
-        if self._total == 1 or now_s - self._shown_s < pause_s:
-            return
-        self._shown_s = now_s
-        rate = self._done / max(now_s - self._began_s, 1e-9)
-        left_s = (self._total - self._done) / rate
-        line = f"{self._done} of {self._total} pairs, {bad} bad, {rate:.1f}/s, {left_s:.0f} s left"
-        typer.echo(f"\r{line:<70}" if self._terminal else line, err=True, nl=not self._terminal)
-
-    def end(self) -> None:
-        """Leave the line on which progress was shown."""
-        if self._terminal and self._shown_s > self._began_s:
-            typer.echo("", err=True)

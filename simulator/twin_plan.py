@@ -6,7 +6,7 @@ both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
 
 * *Audience*: 1 to 30 channels, most of a night's messages in some of them. A channel's rate is anything from 0.01 to 30
   messages a second; how long it goes on follows from its share of the night's messages, which bounds what a pair
-  costs. One message in five is small talk, the others are commands of every built-in component (:data:`COMMANDS`), by people of all roles.
+  costs. One message in five is small talk, the others are commands of every built-in component (:data:`~simulator.night_draws.COMMANDS`), by people of all roles.
 * *Loud nights*: one in twenty has more than a thousand messages, in bursts of up to 1,000 a second over one channel to
   :data:`LOUD_CHANNELS`, one of the bursts over the look for idle channels and one into the first fault; of some, few rows of
   history are kept. These fill a save, a channel's outbox and the journal's queue.
@@ -17,7 +17,7 @@ both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
   which comes first, so a probability would be drawn for another one in the other world.
 * The last :data:`QUIET_S` seconds nobody speaks. So every reply has left, or was dropped for its age, before the heal.
 
-Left out, as the promise leaves it out: a human's edit, a second process, ``!status`` (it reports the database's health).
+Left out, as the promise leaves it out: a human's edit (and what looks like one, a table that is read as if emptied), dead letters, a second process, ``!status`` (it reports the database's health).
 Faults of the process are left out too: its twin would have to die at the same point of its program. So are faults of the
 disk: how long the bot takes to find out that it works again depends on what it has to write, so on the database.
 """
@@ -26,47 +26,48 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from simulator.audience import ROLES, Chatter, CommandStorm, Crowd, Raid, Role
+from simulator.audience import CommandStorm, Crowd, Raid, Role
 from simulator.faults import (
-    CommitThenDrop,
-    CutBody,
-    Drip,
     EventsubClose,
     EventsubMute,
     EventsubRevoke,
     Fault,
-    Flapping,
-    Hang,
     Helix401,
     Helix429,
     Helix503,
     HelixSlow,
-    Html520,
-    HtmlOk,
-    Latency,
-    MissingFunction,
-    MissingGrant,
-    OverQuota,
-    ProjectPaused,
-    ReadOnly,
-    Refused,
-    Reset,
     SlowRecovery,
-    Status503,
     TokenExpires,
-    TooManyRequests,
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchPackets,
     TwitchReconnect,
-    Unauthorized,
 )
 from simulator.loop import ReadyOrder
+from simulator.night_draws import (
+    CHANGES,
+    PLAIN,
+    described,
+    draw_commands,
+    draw_disk,
+    draw_drip,
+    draw_flapping,
+    draw_latency,
+    draw_missing_function,
+    draw_missing_grant,
+    draw_rate_per_s,
+    draw_roles,
+    draw_slow_recovery,
+    draw_too_many_requests,
+    microseconds,
+    spiky_latency,
+    spread,
+    talk_and_commands,
+)
 from simulator.rng import SeedTree
-from simulator.scenario import DiskLatency, Scenario
+from simulator.scenario import Scenario
 from simulator.twitch_faults import CLOSE_CODES
 
 #: When the audience begins to speak and the first fault may act, seconds: every channel is loaded, which the run checks.
@@ -76,10 +77,8 @@ SPEAKING_S = (8.0, 12.0, 16.0, 20.0, 20.0, 25.0, 30.0, 70.0)
 #: How long nobody speaks at the end: longer than the 15 s after which a reply that still waits is dropped.
 QUIET_S = 17.0
 CHANNELS_MAX = 30
-RATE_MIN_PER_S, RATE_MAX_PER_S = 0.01, 30.0
 #: Messages of a night, about: few enough for thousands of pairs, enough for full saves and Twitch's limits.
 MESSAGES_MIN, MESSAGES_MAX = 20, 160
-SMALL_TALK_SHARE = 0.2
 #: One night in twenty, which then costs as much as twenty others.
 LOUD_SHARE = 0.05
 #: As few as still fill a save, an outbox, a history and the queue of a journal somewhere in three hundred nights: half of what
@@ -89,55 +88,14 @@ LOUD_MESSAGES_MIN, LOUD_MESSAGES_MAX = 1_000, 2_000
 LOUD_RATES_PER_S = (200.0, 500.0, 1_000.0, 1_000.0)
 #: How much of them each burst has; one is long enough to fill the queue of a journal whose disk stalls.
 LOUD_SHARES = (0.6, 0.2, 0.2)
-#: With the most a save can be full: every channel has two rows and more.
-LOUD_CHANNELS = (1, 3, 30, 30, 300, 300)
+#: With the most a save can be full: every channel has two rows and more. Rarely, since such a night costs three times as much.
+LOUD_CHANNELS = (1, 3, 30, 30, 30, 300)
 LOUD_SPEAKING_S = (30.0, 70.0, 70.0)
 #: When the bot first looks for idle channels, seconds.
 SWEEP_S = 60.0
 LOUD_HISTORY_ROWS_MAX = (10_000, 10_000, 300)
 FAULTS_MAX = 5
 EVENTSUB_FAULTS_MAX = 3
-
-#: What people type, by the name of the built-in command; a custom command is one that ``!cmd`` has made.
-COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "ping": ("!ping",),
-    "help": ("!help", "!help count"),
-    "game": ("!game", "!game Game {n}", "!game -"),
-    "vibe": ("!vibe", "!vibe mood {n}"),
-    "style": ("!style", "!style style {n}"),
-    "scene": ("!scene", "!scene movie Film {n}", "!scene topic Topic {n}", "!scene movie -"),
-    "note": ("!note add note {n}", "!note list", "!note del 1", "!note clear"),
-    "count": ("!count deaths +1", "!count deaths", "!count wins -1", "!count wins =7", "!count wins del", "!count"),
-    "cmd": ("!cmd add c{n} {user} was here {count} times", "!cmd add hug hugs {args}", "!cmd list", "!cmd del hug"),
-    "quote": ("!quote add words {n}", "!quote", "!quote 1", "!quote del 1"),
-    "pause": ("!pause",),
-    "resume": ("!resume",),
-}  # fmt: skip
-CUSTOM_COMMANDS = ("!hug everybody", "!hug", "!c1", "!c2", "!c3")
-#: Each changes another row of its channel: by moderators, hundreds of rows in a second.
-CHANGES = (
-    "!count deaths +1",
-    "!vibe mood {n}",
-    "!quote add words {n}",
-    "!cmd add c{n} {user} was here {count} times",
-)
-#: Often enough that a paused channel does not stay silent for the rest of the night.
-RESUMES = 4
-
-TABLES = (
-    "channels_config",
-    "channel_state",
-    "component_state",
-    "channel_history",
-    "bot_events",
-    "bot_writer",
-)
-FUNCTIONS = ("byte_bot_save", "byte_bot_take_epoch")
-#: The kinds without anything else to draw; any of them may also be what flaps.
-PLAIN: tuple[type[Fault], ...] = (
-    Refused, Hang, Reset, Status503, Html520, HtmlOk, CutBody, CommitThenDrop, Unauthorized, ReadOnly,
-    OverQuota, ProjectPaused,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -176,7 +134,7 @@ def draw_plan(seed: int) -> Plan:
     seeds = SeedTree(seed).child("twin")
     rng = seeds.stream("world")
     speaking_s = rng.choice(SPEAKING_S)
-    channels = tuple(f"channel_{number}" for number in range(1, _spread(rng, 1, CHANNELS_MAX) + 1))
+    channels = tuple(f"channel_{number}" for number in range(1, spread(rng, 1, CHANNELS_MAX) + 1))
     until_s = READY_S + speaking_s
     scenario = Scenario(
         "twin",
@@ -193,7 +151,7 @@ def draw_plan(seed: int) -> Plan:
             "context_idle_s": rng.choice((10.0, 7_200.0)),
         },
         latency_ms=rng.choice((10.0, 35.0)),
-        disk_latency=_draw_disk(seeds.stream("disk")),
+        disk_latency=draw_disk(seeds.stream("disk")),
     )
     faults = _draw_faults(seeds.stream("faults"), scenario.duration_s)
     plan = Plan(seed, scenario, faults, rng.choice(("fifo", "random")))
@@ -230,19 +188,9 @@ def _louder(plan: Plan, seeds: SeedTree) -> Plan:
             "history_rows_max": rng.choice(LOUD_HISTORY_ROWS_MAX),
             "context_idle_s": 10.0,
         },
-        disk_latency=_draw_disk(seeds.stream("disk")),
+        disk_latency=draw_disk(seeds.stream("disk")),
     )
     return replace(plan, scenario=scenario, faults=faults, loud=True)
-
-
-def described(fault: Fault) -> str:
-    """A fault with its times, for people."""
-    kind = f"{fault.kind} of {fault.inner.kind}" if isinstance(fault, Flapping) else fault.kind
-    if fault.instant:
-        return f"{kind} at {fault.start_s:.3f} s"
-    end = "to the heal" if math.isinf(fault.duration_s) else f"to {fault.start_s + fault.duration_s:.3f} s"
-    chance = f" with probability {fault.probability:.2f}" if fault.probability < 1 else ""
-    return f"{kind} from {fault.start_s:.3f} s {end}{chance}"
 
 
 # --- audience
@@ -250,16 +198,16 @@ def described(fault: Fault) -> str:
 
 
 def _draw_crowds(rng: random.Random, channels: tuple[str, ...], until_s: float) -> tuple[Crowd, ...]:
-    messages = _spread(rng, MESSAGES_MIN, MESSAGES_MAX)
+    messages = spread(rng, MESSAGES_MIN, MESSAGES_MAX)
     weights = [rng.expovariate(1.0) for _ in channels]
     crowds: list[Crowd] = []
     for channel, weight in zip(channels, weights, strict=True):
         share = messages * weight / sum(weights)
-        rate_per_s = RATE_MIN_PER_S * (RATE_MAX_PER_S / RATE_MIN_PER_S) ** rng.random()
+        rate_per_s = draw_rate_per_s(rng)
         duration_s = min(share / rate_per_s, until_s - READY_S)
         start_s = READY_S + rng.random() * (until_s - READY_S - duration_s)
-        commands, roles = _draw_commands(rng), _draw_roles(rng)
-        crowds += _both(channel, rate_per_s, commands, roles, start_s, duration_s, people=2)
+        commands, roles = draw_commands(rng), draw_roles(rng)
+        crowds += talk_and_commands(channel, rate_per_s, commands, roles, start_s, duration_s, people=2)
     if rng.random() < 0.1:
         at_s = READY_S + rng.random() * (until_s - READY_S - 5.0)
         crowds.append(Raid(rng.choice(channels), at_s, viewers=rng.randint(5, 40), duration_s=5.0))
@@ -269,7 +217,7 @@ def _draw_crowds(rng: random.Random, channels: tuple[str, ...], until_s: float) 
 def _draw_bursts(
     rng: random.Random, channels: tuple[str, ...], until_s: float, first_fault_s: float
 ) -> tuple[Crowd, ...]:
-    messages = _spread(rng, LOUD_MESSAGES_MIN, LOUD_MESSAGES_MAX)
+    messages = spread(rng, LOUD_MESSAGES_MIN, LOUD_MESSAGES_MAX)
     middles_s = [first_fault_s, SWEEP_S, READY_S + rng.random() * (until_s - READY_S)]
     # In the last channels nobody speaks but at the beginning and at the end: they leave memory, and come back.
     quiet = channels[1:][-(len(channels) // 5) :]
@@ -282,49 +230,19 @@ def _draw_bursts(
         duration_s = messages * share / rate_per_s
         start_s = max(READY_S, min(middle_s - duration_s / 2, until_s - duration_s))
         for channel in loud:
-            commands = CHANGES if changes else _draw_commands(rng)
-            roles: tuple[Role, ...] = ("moderator",) if changes else _draw_roles(rng)
-            crowds += _both(channel, rate_per_s / len(loud), commands, roles, start_s, duration_s, people=4)
+            commands = CHANGES if changes else draw_commands(rng)
+            roles: tuple[Role, ...] = ("moderator",) if changes else draw_roles(rng)
+            crowds += talk_and_commands(
+                channel, rate_per_s / len(loud), commands, roles, start_s, duration_s, people=4
+            )
     for channel in quiet:
         for start_s in (READY_S, until_s - 5.0):
-            crowds.append(CommandStorm(channel, 1.0, _draw_commands(rng), ("moderator",), start_s, 2.0))
+            crowds.append(CommandStorm(channel, 1.0, draw_commands(rng), ("moderator",), start_s, 2.0))
     return tuple(crowds)
 
 
-def _both(
-    channel: str,
-    rate_per_s: float,
-    commands: tuple[str, ...],
-    roles: tuple[Role, ...],
-    start_s: float,
-    duration_s: float,
-    people: int,
-) -> tuple[Crowd, ...]:
-    """Small talk and commands."""
-    return (
-        Chatter(channel, rate_per_s * SMALL_TALK_SHARE, start_s, duration_s),
-        CommandStorm(
-            channel, rate_per_s * (1.0 - SMALL_TALK_SHARE), commands, roles, start_s, duration_s, people
-        ),
-    )
-
-
-def _draw_commands(rng: random.Random) -> tuple[str, ...]:
-    """Some commands, or all: with few, rows are changed again and again; with all, handlers meet."""
-    names = list(COMMANDS)
-    chosen = names if rng.random() < 0.6 else sorted(rng.sample(names, rng.randint(1, 3)))
-    lines = [line for name in chosen for line in COMMANDS[name]]
-    lines += CUSTOM_COMMANDS if "cmd" in chosen else ()
-    lines += COMMANDS["resume"] * RESUMES if "pause" in chosen else ()
-    return tuple(lines)
-
-
-def _draw_roles(rng: random.Random) -> tuple[Role, ...]:
-    return rng.choice((ROLES, ("moderator",), ("moderator", "broadcaster", "viewer")))
-
-
-# --- faults, and the disk
-# ---------------------------------------------------------------------------------------
+# --- faults
+# ------------------------------------------------------------------------------------------------------
 
 
 def _draw_faults(rng: random.Random, duration_s: float) -> tuple[Fault, ...]:
@@ -339,7 +257,7 @@ def _draw_fault(rng: random.Random, duration_s: float) -> Fault:
         lasts_s = math.inf
     probability = 1.0 if rng.random() < 0.5 else rng.uniform(0.1, 1.0)
     return replace(
-        fault, start_s=_microseconds(start_s), duration_s=_microseconds(lasts_s), probability=probability
+        fault, start_s=microseconds(start_s), duration_s=microseconds(lasts_s), probability=probability
     )
 
 
@@ -347,24 +265,21 @@ def _draw_kind(rng: random.Random) -> Fault:
     # Two in three are of the kinds that say only that the database is gone, in so many ways; the others have more to draw.
     match rng.randrange(18):
         case 0:
-            return Latency(ms=rng.uniform(1.0, 900.0), jitter_ms=rng.choice((0.0, 300.0)))
+            return draw_latency(rng)
         case 1:
-            return Latency(
-                ms=100.0, jitter_ms=200.0, distribution="lognormal", spike_ms=6_000.0, spike_probability=0.2
-            )
+            return spiky_latency()
         case 2:
-            return SlowRecovery(ms=rng.uniform(200.0, 8_000.0), duration_s=10.0)
+            return draw_slow_recovery(rng)
         case 3:
-            return Drip(bytes_per_s=rng.uniform(5.0, 500.0))
+            return draw_drip(rng)
         case 4:
-            return TooManyRequests(retry_after_s=rng.choice((0.5, 2.0, 5.0)))
+            return draw_too_many_requests(rng)
         case 5:
-            return MissingGrant(table=rng.choice(TABLES))
+            return draw_missing_grant(rng)
         case 6:
-            return MissingFunction(name=rng.choice(FUNCTIONS))
+            return draw_missing_function(rng)
         case 7 | 8:
-            inner = rng.choice((*(kind() for kind in PLAIN), Latency(ms=700.0), Drip(), TooManyRequests()))
-            return Flapping(up_s=rng.uniform(0.2, 4.0), down_s=rng.uniform(0.2, 6.0), inner=inner)
+            return draw_flapping(rng)
         case _:
             return rng.choice(PLAIN)()
 
@@ -373,7 +288,7 @@ def _draw_twitch_faults(rng: random.Random, until_s: float) -> tuple[Fault, ...]
     """None in four of five nights: whatever throws the bot out of chat leaves less to compare."""
     if rng.random() < 0.8:
         return ()
-    start_s = _microseconds(rng.uniform(READY_S, until_s))
+    start_s = microseconds(rng.uniform(READY_S, until_s))
     return (
         rng.choice(
             (
@@ -391,37 +306,16 @@ def _draw_eventsub_faults(rng: random.Random, until_s: float) -> tuple[Fault, ..
 
 
 def _draw_eventsub_fault(rng: random.Random, until_s: float) -> Fault:
-    start_s, lasts_s = _microseconds(rng.uniform(READY_S, until_s)), _microseconds(rng.uniform(0.5, 6.0))
+    start_s, lasts_s = microseconds(rng.uniform(READY_S, until_s)), microseconds(rng.uniform(0.5, 6.0))
     # All are made, so that every fault draws as much as any other.
     kinds = (
         EventsubClose(code=rng.choice(CLOSE_CODES)),
-        EventsubMute(duration_s=_microseconds(rng.uniform(10.0, 25.0))),
+        EventsubMute(duration_s=microseconds(rng.uniform(10.0, 25.0))),
         EventsubRevoke(type=rng.choice(("", "channel.chat.message"))),
         TokenExpires(),
         Helix429(duration_s=lasts_s),
         Helix503(duration_s=lasts_s),
         Helix401(duration_s=lasts_s),
-        HelixSlow(ms=_microseconds(rng.uniform(100.0, 4_000.0)), duration_s=lasts_s),
+        HelixSlow(ms=microseconds(rng.uniform(100.0, 4_000.0)), duration_s=lasts_s),
     )
     return replace(rng.choice(kinds), start_s=start_s)
-
-
-def _draw_disk(rng: random.Random) -> DiskLatency | None:
-    match rng.randrange(4):
-        case 0 | 1:
-            return None
-        case 2:
-            return DiskLatency(median_ms=rng.uniform(0.05, 5.0))
-        case _:
-            return DiskLatency(
-                median_ms=rng.uniform(5.0, 80.0), spread=1.0, stall_probability=0.02, stall_ms=2_500.0
-            )
-
-
-def _spread(rng: random.Random, low: int, high: int) -> int:
-    """A whole number between the two, each order of magnitude as likely as the others."""
-    return min(high, int(low * ((high + 1) / low) ** rng.random()))
-
-
-def _microseconds(at_s: float) -> float:
-    return round(at_s, 6)

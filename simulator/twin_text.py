@@ -18,8 +18,8 @@ from typing import Final
 from rich.cells import cell_len, chop_cells
 
 from simulator.faults import Fault
+from simulator.night_draws import described
 from simulator.report import Line
-from simulator.twin_plan import described
 
 #: Characters that two columns need: a time, a channel and a few words each.
 WIDE: Final = 100

@@ -37,19 +37,20 @@ from byte_bot.settings import Settings
 from simulator.account import Account
 from simulator.audience import perform, speaker, utterances
 from simulator.auditor import Auditor
-from simulator.conversation import POLL_S, Conversation, StoryError
+from simulator.conversation import Conversation, StoryError
 from simulator.fault_driver import FaultDriver, check_simulated
 from simulator.faults import Fault, FaultBoard
 from simulator.invariants import Invariant
 from simulator.invariants.present import absent_from
 from simulator.invariants.recovers import recovery
-from simulator.invariants.standard import standard_invariants
+from simulator.invariants.standard import night_invariants, standard_invariants
 from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
 from simulator.losses import leave_behind, reckon
 from simulator.meter import Meter, MeteredTransport
 from simulator.recording import RecordedTransport, record_answers, record_plan
 from simulator.report import Line, Report, Violation
 from simulator.rng import SeedTree
+from simulator.sampler import Sampler
 from simulator.scenario import Scenario
 from simulator.simulated_bot import ApplicationFactory, SimulatedBot
 from simulator.supabase.faces import SupabaseServer, SupabaseTransport
@@ -171,7 +172,7 @@ class World:
         async with Auditor(), asyncio.TaskGroup() as tasks, self._listening():
             services = [
                 tasks.create_task(self._fault_driver().run(), name="faults"),
-                tasks.create_task(self._sample(), name="sampler"),
+                tasks.create_task(Sampler(self).run(), name="sampler"),
             ]
             try:
                 yield self
@@ -244,7 +245,7 @@ class World:
         """Wait until the bot is in these channels (default: all)."""
         wanted = channels or self.scenario.channels
         await self.until(
-            lambda: self.app is not None and all(channel in self.app.transport.joined for channel in wanted),
+            lambda: self.app is not None and set(self.app.transport.joined).issuperset(wanted),
             within_s,
             f"the bot in {', '.join(wanted)}",
         )
@@ -256,12 +257,9 @@ class World:
 
     async def until(self, condition: Callable[[], bool], within_s: float = 30.0, what: str = "") -> None:
         """Wait until ``condition()``; raises :class:`StoryError` after ``within_s`` virtual seconds."""
-        deadline_s = self.loop.time() + within_s
-        while not condition():
-            self.bot.expect_alive()
-            if self.loop.time() >= deadline_s:
-                raise StoryError(f"did not happen within {within_s:g} s: {what or condition}")
-            await asyncio.sleep(POLL_S)
+        holds = partial(self.bot.reached, condition)
+        if not (holds() or await self.loop.watches.until(holds, within_s)):
+            raise StoryError(f"did not happen within {within_s:g} s: {what or condition}")
 
     # ── faults and phases ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -319,12 +317,6 @@ class World:
             self.faults, self.irc, self, faces.chunk(), eventsub=faces.eventsub, web=faces.web, clock=clock
         )
 
-    async def _sample(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
-            for invariant in self.invariants:
-                invariant.sampled(self)
-
     # ── a whole night ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def night(self) -> Report:
@@ -379,20 +371,23 @@ def simulate(
     transport: Transport = "irc",
     ready_order: ReadyOrder = "fifo",
     application: ApplicationFactory = Application,
+    invariants: Callable[[], tuple[Invariant, ...]] = night_invariants,
 ) -> Report:
     """Run one night of ``scenario`` in a loop of its own and report.
 
     Args:
         seed: everything random in the night follows from it.
-        network: ``memory``, or ``tcp`` for real loopback sockets; None: what the transport needs.
-        transport: ``irc``, or ``eventsub``.
+        network, transport: ``memory`` or ``tcp`` (None: what the transport needs); ``irc`` or ``eventsub``.
         ready_order: of tasks ready at the same instant: ``fifo``, or ``random`` (drawn from the seed).
         application: builds the bot; a test that switches a safeguard off passes its own.
+        invariants: makes those that judge.
     """
-    over = network or implied_network(transport)
+    over, judges = network or implied_network(transport), invariants()
 
     async def body() -> Report:
-        world = World(scenario, seed, network=over, transport=transport, application=application)
+        world = World(
+            scenario, seed, network=over, transport=transport, application=application, invariants=judges
+        )
         async with world.standing():
             return await world.night()
 

@@ -3,7 +3,8 @@
 * Every row of the database that the bot holds in RAM has the value that components see in RAM at that moment, not the
   value that the bot believes it saved; and nothing in RAM waits. A row that a human has edited since may differ: the bot
   learns of an edit of state when it saves the row next, or loads it. Fields of the stored row that RAM does not know
-  belong to a newer program, and are passed over; a field that is not stored has its default.
+  belong to a newer program, and are passed over; a field that is not stored has its default. Of a process that was superseded and
+  does not know it yet, since it has had nothing to save, RAM is not judged.
 * What viewers were told: the world keeps its own account (:mod:`simulator.account`) of each change that the bot
   *confirmed* in chat. At the end each counter in the database must have the value that the confirmed changes make, and
   games, moods, styles, scenes, notes, quotes and commands must be there as they were confirmed, or gone. So a confirmed
@@ -22,6 +23,7 @@ from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.row import Row
 
 if TYPE_CHECKING:
+    from byte_bot.app import Application
     from simulator.world import World
 
 #: Where the values of the StreamContext are stored, by the command that sets them.
@@ -32,6 +34,7 @@ class Agreement:
     """See the module's docstring."""
 
     name = "agreement"
+    restless = False
 
     def started(self, world: World) -> None:
         """Nothing: it judges the end."""
@@ -48,7 +51,7 @@ class Agreement:
 
     def _compare_ram(self, world: World) -> None:
         app = world.app
-        if app is None:
+        if app is None or _is_superseded(world, app):
             return
         for key in list(app.layer.known_keys()):
             row = app.layer.row(key)
@@ -98,6 +101,14 @@ class Agreement:
                     f"{subject} {text!r} in #{channel}: viewers were told of {low} to {high}, the database has "
                     f"{stored}",
                 )
+
+
+def _is_superseded(world: World, app: Application) -> bool:
+    """True if a process of another machine has taken a later epoch: this one learns of it when it saves next, and ends then."""
+    return any(
+        writer["epoch"] > app.layer.epoch and not app.layer.claimant.took(writer["holder"])
+        for writer in world.supabase.view("bot_writer").values()
+    )
 
 
 def _stored(world: World, key: RowKey) -> Mapping[str, Any] | None:

@@ -81,6 +81,11 @@ class Answered:
         self._said_s: dict[str, list[float]] = {}
         self._said_anywhere_s: list[float] = []
 
+    @property
+    def restless(self) -> bool:
+        """True while somebody has no answer yet, or a channel is asleep."""
+        return bool(self._watched or self._sleeping)
+
     def started(self, world: World) -> None:
         """Listen to everything that is said."""
 

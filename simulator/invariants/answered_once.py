@@ -15,6 +15,7 @@ class AnsweredOnce:
     """See the module's docstring."""
 
     name = "answered_once"
+    restless = False
 
     def started(self, world: World) -> None:
         """Nothing: it judges the end."""

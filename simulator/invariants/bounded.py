@@ -20,6 +20,7 @@ class Bounded:
     """See the module's docstring."""
 
     name = "bounded"
+    restless = False
 
     def __init__(self) -> None:
         #: How many tasks the bot had when they were counted, and how many there had ever been in the world by then.

@@ -21,13 +21,17 @@ class Degraded:
 
     name = "degraded"
 
+    def __init__(self) -> None:
+        self.restless = False
+
     def started(self, world: World) -> None:
         """Nothing: it looks every second."""
 
     def sampled(self, world: World) -> None:
         """Compare what the bot announces with what its disk went through."""
         app, disk = world.app, world.bot.disk
-        if app is not None and app.layer.journal.degraded:
+        self.restless = app is not None and app.layer.journal.degraded
+        if self.restless:
             late_s = world.loop.time() - disk.trouble_until_s
             if late_s > TOLERANCE_S:
                 world.violated(

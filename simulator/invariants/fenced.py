@@ -27,6 +27,11 @@ class Fenced:
         #: When a save of each epoch was first turned away.
         self._turned_away_s: dict[int, float] = {}
 
+    @property
+    def restless(self) -> bool:
+        """True once a process was turned away."""
+        return bool(self._turned_away_s)
+
     def started(self, world: World) -> None:
         """Look at what became of every save."""
 

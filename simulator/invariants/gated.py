@@ -2,7 +2,8 @@
 
 Every command that is answered is journaled as handled, in one record with whatever it changed. So if a reply can be read in
 chat, the bot's disk must hold the message by then; a crash at this very instant would lose nothing. The one excuse is that
-the bot has announced *journal degraded*, and counted a reply that left ungated since the command was given.
+the bot has announced *journal degraded*, and counted a reply that left ungated since the command was given; or that the power was
+cut while the reply was on its way, and with ``DURABILITY=process`` the disk has lost the commit since.
 
 Left out: what the bot says without replying to a command. Where ``DURABILITY=off`` nothing is promised.
 """
@@ -21,6 +22,7 @@ class Gated:
     """See the module's docstring."""
 
     name = "gated"
+    restless = False
 
     def started(self, world: World) -> None:
         """Listen to what the bot says."""
@@ -29,7 +31,8 @@ class Gated:
             if message.login != world.bot_login or not world.chat.was_command(message.reply_to):
                 return
             durable = any(disk.holds(message.reply_to) for disk in world.bot.disks)
-            if not durable and message.reply_to not in world.account.ever_ungated:
+            account = world.account
+            if not durable and message.reply_to not in (account.ever_ungated | account.forsaken):
                 world.violated(self.name, f"{message.text!r} was said before its command was in the journal")
 
         if world.scenario.settings.get("durability") != "off":

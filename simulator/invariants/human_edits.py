@@ -28,6 +28,7 @@ class HumanEdits:
     """See the module's docstring."""
 
     name = "human_edits"
+    restless = False
 
     def __init__(self) -> None:
         self._known: dict[Key, int | None] = {}

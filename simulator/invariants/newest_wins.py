@@ -22,6 +22,7 @@ class NewestWins:
     """See the module's docstring."""
 
     name = "newest_wins"
+    restless = False
 
     def __init__(self) -> None:
         self._seen: dict[str, Mapping[Key, Row]] = {}

@@ -1,5 +1,6 @@
-"""The bot is where it should be: whatever threw it out, in the end it is back in its channels.
+"""The bot is where it should be: whatever threw it out, in the end it is back in its channels, and hears what is said there.
 
+A connection that has died without an end does not count: on the server it stands in its channels for minutes.
 Its channels are those enabled in ``channels_config`` that exist on Twitch, and those of ``TWITCH_CHANNEL_LOGINS``.
 """
 
@@ -15,6 +16,7 @@ class Present:
     """See the module's docstring."""
 
     name = "present"
+    restless = False
 
     def started(self, world: World) -> None:
         """Nothing: it judges the end."""
@@ -32,9 +34,8 @@ class Present:
 def absent_from(world: World) -> tuple[str, ...]:
     """The channels in which the bot should be and is not, in the world's order."""
     enabled = {row["login"]: row["enabled"] for row in world.supabase.view("channels_config").values()}
-    joined = world.faces.bot_channels()
     return tuple(
         login
         for login in world.channels
-        if (enabled.get(login) or login in world.scenario.fixed) and login not in joined
+        if (enabled.get(login) or login in world.scenario.fixed) and not world.faces.attending(login)
     )

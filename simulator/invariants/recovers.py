@@ -1,7 +1,9 @@
 """P6: after a heal the backlog is drained in time, and while all is well a change does not wait.
 
 * After the heal: everything is saved and the circuit closed within 10 s + (rows waiting) / 500 per second
-  (:func:`recovery`, which the world awaits where a night or a story heals).
+  (:func:`recovery`, which the world awaits where a night or a story heals). A row of ``channels_config`` that waits because the
+  list came back without it may wait for the next list. Loads that wait are made by then too: until its load arrives a process
+  shows a channel as its journal knew it.
 * While all is well: a change is in the database within a second more than the flush interval, 3 s as shipped. All is well
   when for :data:`WELL_S` a bot has run, its circuit was closed, its journal gated replies (a degraded one holds rows back that
   it could not give new stamps) and no fault of the database or of the disk acted, which is looked at every second, nor
@@ -19,6 +21,8 @@ from byte_bot.persistence.breaker import Circuit
 from simulator.conversation import StoryError
 
 if TYPE_CHECKING:
+    from byte_bot.app import Application
+    from byte_bot.persistence.row import Row
     from simulator.world import World
 
 #: The time to recover: so many seconds, and one more for so many rows.
@@ -29,6 +33,8 @@ WELL_S = 10.0
 #: The bot's flush interval where the scenario names none, and how much longer a change may wait.
 FLUSH_INTERVAL_S = 2.0
 SAVE_S = 1.0
+#: How often the bot reads the list of channels where the scenario does not say.
+CONFIG_REFRESH_S = 60.0
 #: Two rhythms meet, the bot's and that of whoever looks.
 TOLERANCE_S = 0.5
 
@@ -40,6 +46,8 @@ class Recovers:
 
     def __init__(self) -> None:
         self._unwell_s = 0.0
+        #: True while a change waits, or all is not well.
+        self.restless = True
 
     def started(self, world: World) -> None:
         """Nothing: it looks every second."""
@@ -59,10 +67,12 @@ class Recovers:
         struck_s = max(world.faults.struck_at_s("database"), world.faults.struck_at_s("disk"))
         self._unwell_s = max(self._unwell_s, struck_s)
         if app is None:
+            self.restless = True
             return
-        waiting = [row for row in app.layer.rows.values() if row.pending]
+        waiting = _waiting(app)
         if any(row.unreadable or row.refused or app.layer.writer.is_unlisted(row) for row in waiting):
             self._unwell_s = now_s
+        self.restless = bool(waiting or app.layer.ledger.rows_waiting or self._unwell_s == now_s)
         if now_s - self._unwell_s <= WELL_S:
             return
         interval_s = float(world.scenario.settings.get("flush_interval_s", FLUSH_INTERVAL_S))
@@ -78,13 +88,28 @@ class Recovers:
         """Nothing: the world has waited for :func:`recovery`."""
 
 
+def _waiting(app: Application) -> list[Row]:
+    return [row for row in app.layer.rows.values() if row.pending]
+
+
+def _loading(world: World) -> bool:
+    """True while rows are shown as the journal's snapshot has them, and what the database has is still to be read."""
+    app = world.app
+    return app is not None and any(map(app.layer.is_loading, world.channels.values()))
+
+
 async def recovery(world: World) -> float | None:
     """Wait until the backlog is drained and the circuit closed; after how many seconds, or None: too late, a violation."""
     backlog = world.app.layer.ledger.rows_waiting if world.app else 0
     limit_s = RECOVERY_S + backlog / RECOVERY_ROWS_PER_S
+    app = world.app
+    if app and any(row.loaded and app.layer.writer.is_unlisted(row) for row in _waiting(app)):
+        limit_s += float(world.scenario.settings.get("config_refresh_s", CONFIG_REFRESH_S))
     started_s = world.loop.time()
     try:
-        await world.until(world.drained, limit_s, "backlog drained and circuit closed")
+        await world.until(
+            lambda: world.drained() and not _loading(world), limit_s, "backlog drained and circuit closed"
+        )
     except StoryError:
         layer = world.app.layer if world.app else None
         waiting = layer.ledger.rows_waiting if layer else 0

@@ -12,6 +12,7 @@ class SingleSave:
     """At no time are two calls of ``byte_bot_save`` of one process under way."""
 
     name = "single_save"
+    restless = False
 
     def started(self, world: World) -> None:
         """The world's HTTP meter is asked later."""

@@ -21,6 +21,7 @@ class SingleWriter:
     """See the module's docstring."""
 
     name = "single_writer"
+    restless = False
 
     def __init__(self) -> None:
         self._seen: dict[str, Mapping[Key, Row]] = {}

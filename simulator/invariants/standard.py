@@ -1,4 +1,4 @@
-"""The invariants of every world that names none of its own."""
+"""The invariants of every world that names none of its own, and those of whole nights."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from simulator.invariants.human_edits import HumanEdits
 from simulator.invariants.newest_wins import NewestWins
 from simulator.invariants.present import Present
 from simulator.invariants.recovers import Recovers
+from simulator.invariants.remembers import Remembers
 from simulator.invariants.single_save import SingleSave
 from simulator.invariants.single_writer import SingleWriter
+from simulator.invariants.stays import Stays
+from simulator.invariants.supervised import Supervised
+from simulator.invariants.within_limits import WithinLimits
 
 
 def standard_invariants() -> tuple[Invariant, ...]:
@@ -31,7 +35,18 @@ def standard_invariants() -> tuple[Invariant, ...]:
         AnsweredOnce(),
         Gated(),
         Degraded(),
+        Remembers(),
         Agreement(),
+        WithinLimits(),
+        Stays(),
         Present(),
         Recovers(),
     )
+
+
+def night_invariants() -> tuple[Invariant, ...]:
+    """A fresh set for a night with the built-in components: besides, no supervisor may have had to catch a defect.
+
+    Stories have components that fail on purpose.
+    """
+    return (*standard_invariants(), Supervised())

@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from simulator.faults import FaultBoard, HumanEdit, MissingFunction, MissingGrant, ReadOnly
+from simulator.faults import (
+    EmptyList,
+    FaultBoard,
+    HumanEdit,
+    MissingFunction,
+    MissingGrant,
+    ReadOnly,
+    TooLarge,
+)
 from simulator.supabase import errors, pgtypes, rpc, wire
 from simulator.supabase.engine import Engine, Restrictions, Role, Row, decode_body
 from simulator.supabase.functions import FUNCTIONS, StandIn
@@ -30,6 +38,13 @@ from simulator.supabase.wire import Request, Response
 
 # Supabase's default for PostgREST's db-max-rows (dashboard, API settings, "Max rows").
 ROWS_MAX = 1000
+# What nginx answers to a body that is too large for it.
+TOO_LARGE = Response(
+    413,
+    (("content-type", "text/html"),),
+    b"<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>\r\n<center><h1>413 Request Entity "
+    b"Too Large</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n",
+)
 # Requests and saves kept for tests and the control address; older ones are forgotten, the counters stay.
 LOG_MAX = 1000
 # Obviously fake, in the shape of real ones; both fixed so that logs and replays never differ.
@@ -70,7 +85,7 @@ class FakeSupabase:
     """One project, its tables read from a directory of SQL files (None: a project with no schema yet).
 
     ``time_source`` is the loop's time in seconds, ``unix_start`` the unix time at its zero; ``faults`` the board
-    that the faces consult, whose data faults (read-only, missing grant, missing function, human edits) act here.
+    that the faces consult, whose data faults (read-only, missing grant, missing function, too large, empty list, human edits) act here.
     """
 
     def __init__(
@@ -131,9 +146,13 @@ class FakeSupabase:
         self._settle_edits()
         self._look_up_restrictions()
         role: Role | None = None
+        limit = self.engine.restrictions.body_bytes_max
         try:
-            role = self._role(request)
-            response = self._route(role, request)
+            if limit is not None and len(request.body) > limit:
+                response = TOO_LARGE
+            else:
+                role = self._role(request)
+                response = self._route(role, request)
         except (errors.PgError, errors.ApiError) as error:
             answer = errors.answer_for(error, anonymous=role == "anon")
             response = Response(answer.status, answer.headers, answer.body)
@@ -177,12 +196,16 @@ class FakeSupabase:
             self.human_update(edit.table, edit.where, edit.values)
 
     def _look_up_restrictions(self) -> None:
-        active = self.faults.database_draw(ReadOnly, MissingGrant, MissingFunction)
+        active = self.faults.database_draw(ReadOnly, MissingGrant, MissingFunction, TooLarge, EmptyList)
         missing = [fault.name for fault in active if isinstance(fault, MissingFunction)]
         self.engine.restrictions = Restrictions(
             read_only=self.read_only or any(isinstance(fault, ReadOnly) for fault in active),
             denied_tables=tuple(fault.table for fault in active if isinstance(fault, MissingGrant)),
             missing_functions=(*self._dropped_functions, *missing),
+            emptied=any(isinstance(fault, EmptyList) for fault in active),
+            body_bytes_max=min(
+                (fault.bytes_max for fault in active if isinstance(fault, TooLarge)), default=None
+            ),
         )
 
     def _role(self, request: Request) -> Role:

@@ -122,6 +122,14 @@ class IrcServer:
             if session.nick == login.lower() and id(session) in room and connection.sound
         )
 
+    def sound(self, login: str) -> tuple[int, ...]:
+        """Return the numbers of the account's connections that are logged in and neither ending nor half-open."""
+        return tuple(
+            number
+            for number, (connection, session) in self._connections.items()
+            if session.registered and session.nick == login.lower() and connection.sound
+        )
+
     def in_channel(self, channel: str) -> tuple[str, ...]:
         """Return the nicks of the sessions in the channel, in the order they came."""
         return tuple(

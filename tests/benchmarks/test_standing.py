@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from benchmarks.contenders import CASES
 from benchmarks.rate_search import Found
 from benchmarks.save_sql import BUSY_MS, Result
+from benchmarks.sim_speed import Speed
 from benchmarks.standing import SHOWN_BY_TESTS, table
 from benchmarks.throughput import Outcome, rows_of
 from simulator.bench.report import rows_json
@@ -74,7 +75,7 @@ def test_what_was_not_measured_is_a_line_too() -> None:
     shown = table({"chat_latency": None, "throughput": None})
     measured = shown[2 : shown.index("")]
     assert [line for line in measured if not line.startswith("?")] == []
-    assert len(measured) == 8
+    assert len(measured) == 11
 
 
 def test_every_promise_has_a_line() -> None:
@@ -104,6 +105,20 @@ def test_the_save_function_has_a_line() -> None:
             line for line in table({"save_sql": written}) if "saves: 500 rows in at most 30 ms" in line
         ]
         assert line.startswith(mark) and line.endswith(end)
+
+
+def test_the_speed_of_the_simulator_has_a_line_for_each_figure() -> None:
+    """Kept, broken, not judged on a machine that was busy, and not measured at all."""
+    written = to_builtins(
+        [Speed("idle", 12_000.0, 12_500.0), Speed("busy", 55.0, 59.0), Speed("worlds", 2.9, 3.1)]
+    )
+    lines = [" ".join(line.split()) for line in table({"sim_speed": written}) if " simulator, " in line]
+    assert lines == [
+        "✓ simulator, idle: at least 10,000 simulated s/s 12,000, 12,500 by the CPU's clock",
+        "✗ simulator, busy: at least 60.00 x real time 55.00, 59.00 by the CPU's clock",
+        "? simulator, worlds: at least 3.00 worlds/s 2.90, 3.10 by the CPU's clock: not measured (the machine was busy)",
+    ]
+    assert sum(line.endswith("not measured") for line in table({}) if " simulator, " in line) == 3
 
 
 def flat_line(written: Any) -> str:

@@ -1,14 +1,23 @@
-"""Journals that lack a safeguard: between the shipped journal and its store, something else is committed or read."""
+"""Journals that lack a safeguard: stores between which and the shipped journal something else is committed, and variants of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from byte_bot.app import Application, Surroundings
-from byte_bot.persistence.journal import JournalStore, StoreCounts
-from byte_bot.persistence.journal_image import JournalImage, Write
-from byte_bot.persistence.operations import Base, RowKey
+from byte_bot.persistence.journal import Journal, JournalStore, StoreCounts
+from byte_bot.persistence.journal_backlog import RowWrite
+from byte_bot.persistence.journal_image import (
+    Handled,
+    JournalImage,
+    Rebased,
+    Recorded,
+    Sending,
+    Settled,
+    Write,
+)
+from byte_bot.persistence.operations import ABSENT, Base, RowKey
 from byte_bot.settings import Settings
 from simulator.world import ApplicationFactory
 
@@ -51,3 +60,95 @@ def application_on(variant: type[PassedOn]) -> ApplicationFactory:
         return Application(settings, replace(surroundings, journal_store=store))
 
     return build
+
+
+class NoBoundaries(PassedOn):
+    """Does not know that a save is on its way."""
+
+    def instead_of(self, write: Write) -> list[Write]:
+        """Everything else."""
+        return [] if isinstance(write, Sending) else [write]
+
+
+class NoWindow(PassedOn):
+    """Does not remember which messages were handled."""
+
+    def instead_of(self, write: Write) -> list[Write]:
+        """Everything else."""
+        return [] if isinstance(write, Handled) else [write]
+
+
+class OldStamps(PassedOn):
+    """Leaves what an earlier process did under that one's stamps."""
+
+    def instead_of(self, write: Write) -> list[Write]:
+        """Everything else."""
+        return [] if isinstance(write, Rebased) and write.operations else [write]
+
+
+class TrimOnly(PassedOn):
+    """Drops what was saved, and does not keep what the database has now: that would be another transaction."""
+
+    def instead_of(self, write: Write) -> list[Write]:
+        """The old base, and nothing pending."""
+        if not isinstance(write, Settled):
+            return [write]
+        known = self.snapshot(write.key.channel_id).get(write.key, ABSENT)
+        return [Rebased(write.key, known, [])]
+
+
+class RecordsFirst(Journal):
+    """Lets records go at once, whatever waits about their rows."""
+
+    def _append_about_row(self, write: RowWrite) -> None:
+        if isinstance(write, Recorded) and not self._folding:
+            self._waiting.append(write)
+        else:
+            super()._append_about_row(write)
+
+
+class DroppingJournal(Journal):
+    """Folds what waits into nothing."""
+
+    def _fold(self, group: Iterable[Write]) -> None:
+        super()._fold(())
+        self._backlog.take_all()
+
+
+class HastyJournal(Journal):
+    """Has nobody wait: whoever asks is told that all is committed."""
+
+    async def wait(self, sequence: int) -> None:
+        """Go."""
+
+    def committed(self, sequence: int) -> bool:
+        """Yes."""
+        return True
+
+
+class OpenGate(Journal):
+    """Lets every reply go at once."""
+
+    def after(self, sequence: int, callback: Callable[[], None]) -> None:
+        """Go."""
+        callback()
+
+
+class PatientJournal(Journal):
+    """Waits for its disk, however long it takes."""
+
+    def _look(self) -> None:
+        self._watch = None
+
+
+class NervousJournal(Journal):
+    """Degraded once and for all."""
+
+    @property
+    def degraded(self) -> bool:
+        """Always."""
+        return True
+
+    @degraded.setter
+    def degraded(self, _value: bool) -> None:
+        pass

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from byte_bot.persistence.journal import Journal
-from byte_bot.persistence.journal_backlog import RowWrite
-from byte_bot.persistence.journal_image import Recorded
 from simulator.faults import CommitThenDrop, SlowSync
 from simulator.scenario import Scenario
 from simulator.world import World
+from tests.safeguards.journal_variants import RecordsFirst
 from tests.safeguards.variants import application_with, begun, deaths_after, judged_after_a_restart
 
 STORY = Scenario(
     "busy_disk", "a commit takes half a second, and bookkeeping waits behind it", fixed=("lobby",)
 )
-
-
-class RecordsFirst(Journal):
-    """Lets records go at once, whatever waits about their rows."""
-
-    def _append_about_row(self, write: RowWrite) -> None:
-        if isinstance(write, Recorded) and not self._folding:
-            self._waiting.append(write)
-        else:
-            super()._append_about_row(write)
 
 
 async def a_change_right_behind_a_boundary(world: World) -> None:

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from byte_bot.persistence.journal_image import Sending, Write
 from simulator.faults import CommitThenDrop
 from simulator.world import World
-from tests.safeguards.journal_variants import PassedOn, application_on
+from tests.safeguards.journal_variants import NoBoundaries, application_on
 from tests.safeguards.variants import begun, deaths_after, judged_after_a_restart
-
-
-class NoBoundaries(PassedOn):
-    """Does not know that a save is on its way."""
-
-    def instead_of(self, write: Write) -> list[Write]:
-        """Everything else."""
-        return [] if isinstance(write, Sending) else [write]
 
 
 async def killed_after_a_change_behind_a_save(world: World) -> None:

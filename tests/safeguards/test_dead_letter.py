@@ -15,34 +15,11 @@ from byte_bot.persistence.journal import (
     Recorded,
     Settled,
 )
-from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.row import Row
 from simulator.loop import in_virtual_time
 from tests.byte_bot.persistence.rig import Rig, Wrapped, fake_supabase, process, settled, wrapped
+from tests.safeguards.row_variants import StubbornRow, layer_of
 from tests.safeguards.variants import become
-
-
-class StubbornRow(Row):
-    """Once refused, for ever refused."""
-
-    __slots__ = ()
-
-    @property
-    def is_refused(self) -> bool:
-        """Whatever has changed since."""
-        return self.refused > 0
-
-
-class StubbornLayer(PersistenceLayer):
-    """Holds stubborn rows."""
-
-    def row(self, key: RowKey) -> Row:
-        """The row, made stubborn."""
-        row = super().row(key)
-        if not isinstance(row, StubbornRow):
-            become(row, StubbornRow)
-        return row
 
 
 class ForgetfulLetters(DeadLetters):
@@ -76,7 +53,7 @@ async def test_a_newer_revision_of_a_refused_row_is_saved(retired: bool) -> None
     fake = fake_supabase()
     async with process(fake) as rig:
         if not retired:
-            become(rig.layer, StubbornLayer)
+            become(rig.layer, layer_of(StubbornRow))
         await a_refused_row_is_corrected(rig)
         assert rig.stored_total() == (2 if retired else None)
         assert rig.layer.ledger.rows_waiting == (0 if retired else 1)

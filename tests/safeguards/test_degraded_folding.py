@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
-from byte_bot.persistence.journal import Journal
-from byte_bot.persistence.journal_image import Write
 from simulator.faults import DiskFull, Hang
 from simulator.scenario import Scenario
 from simulator.world import World
+from tests.safeguards.journal_variants import DroppingJournal
 from tests.safeguards.variants import application_with, begun, deaths_after, judged_after_a_restart
 
 STORY = Scenario("full_disk", "the disk is full for a while, during an outage", fixed=("lobby",))
-
-
-class DroppingJournal(Journal):
-    """Folds what waits into nothing."""
-
-    def _fold(self, group: Iterable[Write]) -> None:
-        super()._fold(())
-        self._backlog.take_all()
 
 
 async def killed_after_the_disk_works_again(world: World) -> None:

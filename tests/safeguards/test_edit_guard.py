@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from simulator.scenario import Scenario
-from simulator.scenarios.database import HUMAN_EDIT
+from simulator.scenarios import SCENARIOS
 from simulator.supabase.functions import save
 from simulator.world import World, play
 from tests.safeguards.variants import broken, names
@@ -64,4 +64,4 @@ def test_without_it_a_night_of_edits_is_not_clean() -> None:
         report = await world.night()
         return names(violation.invariant for violation in report.violations)
 
-    assert "human_edits" in play(night, HUMAN_EDIT, strict=False)
+    assert "human_edits" in play(night, SCENARIOS["human_edit"], strict=False)

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from byte_bot.persistence.journal_image import Handled, Write
 from simulator.world import World, play
-from tests.safeguards.journal_variants import PassedOn, application_on
+from tests.safeguards.journal_variants import NoWindow, application_on
 from tests.safeguards.variants import broken
-
-
-class NoWindow(PassedOn):
-    """Does not remember which messages were handled."""
-
-    def instead_of(self, write: Write) -> list[Write]:
-        """Everything else."""
-        return [] if isinstance(write, Handled) else [write]
 
 
 async def repeated_after_a_crash(world: World) -> None:
@@ -47,6 +38,6 @@ def test_without_it_a_repeated_message_counts_twice() -> None:
     async def story(world: World) -> None:
         await repeated_after_a_crash(world)
         assert world.counter("lobby", "deaths") == 2
-        assert broken(world) == ["agreement", "answered_once", "gated"]
+        assert broken(world) == ["agreement", "answered_once", "gated", "remembers"]
 
     play(story, strict=False, application=application_on(NoWindow))

@@ -6,21 +6,13 @@ import asyncio
 
 import pytest
 
-from byte_bot.persistence.row import Row
-from byte_bot.persistence.writer import Writer
 from simulator.faults import DiskFull, DiskReadOnly, Fault, Hang
 from simulator.scenario import Scenario
 from simulator.world import World, play
+from tests.safeguards.bot_variants import HastyWriter
 from tests.safeguards.variants import application_with, begun, deaths_after, judged_after_a_restart
 
 STORY = Scenario("replayed_on_a_full_disk", "a restart that finds no room", channels=("lobby", "arcade"))
-
-
-class HastyWriter(Writer):
-    """Saves every row at once."""
-
-    def _awaits_journal(self, row: Row) -> bool:
-        return False
 
 
 async def restarted_on_a_broken_disk(world: World, fault: Fault) -> None:

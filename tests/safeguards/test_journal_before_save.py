@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from byte_bot.persistence.journal import Journal
 from simulator.faults import Hang, SlowSync
 from simulator.scenario import Scenario
 from simulator.world import World
+from tests.safeguards.journal_variants import HastyJournal
 from tests.safeguards.variants import application_with, begun, deaths_after, judged_after_a_restart
 
 STORY = Scenario(
@@ -16,17 +16,6 @@ STORY = Scenario(
     fixed=("lobby",),
     settings={"flush_interval_s": 0.1},
 )
-
-
-class HastyJournal(Journal):
-    """Has nobody wait: whoever asks is told that all is committed."""
-
-    async def wait(self, sequence: int) -> None:
-        """Go."""
-
-    def committed(self, sequence: int) -> bool:
-        """Yes."""
-        return True
 
 
 async def killed_as_soon_as_the_database_has_it(world: World) -> None:

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import RowKey
-from byte_bot.persistence.row import Row
 from simulator.faults import Hang, Latency
 from simulator.scenario import Scenario
 from simulator.world import World, play
-from tests.safeguards.variants import application_with, become, broken, other_machine
+from tests.safeguards.row_variants import EagerRow, layer_of
+from tests.safeguards.variants import application_with, broken, other_machine
 
 STORY = Scenario("old_disk", "a machine comes back with an old snapshot", fixed=("lobby",))
-
-
-class EagerRow(Row):
-    """Sendable as soon as something was done to it, whatever it is based on."""
-
-    __slots__ = ()
-
-    @property
-    def sendable(self) -> bool:
-        """Whether anything waits."""
-        return bool(self.pending)
-
-
-class EagerLayer(PersistenceLayer):
-    """Holds eager rows."""
-
-    def row(self, key: RowKey) -> Row:
-        """The row, made eager."""
-        row = super().row(key)
-        if not isinstance(row, EagerRow):
-            become(row, EagerRow)
-        return row
 
 
 async def a_machine_returns_with_an_old_snapshot(world: World) -> None:
@@ -74,4 +50,6 @@ def test_without_it_an_old_snapshot_overwrites_a_newer_row() -> None:
         assert world.counter("lobby", "deaths") < 1500
         assert broken(world) == ["agreement"]
 
-    play(story, STORY, strict=False, application=application_with(lambda made: made.layer, EagerLayer))
+    play(
+        story, STORY, strict=False, application=application_with(lambda made: made.layer, layer_of(EagerRow))
+    )

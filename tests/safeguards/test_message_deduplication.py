@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from byte_bot.app import Application
-from byte_bot.bot import Bot
 from simulator.audience import CommandStorm
 from simulator.faults import TwitchDuplicates
 from simulator.scenario import Scenario
 from simulator.world import ApplicationFactory, simulate
+from tests.safeguards.bot_variants import CredulousBot
 from tests.safeguards.variants import application_with, names
 
 REPEATED = Scenario(
@@ -19,13 +19,6 @@ REPEATED = Scenario(
 )
 
 
-class CredulousBot(Bot):
-    """Takes every message for a new one."""
-
-    def _is_new(self, message_id: str) -> bool:
-        return True
-
-
 def test_it_answers_and_counts_once() -> None:
     """With the safeguard a message that comes twice is answered once and counted once."""
     assert broken_invariants(Application) == []
@@ -34,7 +27,7 @@ def test_it_answers_and_counts_once() -> None:
 def test_without_it_everything_counts_twice() -> None:
     """Without it a command is answered twice, and counts twice against what viewers were told."""
     credulous = application_with(lambda application: application.bot, CredulousBot)
-    assert broken_invariants(credulous) == ["agreement", "answered_once"]
+    assert broken_invariants(credulous) == ["agreement", "answered_once", "remembers"]
 
 
 def broken_invariants(application: ApplicationFactory) -> list[str]:

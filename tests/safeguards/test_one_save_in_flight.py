@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from byte_bot.app import Application
-from byte_bot.persistence.writer import Writer
 from simulator.audience import CommandStorm
 from simulator.faults import Latency
 from simulator.scenario import Scenario
 from simulator.world import ApplicationFactory, simulate
+from tests.safeguards.bot_variants import ImpatientWriter
 from tests.safeguards.variants import application_with, names
 
 SLOW = Scenario(
@@ -19,25 +17,6 @@ SLOW = Scenario(
     crowds=(CommandStorm("lobby", 2, ("!count deaths +1", "!count wins +1")),),
     faults=(Latency(ms=4000, start_s=5),),
 )
-
-
-class ImpatientWriter(Writer):
-    """Starts the next save when its time has come, whatever became of the last one."""
-
-    async def run(self) -> None:
-        """Flush at every interval."""
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                await asyncio.sleep(self._flush_interval_s)
-                tasks.create_task(self.flush())
-
-    async def flush(self) -> None:
-        """Save what waits now, beside every other save."""
-        await self._layer.ensure_epoch()
-        ledger = self._layer.ledger
-        while batch := ledger.take(self._sendable):
-            ledger.release()
-            await self._save(batch)
 
 
 def test_it_holds_over_a_slow_database() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
-from byte_bot.persistence.journal import Journal
 from simulator.faults import Hang
 from simulator.scenario import DiskLatency, Scenario
 from simulator.world import World, play
+from tests.safeguards.journal_variants import OpenGate
 from tests.safeguards.variants import application_with, broken
 
 STORY = Scenario(
@@ -17,14 +16,6 @@ STORY = Scenario(
     fixed=("lobby",),
     disk_latency=DiskLatency(median_ms=500.0, spread=0.0),
 )
-
-
-class OpenGate(Journal):
-    """Lets every reply go at once."""
-
-    def after(self, sequence: int, callback: Callable[[], None]) -> None:
-        """Go."""
-        callback()
 
 
 async def killed_as_soon_as_it_has_spoken(world: World) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from byte_bot.app import Application
-from byte_bot.chat.irc.client import IrcTransport
 from simulator.audience import CommandStorm
 from simulator.faults import TwitchDisconnect
 from simulator.scenario import Scenario
 from simulator.world import ApplicationFactory, simulate
+from tests.safeguards.bot_variants import OneLifeTransport
 from tests.safeguards.variants import application_with
 
 LOST = Scenario(
@@ -19,15 +17,6 @@ LOST = Scenario(
     crowds=(CommandStorm("lobby", 1, ("!ping",)),),
     faults=(TwitchDisconnect(start_s=10),),
 )
-
-
-class OneLifeTransport(IrcTransport):
-    """Connects once."""
-
-    async def run(self) -> None:
-        """Live for one connection, then do nothing until cancelled."""
-        await self._live_once()
-        await asyncio.get_running_loop().create_future()
 
 
 def test_it_brings_the_bot_back() -> None:

@@ -2,37 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import msgspec
-
-from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import NO_STAMP, Operation, RowKey
-from byte_bot.persistence.row import Row
 from simulator.faults import CommitThenDrop
 from simulator.world import World
-from tests.safeguards.variants import application_with, become, begun, deaths_after, judged_after_a_restart
-
-
-class ForgetfulRow(Row):
-    """Takes what is replayed for something that no base can have."""
-
-    __slots__ = ()
-
-    def replayed(self, operations: Sequence[Operation]) -> None:
-        """Take it over without its stamps."""
-        super().replayed([msgspec.structs.replace(operation, stamp=NO_STAMP) for operation in operations])
-
-
-class ForgetfulLayer(PersistenceLayer):
-    """Holds forgetful rows."""
-
-    def row(self, key: RowKey) -> Row:
-        """The row, made forgetful."""
-        row = super().row(key)
-        if not isinstance(row, ForgetfulRow):
-            become(row, ForgetfulRow)
-        return row
+from tests.safeguards.row_variants import StamplessRow, layer_of
+from tests.safeguards.variants import application_with, begun, deaths_after, judged_after_a_restart
 
 
 async def killed_between_a_save_and_its_answer(world: World) -> None:
@@ -51,5 +24,5 @@ def test_the_replay_sees_that_the_row_has_it() -> None:
 
 def test_without_it_the_replay_counts_twice() -> None:
     """Without it viewers were told of one death, and there are two."""
-    forgetful = application_with(lambda application: application.layer, ForgetfulLayer)
+    forgetful = application_with(lambda application: application.layer, layer_of(StamplessRow))
     assert deaths_after(killed_between_a_save_and_its_answer, without=forgetful) == 2

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from byte_bot.persistence.journal_image import Rebased, Write
 from simulator.faults import Hang, Latency
 from simulator.world import World
-from tests.safeguards.journal_variants import PassedOn, application_on
+from tests.safeguards.journal_variants import OldStamps, application_on
 from tests.safeguards.variants import begun, deaths_after, judged_after_a_restart
-
-
-class OldStamps(PassedOn):
-    """Leaves what an earlier process did under that one's stamps."""
-
-    def instead_of(self, write: Write) -> list[Write]:
-        """Everything else."""
-        return [] if isinstance(write, Rebased) and write.operations else [write]
 
 
 async def killed_after_its_first_save(world: World) -> None:

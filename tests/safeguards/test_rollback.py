@@ -89,6 +89,6 @@ def test_without_it_half_a_change_is_saved() -> None:
     async def story(world: World) -> None:
         assert await a_handler_fails(world) == "deaths: 101"
         assert world.counter("lobby", "deaths") == 101
-        assert broken(world) == ["agreement"]
+        assert broken(world) == ["agreement", "remembers"]
 
     play(story, STORY, strict=False, application=without_rollback)

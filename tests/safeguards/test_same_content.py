@@ -7,35 +7,12 @@ import asyncio
 import pytest
 
 from byte_bot.errors import DatabaseUnavailable
-from byte_bot.persistence.layer import PersistenceLayer
 from byte_bot.persistence.operations import RowKey
-from byte_bot.persistence.row import Row, Sent
 from byte_bot.persistence.store import SaveAnswer, SaveRequest
 from simulator.loop import in_virtual_time
 from tests.byte_bot.persistence.rig import Wrapped, fake_supabase, process, settled
+from tests.safeguards.row_variants import FickleRow, layer_of
 from tests.safeguards.variants import become
-
-
-class FickleRow(Row):
-    """Sends what it is now, whatever became of the last try."""
-
-    __slots__ = ()
-
-    def freeze(self, epoch: int, now_s: int) -> Sent:
-        """The newest state."""
-        self.sent = None
-        return super().freeze(epoch, now_s)
-
-
-class FickleLayer(PersistenceLayer):
-    """Holds fickle rows."""
-
-    def row(self, key: RowKey) -> Row:
-        """The row, made fickle."""
-        row = super().row(key)
-        if not isinstance(row, FickleRow):
-            become(row, FickleRow)
-        return row
 
 
 class Swallowing(Wrapped):
@@ -63,7 +40,7 @@ async def test_an_outage_in_a_busy_channel_leaves_two_parts_of_a_row(same: bool)
     fake = fake_supabase()
     async with process(fake, wrap=Swallowing) as rig:
         if not same:
-            become(rig.layer, FickleLayer)
+            become(rig.layer, layer_of(FickleRow))
         await settled(rig)
         assert isinstance(rig.store, Swallowing)
         rig.store.swallows = True

@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 from byte_bot.app import Application
-from byte_bot.persistence.journal_image import Rebased, Settled, Write
-from byte_bot.persistence.operations import ABSENT
 from simulator.faults import Hang
 from simulator.world import ApplicationFactory, World, play
-from tests.safeguards.journal_variants import PassedOn, application_on
-
-
-class TrimOnly(PassedOn):
-    """Drops what was saved, and does not keep what the database has now: that would be another transaction."""
-
-    def instead_of(self, write: Write) -> list[Write]:
-        """The old base, and nothing pending."""
-        if not isinstance(write, Settled):
-            return [write]
-        known = self.snapshot(write.key.channel_id).get(write.key, ABSENT)
-        return [Rebased(write.key, known, [])]
+from tests.safeguards.journal_variants import TrimOnly, application_on
 
 
 def test_a_cold_start_during_an_outage_knows_the_last_number() -> None:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from byte_bot.persistence.journal import STALL_S, Journal
+from byte_bot.persistence.journal import STALL_S
 from simulator.faults import SlowSync
 from simulator.scenario import Scenario
 from simulator.world import World, play
+from tests.safeguards.journal_variants import PatientJournal
 from tests.safeguards.variants import application_with
 
 STORY = Scenario("hanging_disk", "a commit takes eight seconds", fixed=("lobby",))
 SYNC_S = 8.0
-
-
-class PatientJournal(Journal):
-    """Waits for its disk, however long it takes."""
-
-    def _look(self) -> None:
-        self._watch = None
 
 
 async def reply_after_s(world: World) -> float:

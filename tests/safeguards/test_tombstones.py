@@ -4,41 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import Base, RowKey
-from byte_bot.persistence.row import Row
 from simulator.faults import Hang
 from simulator.scenario import Scenario
 from simulator.world import StoryError, World, play
-from tests.safeguards.variants import application_with, become, broken, other_machine
+from tests.safeguards.row_variants import GravelessRow, layer_of
+from tests.safeguards.variants import application_with, broken, other_machine
 
 STORY = Scenario(
     "deleted_elsewhere", "a command is deleted while a machine that changed it is away", fixed=("lobby",)
 )
-
-
-class ForgetfulRow(Row):
-    """Reads no tombstones."""
-
-    __slots__ = ()
-
-    def accept(self, base: Base, epoch: int, serial: int, **options: Any) -> bool:
-        """Take the base as if nothing had ever been deleted from it."""
-        return super().accept(msgspec.structs.replace(base, tombstones={}), epoch, serial, **options)
-
-
-class ForgetfulLayer(PersistenceLayer):
-    """Holds forgetful rows."""
-
-    def row(self, key: RowKey) -> Row:
-        """The row, made forgetful."""
-        row = super().row(key)
-        if not isinstance(row, ForgetfulRow):
-            become(row, ForgetfulRow)
-        return row
 
 
 async def a_command_is_deleted_elsewhere(world: World) -> None:
@@ -88,4 +64,9 @@ def test_without_them_a_deleted_command_comes_back() -> None:
         world.judge()
         assert broken(world) == ["agreement"]
 
-    play(story, STORY, strict=False, application=application_with(lambda made: made.layer, ForgetfulLayer))
+    play(
+        story,
+        STORY,
+        strict=False,
+        application=application_with(lambda made: made.layer, layer_of(GravelessRow)),
+    )

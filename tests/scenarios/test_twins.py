@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from simulator.sometimes import TWINS
 from simulator.twin import run_seed
 from simulator.twin_plan import draw_plan, over_eventsub
-from simulator.twin_witness import Seen
 
 pytestmark = pytest.mark.usefixtures("no_log")
 
@@ -50,7 +50,7 @@ def test_the_database_does_not_interfere_with_chat(first: int, testimonies: Path
     if len(told) == len(FIRST_SEEDS):
         # Whoever is last has them all.
         seen = {words for file in told for words in json.loads(file.read_text())}
-        assert seen == set(Seen), f"the twins have become quiet, never happened: {sorted(set(Seen) - seen)}"
+        assert seen == set(TWINS), f"the twins have become quiet, never happened: {sorted(set(TWINS) - seen)}"
 
 
 def test_the_nights_over_eventsub_have_all_of_its_faults() -> None:

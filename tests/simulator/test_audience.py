@@ -14,6 +14,7 @@ from simulator.audience import (
     CommandStorm,
     Crowd,
     Raid,
+    Spoken,
     Utterance,
     give_role,
     perform,
@@ -28,6 +29,11 @@ CROWDS: tuple[Crowd, ...] = (
     Chatter("lobby", 5.0),
     Raid("arcade", at_s=10.0, viewers=200, duration_s=5.0),
     CommandStorm("lobby", 3.0, start_s=2.0, duration_s=20.0),
+)
+
+DIALOGUE = (
+    Utterance(1.0, "lobby", "mod_1", "!death lava", "moderator"),
+    Utterance(2.5, "arcade", "arcade", "!ping", "broadcaster"),
 )
 
 
@@ -117,6 +123,18 @@ def test_a_storm_names_who_speaks_and_numbers_its_texts() -> None:
     assert len({line.text for line in lines}) == len(lines)
 
 
+def test_spoken_lines_are_said_as_they_stand_whatever_the_seed() -> None:
+    """Exactly these lines at these moments, in any channel, cut at the end of the night; nothing is no crowd's harm."""
+    assert said(Spoken(DIALOGUE)) == said(Spoken(DIALOGUE), seed=2) == list(DIALOGUE)
+    assert said(Spoken(DIALOGUE), until_s=2.0) == list(DIALOGUE[:1])
+    assert said(Spoken(())) == []
+
+
+def test_what_crowds_said_can_be_written_down_and_said_again() -> None:
+    """The stream of a night, as one crowd, is the same stream."""
+    assert said(Spoken(tuple(said(*CROWDS)))) == said(*CROWDS)
+
+
 def test_a_crowd_begins_and_ends_when_it_says() -> None:
     """start_s and duration_s bound what is said; a rate of zero says nothing."""
     lines = said(Chatter("lobby", 50.0, start_s=5.0, duration_s=2.0))
@@ -134,6 +152,13 @@ def test_a_crowd_begins_and_ends_when_it_says() -> None:
         (lambda: Raid("lobby", 0.0, viewers=1, duration_s=math.inf), "positive and finite"),
         (lambda: CommandStorm("lobby", math.inf), "rate_per_s must be finite"),
         (lambda: CommandStorm("lobby", 1.0, commands=()), "commands must be at least 1"),
+        (lambda: Spoken((Utterance(math.nan, "lobby", "ann", "hi"),)), "line 1: at_s must be finite"),
+        (lambda: Spoken((Utterance(1.0, "Lobby", "ann", "hi"),)), "channel must be a login in lower case"),
+        (lambda: Spoken((Utterance(1.0, "lobby", "Ann", "hi"),)), "login must be a login in lower case"),
+        (lambda: Spoken((Utterance(1.0, "lobby", "ann", "hi", "broadcaster"),)), "is lobby, not ann"),
+        (lambda: Spoken((Utterance(1.0, "lobby", "ann", "a\nb"),)), "cannot have CR, LF"),
+        (lambda: Spoken((Utterance(1.0, "lobby", "ann", ""),)), "must not be empty"),
+        (lambda: Spoken((DIALOGUE[1], DIALOGUE[0])), "in the order of time: line 2 is at 1.0 s"),
     ],
 )
 def test_an_impossible_crowd_says_what_is_wrong(make: object, words: str) -> None:

@@ -84,6 +84,50 @@ def test_list_has_a_line_for_each_night() -> None:
     assert lines == ["calm             nothing happens", "outage_at_night  the database goes away"]
 
 
+def test_list_has_an_object_for_each_night_for_programs() -> None:
+    """Name and summary, and what it is made of."""
+    first = json.loads(call("list", "--json").output.splitlines()[0])
+    assert first == {
+        "name": "calm", "summary": "nothing happens", "duration_s": 60.0, "channels": 1, "faults": [],
+    }  # fmt: skip
+
+
+def test_run_plays_a_file(tmp_path: Path) -> None:
+    """With what it says of seed, transport and order; options win, and the line that plays it again says which."""
+    asked: list[tuple[object, ...]] = []
+
+    def night(scenario: Scenario, seed: int, **options: str) -> Report:
+        asked.append((scenario.duration_s, seed, *options.values()))
+        return report(scenario, seed)
+
+    file = tmp_path / "my night.toml"
+    file.write_text(
+        'seed = 9\ntransport = "eventsub"\nready_order = "random"\nduration_s = 5\n', encoding="utf-8"
+    )
+    told = call("run", str(file), simulate=night).output
+    assert f"again          byte-sim run '{file}' --seed 9\n" in told and "my night  seed 9" in told
+    arguments = ("run", str(file), "--seed", "3", "--transport", "irc", "--order", "fifo", "--json")
+    found = json.loads(call(*arguments, simulate=night).output)
+    assert found["replay"] == f"byte-sim run '{file}' --seed 3 --transport irc --order fifo"
+    call("run", str(file), "--seeds", "2", "--network", "memory", simulate=night)
+    assert asked == [
+        (5, 9, "tcp", "eventsub", "random"),
+        (5, 3, "memory", "irc", "fifo"),
+        (5, 9, "memory", "eventsub", "random"),
+        (5, 10, "memory", "eventsub", "random"),
+    ]
+
+
+def test_run_tells_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+    """File, line and what is allowed; nothing was tried. A file that is not there is no scenario of that name."""
+    file = tmp_path / "wrong.toml"
+    file.write_text("seed = 1\nduration = 5\n", encoding="utf-8")
+    result = call("run", str(file))
+    assert result.exit_code == Exit.NOT_TRIED
+    assert f"{file}, line 2: unknown key 'duration'; did you mean 'duration_s'?" in result.output
+    assert "cannot read 'nowhere.toml'" in call("run", "nowhere.toml").output
+
+
 def test_run_reports_for_people_and_for_programs() -> None:
     """Text by default, one JSON object with --json; the seed reaches the simulation."""
     text = call("run", "calm", "--seed", "7")
@@ -144,7 +188,7 @@ def test_run_says_on_which_network_and_in_which_order() -> None:
 def test_run_names_the_scenario_that_was_meant() -> None:
     """A misspelt name gets a suggestion, an unknown one the command that lists them."""
     close = call("run", "outage_at_nigth")
-    assert close.exit_code == Exit.NOT_TRIED and "did you mean outage_at_night?" in close.output
+    assert close.exit_code == Exit.NOT_TRIED and "did you mean 'outage_at_night'?" in close.output
     assert "`byte-sim list` shows them" in call("run", "xyz").output
 
 

@@ -45,7 +45,7 @@ async def test_a_mistake_in_the_faults_changes_nothing() -> None:
     """One wrong fault among several: the answer names it, and none of them is set."""
     async with controlled() as (stage, http):
         words = await error_of(http, "PUT", "/faults", {"good": {"kind": "hang"}, "bad": {"kind": "hangs"}})
-        assert words.startswith("bad: unknown kind of fault 'hangs'; allowed: latency")
+        assert words.startswith("bad: unknown kind of fault 'hangs'; did you mean 'hang'? allowed: latency")
         assert "needs a name" in await error_of(http, "PUT", "/faults", {"": {"kind": "hang"}})
         assert "not ours" in await error_of(http, "PUT", "/faults", {"x": {"kind": "crash"}})
         assert "not ours" in await error_of(http, "PUT", "/faults", {"x": {"kind": "disk_full"}})

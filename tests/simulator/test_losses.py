@@ -178,3 +178,50 @@ def test_what_two_processes_without_a_database_confirmed_may_be_made_twice() -> 
         return world.counter("lobby", "deaths")
 
     assert play(story, Scenario("away", "two bots, no database", fixed=("lobby",))) in (11, 12)
+
+
+def test_an_orderly_end_keeps_no_more_than_the_disk_and_the_database_take() -> None:
+    """Both are away when the bot is stopped in order: what left ungated may be lost, as with a kill."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        world.break_database(Hang())
+        world.break_disk(DiskFull())
+        assert await world.ask("mod", "!count deaths +10") == "deaths: 10"
+        await world.restart_bot()
+        assert world.account.range_of("lobby", "deaths") == (0, 10)
+        world.heal()
+        await world.joined()
+        await world.converge()
+        assert world.counter("lobby", "deaths") == 0
+        world.judge()
+
+    play(story, LOBBY)
+
+
+def test_a_reply_on_its_way_when_a_power_cut_takes_its_commit_confirms_nothing() -> None:
+    """With DURABILITY=process: it is heard when the loss has been reckoned with already."""
+
+    async def story(world: World) -> bool:
+        world.start_bot()
+        await world.joined()
+        assert world.app is not None
+        asked = world.say("mod", "!count deaths +10")
+        sent = world.app.telemetry.counters
+        before = sent["replies_sent"]
+        while sent["replies_sent"] == before:  # noqa: ASYNC110  # the instant between sending and hearing
+            await asyncio.sleep(0.001)
+        world.cut_power()
+        await asyncio.sleep(1)
+        assert world.chat.answer_to(asked) is not None
+        lost = not world.bot.disk.holds(asked)
+        assert world.account.range_of("lobby", "deaths") == ((0, 10) if lost else (10, 10))
+        world.start_bot()
+        await world.joined()
+        await world.converge()
+        world.judge()
+        return lost
+
+    far = Scenario("far", "a viewer hears the bot 100 ms later", fixed=("lobby",), latency_ms=100.0)
+    assert {play(story, far, seed=seed) for seed in range(6)} == {True, False}

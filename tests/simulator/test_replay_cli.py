@@ -19,6 +19,7 @@ from simulator.replay import Night, Player, Recording, record_elsewhere, record_
 from simulator.replay_cli import add_replay
 from simulator.report import Violation
 from simulator.scenario import Scenario
+from simulator.scenario_file import NightFile, read_night
 from simulator.scenarios import SCENARIOS
 from simulator.world import simulate
 
@@ -43,7 +44,7 @@ def call(*arguments: str, here: Player = record_night, elsewhere: Player | None 
         assert hash_seed > 0
         return (elsewhere or here)(scenario, night)
 
-    add_replay(app, lambda _name: SHORT, fail, here=here, elsewhere=other)  # type: ignore[arg-type]
+    add_replay(app, lambda _name: NightFile(SHORT), fail, here=here, elsewhere=other)  # type: ignore[arg-type]
     with capture_logs():  # byte-sim sets the log up; here it would stand between the lines
         return CliRunner().invoke(app, ["replay", "short", *arguments])
 
@@ -82,6 +83,20 @@ def test_a_broken_promise_is_an_exit_code() -> None:
 
     result = call(here=broken)
     assert result.exit_code == 1 and "present at 1.000000 s: away" in result.output
+
+
+def test_a_timeline_is_drawn(tmp_path: Path) -> None:
+    """Into a page, instead of showing it; the night is the same as without."""
+    file = tmp_path / "night.html"
+    result = call("--seed", "5", "--html", str(file))
+    assert result.exit_code == 0, result.output
+    assert result.output == f"timeline drawn in {file}, trace {simulate(SHORT, 5).trace_hash}\n"
+    assert "<title>short, seed 5</title>" in file.read_text(encoding="utf-8")
+    assert call("--html", str(file), "--compare").output.startswith("equal: 3 runs"), (
+        "of which one was watched"
+    )
+    nowhere = call("--html", str(tmp_path / "none" / "night.html"))
+    assert nowhere.exit_code == 2 and "cannot write" in nowhere.output
 
 
 def test_equal_runs_are_equal() -> None:
@@ -128,8 +143,46 @@ def test_a_named_night_is_equal_in_another_process() -> None:
     assert other.trace_hash == simulate(SCENARIOS["dead_socket"], 1).trace_hash
 
 
+FILE = """
+seed = 6
+ready_order = "random"
+duration_s = 2
+
+[[crowds]]
+kind = "command_storm"
+channel = "lobby"
+rate_per_s = 1
+commands = ["!ping"]
+"""
+
+
+def test_a_night_in_a_file_is_equal_in_another_process(tmp_path: Path) -> None:
+    """It is found there by its path, whatever the file says of seed and order, and whatever the options say."""
+    file = tmp_path / "of my own.toml"
+    file.write_text(FILE, encoding="utf-8")
+    night = Night(str(file), 6, order="random", said=("irc", "random"))
+    assert night.arguments == (str(file), "--seed", "6")
+    other = record_elsewhere(read_night(file).scenario, night, hash_seed=5)
+    assert other.trace_hash == simulate(read_night(file).scenario, 6, ready_order="random").trace_hash
+    assert Night(str(file), 6, said=("irc", "random")).arguments[3:] == ("--order", "fifo")
+
+
+def test_a_file_is_replayed_and_says_how_it_is_run_again(tmp_path: Path) -> None:
+    """With the file's seed and order unless the options say others."""
+    file = tmp_path / "mine.toml"
+    file.write_text(FILE, encoding="utf-8")
+    runner = CliRunner()
+    with capture_logs():
+        cli = build_cli(SCENARIOS, simulate)
+        text = runner.invoke(cli, ["replay", str(file), "--only", "bot_started"]).output
+        other = runner.invoke(cli, ["replay", str(file), "--order", "fifo", "--only", "bot_started"]).output
+    assert "mine  seed 6  ok" in text
+    assert f"again          byte-sim run {file} --seed 6\n" in text
+    assert f"again          byte-sim run {file} --seed 6 --order fifo\n" in other
+
+
 @pytest.mark.parametrize(
-    "arguments", [("nowhere",), ("quiet", "--network", "pigeon"), ("quiet", "--runs", "1")]
+    "arguments", [("nowhere",), ("quiet", "--network", "pigeon"), ("quiet", "--runs", "1"), ("nowhere.toml",)]
 )
 def test_mistakes_are_explained(arguments: tuple[str, ...]) -> None:
     """An unknown name, network or number of runs: exit code 2, and a word about it."""

@@ -57,6 +57,12 @@ def test_options_are_part_of_the_replay() -> None:
     assert report.replay == "byte-sim run outage --seed 7 --network tcp"
 
 
+def test_a_night_from_a_file_is_replayed_from_it() -> None:
+    """By its path, quoted for the shell; its name alone would find nothing."""
+    report = Report(**{**vars(REPORT), "source": "my nights/outage.toml"})
+    assert report.replay == "byte-sim run 'my nights/outage.toml' --seed 7"
+
+
 def test_a_night_without_replies_has_no_latency() -> None:
     """Nothing measured is shown as zero, and nothing drained as a dash."""
     silent = Report(**{**vars(REPORT), "latencies_ms": (), "recovered_after_s": None})

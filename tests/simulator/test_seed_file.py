@@ -15,9 +15,9 @@ from simulator.seed_file import (
     read_seed_file,
     refresh_letters,
     token_letters,
-    toml_lines,
 )
-from simulator.twitch.snapshot import Snapshot, restore, take, to_json
+from simulator.twitch.snapshot import restore, take, to_json
+from simulator.twitch.snapshot_parts import Snapshot
 from simulator.twitch.state import TwitchState
 from tests.simulator.twitch.rig import Clock, small_twitch
 
@@ -114,6 +114,19 @@ def test_a_snapshot_is_a_seed_file(tmp_path: Path) -> None:
     assert {**after, "tokens": []} == {**before, "tokens": []}
 
 
+def test_a_seed_may_begin_with_conduits_and_consents(tmp_path: Path) -> None:
+    """As a bot finds them that was here before."""
+    text = (
+        '[[consents]]\nlogin = "ana"\nscopes = ["channel:bot"]\n'
+        '[[conduits]]\nid = "c1"\nshard_count = 2\n'
+        '[[conduits.subscriptions]]\ntype = "stream.online"\ncondition = { broadcaster_user_id = "7" }\n'
+    )
+    snapshot = read_seed_file(written(tmp_path, text)).snapshot
+    assert [(one.login, one.scopes) for one in snapshot.consents] == [("ana", ["channel:bot"])]
+    (conduit,) = snapshot.conduits
+    assert (conduit.id, conduit.shard_count, conduit.subscriptions[0].type) == ("c1", 2, "stream.online")
+
+
 def test_made_up_tokens_look_like_real_ones() -> None:
     """30 and 50 letters and digits, the same each time, and no two alike."""
     assert len(token_letters("ana")) == 30 and token_letters("ana").isalnum()
@@ -195,20 +208,6 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(SeedFileError, match="it is not UTF-8"):
         read_seed_file(binary)
-
-
-def test_lines_of_toml_keys() -> None:
-    """Arrays of tables are counted, comments and texts of several lines are no keys."""
-    text = 'a = 1\n[[b]]\nc.d = 2\n[b.e]\nf = """\ng = 3\n"""\n[[b]]\n# h = 4\n"i" = 5\n'
-    assert toml_lines(text) == {
-        ("a",): 1,
-        ("b", 0): 2,
-        ("b", 0, "c", "d"): 3,
-        ("b", 0, "e"): 4,
-        ("b", 0, "e", "f"): 5,
-        ("b", 1): 8,
-        ("b", 1, "i"): 10,
-    }
 
 
 def test_lines_of_json_keys() -> None:

@@ -94,3 +94,16 @@ def test_events_can_be_picked_by_kind() -> None:
     """A test looks at one kind of event."""
     trace = make(("say", {"text": "a"}), ("tick", {}), ("say", {"text": "b"}))
     assert [fields["text"] for _, _, fields in trace.events("say")] == ["a", "b"]
+
+
+def test_an_observer_is_told_of_the_kinds_it_asked_for() -> None:
+    """As they happen, and after the end no more."""
+    trace = Trace(lambda: 1.5)
+    seen: list[object] = []
+    trace.observe(lambda fields: seen.append(dict(fields)), "crash", "restart")
+    trace.record("crash", number=1)
+    trace.record("chat", text="oi")
+    trace.record("restart")
+    trace.seal()
+    trace.record("crash", number=2)
+    assert seen == [{"number": 1}, {}]

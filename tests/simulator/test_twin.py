@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from byte_bot.bot import Bot
-from byte_bot.chat.outbox import Reply
-from byte_bot.context.channel import ChannelContext
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Ledger
 from simulator.audience import CommandStorm, Utterance
 from simulator.faults import Fault, Flapping, Hang, Refused
@@ -19,6 +15,7 @@ from simulator.report import Line
 from simulator.scenario import Scenario
 from simulator.twin import Difference, Outcome, faults_then, first_difference, run_seed, run_twins
 from simulator.twin_plan import Plan, draw_plan
+from tests.safeguards.bot_variants import SavesFirst
 from tests.safeguards.variants import application_with
 
 ONE = Line(1_000_000, "lobby", "one")
@@ -36,22 +33,6 @@ NIGHT = Scenario(
 
 #: One hang in the middle of a minute.
 PLAN = Plan(3, NIGHT, (OUTAGE, Refused(start_s=35.0, duration_s=1.0)), "fifo")
-
-
-class SavesFirst(Bot):
-    """A bot that replies once the database has everything: what the journal and its gate are there to avoid."""
-
-    def leave(self, context: ChannelContext, gate: int, replies: list[Reply]) -> None:
-        """Hold the replies back until nothing waits to be saved."""
-
-        async def wait() -> None:
-            ledger = self._layer.ledger
-            while ledger.rows_waiting or ledger.in_flight:  # noqa: ASYNC110 - that it polls is not what is wrong with it
-                await asyncio.sleep(0.05)
-            self._put(replies)
-
-        assert self._tasks is not None
-        self._tasks.create_task(wait(), name="saves first")
 
 
 def test_a_bot_that_waits_for_the_database_is_caught() -> None:

@@ -14,10 +14,10 @@ from simulator.cli import build_cli
 from simulator.report import Line
 from simulator.scenario import Scenario
 from simulator.scenarios import SCENARIOS
+from simulator.sometimes import Sometimes
 from simulator.twin import Outcome, first_difference, run_seed
 from simulator.twin_cli import SHOWN_MAX, Compare, add_twin
 from simulator.twin_plan import Plan, draw_plan
-from simulator.twin_witness import Seen
 from simulator.world import simulate
 
 DIFFERENCE = first_difference((), (Line(1_500_000, "lobby", "Pong!"),))
@@ -110,7 +110,9 @@ def test_what_happened_is_counted() -> None:
 
     def eventful(seed: int) -> Outcome:
         return Outcome(
-            Plan(seed, NIGHT, (), "fifo"), 10, seen=(Seen.SAVE_FAILED, *([Seen.BURST] if seed > 2 else []))
+            Plan(seed, NIGHT, (), "fifo"),
+            10,
+            seen=(Sometimes.SAVE_FAILED, *([Sometimes.BURST] if seed > 2 else [])),
         )
 
     lines = call("--seeds", "3", compare=eventful).stdout.splitlines()

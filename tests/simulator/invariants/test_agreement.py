@@ -4,46 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import RowKey
-from byte_bot.persistence.row import Row
 from simulator.faults import Hang
 from simulator.invariants.agreement import Agreement
 from simulator.world import World
-from tests.safeguards.variants import application_with, become
+from tests.safeguards.row_variants import LossyRow, layer_of
+from tests.safeguards.variants import application_with
 from tests.simulator.invariants.broken_worlds import overwrite, watched, working_bot
 
-#: What a :class:`LossyRow` loses.
-LOST_FIELDS = ("current_game", "vibe", "style_profile", "observability", "notes", "quotes", "commands")
-
-
-class LossyRow(Row):
-    """Shows every change in RAM, and records only those of counters and chat."""
-
-    __slots__ = ()
-
-    def prepare(self) -> bool:
-        """Find what changed, and forget some of it."""
-        found = super().prepare()
-        if self._changes:
-            self._changes = {
-                name: [] if name in LOST_FIELDS else told for name, told in self._changes.items()
-            }
-        return found
-
-
-class LossyLayer(PersistenceLayer):
-    """Holds lossy rows."""
-
-    def row(self, key: RowKey) -> Row:
-        """The row, made lossy."""
-        row = super().row(key)
-        if not isinstance(row, LossyRow):
-            become(row, LossyRow)
-        return row
-
-
-LOSSY = application_with(lambda made: made.layer, LossyLayer)
+LOSSY = application_with(lambda made: made.layer, layer_of(LossyRow))
 
 
 def test_a_working_bot_breaks_nothing() -> None:
@@ -182,5 +150,16 @@ def test_fields_of_a_newer_program_are_no_disagreement() -> None:
         channel_id = world.channels["lobby"]
         data = {**world.stored("component_state", channel_id, "counters"), "newer": 1}
         overwrite(world, "component_state", {"data": data}, key="counters")
+
+    assert watched(story, Agreement()) == []
+
+
+def test_a_superseded_process_that_has_had_nothing_to_save_is_not_judged_by_its_memory() -> None:
+    """It learns of the other one with its next save, and ends then."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        overwrite(world, "bot_writer", {"epoch": 9, "holder": "another machine/1"}, id=1)
+        overwrite(world, "channel_state", {"data": {"vibe": "theirs"}}, channel_id=world.channels["lobby"])
 
     assert watched(story, Agreement()) == []

@@ -10,12 +10,12 @@ from byte_bot.app import Application
 from byte_bot.bot import Bot
 from byte_bot.chat.message import ChatEvent
 from byte_bot.chat.outbox import Outbox, Reply
-from byte_bot.persistence.breaker import Circuit
 from simulator.audience import CommandStorm
 from simulator.faults import Crash, Fault, Hang, Restart, TwitchDisconnect, TwitchHalfOpen, TwitchReconnect
 from simulator.invariants.answered import Answered
 from simulator.scenario import Scenario
 from simulator.world import ApplicationFactory, World, simulate
+from tests.safeguards.bot_variants import FairWeatherBot
 from tests.safeguards.variants import application_with, become, names
 from tests.simulator.invariants.broken_worlds import watched, working_bot
 
@@ -26,15 +26,6 @@ OUTAGE = Scenario(
     crowds=(CommandStorm("lobby", 1.0, ("!ping", "!count deaths +1", "!count deaths")),),
     faults=(Hang(start_s=10, duration_s=30),),
 )
-
-
-class FairWeatherBot(Bot):
-    """Deaf while the database is away."""
-
-    def on_event(self, event: ChatEvent) -> None:
-        """Take the event if all is well."""
-        if self._layer.link.circuit is Circuit.CLOSED:
-            super().on_event(event)
 
 
 class SlowOutbox(Outbox):

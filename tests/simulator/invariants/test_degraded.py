@@ -6,28 +6,15 @@ import asyncio
 
 import pytest
 
-from byte_bot.persistence.journal import Journal
 from simulator.faults import DiskFull, DiskReadOnly, Fault, SlowSync
 from simulator.invariants.degraded import Degraded
 from simulator.scenario import Scenario
 from simulator.world import World, play
+from tests.safeguards.journal_variants import NervousJournal
 from tests.safeguards.variants import become, broken
 from tests.simulator.invariants.broken_worlds import watched, working_bot
 
 LOBBY = Scenario("lobby", "one channel")
-
-
-class NervousJournal(Journal):
-    """Degraded once and for all."""
-
-    @property
-    def degraded(self) -> bool:
-        """Always."""
-        return True
-
-    @degraded.setter
-    def degraded(self, _value: bool) -> None:
-        pass
 
 
 @pytest.mark.parametrize("fault", [DiskFull(), DiskReadOnly(), SlowSync(1.5)])
@@ -43,6 +30,22 @@ def test_a_disk_in_trouble_is_a_reason(fault: Fault) -> None:
         assert world.bot.ungated_replies > 5
         world.heal()
         await asyncio.sleep(3)
+        assert world.app is not None and not world.app.layer.journal.degraded
+        await world.converge()
+
+    assert watched(story, Degraded()) == []
+
+
+def test_a_commit_that_is_on_its_way_when_the_trouble_ends_is_waited_for() -> None:
+    """The bot knows that the disk works again when it is through, however slow it is by then."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.break_disk(DiskReadOnly())
+        world.say("mod", "!count deaths +1")
+        await asyncio.sleep(0.1)
+        world.break_disk(SlowSync(0.95))
+        await asyncio.sleep(4)
         assert world.app is not None and not world.app.layer.journal.degraded
         await world.converge()
 

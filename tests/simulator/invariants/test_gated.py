@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from byte_bot.persistence.journal import Journal
 from simulator.faults import DiskFull
 from simulator.invariants.gated import Gated
 from simulator.scenario import DiskLatency, Scenario
 from simulator.world import World, play
+from tests.safeguards.journal_variants import OpenGate
 from tests.safeguards.variants import become, broken
 from tests.simulator.invariants.broken_worlds import watched, working_bot
 
 SLOW = Scenario("slow_disk", "a slow disk", disk_latency=DiskLatency(median_ms=300.0))
-
-
-class OpenGate(Journal):
-    """Lets every reply go at once, and does not say so."""
-
-    def after(self, sequence, callback):  # type: ignore[no-untyped-def]
-        """Go."""
-        callback()
 
 
 def test_replies_that_wait_break_nothing() -> None:

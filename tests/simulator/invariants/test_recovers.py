@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from byte_bot.persistence.writer import Writer
 from simulator.faults import Hang
 from simulator.invariants.recovers import Recovers
 from simulator.scenario import Scenario
 from simulator.world import World
+from tests.safeguards.bot_variants import LazyWriter
 from tests.safeguards.variants import become
 from tests.simulator.invariants.broken_worlds import watched, working_bot
-
-
-class LazyWriter(Writer):
-    """Is never told that there is work."""
-
-    def work_arrived(self) -> None:
-        """Sleep on."""
 
 
 async def lazy_bot(world: World) -> None:

@@ -1,0 +1,219 @@
+"""``byte-sim search``: a night for each of many seeds, until one breaks the bot; what failed, where, and the first seed of it.
+
+How it works. Each seed is a night of its own (`plan.py`), so with ``--jobs`` other processes play some of them; outcomes are taken in the
+order of the seeds. One seed in twenty is played twice (`second_runs.py`). What fails is grouped (`groups.py`): a line when a group is
+first seen, everything about it at the end, with the command that plays its first seed again. How far it is goes to standard
+error. Ctrl-C ends it with what was found so far.
+
+The exit code says of what class the worst failure is, so that a script can tell a lost change from a slow recovery.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Annotated, Any, Final
+
+import typer
+
+from simulator.cli_options import Exit
+from simulator.progress import Progress
+from simulator.search.canary import judge_canary
+from simulator.search.groups import Groups
+from simulator.search.outcome import Outcome, Verdict, judge_seed, judge_seed_traced
+from simulator.search.second_runs import Judge, JudgeTraced, SecondRuns
+from simulator.sometimes import Sometimes, what_happened
+from simulator.workers import Elsewhere, OtherProcess, SetLogLevel, outcomes
+
+EXITS: Final[Mapping[Verdict, Exit]] = {
+    Verdict.OK: Exit.OK,
+    Verdict.SAFETY: Exit.BROKEN,
+    Verdict.NONDETERMINISM: Exit.DIFFERENT,
+    Verdict.LIVENESS: Exit.LIVENESS,
+    Verdict.CRASH: Exit.CRASHED,
+}
+
+#: Tells how a failed night becomes a small one, in lines for people; "" for nothing.
+Shrink = Callable[[Outcome], str]
+
+
+def add_search(
+    cli: typer.Typer,
+    unix_s: Callable[[], float],
+    *,
+    set_log_level: SetLogLevel,
+    judge: Judge = judge_seed,
+    traced: JudgeTraced = judge_seed_traced,
+    canary: Judge = judge_canary,
+    elsewhere: Callable[[SetLogLevel], Elsewhere] = OtherProcess,
+    shrink: Shrink | None = None,
+) -> None:
+    """Register the command.
+
+    Args:
+        unix_s: real time, in seconds, for the progress.
+        set_log_level: sets up logging, here and in the other processes, for which all these functions must be importable.
+        judge, traced: play the night of a seed; the latter keeps its events.
+        canary: plays it with a bug in the bot.
+        elsewhere: makes the process in which some seeds are played again.
+        shrink: makes the first night of each group small; None: nobody does.
+    """
+
+    @cli.command()
+    def search(
+        seeds: Annotated[int, typer.Option(min=1, help="How many nights.")] = 100,
+        start: Annotated[
+            int, typer.Option("--start", help="The first of their seeds; the others follow.")
+        ] = 1,
+        jobs: Annotated[int, typer.Option(min=1, max=256, help="How many processes share the work.")] = 1,
+        shrinking: Annotated[
+            bool,
+            typer.Option(
+                "--shrink/--no-shrink", help="Make the first night of each group as small as it gets."
+            ),
+        ] = True,
+        with_canary: Annotated[
+            bool, typer.Option("--canary", help="Plant a bug in the bot, and see that it is found.")
+        ] = False,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="Print one JSON object a night, and one for all of them.")
+        ] = False,
+    ) -> None:
+        """Look for a night that breaks the bot: each seed draws one.
+
+        Channels, audience, settings, disk, faults of every kind with their probabilities, and the order of what is ready at one instant.
+        Every invariant judges; what fails is grouped by invariant and place, and `byte-sim replay SEED` plays it again.
+        One night in twenty is played twice, in another process, and must be the same to the microsecond.
+
+        Exit code 0 if nothing failed; 1 if a promise was broken (safety), 3 if two runs of a seed differ or a night cannot be
+        replayed, 4 if the bot did not recover (liveness), 5 if a night ended by an unexpected error (crash); of several the
+        worst, in the order 3, 1, 5, 4. 130 after Ctrl-C. With --canary: 0 if the planted bug was found, 1 if not.
+        """
+        run = _Search(range(start, start + seeds), as_json=as_json)
+        chosen = canary if with_canary else judge
+        with ExitStack() as stack:
+            found = stack.enter_context(outcomes(run.seeds, jobs, chosen, set_log_level))
+            second = elsewhere(set_log_level)
+            stack.callback(second.close)
+            again = None if with_canary else SecondRuns(second, judge, traced)
+            progress = Progress(seeds, "nights", "failed", unix_s)
+            try:
+                for outcome in found:
+                    run.take(outcome)
+                    if again is not None:
+                        again.offer(outcome)
+                        run.take_back(again)
+                    progress.step(run.failed)
+                    if with_canary and run.failed:
+                        break
+                if again is not None:
+                    run.take_back(again, wait=True)
+            except KeyboardInterrupt:
+                run.interrupted = True
+            progress.end()
+            made_small = shrink if shrinking and not run.interrupted and not with_canary else None
+            run.tell(made_small)
+        if run.interrupted:
+            raise typer.Exit(Exit.INTERRUPTED)
+        if with_canary:
+            raise typer.Exit(_told_of_canary(run, as_json=as_json))
+        raise typer.Exit(EXITS[run.groups.worst])
+
+
+class _Search:
+    """What was found so far."""
+
+    def __init__(self, seeds: range, *, as_json: bool) -> None:
+        self.seeds = seeds
+        self._as_json = as_json
+        self.groups = Groups()
+        self.nights = self.failed = 0
+        self.interrupted = False
+        self._lines = 0
+        self._virtual_s = 0.0
+        self._compared = 0
+        self._seen: Counter[Sometimes] = Counter()
+
+    def take(self, outcome: Outcome) -> None:
+        """One more night."""
+        self.nights += 1
+        self._lines += outcome.lines
+        self._virtual_s += outcome.virtual_s
+        self._seen.update(outcome.seen)
+        if self._as_json:
+            typer.echo(json.dumps(outcome.to_json()))
+        if not outcome.ok:
+            self._fail(outcome)
+
+    def take_back(self, again: SecondRuns, *, wait: bool = False) -> None:
+        """What the second runs have shown."""
+        for outcome in again.differing(wait=wait):
+            self._fail(outcome)
+        self._compared = again.compared
+
+    def _fail(self, outcome: Outcome) -> None:
+        self.failed += 1
+        if self.groups.add(outcome) and not self._as_json and outcome.failure is not None:
+            failure = outcome.failure
+            typer.echo(
+                f"seed {outcome.plan.seed}  {failure.verdict.upper()}  {failure.invariant}  {failure.place}"
+            )
+            sys.stdout.flush()
+
+    def tell(self, shrink: Shrink | None) -> None:
+        """Everything at the end."""
+        if self._as_json:
+            typer.echo(json.dumps(self._to_json()))
+            return
+        for group in self.groups:
+            typer.echo(f"\n{group.to_text()}")
+            small = shrink(group.first) if shrink is not None else ""
+            if small:
+                typer.echo(small)
+        if self.groups:
+            typer.echo("")
+        typer.echo(what_happened(self._seen, Sometimes, "nights"))
+        typer.echo(self._last_line())
+
+    def _last_line(self) -> str:
+        by_class = ", ".join(
+            f"{self.groups.nights(verdict)} {verdict}" for verdict in Verdict if self.groups.nights(verdict)
+        )
+        stopped = "interrupted after " if self.interrupted else ""
+        last = self.seeds[0] + self.nights - 1
+        return (
+            f"{stopped}{self.nights} nights, seeds {self.seeds[0]} to {last}, {self._lines} replies in "
+            f"{self._virtual_s:.0f} virtual s, {self._compared} played twice: {by_class or 'nothing'} failed"
+        )
+
+    def _to_json(self) -> dict[str, Any]:
+        return {
+            "nights": self.nights,
+            "first_seed": self.seeds[0],
+            "interrupted": self.interrupted,
+            "lines": self._lines,
+            "virtual_s": round(self._virtual_s, 6),
+            "played_twice": self._compared,
+            "verdict": self.groups.worst,
+            "failed": {
+                verdict: self.groups.nights(verdict) for verdict in Verdict if verdict is not Verdict.OK
+            },
+            "groups": [group.to_json() for group in self.groups],
+            "seen": {one: self._seen[one] for one in Sometimes},
+            "never": [one for one in Sometimes if not self._seen[one]],
+        }
+
+
+def _told_of_canary(run: _Search, *, as_json: bool) -> Exit:
+    """Whether the planted bug was found, for people; what that means for the shell."""
+    if not as_json:
+        nights = f"{run.nights} night{'s' if run.nights > 1 else ''}"
+        typer.echo(
+            f"the planted bug was found after {nights}: the alarm works"
+            if run.failed
+            else f"the planted bug was NOT found in {nights}: the alarm does not work"
+        )
+    return Exit.OK if run.failed else Exit.BROKEN

@@ -1,0 +1,73 @@
+"""Some seeds are played twice: two runs of one must be the same run, to the microsecond.
+
+How it works. Every :data:`EVERY`-th seed is given to another process as soon as its outcome is here, and the hashes of the two
+traces are compared when the second is through, which nobody waits for meanwhile. Where they differ both runs are made once more with
+every event kept, and the first in which they part is the failure's words. Its kind is the failure's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from simulator.replay import decoded, explain
+from simulator.search.outcome import Failure, Outcome, Verdict
+from simulator.trace import difference_of
+from simulator.workers import Elsewhere, Pending
+
+#: One in so many is played twice: 5 %.
+EVERY: Final = 20
+#: What failures of this sort have in place of an invariant's name.
+SAME_RUN: Final = "same_run"
+
+Judge = Callable[[int], Outcome]
+JudgeTraced = Callable[[int], tuple[Outcome, tuple[str, ...]]]
+
+
+class SecondRuns:
+    """See the module's docstring.
+
+    Args:
+        elsewhere: where the second runs are made.
+        judge, traced: play a seed; the latter keeps the events.
+    """
+
+    def __init__(self, elsewhere: Elsewhere, judge: Judge, traced: JudgeTraced) -> None:
+        self._elsewhere = elsewhere
+        self._judge = judge
+        self._traced = traced
+        self._pending: list[tuple[Outcome, Pending[Outcome]]] = []
+        #: How many seeds were played twice, and compared.
+        self.compared = 0
+
+    def offer(self, outcome: Outcome) -> None:
+        """A night is through: play it again, if it is one of those."""
+        if outcome.plan.seed % EVERY == 0:
+            self._pending.append((outcome, self._elsewhere.ask(self._judge, outcome.plan.seed)))
+
+    def differing(self, *, wait: bool = False) -> Iterator[Outcome]:
+        """The nights whose second run is through and was another; with ``wait`` of all that were offered."""
+        waiting, self._pending = self._pending, []
+        for first, pending in waiting:
+            if not wait and not pending.ready():
+                self._pending.append((first, pending))
+                continue
+            second = pending.get()
+            self.compared += 1
+            if (first.trace_hash, first.failure) != (second.trace_hash, second.failure):
+                yield replace(first, failure=self._parted(first, second))
+
+    def _parted(self, first: Outcome, second: Outcome) -> Failure:
+        seed = first.plan.seed
+        _, here = self._traced(seed)
+        _, there = self._elsewhere.ask(self._traced, seed).get()
+        difference = difference_of(here, there)
+        if difference is None:
+            told = f"{first.trace_hash} and {second.trace_hash}; two more runs of it were equal"
+            return Failure(Verdict.NONDETERMINISM, SAME_RUN, "once", f"two runs had the traces {told}")
+        line = difference.left or difference.right
+        assert line is not None, "where traces differ one of them has an event"
+        return Failure(
+            Verdict.NONDETERMINISM, SAME_RUN, decoded(line)[1], explain(difference, "first", "second")
+        )

@@ -1,0 +1,285 @@
+"""What the timeline page draws, as plain values in seconds: messages, latencies, faults, processes, states, broken promises.
+
+How it works. :func:`picture_of` reads the events of a recorded night, to which every instant belongs, and what a
+:class:`~simulator.timeline_samples.Watcher` has seen. A command is a line that begins with ``!``; its latency is that of the first reply to it, as
+in the report. A fault's band ends with the heal; where it comes and goes (flapping), it has the phases in which it acts.
+The samples know of a death only later, so the events decide: from the instant of a crash until the next process nothing
+is known.
+
+What it leaves out: lines beyond :data:`MESSAGES_MAX` (counted), and whatever drawing is: that is `timeline_page.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from simulator.conversation import spoken
+from simulator.faults import KINDS, Fault, Flapping
+from simulator.replay import Event, Recording, decoded
+from simulator.timeline_samples import Sample, Watched, nobody
+
+#: Lines of chat on a page; the page of so many has some 4 MB, and opens in a second or two.
+MESSAGES_MAX = 20_000
+#: Phases of one fault that comes and goes; an hour of the fastest that anybody has asked for.
+PHASES_MAX = 2_000
+_US_PER_S = 1_000_000
+
+Who: TypeAlias = Literal["viewer", "command", "bot"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A line of chat; of a command, the latency of its reply in ms (None: nobody replied to it)."""
+
+    at_s: float
+    channel: str
+    login: str
+    text: str
+    who: Who
+    latency_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Band:
+    """A fault from beginning to end, or at one instant; ``phases`` are those in which it acts."""
+
+    family: str
+    kind: str
+    words: str
+    start_s: float
+    end_s: float
+    instant: bool = False
+    phases: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Life:
+    """One process of the bot; ``end`` says how it ended, "" if it ran until the end of the night."""
+
+    incarnation: int
+    start_s: float
+    end_s: float
+    end: Literal["", "killed", "power lost", "ended"] = ""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A state that lasted."""
+
+    value: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A promise that was broken, and when that was seen."""
+
+    at_s: float
+    invariant: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """See the module's docstring."""
+
+    end_s: float
+    channels: tuple[str, ...]
+    messages: tuple[Message, ...]
+    messages_left_out: int
+    bands: tuple[Band, ...]
+    heals_s: tuple[float, ...]
+    lives: tuple[Life, ...]
+    states: tuple[Sample, ...]
+    circuits: tuple[Span, ...]
+    degraded: tuple[Span, ...]
+    connected: tuple[Span, ...]
+    violations: tuple[Broken, ...]
+
+
+@dataclass
+class _Events:
+    """What matters of a trace, sorted by what it is."""
+
+    end_s: float = 0.0
+    chat: list[Event] = field(default_factory=list)
+    started: list[tuple[float, int]] = field(default_factory=list)
+    deaths: list[tuple[float, Literal["killed", "power lost"]]] = field(default_factory=list)
+    by_hand: list[tuple[float, str, str]] = field(default_factory=list)
+    heals_s: list[float] = field(default_factory=list)
+    violations: list[Broken] = field(default_factory=list)
+
+
+def picture_of(recording: Recording, watched: Watched, *, messages_max: int = MESSAGES_MAX) -> Picture:
+    """Put a night together from its events and its samples."""
+    events = _read(recording.lines)
+    states = _with_deaths(watched.samples, [at_s for at_s, _ in events.deaths])
+    said = events.chat[:messages_max]
+    return Picture(
+        end_s=events.end_s,
+        channels=watched.scenario.channels,
+        messages=tuple(_messages(said, watched.bot_login)),
+        messages_left_out=len(events.chat) - len(said),
+        bands=tuple(_bands(watched.scenario.faults, events)),
+        heals_s=tuple(events.heals_s),
+        lives=tuple(_lives(events, watched.samples)),
+        states=states,
+        circuits=_spans(states, lambda sample: sample.circuit, events.end_s),
+        degraded=_spans(states, lambda sample: "degraded" if sample.degraded else "", events.end_s),
+        connected=_spans(states, lambda sample: "connected" if sample.connected else "", events.end_s),
+        violations=tuple(events.violations),
+    )
+
+
+def _read(lines: Sequence[str]) -> _Events:
+    found = _Events()
+    for event in map(decoded, lines):
+        at_us, kind, fields = event
+        at_s = at_us / _US_PER_S
+        found.end_s = max(found.end_s, at_s)
+        match kind:
+            case "chat":
+                found.chat.append(event)
+            case "bot_started":
+                found.started.append((at_s, fields["incarnation"]))
+            case "bot_crashed":
+                found.deaths.append((at_s, "killed"))
+            case "power_cut":
+                found.deaths.append((at_s, "power lost"))
+            case "fault":
+                found.by_hand.append((at_s, fields["name"], fields["fault"]))
+            case "heal":
+                found.heals_s.append(at_s)
+            case "violation":
+                found.violations.append(Broken(at_s, fields["invariant"], fields["words"]))
+    return found
+
+
+# --- chat
+# -------------------------------------------------------------------------------------------------------
+
+
+def _messages(chat: Sequence[Event], bot_login: str) -> Iterator[Message]:
+    replied_us: dict[str, int] = {}
+    for at_us, _, fields in chat:
+        if fields["login"] == bot_login and fields["reply_to"]:
+            replied_us.setdefault(fields["reply_to"], at_us)
+    for at_us, _, fields in chat:
+        who: Who = "viewer"
+        latency_ms = None
+        if fields["login"] == bot_login:
+            who = "bot"
+        elif fields["text"].startswith("!"):
+            who = "command"
+            if fields["id"] in replied_us:
+                latency_ms = (replied_us[fields["id"]] - at_us) / 1000
+        yield Message(
+            at_us / _US_PER_S, fields["channel"], fields["login"], spoken(fields["text"]), who, latency_ms
+        )
+
+
+# --- faults
+# -----------------------------------------------------------------------------------------------------
+
+
+def _bands(faults: Sequence[Fault], events: _Events) -> Iterator[Band]:
+    """The faults of the plan, then those that a story set by hand, each until the next heal at the latest."""
+    for fault in faults:
+        end_s = min(fault.start_s + fault.duration_s, _healed_s(fault.start_s, events))
+        if fault.instant:
+            yield Band(fault.family, fault.kind, words_of(fault), fault.start_s, fault.start_s, instant=True)
+        else:
+            phases = tuple(_phases(fault, end_s))
+            yield Band(fault.family, fault.kind, words_of(fault), fault.start_s, end_s, phases=phases)
+    for number, (at_s, name, kind) in enumerate(events.by_hand):
+        # A fault of the same name takes the place of the one before.
+        replaced_s = (other_s for other_s, other, _ in events.by_hand[number + 1 :] if other == name)
+        end_s = min(_healed_s(at_s, events), *replaced_s, events.end_s)
+        yield Band(KINDS[kind].family, kind, f"{kind}, set by hand", at_s, end_s, phases=((at_s, end_s),))
+
+
+def _healed_s(after_s: float, events: _Events) -> float:
+    return next((heal_s for heal_s in events.heals_s if heal_s >= after_s), events.end_s)
+
+
+def _phases(fault: Fault, end_s: float) -> Iterator[tuple[float, float]]:
+    if not isinstance(fault, Flapping):
+        yield fault.start_s, end_s
+        return
+    for number in range(PHASES_MAX):
+        start_s = fault.start_s + number * (fault.down_s + fault.up_s)
+        if start_s >= end_s:
+            return
+        yield start_s, min(start_s + fault.down_s, end_s)
+
+
+def words_of(fault: Fault) -> str:
+    """A fault as people read it: its kind, and what is not as it is by default, without its times."""
+    said = []
+    for item in dataclasses.fields(fault):
+        value = getattr(fault, item.name)
+        if item.name in ("start_s", "duration_s") or value == _default_of(item):
+            continue
+        said.append(f"of {words_of(value)}" if isinstance(value, Fault) else f"{item.name}={_short(value)}")
+    return " ".join([fault.kind, *said])
+
+
+def _default_of(item: dataclasses.Field[object]) -> object:
+    # A factory's value is never left out: what flaps is the point of a fault that flaps.
+    return item.default
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+
+
+# --- the process, and what was sampled of it
+# ---------------------------------------------------------------------
+
+
+def _with_deaths(samples: Sequence[Sample], deaths_s: Sequence[float]) -> tuple[Sample, ...]:
+    """The samples, and at the instant of every death one of nobody."""
+    # At one instant what was seen comes before the death: nobody looks between a death and the next start.
+    return tuple(sorted([*samples, *map(nobody, deaths_s)], key=lambda sample: sample.at_s))
+
+
+def _lives(events: _Events, samples: Sequence[Sample]) -> Iterator[Life]:
+    for number, (start_s, incarnation) in enumerate(events.started):
+        later = events.started[number + 1 :]
+        next_s = later[0][0] if later else events.end_s
+        death = next(((at_s, how) for at_s, how in events.deaths if start_s <= at_s <= next_s), None)
+        gone_s = next(
+            (
+                sample.at_s
+                for sample in samples
+                # At the instant of a start its process has not had its first turn yet.
+                if start_s < sample.at_s < next_s and sample.incarnation != incarnation
+            ),
+            None,
+        )
+        if death is not None:
+            yield Life(incarnation, start_s, death[0], death[1])
+        elif gone_s is not None:
+            yield Life(incarnation, start_s, gone_s, "ended")
+        else:
+            yield Life(incarnation, start_s, next_s, "ended" if later else "")
+
+
+def _spans(states: Sequence[Sample], value_of: Callable[[Sample], str], end_s: float) -> tuple[Span, ...]:
+    """How long each value lasted; "" is no value. What lasted no time is left out."""
+    spans: list[Span] = []
+    for number, sample in enumerate(states):
+        until_s = states[number + 1].at_s if number + 1 < len(states) else end_s
+        value = value_of(sample)
+        if not value or until_s <= sample.at_s:
+            continue
+        if spans and spans[-1].value == value and spans[-1].end_s == sample.at_s:
+            spans[-1] = dataclasses.replace(spans[-1], end_s=until_s)
+        else:
+            spans.append(Span(value, sample.at_s, until_s))
+    return tuple(spans)

@@ -1,0 +1,111 @@
+"""The processes that share a search, and one more in which some seeds are played a second time.
+
+How it works. :func:`outcomes` gives the outcomes of many seeds in their order, from this process or from several; they do not depend on
+how many there are. :class:`OtherProcess` is one whose strings hash differently (another PYTHONHASHSEED): what depends on the order of
+a set, on an address or on chance comes out otherwise there. It is started when it is first asked.
+
+Ctrl-C reaches every process of a terminal. Those here ignore it: only the search itself ends, and then ends them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from multiprocessing.pool import AsyncResult, Pool
+from typing import Any, Final, Protocol, TypeVar
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+#: How strings hash where seeds are played again; where they are played first Python draws it, or the user has set it.
+OTHER_HASH_SEED: Final = "4242"
+
+SetLogLevel = Callable[[str], None]
+
+
+class Pending(Protocol[T_co]):
+    """An answer that may not be there yet."""
+
+    def ready(self) -> bool:
+        """True once it is."""
+        ...
+
+    def get(self) -> T_co:
+        """It, when it is there."""
+        ...
+
+
+class Elsewhere(Protocol):
+    """Where a seed is played a second time."""
+
+    def ask(self, play: Callable[[int], T], seed: int) -> Pending[T]:
+        """Have it play this seed."""
+        ...
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        ...
+
+
+class OtherProcess:
+    """See the module's docstring.
+
+    Args:
+        set_log_level: sets up logging there; must be importable, as whatever is asked.
+    """
+
+    def __init__(self, set_log_level: SetLogLevel) -> None:
+        self._set_log_level = set_log_level
+        self._pool: Pool | None = None
+
+    def ask(self, play: Callable[[int], T], seed: int) -> Pending[T]:
+        """Have it play this seed."""
+        if self._pool is None:
+            self._pool = self._start()
+        result: AsyncResult[Any] = self._pool.apply_async(play, (seed,))
+        return result
+
+    def _start(self) -> Pool:
+        # A process that is started reads the variable once, as it begins; this one has read it long ago.
+        name = "PYTHONHASHSEED"
+        before = os.environ.get(name)
+        os.environ[name] = OTHER_HASH_SEED
+        try:
+            return _pool(1, self._set_log_level)
+        finally:
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+
+@contextmanager
+def outcomes(
+    seeds: range, jobs: int, judge: Callable[[int], T], set_log_level: SetLogLevel
+) -> Iterator[Iterable[T]]:
+    """What `judge` says of the seeds, in their order."""
+    if min(jobs, len(seeds)) == 1:
+        set_log_level("critical")
+        yield map(judge, seeds)
+        return
+    with _pool(min(jobs, len(seeds)), set_log_level) as pool:
+        yield pool.imap(judge, seeds)
+
+
+def _pool(jobs: int, set_log_level: SetLogLevel) -> Pool:
+    # Spawned and not forked: a process that starts anew is the same on every platform.
+    spawn = multiprocessing.get_context("spawn")
+    return spawn.Pool(jobs, initializer=_begin, initargs=(set_log_level,))
+
+
+def _begin(set_log_level: SetLogLevel) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_log_level("critical")

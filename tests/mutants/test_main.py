@@ -1,0 +1,61 @@
+"""`python -m tests.mutants`: its options, its exit codes, and one real hunt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.__main__ import main, options
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.report import recorded
+
+QUICK = "gate_does_not_wait"
+
+
+def as_it_is(level: str) -> None:
+    """Leave the logging of the tests alone."""
+
+
+def test_without_options_everything_is_hunted() -> None:
+    """Two thousand nights each."""
+    given = options([])
+    assert (given.only, given.seeds, given.jobs, given.start) == (tuple(MUTANTS), 2_000, 2, 1)
+
+
+@pytest.mark.parametrize("wrong", [["--only", "nobody"], ["--only", ""], ["--seeds", "0"], ["--jobs", "-1"]])
+def test_a_mistake_is_told_with_the_way_out(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that there is not shows those that there are."""
+    with pytest.raises(SystemExit) as ended:
+        options(wrong)
+    assert ended.value.code == 2
+    words = capsys.readouterr().err
+    assert wrong[0] in words
+    assert ("late_load_wins" in words) is (wrong[0] == "--only")
+
+
+def test_a_mutant_is_hunted_and_then_the_canary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From its recorded seed on: found at once, and the shipped bot passes that night."""
+    seed = recorded()[QUICK][0]
+    file = tmp_path / "mutants.json"
+    code = main(
+        ["--only", QUICK, "--start", str(seed), "--seeds", "1", "--jobs", "1", "--json", str(file)], as_it_is
+    )
+    shown = capsys.readouterr()
+    assert (code, shown.out.splitlines()[-1]) == (0, "2 passed, 0 failed")
+    assert f"{QUICK}: seed {seed}" in shown.err
+    assert [one["nights"] for one in json.loads(file.read_text())["mutants"]] == [1, 1]
+
+
+def test_one_that_is_not_found_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a night in which no old save arrives late."""
+    calm = next(
+        seed for name, (seed, by) in recorded().items() if by not in MUTANTS["stale_save_accepted"].invariants
+    )
+    code = main(
+        ["--only", "stale_save_accepted", "--start", str(calm), "--seeds", "1", "--jobs", "1"], as_it_is
+    )
+    shown = capsys.readouterr().out
+    assert (code, shown.splitlines()[-1]) == (1, "1 passed, 1 failed")
+    assert "NOT FOUND" in shown

@@ -1,0 +1,72 @@
+"""A bot that says, joins or logs in more than Twitch allows is seen; one that could not know better is not."""
+
+from __future__ import annotations
+
+import asyncio
+
+from simulator.audience import CommandStorm
+from simulator.invariants.within_limits import FORGIVEN_S, WithinLimits
+from simulator.scenario import Scenario
+from simulator.world import World, simulate
+from tests.mutants.mutant import one_more
+from tests.simulator.invariants.broken_worlds import watched, working_bot
+
+#: More commands than an ordinary account may answer: 20 messages in 30 s, over three channels.
+BUSY = Scenario(
+    "busy",
+    "an ordinary bot is asked too much",
+    duration_s=40,
+    channels=("lobby", "arcade", "cinema"),
+    moderated=False,
+    verified=False,
+    crowds=tuple(CommandStorm(login, 0.5, ("!ping",), start_s=5) for login in ("lobby", "arcade", "cinema")),
+)
+
+
+def test_a_bot_that_is_asked_too_much_breaks_nothing() -> None:
+    """It says what it may, and drops the rest itself."""
+    assert [item for item in simulate(BUSY, 1).violations if item.invariant == "within_limits"] == []
+
+
+def test_one_message_too_many_is_seen() -> None:
+    """The twenty-first within half a minute, which Twitch drops without a word."""
+    found = simulate(BUSY, 1, application=one_more).violations
+    words = [item.words for item in found if item.invariant == "within_limits"]
+    assert words[0].startswith("Twitch dropped a message over the account's limit")
+
+
+async def dropped(world: World) -> None:
+    """Twitch drops a message of the bot's, and then nothing more."""
+    world.irc.count("refused_over_limit")
+    await asyncio.sleep(2)
+
+
+def test_it_is_told_once() -> None:
+    """However often somebody looks."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        await dropped(world)
+        world.irc.count("joins_over_limit")
+        world.irc.count("joins_over_limit")
+        await asyncio.sleep(2)
+
+    assert watched(story, WithinLimits()) == [
+        "Twitch dropped a message over the account's limit",
+        "Twitch dropped a JOIN over the limit, and 1 more",
+    ]
+
+
+def test_a_process_does_not_know_what_the_one_before_it_said() -> None:
+    """For as long as Twitch counts that; then it must keep the limits like any other."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.crash_bot()
+        world.start_bot()
+        await world.joined()
+        await dropped(world)
+        await asyncio.sleep(FORGIVEN_S)
+        await dropped(world)
+
+    assert watched(story, WithinLimits()) == ["Twitch dropped a message over the account's limit"]

@@ -1,0 +1,106 @@
+"""Every kind of fault is drawn, or it is said why not; and what is drawn can act in a night."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import pytest
+
+from simulator.fault_driver import check_simulated
+from simulator.faults import KINDS, Fault, HumanEdit
+from simulator.rng import SeedTree
+from simulator.search.fault_draws import (
+    DRAWN,
+    FAULTS_MAX,
+    KINDS_MAX,
+    NOT_DRAWN,
+    Stage,
+    draw_faults,
+    family_of,
+)
+
+STAGE = Stage(("channel_1", "channel_2"), 40.0)
+NIGHTS = 1_000
+
+
+def night(number: int, **options: int | tuple[str, ...]) -> tuple[Fault, ...]:
+    """The faults of one night of many."""
+    return draw_faults(SeedTree(number).stream("faults"), STAGE, **options)  # type: ignore[arg-type]
+
+
+def test_every_kind_is_drawn_or_it_is_said_why_not() -> None:
+    """Whoever adds a kind of fault decides about it here."""
+    assert set(DRAWN) | set(NOT_DRAWN) == set(KINDS)
+    assert not set(DRAWN) & set(NOT_DRAWN)
+    assert all(NOT_DRAWN.values())
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_what_is_drawn_is_of_that_kind(kind: str) -> None:
+    """Under its own name."""
+    assert DRAWN[kind](SeedTree(1).stream("kind"), STAGE).kind == kind
+
+
+def test_every_kind_comes_up() -> None:
+    """In a thousand nights, and in some of them alone."""
+    nights = [night(number) for number in range(NIGHTS)]
+    counted = Counter(fault.kind for faults in nights for fault in faults)
+    assert set(counted) == set(DRAWN)
+    assert min(counted.values()) >= 10
+    assert any(len({fault.kind for fault in faults}) == 1 and len(faults) > 2 for faults in nights)
+
+
+def test_nights_differ_in_what_takes_part() -> None:
+    """One family alone, several, all; few kinds of each, so that much of one thing meets."""
+    nights = [night(number) for number in range(NIGHTS)]
+    families = Counter(len({family_of(fault.kind) for fault in faults}) for faults in nights)
+    assert {1, 2, 3, 4} <= set(families)
+    assert families[1] > NIGHTS / 10
+    for faults in nights:
+        assert 1 <= len(faults) <= FAULTS_MAX
+        kinds = {fault.kind for fault in faults}
+        assert all(
+            sum(family_of(kind) == family for kind in kinds) <= KINDS_MAX
+            for family in {family_of(kind) for kind in kinds}
+        )
+
+
+def test_probabilities_differ_from_night_to_night() -> None:
+    """Certain in some, rare in others."""
+    lasting = [[fault for fault in night(number) if not fault.instant] for number in range(NIGHTS)]
+    means = [
+        sum(fault.probability for fault in faults) / len(faults) for faults in lasting if len(faults) > 2
+    ]
+    assert sum(mean == 1.0 for mean in means) > 50
+    assert sum(mean < 0.3 for mean in means) > 50
+    assert sum(0.3 <= mean < 1.0 for mean in means) > 50
+
+
+def test_faults_begin_in_the_boot_last_to_the_heal_and_overlap() -> None:
+    """All of it."""
+    faults = [fault for number in range(200) for fault in night(number)]
+    assert any(fault.start_s < 2.0 for fault in faults)
+    assert all(fault.start_s <= STAGE.duration_s for fault in faults)
+    lasting = [fault for fault in faults if not fault.instant]
+    assert {math.isinf(fault.duration_s) for fault in lasting} == {True, False}
+
+
+def test_a_human_edits_what_viewers_were_not_told() -> None:
+    """Columns of the configuration, or a row that is saved as it was: the account follows everything else."""
+    for number in range(100):
+        edit = DRAWN[HumanEdit.kind](SeedTree(number).stream("edit"), STAGE)
+        assert isinstance(edit, HumanEdit)
+        assert edit.table == "channels_config" or edit.values == {"version": 1}
+
+
+def test_kinds_can_be_left_out() -> None:
+    """And a night may be peaceful."""
+    process = tuple(kind for kind in DRAWN if family_of(kind) == "process")
+    assert all(fault.kind not in process for number in range(200) for fault in night(number, without=process))
+    assert any(not night(number, at_least=0) for number in range(200))
+
+
+def test_everything_drawn_can_act_in_memory() -> None:
+    """None of it needs real sockets."""
+    check_simulated([fault for number in range(200) for fault in night(number)], "memory")

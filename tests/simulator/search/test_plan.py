@@ -1,0 +1,109 @@
+"""A night is a function of its seed, keeps within its bounds, and a thousand of them have everything they should."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from byte_bot.persistence.journal import WAITING_MAX
+from simulator.audience import utterances
+from simulator.rng import SeedTree
+from simulator.search.fault_draws import family_of
+from simulator.search.plan import (
+    BIG_CHANNELS_MAX,
+    CHANNELS_MAX,
+    MESSAGES_MAX,
+    SearchPlan,
+    draw_night,
+)
+from simulator.world_twitch import night_options
+
+SEEDS = range(1, 1_001)
+
+
+@cache
+def plans() -> tuple[SearchPlan, ...]:
+    """A thousand nights."""
+    return tuple(draw_night(seed) for seed in SEEDS)
+
+
+def spoken(plan: SearchPlan) -> list[float]:
+    """When anybody speaks, as the world has it."""
+    scenario = plan.scenario
+    lines = utterances(scenario.crowds, SeedTree(plan.seed).child("audience"), scenario.duration_s)
+    return [line.at_s for line in lines]
+
+
+def test_the_same_seed_is_the_same_night() -> None:
+    """Another one is not."""
+    assert draw_night(7) == plans()[6]
+    assert draw_night(7).summary() != draw_night(8).summary()
+    assert "channel" in draw_night(7).summary() and "faults: " in draw_night(7).summary()
+
+
+def test_most_nights_are_small() -> None:
+    """So that ten thousand can be played; the others are what some bugs need."""
+    sizes = [(len(plan.scenario.channels), len(spoken(plan))) for plan in plans()[:300]]
+    small = [size for size in sizes if size[0] <= CHANNELS_MAX and size[1] <= MESSAGES_MAX * 1.5 + 40]
+    assert len(small) > 280
+    assert max(channels for channels, _ in sizes) > 10
+
+
+def test_some_nights_are_big() -> None:
+    """Many channels, past the look for idle ones, which are spoken to again at the end."""
+    big = [plan.scenario for plan in plans() if len(plan.scenario.channels) > CHANNELS_MAX]
+    assert 10 <= len(big) <= 50
+    assert max(len(it.channels) for it in big) > BIG_CHANNELS_MAX / 2
+    assert any(it.duration_s > 70 and it.settings["context_idle_s"] == 10.0 for it in big)
+    assert all(it.verified and it.moderated for it in big)
+
+
+def test_a_flood_fills_the_journals_queue() -> None:
+    """More messages than it keeps one by one, while a commit stalls."""
+    floods = [plan for plan in plans() if any(fault.kind == "slow_sync" for fault in plan.scenario.faults)]
+    most = max(floods, key=lambda plan: len(plan.scenario.crowds) and len(spoken(plan)))
+    assert len(spoken(most)) > WAITING_MAX
+
+
+def test_everything_else_comes_too() -> None:
+    """Orders, lists, languages, standings, settings, disks; peaceful nights, and every family of faults."""
+    scenarios = [plan.scenario for plan in plans()]
+    assert {plan.ready_order for plan in plans()} == {"fifo", "random"}
+    assert {it.settings.get("durability", "process") for it in scenarios} == {"process", "power", "off"}
+    assert {it.settings["default_language"] for it in scenarios} == {"en", "pt-br"}
+    assert {it.moderated for it in scenarios} == {it.verified for it in scenarios} == {True, False}
+    for name in ("flush_interval_s", "database_timeout_s", "history_rows_max"):
+        assert len({it.settings.get(name) for it in scenarios}) >= 3, name
+    assert {bool(it.fixed) for it in scenarios} == {it.listed is None for it in scenarios} == {True, False}
+    assert {None if it.disk_latency is None else it.disk_latency.stall_ms > 0 for it in scenarios} == {
+        None,
+        False,
+        True,
+    }
+    assert any(not it.faults for it in scenarios)
+    families = {family_of(fault.kind) for it in scenarios for fault in it.faults}
+    assert families >= {"database", "twitch", "process", "disk", "human"}
+    deaths = [sum(family_of(fault.kind) == "process" for fault in it.faults) for it in scenarios]
+    assert max(deaths) >= 4
+
+
+def test_nothing_is_drawn_of_which_nothing_is_promised() -> None:
+    """With DURABILITY=off what is not saved dies with the process."""
+    for plan in plans():
+        if plan.scenario.settings.get("durability") == "off":
+            assert all(family_of(fault.kind) != "process" for fault in plan.scenario.faults)
+        assert plan.scenario.disk == "kept"
+
+
+@pytest.mark.parametrize("plan", plans()[:40], ids=lambda plan: str(plan.seed))
+def test_a_night_keeps_within_its_bounds(plan: SearchPlan) -> None:
+    """Everybody speaks in a channel that there is, before the heal, and faults come in the order of time."""
+    scenario = plan.scenario
+    assert scenario.name == str(plan.seed)
+    assert set(scenario.fixed) | set(scenario.listed or ()) <= set(scenario.channels)
+    assert scenario.listed is None or set(scenario.fixed) | set(scenario.listed) == set(scenario.channels)
+    assert all(at_s < scenario.duration_s for at_s in spoken(plan))
+    starts = [fault.start_s for fault in scenario.faults]
+    assert starts == sorted(starts) and all(start_s <= scenario.duration_s for start_s in starts)
+    assert night_options("memory", "irc", plan.ready_order) in ((), ("--order", "random"))

@@ -1,0 +1,191 @@
+"""The command `byte-sim search`: what it prints, its exit codes, its canary, Ctrl-C, and that processes change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from simulator.cli import build_cli
+from simulator.cli_options import Exit
+from simulator.scenarios import SCENARIOS
+from simulator.search.outcome import Outcome, Verdict
+from simulator.search.search_cli import EXITS, Shrink, add_search
+from simulator.search.second_runs import JudgeTraced
+from simulator.sometimes import Sometimes
+from simulator.world import simulate
+from tests.simulator.search.nights import SameProcess, bad, good
+
+
+def no_log(level: str) -> None:
+    """Logging as it is."""
+
+
+def no_events(seed: int) -> tuple[Outcome, tuple[str, ...]]:
+    """A run of which no event was kept."""
+    return good(seed), ()
+
+
+def call(
+    *arguments: str,
+    judge: Callable[[int], Outcome] = good,
+    traced: JudgeTraced = no_events,
+    canary: Callable[[int], Outcome] = bad,
+    second: Callable[[int], Outcome] | None = None,
+    shrink: Shrink | None = None,
+) -> Result:
+    """Run `search` with these arguments and these nights."""
+    cli = typer.Typer(pretty_exceptions_enable=False)
+    cli.callback()(lambda: None)
+    add_search(
+        cli,
+        lambda: 0.0,
+        set_log_level=no_log,
+        judge=judge,
+        traced=traced,
+        canary=canary,
+        elsewhere=lambda _level: SameProcess({judge: second} if second else None),
+        shrink=shrink,
+    )
+    return CliRunner().invoke(cli, ["search", *arguments])
+
+
+def failing(*failures: Outcome) -> Callable[[int], Outcome]:
+    """Nights of which these fail."""
+    by_seed = {outcome.plan.seed: outcome for outcome in failures}
+    return lambda seed: by_seed.get(seed) or good(seed)
+
+
+def test_nothing_found() -> None:
+    """Is said in one line, after what happened and what never did."""
+    result = call("--seeds", "40")
+    assert result.exit_code == 0
+    first, never, last = result.stdout.splitlines()
+    assert first == "in how many nights: save failed 40"
+    assert never.startswith("in none: call failed, ")
+    assert last == "40 nights, seeds 1 to 40, 400 replies in 2000 virtual s, 2 played twice: nothing failed"
+    assert result.stderr == ""
+
+
+def test_failures_are_grouped_with_the_first_seed_of_each() -> None:
+    """And the command that plays it again; each group is told as soon as it is found, too."""
+    result = call(
+        "--seeds", "30", judge=failing(bad(4), bad(9), bad(7, Verdict.LIVENESS, "recovers", "late"))
+    )
+    assert result.exit_code == Exit.BROKEN
+    lines = result.stdout.splitlines()
+    assert lines[:2] == ["seed 4  SAFETY  agreement  N lost", "seed 7  LIVENESS  recovers  late"]
+    assert "SAFETY  agreement  N lost  (2 nights)" in lines
+    assert "  again  byte-sim replay 4" in lines
+    assert "  also   9" in lines
+    assert "LIVENESS  recovers  late  (1 night)" in lines
+    assert lines[-1].endswith("2 safety, 1 liveness failed")
+
+
+@pytest.mark.parametrize(("verdict", "code"), EXITS.items())
+def test_each_class_has_an_exit_code_of_its_own(verdict: Verdict, code: Exit) -> None:
+    """None of which says something else elsewhere."""
+    judge = good if verdict is Verdict.OK else failing(bad(3, verdict))
+    assert call("--seeds", "5", judge=judge).exit_code == code
+    assert len({*EXITS.values(), Exit.NOT_TRIED, Exit.INTERRUPTED}) == len(Verdict) + 2
+
+
+def test_of_several_classes_the_worst_counts() -> None:
+    """A change that is lost is worse than a slow recovery."""
+    both = failing(bad(3, Verdict.LIVENESS), bad(5, Verdict.SAFETY), bad(6, Verdict.CRASH))
+    assert call("--seeds", "6", judge=both).exit_code == Exit.BROKEN
+
+
+def test_a_second_run_that_differs_is_nondeterminism() -> None:
+    """The first event that differs is shown, under its kind."""
+    runs = iter([('[1,"commit",{"n":1}]',), ('[1,"commit",{"n":2}]',)])
+    result = call(
+        "--seeds",
+        "20",
+        second=lambda seed: replace(good(seed), trace_hash="other"),
+        traced=lambda seed: (good(seed), next(runs)),
+    )
+    assert result.exit_code == Exit.DIFFERENT
+    assert "NONDETERMINISM  same_run  commit  (1 night)" in result.stdout
+    assert "event 1 differs:" in result.stdout
+    assert "n=1" in result.stdout and "n=2" in result.stdout
+
+
+def test_what_is_found_is_made_small() -> None:
+    """Of each group the first night, unless it is not wanted."""
+    shrunk: list[int] = []
+
+    def shrink(outcome: Outcome) -> str:
+        shrunk.append(outcome.plan.seed)
+        return f"  small  night {outcome.plan.seed}"
+
+    judge = failing(bad(4), bad(9), bad(7, Verdict.LIVENESS))
+    assert "  small  night 4" in call("--seeds", "10", judge=judge, shrink=shrink).stdout
+    assert shrunk == [4, 7]
+    call("--seeds", "10", "--no-shrink", judge=judge, shrink=shrink)
+    assert shrunk == [4, 7]
+
+
+def test_json_has_a_line_for_each_night_and_one_for_all() -> None:
+    """Nothing else is printed."""
+    result = call("--seeds", "3", "--start", "8", "--json", judge=failing(bad(9)))
+    *nights, whole = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(night["seed"], night["verdict"]) for night in nights] == [(8, "ok"), (9, "safety"), (10, "ok")]
+    assert (whole["nights"], whole["first_seed"], whole["verdict"]) == (3, 8, "safety")
+    assert whole["groups"][0]["replay"] == "byte-sim replay 9"
+    assert whole["seen"]["save failed"] == 2
+    assert len(whole["never"]) == len(Sometimes) - 1
+    assert whole["failed"] == {"nondeterminism": 0, "safety": 1, "crash": 0, "liveness": 0}
+
+
+def test_the_canary_must_be_found() -> None:
+    """Then all is well; it is not if nobody sees the planted bug."""
+    found = call("--seeds", "50", "--canary", canary=failing(bad(3)))
+    assert found.exit_code == 0
+    assert found.stdout.splitlines()[-1] == "the planted bug was found after 3 nights: the alarm works"
+    missed = call("--seeds", "5", "--canary", canary=good)
+    assert missed.exit_code == Exit.BROKEN
+    assert "was NOT found in 5 nights" in missed.stdout
+
+
+def test_ctrl_c_ends_it_with_what_was_found() -> None:
+    """Exit code 130."""
+
+    def interrupted(seed: int) -> Outcome:
+        if seed == 4:
+            raise KeyboardInterrupt
+        return failing(bad(2))(seed)
+
+    result = call("--seeds", "50", judge=interrupted)
+    assert result.exit_code == Exit.INTERRUPTED
+    assert "SAFETY  agreement  N lost  (1 night)" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("interrupted after 3 nights, seeds 1 to 3, ")
+
+
+@pytest.mark.parametrize("arguments", [("--seeds", "0"), ("--jobs", "0")])
+def test_senseless_numbers_are_refused(arguments: tuple[str, ...]) -> None:
+    """Before anything is played."""
+    assert call(*arguments).exit_code == 2
+
+
+def test_other_processes_come_to_the_same_outcomes() -> None:
+    """In the same order; the real command is wired, and a seed is played twice in another process."""
+
+    def nights(jobs: str) -> list[str]:
+        cli = build_cli(SCENARIOS, simulate, set_log_level=no_log)
+        result = CliRunner().invoke(
+            cli, ["search", "--start", "19", "--seeds", "3", "--json", "--jobs", jobs]
+        )
+        assert result.exit_code == 0, result.stdout
+        # The bot logs in between, where it runs in this process.
+        return [line for line in result.stdout.splitlines() if line.startswith("{")]
+
+    alone = nights("1")
+    assert alone == nights("2")
+    assert [json.loads(line)["seed"] for line in alone[:-1]] == [19, 20, 21]
+    assert json.loads(alone[-1])["played_twice"] == 1

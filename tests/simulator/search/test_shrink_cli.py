@@ -1,0 +1,104 @@
+"""The command byte-sim shrink: what it prints, what it writes, and its exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from simulator.audience import Spoken, Utterance
+from simulator.faults import Hang
+from simulator.scenario import Scenario
+from simulator.scenario_file import NightFile, read_night
+from simulator.search.outcome import Failure, Outcome, Verdict
+from simulator.search.plan import SearchPlan
+from simulator.search.shrink_cli import add_shrink, shrunk_text
+
+LINES = tuple(Utterance(float(second), "lobby", "mod", "!ping", "moderator") for second in range(1, 20))
+NIGHT = NightFile(Scenario("night", "", crowds=(Spoken(LINES),), faults=(Hang(start_s=3.0),)), seed=5)
+GATED = Failure(Verdict.SAFETY, "gated", "here", "too early")
+
+
+def fail(words: str) -> NoReturn:
+    """Print and leave, as byte-sim does."""
+    typer.echo(words, err=True)
+    raise typer.Exit(2)
+
+
+def judged(condition: Callable[[SearchPlan], bool]) -> Callable[[SearchPlan], Outcome]:
+    """A judge without a world."""
+    return lambda plan: Outcome(plan, GATED if condition(plan) else None, "")
+
+
+def call(
+    *arguments: str,
+    condition: Callable[[SearchPlan], bool] = lambda plan: bool(plan.scenario.crowds),
+    night: NightFile = NIGHT,
+) -> Result:
+    """Run the command with these arguments."""
+    app = typer.Typer()
+
+    @app.callback()
+    def top() -> None:
+        """Makes the one command a command with a name."""
+
+    add_shrink(app, lambda _name: night, fail, lambda: 0.0, judge_night=judged(condition))
+    return CliRunner().invoke(app, ["shrink", "5", *arguments])
+
+
+def test_the_small_night_is_printed_as_python() -> None:
+    """On standard output alone; the words about it are on standard error. The exit code is the failure's."""
+    result = call()
+    assert result.exit_code == 1
+    names: dict[str, object] = {"__name__": "script"}
+    exec(compile(result.stdout, "night.py", "exec"), names)
+    scenario = names["NIGHT"]
+    assert isinstance(scenario, Scenario) and len(scenario.crowds) == 1 and not scenario.faults
+    assert "from 1 channel, 19 messages, 1 fault, 60 s to 1 channel, 1 message, 0 faults" in result.stderr
+
+
+def test_it_is_written_into_files(tmp_path: Path) -> None:
+    """TOML that reads as the night, Python that is the same; then nothing is printed but how to play them."""
+    toml, python = tmp_path / "small.toml", tmp_path / "small.py"
+    result = call("--out", str(toml), "--python", str(python))
+    assert result.exit_code == 1 and result.stdout == ""
+    night = read_night(toml)
+    assert night.seed == 5 and "gated" in night.scenario.summary
+    names: dict[str, object] = {"__name__": "script"}
+    exec(compile(python.read_text(encoding="utf-8"), "night.py", "exec"), names)
+    assert replace(night.scenario, name="night") == names["NIGHT"]
+    assert f"byte-sim run {toml}" in result.stderr and f"python {python}" in result.stderr
+
+
+def test_a_night_that_does_not_fail_says_so() -> None:
+    """Exit code 0."""
+    result = call(condition=lambda plan: False)
+    assert result.exit_code == 0 and "keeps every promise: there is nothing to shrink" in result.output
+
+
+def test_mistakes_are_told(tmp_path: Path) -> None:
+    """A night over EventSub, and a file that cannot be written: exit code 2."""
+    refused = call(night=replace(NIGHT, transport="eventsub"))
+    assert refused.exit_code == 2 and "only nights over irc" in refused.output
+    nowhere = call("--out", str(tmp_path / "none" / "small.toml"))
+    assert nowhere.exit_code == 2 and "cannot write" in nowhere.output
+    flickering = iter((True, False))
+    assert call(condition=lambda plan: next(flickering)).exit_code == 2
+
+
+def test_the_search_gets_it_as_lines() -> None:
+    """The summary, the Python, and the command that writes the file; of what cannot be shrunk, why."""
+    plan = SearchPlan(NIGHT.seed, NIGHT.scenario, NIGHT.ready_order)
+    always = judged(lambda plan: True)
+    text = shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=always)
+    assert text.startswith("safety gated: too early\nfrom 1 channel, 19 messages")
+    assert "    NIGHT = Scenario(" in text and "byte-sim shrink 5 --out small.toml" in text
+    never = judged(lambda plan: False)
+    assert shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=never).startswith(
+        "not made smaller: played again"
+    )
