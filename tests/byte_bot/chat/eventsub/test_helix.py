@@ -125,7 +125,7 @@ def test_consents_are_asked_ten_at_a_time_with_the_applications_token() -> None:
             DEFAULT_CLIENT_ID,
             Both(),
             send_as=USER,
-            clock=LoopClock(),
+            clock=desk.clock,
             limits=limits,
             on_send_held=lambda until_s: None,
         )
