@@ -17,6 +17,8 @@ CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3 python
 ARGS ?=
 # How many kills `make kill` makes.
 KILLS ?= 200
+# Whether `make test` installs the real clients that it has not yet: yes or no.
+CLIENTS ?= $(if $(ARGS),no,yes)
 
 STAMP := .venv/.byte-bot-stamp
 BIN := .venv/bin
@@ -34,11 +36,16 @@ setup: $(STAMP) ## make .venv with every pinned package (the other targets do th
 demo: $(STAMP) ## watch the bot answer while its database goes down and comes back (ARGS="--headless --seconds 20")
 	@$(BIN)/byte-sim demo $(ARGS)
 
-# A worker for each core, at most four: each imports everything anew, and beyond that the longest single tests decide.
+# A worker more than there are cores (some tests wait for real processes), at most four: each imports everything anew, and beyond
+# that the longest single tests decide.
 # worksteal: a worker starts with one contiguous part, so that what its tests share is set up once, and an idle one takes over.
 # What ARGS says comes last and wins: -n0 runs everything in this one process, as a debugger and -s need it.
-test: $(STAMP) ## all tests (ARGS="tests/simulator -x"; with ARGS=-n0 in one process)
-	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+WORKERS = $$($(BIN)/python -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+# Real clients are among the tests; the first time they are installed before (pip and npm, about a minute; or it says why not and they are
+# skipped).  Who names some tests does not wait for that, unless CLIENTS=yes; CLIENTS=no leaves it out.
+test: $(STAMP) ## all tests, real clients included (ARGS="tests/simulator -x"; with ARGS=-n0 in one process; CLIENTS=no)
+	@[ "$(CLIENTS)" = no ] || $(BIN)/python -m tests.clients --install
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 # The bot as its users start it, killed with SIGKILL while people give commands; two kills at a time, each a few seconds.
 kill: $(STAMP) ## kill the bot again and again: is anything lost? (KILLS=200, about ten minutes; ARGS="--seed 7 --json FILE")
@@ -60,7 +67,7 @@ check: $(STAMP) ## formatting, lint, types, house rules
 	@failed=""; \
 	$(BIN)/ruff format --check --quiet --output-format concise . || failed="$$failed format (make format rewrites),"; \
 	$(BIN)/ruff check --quiet --output-format concise . || failed="$$failed lint,"; \
-	$(BIN)/mypy --strict byte_bot simulator benchmarks || failed="$$failed types,"; \
+	$(BIN)/mypy --strict byte_bot simulator byte_sim_pytest.py benchmarks || failed="$$failed types,"; \
 	$(BIN)/python -m pytest -q tests/tidy || failed="$$failed house rules,"; \
 	if [ -n "$$failed" ]; then echo "make check: failed:$${failed%,}" >&2; exit 1; fi
 

@@ -3,8 +3,8 @@
 How it works. Each part is tried for real, in the order in which a newcomer meets them: the settings, the journal's place
 (:mod:`byte_bot.check_journal`; nothing is made or locked), the token (:mod:`byte_bot.check_token`; nothing is refreshed), a login to
 Twitch's chat with it (nothing is joined or said; the bot may be running beside) or, in that mode, EventSub
-(:mod:`byte_bot.check_eventsub`), the database (:mod:`byte_bot.check_database`; nothing
-is changed). Whatever happens becomes a :class:`~byte_bot.finding.Finding`, never
+(:mod:`byte_bot.check_eventsub`; for a bot in the cloud :mod:`byte_bot.check_cloud` too), the database
+(:mod:`byte_bot.check_database`; nothing is changed). Whatever happens becomes a :class:`~byte_bot.finding.Finding`, never
 a traceback, and every wait for the network has a deadline.
 
 Left out: whether the channels exist (Twitch answers a JOIN of a channel that is not there with silence).
@@ -28,6 +28,7 @@ from byte_bot.chat.irc.connector import StreamConnector
 from byte_bot.chat.irc.session import EndKind, IrcSession
 from byte_bot.chat.limiter import SlidingWindow
 from byte_bot.chat.transport import Connector
+from byte_bot.check_cloud import check_cloud
 from byte_bot.check_database import check_database
 from byte_bot.check_eventsub import check_eventsub
 from byte_bot.check_journal import check_journal
@@ -79,6 +80,7 @@ async def check(
         *await check_application(settings, http),
         token,
         chat,
+        *await check_cloud(settings, http, clock, access),
         *await check_database(settings, http, clock),
     ]
 

@@ -67,6 +67,7 @@ First steps:
   byte-sim replay NAME     see what happened in it, event by event
   byte-sim twin            one night with a broken and a perfect database
   byte-sim search          a night for each of many seeds, until one breaks the bot
+  byte-sim shrink SEED     a night that fails, made as small as it goes
   byte-sim serve           the fakes on this machine's ports, for your own bot
   byte-sim exec -- BOT     your own bot on the fakes, told where they are
   byte-sim bench           how fast your own bot answers, and what an outage does to it

@@ -21,7 +21,8 @@ from simulator.control_requests import BadRequest, body_object, choice_field, on
 from simulator.twitch.credentials import Token
 from simulator.twitch.device_flow import UnknownUserCode
 from simulator.twitch.line import BadLine
-from simulator.twitch.snapshot import Snapshot, take, to_json
+from simulator.twitch.snapshot import to_json
+from simulator.twitch.snapshot_parts import Snapshot
 from simulator.twitch.verbs import VerbError, describe, perform
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ TWITCH_ROUTES: Mapping[str, Mapping[str, Any]] = {
         "example": {"do": "expire", "login": "byte_test_bot"},
         "answer": {"ended": "how many"},
     },
-    "GET /snapshot": {"does": "shows users, channels, apps and tokens of the fake Twitch, as a seed file holds them"},
+    "GET /snapshot": {"does": "shows users, channels, apps, tokens and conduits of the fake Twitch, as a seed file holds them"},
     "PUT /snapshot": {
         "does": "makes them equal to the body; connections stay, those of users and channels that go do not",
         "body": "what GET /snapshot showed, or parts of it: what is left out goes",
@@ -169,7 +170,7 @@ class TwitchControl:
         return [token for token in every if token.login == login]
 
     async def get_snapshot(self, _: Request) -> JSONResponse:
-        return JSONResponse(to_json(take(self._stage.twitch)))
+        return JSONResponse(to_json(self._stage.snapshot()))
 
     async def put_snapshot(self, request: Request) -> JSONResponse:
         try:
@@ -179,8 +180,8 @@ class TwitchControl:
             place = ".".join(str(part) for part in first["loc"]) or "the body"
             raise BadRequest(f"{place}: {first['msg']}") from error
         self._stage.restore(snapshot)
-        return JSONResponse(to_json(take(self._stage.twitch)))
+        return JSONResponse(to_json(self._stage.snapshot()))
 
     async def reset(self, _: Request) -> JSONResponse:
         self._stage.reset()
-        return JSONResponse(to_json(take(self._stage.twitch)))
+        return JSONResponse(to_json(self._stage.snapshot()))

@@ -157,7 +157,7 @@ class _Reading:
                 place, "a date or a time stands here, for which nothing has a use: write a text in quotes"
             )
         self._raise()
-        values = self._fields(table, (), _readers(Scenario, _NIGHT_RULES) | _BESIDE, "")
+        values = self._fields(table, (), {**_readers(Scenario, _NIGHT_RULES), **_BESIDE}, "")
         channels = values.get("channels", DEFAULT_CHANNELS)
         crowds = [
             self._crowd(item, ("crowds", number)) for number, item in enumerate(values.pop("crowds", ()))
@@ -248,11 +248,12 @@ class _Reading:
 
     def _check_channels(self, crowds: Iterable[Crowd | None], channels: tuple[str, ...]) -> None:
         for number, crowd in enumerate(crowds):
+            parts: dict[Place, str] = {}
             if isinstance(crowd, Spoken):
-                spoken = ((("lines", at, "channel"), line.channel) for at, line in enumerate(crowd.lines))
-            else:
-                spoken = iter(() if crowd is None else [(("channel",), crowd.channel)])
-            for part, channel in spoken:
+                parts = {("lines", at, "channel"): line.channel for at, line in enumerate(crowd.lines)}
+            elif crowd is not None:
+                parts = {("channel",): crowd.channel}
+            for part, channel in parts.items():
                 if channel not in channels:
                     self._wrong(("crowds", number, *part), unknown("channel", channel, channels))
 

@@ -21,6 +21,10 @@ EDIT_EVERY_S = 7.0
 #: Seconds until the `hype_train` departs, and between its first and its fastest gifts.
 DEPARTURE_S, SLOWEST_S, FASTEST_S = 15.0, 1.0, 0.1
 GIFTS = 60
+#: When a row is poisoned and corrected; above the highest epoch that the bot believes, 2**53.
+POISONED_S, CORRECTED_S, EPOCH_OF_THE_DUMP = 12.0, 40.0, 2**53 + 1
+#: When the bot gets a new token.
+NEW_TOKEN_S = 35.0
 
 
 async def edit_by_hand(world: World) -> None:
@@ -65,4 +69,31 @@ async def hype_train(world: World) -> None:
     twitch.raid(channel, "another_stream", viewers=300)
 
 
-SCRIPTS: Mapping[str, Script] = {script.__name__: script for script in (edit_by_hand, hype_train)}
+async def poisoned_row(world: World) -> None:
+    """Somebody restores a dump: the first channel's quotes have an epoch that no bot can overtake, until a human enters them anew."""
+    channel_id = world.channels[world.scenario.channels[0]]
+    where = {"channel_id": channel_id, "key": "quotes"}
+    await asyncio.sleep(POISONED_S)
+    # Past the trigger that guards the stamps, which is for humans in the table editor.
+    statement = "UPDATE component_state SET epoch = ? WHERE channel_id = ? AND key = ?"
+    world.supabase.engine.connection.execute(statement, (EPOCH_OF_THE_DUMP, *where.values()))
+    await asyncio.sleep(CORRECTED_S - POISONED_S)
+    row = world.supabase.view("component_state")[channel_id, "quotes"]
+    world.supabase.human_delete("component_state", where)
+    kept = {name: row[name] for name in ("version", "data", "tombstones")}
+    world.supabase.human_insert("component_state", {**where, **kept})
+
+
+async def new_token(world: World) -> None:
+    """Some time after the bot's token has run out a human gives it a new one, which takes a new start."""
+    await asyncio.sleep(NEW_TOKEN_S)
+    world.twitch.grant_token(world.faces.settings()["twitch_token"], world.bot_login)
+    if world.bot_runs:
+        await world.restart_bot()
+    else:
+        world.start_bot()
+
+
+SCRIPTS: Mapping[str, Script] = {
+    script.__name__: script for script in (edit_by_hand, hype_train, new_token, poisoned_row)
+}

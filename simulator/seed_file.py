@@ -1,4 +1,4 @@
-"""A seed file: the users, channels, roles, modes and tokens with which a fake Twitch starts, as TOML or JSON.
+"""A seed file: the users, channels, roles, modes, tokens and conduits with which a fake Twitch starts, as TOML or JSON.
 
     [[users]]
     login = "ana"
@@ -33,7 +33,7 @@ from pydantic import Field, ValidationError
 
 from simulator.errors import SimulatorError
 from simulator.toml_text import Place, broken_line, nearest_line, toml_lines
-from simulator.twitch.snapshot import ChannelPart, Letters, Snapshot, TokenPart, UserPart
+from simulator.twitch.snapshot_parts import ChannelPart, Letters, Snapshot, TokenPart, UserPart
 
 #: What a chat bot asks for, on IRC and on EventSub: the scopes of a token for which the file names none.
 CHAT_BOT_SCOPES = (
@@ -111,7 +111,7 @@ def _parsed(file: Path, text: str, *, is_json: bool) -> Mapping[str, Any]:
         raise SeedFileError(f"{file}:{broken_line(text, error)}: no TOML: {error}") from error
     if not isinstance(value, dict):
         raise SeedFileError(
-            f"{file}:1: an object with users, channels, apps, tokens is wanted, got {type(value).__name__}"
+            f"{file}:1: an object with users, channels, apps, tokens, conduits is wanted, got {type(value).__name__}"
         )
     return value
 
@@ -135,6 +135,8 @@ def _snapshot(shape: _SeedShape) -> Snapshot:
         channels=shape.channels,
         apps=shape.apps,
         tokens=[*shape.tokens, *granted],
+        consents=shape.consents,
+        conduits=shape.conduits,
     )
 
 

@@ -17,14 +17,12 @@ need the in-memory network of the simulated worlds.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import tempfile
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from simulator.audience import Role, Utterance, speaker
@@ -32,6 +30,7 @@ from simulator.certificates import ThrowAwayAuthority
 from simulator.control import control_app
 from simulator.fault_driver import FaultDriver
 from simulator.faults import Fault, FaultBoard, TwitchPackets
+from simulator.listening import Listening
 from simulator.rng import SeedTree
 from simulator.seed_file import CHAT_BOT_SCOPES, Seed, refresh_letters, token_letters
 from simulator.supabase.server import FakeSupabase
@@ -39,7 +38,7 @@ from simulator.supabase.sockets import SupabaseServer
 from simulator.twitch.credentials import APP_TOKEN_LIFETIME_S, DEFAULT_CLIENT_ID
 from simulator.twitch.events import SentMessage
 from simulator.twitch.listener import WebListener
-from simulator.twitch.snapshot import Snapshot, apply
+from simulator.twitch.snapshot_parts import Snapshot
 from simulator.twitch_service import HOST, ServeError, TwitchPorts, TwitchService, port_in_words
 
 __all__ = [
@@ -85,7 +84,7 @@ class Said:
     message: SentMessage
 
 
-class Stage:
+class Stage(Listening):
     """The fakes, listening while the context is entered.
 
     `schema_dir` holds the *.sql files of the project's tables (None: a project without any); `unix_start_s` is the wall time
@@ -106,11 +105,11 @@ class Stage:
         tls: bool = False,
         ca_file: Path | None = None,
     ) -> None:
+        super().__init__()
         loop = asyncio.get_running_loop()
         self._start_s = loop.time()
         self._loop = loop
         self._ports = ports if ports is not None else Ports()
-        self._resources = contextlib.AsyncExitStack()
         self._numbered = 0
         self._authority = ThrowAwayAuthority() if tls else None
         self._ca_file = ca_file
@@ -153,7 +152,7 @@ class Stage:
             self.twitch.add_channel(channel)
             self._give_token(channel, token_letters(channel))
         if seed_file is not None:
-            apply(self.twitch, seed_file.snapshot)
+            self._service.apply(seed_file.snapshot)
         # A channel that says in the seed file who moderates it has no others.
         own = () if seed_file is None else [login for login in seeded if login not in seed_file.unmoderated]
         for channel in existing:
@@ -176,19 +175,6 @@ class Stage:
         self.recent.append(Said(self._numbered, message))
 
     # -- life -----------------------------------------------------------------------------------------------------------
-
-    async def __aenter__(self) -> Stage:
-        try:
-            await self._listen()
-        except BaseException:
-            await self._resources.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._resources.aclose()
 
     async def _listen(self) -> None:
         enter = self._resources.enter_async_context
@@ -248,6 +234,10 @@ class Stage:
         Raises `UnknownName` for a channel that there is not, `ValueError` for a text that chat cannot carry.
         """
         return self._speak(Utterance(self.time_s(), channel, login, text, role))
+
+    def snapshot(self) -> Snapshot:
+        """The fake Twitch as it is now."""
+        return self._service.snapshot()
 
     def restore(self, snapshot: Snapshot) -> None:
         """Make the fake Twitch equal to a snapshot; see `TwitchService.restore`."""

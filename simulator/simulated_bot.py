@@ -279,12 +279,15 @@ class SimulatedBot:
         """Its live tasks."""
         return self._loop.tasks_of(self._bot.name if self._bot is not None else _NAME)
 
-    def expect_alive(self) -> None:
-        """Raise :class:`StoryError` if the process died of an error: nobody needs to wait for it any more."""
+    def reached(self, condition: Callable[[], bool]) -> bool:
+        """Whether it holds; raises :class:`StoryError` if not and a process died of an error: nobody needs to wait for it any more."""
+        if condition():
+            return True
         for one in (self._bot, self.rival):
             root = one.process.root if one is not None and one.process is not None else None
             if root is not None and root.done() and not root.cancelled() and root.exception() is not None:
                 raise StoryError(f"the bot died: {root.exception()!r}") from root.exception()
+        return False
 
     def _new_disk(self, identity: str) -> Disk:
         disk = Disk(

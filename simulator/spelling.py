@@ -13,6 +13,9 @@ def unknown(what: str, name: object, known: Iterable[str]) -> str:
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """`` did you mean 'x'?`` if one of the known names is near, else nothing."""
-    close = difflib.get_close_matches(name, tuple(known), n=1) if isinstance(name, str) else []
-    return f" did you mean {close[0]!r}?" if close else ""
+    """`` did you mean 'x'?`` if one of the known names is near or begins so, else nothing."""
+    if not isinstance(name, str) or not name:
+        return ""
+    known = tuple(known)
+    near = difflib.get_close_matches(name, known, n=1) or [one for one in known if one.startswith(name)]
+    return f" did you mean {near[0]!r}?" if near else ""

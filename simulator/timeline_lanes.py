@@ -305,7 +305,7 @@ def _draw_backlog(sheet: _Sheet) -> None:
 
 
 def _round_up(value: float) -> float:
-    power = 10 ** math.floor(math.log10(value))
+    power: float = 10 ** math.floor(math.log10(value))
     return next(factor * power for factor in (1, 2, 3, 5, 10) if factor * power >= value)
 
 

@@ -82,7 +82,8 @@ def choice(*allowed: str) -> Reader:
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in allowed:
             meant = did_you_mean(value, allowed)
-            raise WrongValue(f"must be {' or '.join(allowed)}, got {value!r}{';' if meant else ''}{meant}")
+            one_of = " or ".join(filter(None, (", ".join(allowed[:-1]), allowed[-1])))
+            raise WrongValue(f"must be {one_of}, got {value!r}{';' if meant else ''}{meant}")
         return value
 
     return read

@@ -88,8 +88,8 @@ LOUD_MESSAGES_MIN, LOUD_MESSAGES_MAX = 1_000, 2_000
 LOUD_RATES_PER_S = (200.0, 500.0, 1_000.0, 1_000.0)
 #: How much of them each burst has; one is long enough to fill the queue of a journal whose disk stalls.
 LOUD_SHARES = (0.6, 0.2, 0.2)
-#: With the most a save can be full: every channel has two rows and more.
-LOUD_CHANNELS = (1, 3, 30, 30, 300, 300)
+#: With the most a save can be full: every channel has two rows and more. Rarely, since such a night costs three times as much.
+LOUD_CHANNELS = (1, 3, 30, 30, 30, 300)
 LOUD_SPEAKING_S = (30.0, 70.0, 70.0)
 #: When the bot first looks for idle channels, seconds.
 SWEEP_S = 60.0

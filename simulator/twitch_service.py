@@ -15,19 +15,21 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from simulator.certificates import ThrowAwayAuthority
 from simulator.errors import SimulatorError
+from simulator.listening import Listening
 from simulator.rng import SeedTree
 from simulator.twitch import irc_websocket
 from simulator.twitch.archive import Archive
+from simulator.twitch.conduit_snapshot import restore_conduits, take_conduits
 from simulator.twitch.eventsub import EventSubServer
 from simulator.twitch.irc import IrcServer
 from simulator.twitch.limits import LimitBook
 from simulator.twitch.listener import WebListener
-from simulator.twitch.snapshot import Snapshot, gone, restore, take
+from simulator.twitch.snapshot import apply, gone, restore, take
+from simulator.twitch.snapshot_parts import Snapshot
 from simulator.twitch.state import TwitchState
 from simulator.twitch.stream_life import StreamLife
 from simulator.twitch.web import WebFace, web_app
@@ -51,7 +53,7 @@ class TwitchPorts:
     web_tls: int = 0
 
 
-class TwitchService:
+class TwitchService(Listening):
     """The faces, listening while the context is entered; entering raises `ServeError` when a port is taken.
 
     `time_source` gives seconds from 0, `unix_start_s` is the wall time of its zero; with an `authority` everything is served under TLS too.
@@ -66,9 +68,9 @@ class TwitchService:
         ports: TwitchPorts | None = None,
         authority: ThrowAwayAuthority | None = None,
     ) -> None:
+        super().__init__()
         self._ports = ports if ports is not None else TwitchPorts()
         self._authority = authority
-        self._resources = contextlib.AsyncExitStack()
         self._archive = Archive()
         self._limits = LimitBook()
         self.state = TwitchState(time_source, seeds.stream("twitch"), unix_start_s, archive=self._archive)
@@ -85,6 +87,7 @@ class TwitchService:
             self.irc.rules,
             seeds.stream("web"),
             eventsub=self.eventsub,
+            conduits=self.eventsub.conduits,
             life=self.life,
             unix_start=unix_start_s,
             public_url=lambda: self._web.url,
@@ -92,19 +95,6 @@ class TwitchService:
         self.web.chat.occupants = self.irc.in_channel  # GET /chat/chatters shows who is connected
 
     # -- life -----------------------------------------------------------------------------------------------------------
-
-    async def __aenter__(self) -> TwitchService:
-        try:
-            await self._listen()
-        except BaseException:
-            await self._resources.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._resources.aclose()
 
     async def _listen(self) -> None:
         enter, ports = self._resources.enter_async_context, self._ports
@@ -156,6 +146,12 @@ class TwitchService:
         restore(self.state, snapshot)
         for subscription_id in about_them:
             self.eventsub.revoke(subscription_id, "user_removed")
+        restore_conduits(self.eventsub.conduits, snapshot.conduits, self.eventsub.has_session)
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Add what the snapshot names, or change what is there to it; conduits come in place of those there are."""
+        apply(self.state, snapshot)
+        restore_conduits(self.eventsub.conduits, snapshot.conduits, self.eventsub.has_session)
 
     def reset(self, beginning: Snapshot) -> None:
         """Go back to the beginning: the state, and besides it what was said and what the limits have counted."""
@@ -166,7 +162,7 @@ class TwitchService:
 
     def snapshot(self) -> Snapshot:
         """The state as it is now."""
-        return take(self.state)
+        return take(self.state).model_copy(update={"conduits": take_conduits(self.eventsub.conduits)})
 
     # -- where it is ----------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The event loop of virtual time: one iteration, tasks, processes, and what it refuses. Programs use `loop.py`.
 
-How it works. `VirtualLoop` is a `SelectorEventLoop` with its own `_run_once`: it runs what is ready, and when nothing
-is ready it sets the clock to the instant of the next timer (`timers.py`). Tasks hash by a counter (`tasks.py`) and garbage is
-collected after fixed numbers of iterations, so the same seed and program take the same steps in every process.
+How it works. `VirtualLoop` is a `SelectorEventLoop` with its own `_run_once`: it runs what is ready, and when nothing is ready it wakes
+who waits for what has come about (`watches.py`), then sets the clock to the next timer (`timers.py`). Tasks hash by a counter (`tasks.py`),
+garbage is collected after fixed numbers of iterations: the same seed and program take the same steps in every process.
 
 - *Pure* mode has no file descriptors: sockets, resolvers, signals and other threads are refused.
 - *Hybrid* mode polls real descriptors with timeout 0 before it moves time. The kernel delivers loopback traffic
@@ -46,6 +46,7 @@ from simulator.process import (
 from simulator.rng import SeedTree
 from simulator.tasks import StepOrder, TaskCount, VirtualTask, cancel_and_wait, describe, inline_job, task_of
 from simulator.timers import US_PER_S, Limits, Timers
+from simulator.watches import Watches
 
 ReadyOrder = Literal["fifo", "random"]
 
@@ -92,6 +93,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.ready_order: ReadyOrder = ready_order
         self._step_order = StepOrder(self.seeds, self.time_us) if ready_order == "random" else None
         self._timers = Timers()
+        self.watches = Watches()
         self._instant_iterations = 0
         self._task_count = TaskCount()
         self._jobs = 0
@@ -165,11 +167,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._ready.extendleft(reversed(batch[done:]))  # after KeyboardInterrupt the rest is still ready
 
     def _wait(self) -> None:
-        """Nothing is ready: let real descriptors settle, then move time to the next timer."""
+        """Nothing is ready: let real descriptors settle, see who waits for this, then move time to the next timer."""
         if self.hybrid:
             self._settle()
             if self._ready:
                 return
+        if self.watches.look() or self._ready:
+            return
         when_us = self._timers.next_us()
         if when_us is None:
             if self.hybrid and len(self._selector.get_map()) > 1:  # type: ignore[attr-defined]
@@ -260,9 +264,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         previous = self._processes.get(name)
         if previous is not None and previous.running:
             coroutine.close()
-            raise ProcessError(
-                f"process {name!r} is still running: kill it or wait for it before starting it again"
-            )
+            raise ProcessError(f"process {name!r} is still running: kill it, or wait for its end, first")
         self.failures.note_death(self.time(), previous)
         process = Process(name, previous.incarnation + 1 if previous else 0, self.create_future())
         self._processes[name] = process
@@ -362,9 +364,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         foreign = self._thread_id is not None and threading.get_ident() != self._thread_id
         if foreign and not (self.hybrid and self._jobs):
             advice = "use run_in_executor, or run this program on a real event loop"
-            raise NotSimulatedError(
-                f"call_soon_threadsafe from a thread that virtual time does not know: {advice}"
-            )
+            raise NotSimulatedError(f"called from a thread that virtual time does not know: {advice}")
         return super().call_soon_threadsafe(callback, *args, context=context)
 
     def run_in_executor(self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts) -> asyncio.Future[_T]:

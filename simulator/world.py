@@ -37,7 +37,7 @@ from byte_bot.settings import Settings
 from simulator.account import Account
 from simulator.audience import perform, speaker, utterances
 from simulator.auditor import Auditor
-from simulator.conversation import POLL_S, Conversation, StoryError
+from simulator.conversation import Conversation, StoryError
 from simulator.fault_driver import FaultDriver, check_simulated
 from simulator.faults import Fault, FaultBoard
 from simulator.invariants import Invariant
@@ -245,7 +245,7 @@ class World:
         """Wait until the bot is in these channels (default: all)."""
         wanted = channels or self.scenario.channels
         await self.until(
-            lambda: self.app is not None and all(channel in self.app.transport.joined for channel in wanted),
+            lambda: self.app is not None and set(self.app.transport.joined).issuperset(wanted),
             within_s,
             f"the bot in {', '.join(wanted)}",
         )
@@ -257,12 +257,9 @@ class World:
 
     async def until(self, condition: Callable[[], bool], within_s: float = 30.0, what: str = "") -> None:
         """Wait until ``condition()``; raises :class:`StoryError` after ``within_s`` virtual seconds."""
-        deadline_s = self.loop.time() + within_s
-        while not condition():
-            self.bot.expect_alive()
-            if self.loop.time() >= deadline_s:
-                raise StoryError(f"did not happen within {within_s:g} s: {what or condition}")
-            await asyncio.sleep(POLL_S)
+        holds = partial(self.bot.reached, condition)
+        if not (holds() or await self.loop.watches.until(holds, within_s)):
+            raise StoryError(f"did not happen within {within_s:g} s: {what or condition}")
 
     # ── faults and phases ────────────────────────────────────────────────────────────────────────────────────────
 

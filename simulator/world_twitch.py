@@ -24,7 +24,7 @@ from typing import Any, Literal
 import httpx
 
 from simulator.errors import NotSimulatedError
-from simulator.loop import START_UNIX_S, VirtualLoop
+from simulator.loop import START_UNIX_S
 from simulator.network import Chunking, MemoryNetwork
 from simulator.recording import RecordedTransport, recorded_chat, recorded_socket
 from simulator.rng import SeedTree
@@ -87,7 +87,8 @@ class WorldTwitch:
     """See the module's docstring.
 
     Args:
-        loop, seeds, trace: the world's.
+        loop: the world's, or a real one.
+        seeds, trace: the world's.
         network, transport: see above.
         latency_s: one way between Twitch and the bot, seconds.
         bot_login, bot_token: the bot's account.
@@ -95,7 +96,7 @@ class WorldTwitch:
 
     def __init__(
         self,
-        loop: VirtualLoop,
+        loop: asyncio.AbstractEventLoop,
         seeds: SeedTree,
         trace: Trace,
         *,
@@ -131,6 +132,7 @@ class WorldTwitch:
                 self.irc.rules,
                 seeds.stream("web"),
                 eventsub=self.eventsub,
+                conduits=self.eventsub.conduits,
                 life=self.life,
                 unix_start=START_UNIX_S,
                 public_url=lambda: self._web_url,

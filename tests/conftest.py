@@ -1,14 +1,19 @@
-"""What every test starts from: the same properties tried in CI each time, and none of this machine's settings."""
+"""What every test starts from: the same properties tried in CI each time, none of this machine's settings, and a silent log.
+
+To read the bot's log of a failing test: ``BYTE_BOT_TEST_LOG=1 make test ARGS="-n0 tests/...::test_..."``.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from structlog.typing import EventDict, WrappedLogger
 
 from byte_bot.settings import Settings
 
@@ -31,6 +36,21 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes the bot's variables out of the environment: a developer's real token must reach no test."""
     for name in [name for name in os.environ if name.upper() in OURS]:
         monkeypatch.delenv(name)
+
+
+def _dropped(_logger: WrappedLogger, _method: str, _event: EventDict) -> NoReturn:
+    raise structlog.DropEvent
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was_never_set_up() -> None:
+    """Ends what an earlier test set up, and renders nothing: a line for a screen costs as much as handling a message.
+
+    `capture_logs`, and a test that sets the log up, see every event all the same.
+    """
+    structlog.reset_defaults()
+    if not os.environ.get("BYTE_BOT_TEST_LOG"):
+        structlog.configure(processors=[_dropped])
 
 
 @pytest.fixture

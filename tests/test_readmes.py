@@ -23,6 +23,7 @@ from typer.main import get_command
 
 from byte_bot import check_database
 from byte_bot.chat.message import Role
+from byte_bot.check_cloud import NAME as CLOUD
 from byte_bot.check_token import APPLICATION
 from byte_bot.check_token import NAME as TOKEN
 from byte_bot.cli import build_cli as build_bot_cli
@@ -128,7 +129,8 @@ def test_every_relative_link_leads_somewhere(readme: Path) -> None:
     [
         pytest.param(readme, code, id=f"{readme.parent.name}-{number}")
         for readme in (BOT_README, SIMULATOR_README)
-        for number, (_, code) in enumerate(blocks_of(readme))
+        for number, (name, code) in enumerate(blocks_of(readme))
+        if not name.startswith("plugin_")  # whole test files for pytest: test_byte_sim_pytest.py runs them
     ],
 )
 def test_every_python_block_runs(readme: Path, code: str, tmp_path: Path) -> None:
@@ -258,7 +260,7 @@ def test_every_reason_to_pause_is_explained(code: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["settings", "journal", APPLICATION, TOKEN, "twitch login", "database", *check_database._NAMES],
+    ["settings", "journal", APPLICATION, TOKEN, "twitch login", CLOUD, "database", *check_database._NAMES],
 )
 def test_every_line_of_the_check_is_explained(name: str) -> None:
     """Each finding of ``byte-bot check`` has a row."""
@@ -362,6 +364,7 @@ def test_every_option_is_documented(command: str, option: str) -> None:
         "replay": "Determinism",
         "twin": "Twins",
         "search": "Search",
+        "shrink": "Shrinking",
     }[command]
     assert any(re.search(rf"`{option}[ `]", row[0]) for row in rows_of(SIMULATOR_README, heading))
 

@@ -24,7 +24,7 @@ ROW_BYTES: Final = 1_000
 APPEND_BYTES: Final = 200
 #: Seconds of a pause; chosen: what a message takes. A megabyte of rows, the most that a save carries, has a hundred
 #: pauses, so that 500 rows of it and more go in a second (P6).
-PAUSE_S: Final = 0.001
+PAUSE_S: Final = 0.004
 
 
 class Pace:

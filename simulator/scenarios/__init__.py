@@ -34,8 +34,8 @@ class Library(Mapping[str, Scenario]):
 
     def __iter__(self) -> Iterator[str]:
         """The names."""
-        files = importlib.resources.files(self.package).iterdir()
-        return iter(sorted(file.name.removesuffix(_SUFFIX) for file in files if file.name.endswith(_SUFFIX)))
+        files = sorted(file.name for file in importlib.resources.files(self.package).iterdir())
+        return (name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX))
 
     def __len__(self) -> int:
         """How many there are."""

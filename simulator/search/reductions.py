@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from simulator.audience import Spoken, Utterance, utterances
 from simulator.faults import Fault, FaultError, Flapping, HumanEdit
 from simulator.rng import SeedTree
-from simulator.scenario import DEFAULT_CHANNELS, Scenario
+from simulator.scenario import DEFAULT_CHANNELS, DiskLatency, Scenario
 from simulator.search.plan import SearchPlan
 
 #: Says whether a night fails as the first one did; raises when there is no time for more.
@@ -44,6 +44,8 @@ DIGITS = (0, 1, 2, 3)
 SINGLE_LINES_MAX = 12
 #: What is said instead, if it fails all the same.
 PLAIN_TEXTS = ("!ping", "!count deaths +1")
+#: A disk that takes its time, and always about the same.
+PLAIN_DISK = DiskLatency(median_ms=20.0)
 #: Who exists in every world, as a moderator of every channel.
 PLAIN_LOGIN = "mod"
 
@@ -102,6 +104,8 @@ def plainer(plan: SearchPlan, fails: Fails) -> SearchPlan:
     for name in list(plan.scenario.settings):
         rest = {other: value for other, value in plan.scenario.settings.items() if other != name}
         plan = _first(plan, fails, [_with(plan, settings=rest)])
+    disks = _simpler_disks(plan.scenario.disk_latency)
+    plan = _first(plan, fails, [_with(plan, disk_latency=disk) for disk in disks])
     return _first(plan, fails, [_with(plan, listed=None, fixed=())])
 
 
@@ -178,7 +182,7 @@ def closer(plan: SearchPlan, fails: Fails) -> SearchPlan:
 
 
 def simpler_lines(plan: SearchPlan, fails: Fails) -> SearchPlan:
-    """Lines at round moments, by one moderator, in the default channel; each saying something plain."""
+    """Lines at round moments, by one moderator, each saying something plain."""
     lines = lines_of(plan)
     if not lines or len(plan.scenario.crowds) > 1:
         return plan
@@ -188,14 +192,20 @@ def simpler_lines(plan: SearchPlan, fails: Fails) -> SearchPlan:
         )
     everybody = [replace(line, login=PLAIN_LOGIN, role="moderator") for line in lines_of(plan)]
     plan = _first(plan, fails, [_saying(plan, tuple(everybody))])
-    if len(plan.scenario.channels) == 1:
-        plan = _first(plan, fails, [_renamed(plan, plan.scenario.channels[0], DEFAULT_CHANNELS[0])])
     for number in range(len(lines)) if len(lines) <= SINGLE_LINES_MAX else ():
         for propose in (_plain_person, _plain_text, _rounded_times):
             line = lines_of(plan)[number]
             others = [_instead(lines_of(plan), number, other) for other in propose(line)]
             plan = _first(plan, fails, [_saying(plan, other) for other in others if other == _sorted(other)])
     return plan
+
+
+def plain_channel(plan: SearchPlan, fails: Fails) -> SearchPlan:
+    """The one channel that is left is called as a scenario calls it that names none."""
+    channels, crowds = plan.scenario.channels, plan.scenario.crowds
+    if len(channels) > 1 or not all(isinstance(crowd, Spoken) for crowd in crowds):
+        return plan
+    return _first(plan, fails, [_renamed(plan, channels[0], DEFAULT_CHANNELS[0])])
 
 
 REDUCTIONS: tuple[Reduction, ...] = (
@@ -208,11 +218,19 @@ REDUCTIONS: tuple[Reduction, ...] = (
     closer,
     simpler_faults,
     simpler_lines,
+    plain_channel,
 )
 
 
 # --- proposals for one fault, one line
 # -------------------------------------------------------------------------
+
+
+def _simpler_disks(disk: DiskLatency | None) -> Iterator[DiskLatency]:
+    if disk is not None and disk != PLAIN_DISK:
+        yield PLAIN_DISK
+        yield DiskLatency(float(math.ceil(disk.median_ms)))
+        yield replace(disk, stall_probability=0.0, stall_ms=0.0)
 
 
 def _lasting(fault: Fault, plan: SearchPlan) -> Iterator[Fault]:
@@ -299,7 +317,7 @@ def _digits(value: float) -> int:
 
 def _floored(value: float, digits: int) -> float:
     """Rounded down: moments only ever become earlier, here as elsewhere, so that no two reductions undo one another."""
-    return math.floor(value * 10**digits + 1e-6) / 10**digits
+    return float(math.floor(value * 10**digits + 1e-6) / 10**digits)
 
 
 # --- nights made of nights

@@ -64,9 +64,9 @@ def add_shrink(
             float, typer.Option(min=1, help="How long to go on looking for a smaller one.")
         ] = BUDGET_S,
     ) -> None:
-        """Make a night that fails as small as it goes: fewest channels, messages and faults, shortest time.
+        """Make a night that fails as small as it goes.
 
-        It still breaks the same invariant. Printed as Python that runs; --out and --python write files instead.
+        Fewest channels, messages and faults, shortest time, and it still breaks the same invariant. Printed as Python that runs; --out and --python write files instead.
 
         \b
           byte-sim shrink 4711 --out small.toml

@@ -9,6 +9,12 @@ days; an app token cannot be refreshed; refreshing gives a new access token and 
 most 50 valid access tokens belong to one refresh token, so an older access token stays valid; a user who changes their password or
 disconnects the app ends every token of that pair at once. A refresh token of a public client (no secret) can be used once.
 
+A *consent* is the connection between a user and an app, with the scopes of every token that came of it; it is what EventSub, conduits and app
+tokens stand on (…/docs/eventsub/manage-subscriptions; Get Authorization By User shows it). It outlives tokens: revoking one, at
+/oauth2/revoke, ends that token ("if your app no longer needs an access token", …/revoke-tokens), expiring ends less, and subscriptions go on
+in both cases, since the token has to be valid only when they are made (Chatterino/chatterino2#5929). It ends when the user disconnects the
+app or changes the password; then all tokens and subscriptions of the pair end with it (twitchdev/issues#903 has both ends at once).
+
 Observers of `on_revoked` hear of each pair (client, user) whose consent ended, which is what EventSub's revocations follow.
 Randomness (the letters of tokens) and time are injected. Left out: OIDC's id tokens, the 50-token bound.
 """
@@ -74,6 +80,7 @@ class CredentialBook:
         }
         self.tokens: dict[str, Token] = {}
         self._by_refresh: dict[str, Token] = {}
+        self.consents: dict[tuple[str, str], dict[str, None]] = {}  # client id and login -> scopes, in order
 
     # -- apps -------------------------------------------------------------------------------------------------------------------
 
@@ -119,7 +126,12 @@ class CredentialBook:
         )
         self.tokens[token.access] = token
         self._by_refresh[token.refresh] = token
+        self.consent(client_id, login, token.scopes)
         return token
+
+    def consent(self, client_id: str, login: str, scopes: Iterable[str]) -> None:
+        """Let an account grant an app scopes, beside those that it has granted before."""
+        self.consents.setdefault((client_id, login), {}).update(dict.fromkeys(scopes))
 
     def issue_app(self, client_id: str, *, lifetime_s: float = APP_TOKEN_LIFETIME_S) -> Token:
         """Give an app a token of its own."""
@@ -143,7 +155,7 @@ class CredentialBook:
         return self.issue_user(client_id, token.login, token.scopes, lifetime_s=lifetime_s)
 
     def revoke(self, access: str) -> bool:
-        """End one access token and the refresh token that came with it; say whether there was one."""
+        """End one access token and the refresh token that came with it, not the consent; say whether there was one."""
         token = self.tokens.pop(access, None)
         if token is None:
             return False
@@ -163,6 +175,7 @@ class CredentialBook:
             for letters, one in self._by_refresh.items()
             if (one.client_id, one.login) != (client_id, login)
         }
+        self.consents.pop((client_id, login), None)
         for observer in tuple(self._observers):
             observer(client_id, login)
         return len(mine)
@@ -175,17 +188,9 @@ class CredentialBook:
             self._by_refresh[expired.refresh] = expired
 
     def granted(self, client_id: str, login: str, *scopes: str) -> bool:
-        """Say whether the account has consented to one of these scopes (to any, where none is named) for the app.
-
-        Only in a token that can still be used, or refreshed.
-        """
-        now_s = self._time_source()
-        return any(
-            (one.client_id, one.login) == (client_id, login)
-            and (one.expires_s > now_s or one.refresh in self._by_refresh)
-            and (one.has_scope(*scopes) if scopes else bool(one.scopes))
-            for one in self.tokens.values()
-        )
+        """Say whether the account has consented to one of these scopes (to any, where none is named) for the app."""
+        held = self.consents.get((client_id, login), {})
+        return bool(held) if not scopes else ALL_SCOPES in held or any(scope in held for scope in scopes)
 
     def can_refresh(self, token: Token) -> bool:
         """Say whether the token's refresh token has not been used up or revoked."""
@@ -196,6 +201,14 @@ class CredentialBook:
         self.apps = {app.client_id: app for app in apps}
         self.tokens = {token.access: token for token in tokens}
         self._by_refresh = {token.refresh: token for token in self.tokens.values() if token.refresh}
+        for token in self.tokens.values():
+            if token.kind == "user":
+                self.consent(token.client_id, token.login, token.scopes)
+
+    def clear(self) -> None:
+        """Forget every app, token and consent, without telling the observers."""
+        self.consents.clear()
+        self.load((), ())
 
     def on_revoked(self, observer: Callable[[str, str], None]) -> Callable[[], None]:
         """Call `observer` with client id and login of each consent that ends; returns a function that stops it."""

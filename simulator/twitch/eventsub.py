@@ -12,11 +12,13 @@ closed it.
 
 A consent that ends, a moderator who is one no more and a ban revoke the subscriptions that stood on them, each told once.
 
+Subscriptions of apps stand on `conduits`, whose shards are sessions too: for each event the conduit says which session gets it.
+
 Faults are attributes that may change at any time (`duplicate_probability`: the same message_id twice, `redelivery_delay_s` later;
 `reorder_probability` and `reorder_delay_s`; `mute_keepalives`; `latency`, of which the way to the client counts; `accepting`) and verbs, with
 `login` for one account alone. Draws come from streams of their own per purpose, only while a fault is on; ids of messages from one per session.
 
-Left out: webhooks, conduits, batching, and the recovery of sessions that were lost.
+Left out: webhooks, batching, and the recovery of sessions that were lost.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from simulator.twitch.conduits import Conduit, Conduits, Shard
 from simulator.twitch.connection import LinkLatency
 from simulator.twitch.credentials import Token
 from simulator.twitch.events import ChatCleared, Happening, ModeratorChanged
@@ -48,7 +51,16 @@ from simulator.twitch.eventsub_subscriptions import (
     refused,
 )
 from simulator.twitch.eventsub_text import Json, rfc3339
-from simulator.twitch.eventsub_types import BROADCASTER, CHANNEL_FIELDS, MODERATOR, USER, subscribable
+from simulator.twitch.eventsub_types import (
+    BROADCASTER,
+    CHANNEL_FIELDS,
+    CLIENT,
+    CONDUIT,
+    MODERATOR,
+    SHARD_DISABLED,
+    USER,
+    subscribable,
+)
 from simulator.twitch.state import TwitchState
 from simulator.twitch.websocket import WebSocketConnection
 
@@ -92,6 +104,15 @@ class EventSubServer:
         self._sessions: dict[str, EventSubSession] = {}
         self._scribe = Scribe(state.emotes, state.users)
         self._book = SubscriptionBook(state, self._count)
+        self.conduits = Conduits(
+            state,
+            self._book,
+            random.Random(rng.getrandbits(64)),
+            now=self._now,
+            claim=self._claim,
+            shard_disabled=self._tell_of_shard,
+            count=self._count,
+        )
         self.timing = timing if timing is not None else EventSubTiming()
         self.stats: Counter[str] = Counter()
         self.accepting = True
@@ -184,10 +205,30 @@ class EventSubServer:
         if not newest:
             return
         self._sessions.pop(session.id, None)
-        for subscription in self._book.in_session(session.id):
+        for subscription in self._book.on_transport(session.id):
             self._book.disable(subscription, socket.status, self._now())
+        self.conduits.session_ended(session.id, socket.status)
         for old in tuple(session.sockets):
             old.close(4004)
+
+    # -- conduits -------------------------------------------------------------------------------------------------------------------
+
+    def has_session(self, session_id: str) -> bool:
+        """Say whether the session is connected."""
+        return session_id in self._sessions
+
+    def _claim(self, session_id: str, client_id: str) -> str:
+        """Take a session for an app's shard; since when it is connected, "" where it is gone or somebody else's."""
+        session = self._sessions.get(session_id)
+        if session is None or session.owner not in (None, (client_id, "")):
+            return ""
+        session.owner = (client_id, "")
+        return session.connected_at
+
+    def _tell_of_shard(self, conduit: Conduit, shard: Shard) -> None:
+        for one in self._book.hearing(SHARD_DISABLED, ((CLIENT, conduit.client_id),)):
+            if one.condition.get(CONDUIT, conduit.id) == conduit.id:
+                self._notify(one, conduit.event_of(shard))
 
     # -- subscriptions ------------------------------------------------------------------------------------------------------------
 
@@ -226,17 +267,18 @@ class EventSubServer:
         """Delete a subscription of the client; say whether there was one."""
         return self._book.delete(client_id, subscription_id)
 
-    def subscriptions(self, client_id: str, login: str = "") -> list[Subscription]:
-        """Return the client's subscriptions, or only that user's, oldest first, with those disabled in the last hour."""
+    def subscriptions(self, client_id: str, login: str | None = None) -> list[Subscription]:
+        """Return the client's subscriptions, or only that user's ("": its conduits'), oldest first, with those disabled in the last hour."""
+        self.conduits.expire()
         return self._book.listed(client_id, login)
 
-    def total_cost(self, client_id: str, login: str = "") -> int:
+    def total_cost(self, client_id: str, login: str | None = None) -> int:
         """Return what the enabled subscriptions of the client, or only that user's, cost together."""
         return self._book.total_cost(client_id, login)
 
     @property
     def connected(self) -> tuple[str, ...]:
-        """The login of every session, oldest first; "" before its first subscription."""
+        """The login of every session, oldest first; "" before its first subscription, and of a conduit's shard."""
         return tuple(session.owner[1] if session.owner else "" for session in self._sessions.values())
 
     def sound_sessions(self, login: str) -> tuple[str, ...]:
@@ -246,7 +288,7 @@ class EventSubServer:
     # -- delivery -------------------------------------------------------------------------------------------------------------------
 
     def _deliver(self, happening: Happening) -> None:
-        if not self._sessions:
+        if not self._sessions and not self.conduits.everything():
             return  # before anything is written: most worlds have nobody here
         for occurrence in self._scribe.occurrences(happening):
             for subscription in self._book.hearing(occurrence.type, occurrence.about):
@@ -286,10 +328,18 @@ class EventSubServer:
         if self.reorder_probability > 0 and self._reorder_rng.random() < self.reorder_probability:
             delay_s = self.reorder_delay_s
             self._count("notifications_reordered")
-        session = self._sessions[subscription.session_id]
+        session = self._session_of(subscription)
+        if session is None:
+            self._count("notifications_dropped")
+            return
         text = self._about(session, "notification", subscription, {"event": event})
         for copy in range(copies):
             session.socket.post(text, extra_delay_s=delay_s + (self.redelivery_delay_s if copy else 0.0))
+
+    def _session_of(self, subscription: Subscription) -> EventSubSession | None:
+        if subscription.conduit_id:
+            return self._sessions.get(self.conduits.route(subscription))
+        return self._sessions[subscription.session_id]
 
     def _about(self, session: EventSubSession, kind: str, subscription: Subscription, payload: Json) -> str:
         """Write a message about a subscription."""
@@ -313,14 +363,17 @@ class EventSubServer:
         if subscription is None:
             return False
         self._book.disable(subscription, status, self._now())
-        session = self._sessions[subscription.session_id]
-        session.socket.post(self._about(session, "revocation", subscription, {}))
+        session = self._session_of(subscription)
+        if session is not None:
+            session.socket.post(self._about(session, "revocation", subscription, {}))
         self._count("revocations")
         return True
 
     def _consent_ended(self, client_id: str, login: str) -> None:
         for one in self._book.everyone():
-            if (one.client_id, one.login) == (client_id, login):
+            of_user = (one.client_id, one.login) == (client_id, login)
+            of_app = (one.client_id, one.login) == (client_id, "") and not self._book.consented(one)
+            if of_user or of_app:
                 self.revoke(one.id, "authorization_revoked")
 
     def _revoke_where(self, field: str, user_id: str, channel_id: str, status: str) -> None:

@@ -221,7 +221,7 @@ class EventSubSession:
         self.id = "AgoQ" + "".join(rng.choices(_ALPHABET, k=_SESSION_CHARS))
         self.keepalive_s = keepalive_s
         self.connected_at = ""
-        self.owner: tuple[str, str] | None = None  # client id and login, from the first subscription on
+        self.owner: tuple[str, str] | None = None  # client id and login ("": a shard), from the first use on
         self.sockets: list[EventSubSocket] = []  # the newest last; two while a reconnect is under way
         self.challenge = ""  # what the next socket has to show, while a reconnect is under way
 

@@ -8,8 +8,11 @@ three of them may exist (recorded: "maximum subscriptions with type and conditio
 enabled subscriptions, 300 of them in a session, a total cost of 10. What a user has consented to costs nothing, and neither does a
 subscription about a user who has consented to anything (dev.twitch.tv/docs/eventsub/manage-subscriptions#subscription-limits).
 
+A subscription on a conduit is the app's: it stands on what the people in its condition have granted the app, not on a token; its limits are the
+app's own, three of the same and a total cost of 10,000 (documented as the default for app tokens).
+
 Disabled subscriptions can be looked at for an hour, as on the real service, and no more than `DISABLED_MAX` of them; older ones go and are
-counted. Left out: the limits of webhooks and conduits.
+counted. Left out: webhooks.
 """
 
 from __future__ import annotations
@@ -18,12 +21,14 @@ import http
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from simulator.twitch.consent import app_may_chat
 from simulator.twitch.credentials import Token
-from simulator.twitch.events import Channel
+from simulator.twitch.events import Channel, User
 from simulator.twitch.eventsub_text import Json
 from simulator.twitch.eventsub_types import (
     BROADCASTER,
     CHANNEL_FIELDS,
+    CLIENT,
     MODERATOR,
     USER,
     WITHDRAWN,
@@ -36,7 +41,8 @@ from simulator.twitch.state import TwitchState
 SESSIONS_MAX = 3
 PER_SESSION_MAX = 300
 MAX_TOTAL_COST = 10
-SAME_MAX = 3  # of one type, version and condition, over all sessions of a client and user
+APP_MAX_TOTAL_COST = 10_000
+SAME_MAX = 3  # of one type, version and condition, over all sessions of a client and user, or over all conduits of a client
 CHAT_CHANNELS_MAX = 100  # as on IRC; moderated channels and those that granted channel:bot do not count
 DISABLED_S = 3_600.0
 DISABLED_MAX = 1_000  # chosen: bounds memory where sessions come and go
@@ -61,7 +67,10 @@ def refused(status: int, message: str) -> SubscriptionRefused:
 
 @dataclass(slots=True)
 class Subscription:
-    """One subscription; `session_id` names the WebSocket session that gets its events."""
+    """One subscription; `session_id` names the WebSocket session that gets its events, or `conduit_id` the conduit (the other one is empty).
+
+    `login` is whose token made it, empty for an app's.
+    """
 
     id: str
     kind: EventType
@@ -76,6 +85,17 @@ class Subscription:
     disconnected_at: str = ""
     disabled_s: float = 0.0
     order: int = 0  # given by the book
+    conduit_id: str = ""
+
+    @property
+    def transport_id(self) -> str:
+        """The session or the conduit."""
+        return self.session_id or self.conduit_id
+
+    @property
+    def subject(self) -> str:
+        """The id of the channel that it is about; without one, of the app."""
+        return next((subject for _, subject in _subjects(self)), self.client_id)
 
     @property
     def key(self) -> tuple[str, str, tuple[tuple[str, str], ...]]:
@@ -85,7 +105,8 @@ class Subscription:
     def to_json(self) -> Json:
         """The subscription as Helix shows it."""
         shown = self.to_notification()
-        shown["transport"]["connected_at"] = self.connected_at
+        if self.session_id:
+            shown["transport"]["connected_at"] = self.connected_at
         if self.disconnected_at:
             shown["transport"]["disconnected_at"] = self.disconnected_at
         return shown
@@ -99,7 +120,9 @@ class Subscription:
             "version": self.kind.version,
             "cost": self.cost,
             "condition": dict(self.condition),
-            "transport": {"method": "websocket", "session_id": self.session_id},
+            "transport": {"method": "websocket", "session_id": self.session_id}
+            if self.session_id
+            else {"method": "conduit", "conduit_id": self.conduit_id},
             "created_at": self.created_at,
         }
 
@@ -115,7 +138,7 @@ class SubscriptionBook:
         self._logins: dict[str, str] = {}  # by user id; accounts keep theirs
         self._enabled: dict[str, Subscription] = {}
         self._disabled: dict[str, Subscription] = {}
-        self._by_session: dict[str, dict[str, Subscription]] = {}
+        self._by_transport: dict[str, dict[str, Subscription]] = {}
         self._about: dict[tuple[str, str, str], dict[str, Subscription]] = {}  # type, field, id -> by id
 
     # -- making one -------------------------------------------------------------------------------------------------------------
@@ -139,26 +162,34 @@ class SubscriptionBook:
             raise refused(400, f"condition of {kind.name} is missing {' and '.join(missing)}")
         if kind.either and not missing:
             raise refused(400, f"condition of {kind.name} takes one of {', '.join(kind.fields)}")
+        if kind.is_about_app:
+            return condition | {name: given[name] for name in kind.optional if given.get(name)}
         for name, value in condition.items():
             if value and self._login(value) is None:
                 raise refused(400, f"condition: there is no user {value} ({name})")
         return condition
 
     def add(self, subscription: Subscription, token: Token) -> None:
-        """Enable a subscription of a session that exists and belongs to this token's user; raises `SubscriptionRefused`."""
-        self._authorise(subscription, token)
+        """Enable a subscription of a session or conduit that exists and is the token's user's or app's; raises `SubscriptionRefused`."""
+        if not self._allowed(subscription, token):
+            raise refused(403, "subscription missing proper authorization")
         self._refuse_the_same(subscription)
         self._limit(subscription)
+        self.put_back(subscription)
+        self._count("subscriptions_created")
+
+    def put_back(self, subscription: Subscription) -> None:
+        """Enable a subscription without asking whether it may be; one of its id that was disabled is forgotten."""
+        self._disabled.pop(subscription.id, None)
         subscription.order, self._order = self._order, self._order + 1
         self._enabled[subscription.id] = subscription
-        self._by_session.setdefault(subscription.session_id, {})[subscription.id] = subscription
+        self._by_transport.setdefault(subscription.transport_id, {})[subscription.id] = subscription
         for pair in _subjects(subscription):
             self._about.setdefault((subscription.kind.name, *pair), {})[subscription.id] = subscription
-        self._count("subscriptions_created")
 
     def cost(self, kind: EventType, condition: Mapping[str, str], client_id: str) -> int:
         """Return 0 where the user in the condition has consented to something, else 1."""
-        if kind.consenting:
+        if kind.consenting or kind.is_about_app:
             return 0
         logins = [self._login(value) for value in condition.values() if value]
         consented = (
@@ -171,28 +202,51 @@ class SubscriptionBook:
             self._logins = {user.id: user.login for user in self._state.users.values()}
         return self._logins.get(user_id)
 
-    def _authorise(self, subscription: Subscription, token: Token) -> None:
-        kind, condition = subscription.kind, subscription.condition
-        if not kind.consenting:
-            return
-        login = self._login(condition[kind.consenting])
-        channel = self._channel(condition)
-        allowed = login == token.login and token.has_scope(*kind.scopes)
-        if allowed and kind.consenting == MODERATOR and channel is not None:
-            allowed = token.login == channel.login or token.login in channel.moderators
-        if allowed and kind.is_chat and channel is not None:
-            allowed = channel.bans.get(token.login, 0.0) <= self._state.now_s() and self._may_join(
-                token, channel
-            )
-        if not allowed:
-            raise refused(403, "subscription missing proper authorization")
+    def _user(self, user_id: str) -> User | None:
+        return self._state.users.get(self._login(user_id) or "")
 
     def _channel(self, condition: Mapping[str, str]) -> Channel | None:
         return self._state.channels.get(self._login(condition.get(BROADCASTER, "")) or "")
 
-    def _may_join(self, token: Token, channel: Channel) -> bool:
+    def _allowed(self, subscription: Subscription, token: Token) -> bool:
+        kind, condition = subscription.kind, subscription.condition
+        if kind.is_about_app:
+            return condition[CLIENT] == token.client_id
+        if not kind.consenting:
+            return True
+        user, channel = self._user(condition[kind.consenting]), self._channel(condition)
+        if user is None:
+            return False
+        if token.kind == "app":
+            consents = self.consented(subscription)
+        else:
+            consents = user.login == token.login and token.has_scope(*kind.scopes)
+        return consents and (channel is None or self._admitted(kind, user, channel))
+
+    def consented(self, subscription: Subscription) -> bool:
+        """Say whether the people in the condition have granted the app what it takes to hear this without a token of theirs."""
+        kind, condition, client_id = subscription.kind, subscription.condition, subscription.client_id
+        if not kind.consenting:
+            return True
+        user, channel = self._user(condition[kind.consenting]), self._channel(condition)
+        if user is None:
+            return False
+        if kind.is_chat:
+            return channel is not None and any(
+                app_may_chat(self._state, client_id, user, channel, scope) for scope in kind.scopes
+            )
+        return self._state.credentials.granted(client_id, user.login, *kind.scopes)
+
+    def _admitted(self, kind: EventType, user: User, channel: Channel) -> bool:
+        """Say whether the channel lets the account see this: as its moderator, or in its chat."""
+        if kind.consenting == MODERATOR:
+            return user.login == channel.login or user.login in channel.moderators
+        if kind.is_chat:
+            return channel.bans.get(user.login, 0.0) <= self._state.now_s() and self._may_join(user, channel)
+        return True
+
+    def _may_join(self, user: User, channel: Channel) -> bool:
         """Count the channels whose chat the account reads; Twitch answers with the same 403 as to a ban."""
-        user = self._state.users[token.login]
         if not counts_against_limit(channel, user):
             return True
         read = {
@@ -207,51 +261,65 @@ class SubscriptionBook:
 
     def _refuse_the_same(self, subscription: Subscription) -> None:
         same = [
-            one for one in self._of(subscription.client_id, subscription.login) if one.key == subscription.key
+            one for one in self._of_the_same_account_and_subject(subscription) if one.key == subscription.key
         ]
-        if any(one.session_id == subscription.session_id for one in same):
+        if any(one.transport_id == subscription.transport_id for one in same):
             raise refused(409, "subscription already exists")
         if len(same) >= SAME_MAX:
             raise refused(429, "maximum subscriptions with type and condition exceeded")
 
     def _limit(self, subscription: Subscription) -> None:
         mine = list(self._of(subscription.client_id, subscription.login))
+        if subscription.session_id:
+            self._limit_session(subscription.session_id, mine)
+        largest = MAX_TOTAL_COST if subscription.session_id else APP_MAX_TOTAL_COST
+        if sum(one.cost for one in mine) + subscription.cost > largest:
+            raise refused(429, f"total cost of subscriptions would exceed {largest}")  # our words
+
+    def _limit_session(self, session_id: str, mine: list[Subscription]) -> None:
         sessions = {one.session_id: None for one in mine}
-        if subscription.session_id not in sessions and len(sessions) >= SESSIONS_MAX:
+        if session_id not in sessions and len(sessions) >= SESSIONS_MAX:
             raise refused(429, "number of websocket transports limit exceeded")
-        if len(self._by_session.get(subscription.session_id, {})) >= PER_SESSION_MAX:
-            # Our words, as those below.
+        if len(self._by_transport.get(session_id, {})) >= PER_SESSION_MAX:
+            # Our words.
             raise refused(429, f"a websocket transport has at most {PER_SESSION_MAX} subscriptions")
-        if sum(one.cost for one in mine) + subscription.cost > MAX_TOTAL_COST:
-            raise refused(429, f"total cost of subscriptions would exceed {MAX_TOTAL_COST}")
 
     # -- looking -------------------------------------------------------------------------------------------------------------------
 
     def _of(self, client_id: str, login: str) -> Iterator[Subscription]:
         return (one for one in self._enabled.values() if (one.client_id, one.login) == (client_id, login))
 
-    def listed(self, client_id: str, login: str = "") -> list[Subscription]:
-        """Return the client's subscriptions (with `login` only that user's), enabled and lately disabled, oldest first."""
+    def _of_the_same_account_and_subject(self, subscription: Subscription) -> Iterator[Subscription]:
+        """Of its type, too, which are few, however many the account has; all of the account if it is about no channel or user."""
+        account = (subscription.client_id, subscription.login)
+        subjects = tuple(_subjects(subscription))
+        if not subjects:
+            return self._of(*account)
+        alike = self.hearing(subscription.kind.name, subjects)
+        return (one for one in alike if (one.client_id, one.login) == account)
+
+    def listed(self, client_id: str, login: str | None = None) -> list[Subscription]:
+        """Return the client's subscriptions (with `login` only that user's, "" those of its conduits), enabled and lately disabled, oldest first."""
         self._forget_old()
         everything = (*self._enabled.values(), *self._disabled.values())
-        mine = [one for one in everything if one.client_id == client_id and login in ("", one.login)]
+        mine = [one for one in everything if one.client_id == client_id and login in (None, one.login)]
         return sorted(mine, key=lambda one: one.order)
 
-    def total_cost(self, client_id: str, login: str = "") -> int:
+    def total_cost(self, client_id: str, login: str | None = None) -> int:
         """Return what the enabled ones cost together."""
         return sum(
             one.cost
             for one in self._enabled.values()
-            if one.client_id == client_id and login in ("", one.login)
+            if one.client_id == client_id and login in (None, one.login)
         )
 
     def enabled(self, subscription_id: str) -> Subscription | None:
         """Return an enabled subscription, or None."""
         return self._enabled.get(subscription_id)
 
-    def in_session(self, session_id: str) -> tuple[Subscription, ...]:
-        """Return the enabled subscriptions of a session."""
-        return tuple(self._by_session.get(session_id, {}).values())
+    def on_transport(self, transport_id: str) -> tuple[Subscription, ...]:
+        """Return the enabled subscriptions of a session or of a conduit."""
+        return tuple(self._by_transport.get(transport_id, {}).values())
 
     def everyone(self) -> tuple[Subscription, ...]:
         """Return every enabled subscription."""
@@ -288,10 +356,10 @@ class SubscriptionBook:
     def _remove(self, subscription: Subscription) -> None:
         if self._enabled.pop(subscription.id, None) is None:
             return
-        session = self._by_session[subscription.session_id]
-        del session[subscription.id]
-        if not session:
-            del self._by_session[subscription.session_id]
+        together = self._by_transport[subscription.transport_id]
+        del together[subscription.id]
+        if not together:
+            del self._by_transport[subscription.transport_id]
         for pair in _subjects(subscription):
             place = (subscription.kind.name, *pair)
             del self._about[place][subscription.id]
@@ -308,7 +376,7 @@ class SubscriptionBook:
 
 
 def _subjects(subscription: Subscription) -> Iterator[tuple[str, str]]:
-    """The pairs of field and id under which events find a subscription: the channels in its condition."""
-    for name in CHANNEL_FIELDS:
+    """The pairs of field and id under which events find a subscription: the channels, or the app, in its condition."""
+    for name in (*CHANNEL_FIELDS, CLIENT):
         if subject := subscription.condition.get(name):
             yield name, subject

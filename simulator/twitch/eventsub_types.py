@@ -5,8 +5,9 @@ A type with `consenting` needs one of the `scopes` from the user whom that field
 of the token that subscribes. A type without it is open to everybody, and costs.
 
 `fired` are the types that this fake sends by itself when something happens in its state. Those `sent_by_hand` can be subscribed to, with the same
-checks, and come only when a test sends them (`EventSubServer.send_event`). Left out: types that WebSockets do not carry (drops, conduits,
-user.authorization.*), types in beta, shared chat sessions, and scopes that are needed together (channel.moderate: one is enough here).
+checks, and come only when a test sends them (`EventSubServer.send_event`). Those `about_conduits` name an app instead of users. Left out: the
+other types that WebSockets do not carry (drops, user.authorization.*), types in beta, shared chat sessions, and scopes that are needed
+together (channel.moderate: one is enough here).
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ MODERATOR = "moderator_user_id"
 USER = "user_id"
 FROM_BROADCASTER = "from_broadcaster_user_id"
 TO_BROADCASTER = "to_broadcaster_user_id"
+CLIENT = "client_id"
+CONDUIT = "conduit_id"
+SHARD_DISABLED = "conduit.shard.disabled"
 CHANNEL_FIELDS = (BROADCASTER, TO_BROADCASTER, FROM_BROADCASTER)  # name the channel in which it happens
 
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One type in one version; of `fields` all are needed, or with `either` one."""
+    """One type in one version; of `fields` all are needed, or with `either` one; `optional` ones may come too."""
 
     name: str
     version: str
@@ -32,6 +36,12 @@ class EventType:
     scopes: tuple[str, ...] = ()
     consenting: str = ""
     either: bool = False
+    optional: tuple[str, ...] = ()
+
+    @property
+    def is_about_app(self) -> bool:
+        """Say whether the condition names an app, and nobody's consent is needed but its own."""
+        return self.fields == (CLIENT,)
 
     @property
     def is_chat(self) -> bool:
@@ -126,9 +136,14 @@ def sent_by_hand() -> tuple[EventType, ...]:
     )
 
 
+def about_conduits() -> tuple[EventType, ...]:
+    """Return the types that tell an app of its conduits."""
+    return (EventType(SHARD_DISABLED, "1", (CLIENT,), optional=(CONDUIT,)),)
+
+
 def subscribable() -> Mapping[tuple[str, str], EventType]:
     """Return every type by name and version."""
-    return {(kind.name, kind.version): kind for kind in (*fired(), *sent_by_hand())}
+    return {(kind.name, kind.version): kind for kind in (*fired(), *sent_by_hand(), *about_conduits())}
 
 
 # Versions that Twitch has withdrawn: it answers 410 (twitchdev/issues#1018).

@@ -8,8 +8,8 @@ What every call meets, in this order (dev.twitch.tv/docs/api/guide; words record
 - the rate limits of `ratelimit`: 429, and `Ratelimit-*` headers on every answer; Send Chat Message draws from its own bucket;
 - the endpoint, which checks scopes and parameters (see `helix_call`).
 
-Endpoints are in `helix_users`, `helix_chat`, `helix_moderation`, `helix_eventsub`, each with what it models and leaves out. Left out
-altogether: clips, polls, predictions, channel points, schedules, teams, ads, whispers, conduits and whatever else Helix has.
+Endpoints are in `helix_users`, `helix_chat`, `helix_moderation`, `helix_eventsub`, `helix_conduits`, each with what it models and leaves
+out. Left out altogether: clips, polls, predictions, channel points, schedules, teams, ads, whispers and whatever else Helix has.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from simulator.twitch.consent import app_may_chat
 from simulator.twitch.credentials import Token
 from simulator.twitch.events import Channel, User
 from simulator.twitch.pagination import PageRequest, page_request
@@ -76,14 +77,19 @@ class HelixCall:
 
     def app_may(self, user: User, channel: Channel, scope: str) -> bool:
         """Say whether the app may act as the user in the channel with a token of its own (reference, Send Chat Message)."""
-        granted, client_id = self.state.credentials.granted, self.token.client_id
-        if not (granted(client_id, user.login, scope) and granted(client_id, user.login, "user:bot")):
-            return False
-        moderates = user.login == channel.login or user.login in channel.moderators
-        admitted = user.login in channel.granted_bots or granted(client_id, channel.login, "channel:bot")
-        return moderates or admitted
+        return app_may_chat(self.state, self.token.client_id, user, channel, scope)
+
+    def as_app(self) -> str:
+        """Return the client id of an app's own token; a user's is refused with the reference's reason."""
+        if self.me is not None:
+            raise Refused(401, "Authorization header required with an app access token.")
+        return self.token.client_id
 
     # -- parameters -------------------------------------------------------------------------------------------------------------
+
+    def either(self, name: str) -> Any:
+        """Return a parameter of the body, or else of the query, None when there is none: clients differ in where they put it."""
+        return self.request.json.get(name, self.request.query.get(name, (None,))[0])
 
     def text(self, name: str) -> str:
         """Return a parameter of the query, "" when there is none."""

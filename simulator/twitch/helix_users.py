@@ -1,8 +1,10 @@
-"""Helix about accounts and channels: Get Users, Get and Modify Channel Information, Get Streams, Get Channel Followers.
+"""Helix about accounts and channels: Get Users, Get Authorization By User, Get and Modify Channel Information, Get Streams, Get Channel
+Followers.
 
 Source: dev.twitch.tv/docs/api/reference. Rules beyond those of `helix_call`:
 
 - users: up to 100 ids and logins together, the token's user when none is named; `email` only with user:read:email; unknown ones are left out.
+- authorizations: what up to 10 users have granted the app, to its own token; in the order asked for, unknown ids are left out.
 - channels: unknown ids are left out. PATCH needs channel:manage:broadcast and the broadcaster's own token, at least one property, a
   title that is not empty, a category that exists ("0" and "" remove it), at most 10 tags of 1 to 25 letters and digits; `delay` is for partners.
 - streams: those on the air, most viewers first; filters by user, game and language.
@@ -21,6 +23,7 @@ from typing import Any
 
 from simulator.twitch.events import Channel, LiveStream, User
 from simulator.twitch.helix_call import IDS_MAX, Endpoints, HelixCall, may_moderate, rfc3339, user_fields
+from simulator.twitch.scopes import shown_scopes
 from simulator.twitch.state import TwitchState
 from simulator.twitch.stream_life import StreamLife
 from simulator.twitch.web_exchange import Answer, Refused
@@ -40,6 +43,7 @@ GAMES: Mapping[str, str] = {
     "509670": "Science & Technology",
     "1469308723": "Software and Game Development",
 }
+AUTHORIZATIONS_MAX = 10
 TAGS_MAX = 10
 TAG_CHARS_MAX = 25
 
@@ -57,6 +61,7 @@ class HelixUsers:
         """Return the table of this area."""
         return {
             ("GET", "users"): self._users,
+            ("GET", "authorization/users"): self._authorizations,
             ("GET", "channels"): self._channels,
             ("PATCH", "channels"): self._modify_channel,
             ("GET", "streams"): self._streams,
@@ -82,6 +87,23 @@ class HelixUsers:
         found += [self._state.users.get(one.lower()) for one in logins]
         distinct = {user.id: user for user in found if user is not None}
         return Answer(body={"data": [self._user(user, call) for user in distinct.values()]})
+
+    def _authorizations(self, call: HelixCall) -> Answer:
+        client_id, ids = call.as_app(), call.many("user_id", largest=AUTHORIZATIONS_MAX)
+        if not ids:
+            call.required("user_id")
+        granted = self._state.credentials.consents
+        data = []
+        for user in filter(None, map(call.directory.user, ids)):
+            scopes = granted.get((client_id, user.login))
+            data.append(
+                {
+                    **user_fields(user),
+                    "scopes": shown_scopes(scopes or ()),
+                    "has_authorized": scopes is not None,
+                }
+            )
+        return Answer(body={"data": data})
 
     def _user(self, user: User, call: HelixCall) -> dict[str, Any]:
         shown: dict[str, Any] = {

@@ -1,8 +1,13 @@
 """Whether a message from a client may be posted, and what Twitch answers when it may not.
 
-`ChatRules.judge` applies, in this order: the channel's suspension, bans and timeouts, forced refusals (`refuse_messages`), the
-account's rate limits, the text itself (cut to 500 characters, neighbouring spaces merged), the one-second interval, the room's modes,
-the duplicate rule. Messages refused for another reason still use up the rate limit, as recorded by pajbot/tmi-rate-limits.
+`ChatRules.judge` applies, in this order: the account's rate limits, the channel's suspension, bans and timeouts, forced refusals
+(`refuse_messages`), the text itself (cut to 500 characters, neighbouring spaces merged), the one-second interval, the room's modes,
+the duplicate rule. Messages refused for another reason still use up the rate limit, as recorded by pajbot/tmi-rate-limits. The limits come
+first because an account over them is ignored (dev.twitch.tv/docs/irc, rate limits): it hears nothing, not even that it is banned.
+
+Of commands only `/me` is left, with a dot in place of the slash too. Any other is answered with "Unrecognized command: /ban" and not posted,
+since February 2023 (discuss.dev.twitch.tv/t/40486; recorded in TwitchLib#1114 with a slash and #1128 with a dot, whose answer has the slash;
+Chatterino/chatterino2#4455). A dot that no letter follows is text: "...", ".5".
 
 A fault is an attribute that may change at any time: `refusal_probability`, with which a message that nothing else stands against is
 refused as `refusal_id`. Whoever judges a bot hears of every refusal from `on_refusal`.
@@ -90,12 +95,12 @@ class ChatRules:
         privileged = channel.privileged(user.login)
         limiter = self.limiter(user)
         counted = limiter.take_privileged_message(now_s) if privileged else limiter.take_message(now_s)
-        standing = self._standing(user, channel, now_s)
-        if standing is not None:
-            return Ruling(refusal=standing)
         if counted is not MessageVerdict.ACCEPTED:
             # Over the limit nothing comes back, not even a notice: the account only sees that nobody answers.
             return Ruling(refusal=Refusal(counted.value))
+        standing = self._standing(user, channel, now_s)
+        if standing is not None:
+            return Ruling(refusal=standing)
         body, is_action, command = _normalize(text, limiter.limits.text_chars_max)
         if command:
             return Ruling(refusal=_refusal("unrecognized_cmd", command=command))
@@ -158,8 +163,8 @@ def _normalize(text: str, chars_max: int) -> tuple[str, bool, str]:
         text, is_action = text.removeprefix("\x01ACTION ").removesuffix("\x01"), True
     elif text.startswith(("/me ", ".me ")):
         text, is_action = text[4:], True
-    elif text.startswith("/") and len(text) > 1 and text[1].isalpha():
-        return "", False, text.split(" ", 1)[0]
+    elif text.startswith(("/", ".")) and text[1:2].isalpha():
+        return "", False, "/" + text[1:].split(" ", 1)[0]
     # Control characters never reach viewers: with one, a text could end the ACTION wrapping or the line.
     shown = "".join(char for char in text[:chars_max] if char not in "\x01\r\n\0")
     return " ".join(word for word in shown.split(" ") if word), is_action, ""

@@ -36,7 +36,9 @@ _READ_SCOPES = ("chat:read", "chat_login")
 _EDIT_SCOPES = ("chat:edit", "chat_login")
 _ANONYMOUS = re.compile(r"justinfan[0-9]+")
 _CHANNEL = re.compile(r"#[a-z0-9_]{1,25}")
-# The real server takes these after a login and does nothing (recorded by pajbot/tmi-rate-limits); anything else gets 421.
+# The real server takes these after a login and does nothing (recorded by pajbot/tmi-rate-limits, which lists every command that is not
+# answered with 421); anything else gets 421. So does NAMES: Twitch no longer documents it (discuss.dev.twitch.tv/t/25568), and the list
+# of a channel's people comes with its JOIN alone.
 _IGNORED_COMMANDS = ("MODE", "PASS", "USER")
 
 

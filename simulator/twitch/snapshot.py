@@ -1,14 +1,15 @@
 """The state of a fake Twitch as one JSON value: taken, written by hand, put back.
 
-A `Snapshot` holds users, channels with roles, bans, modes and stream, apps and tokens. `take` makes one of a `TwitchState`, `restore`
-makes the state equal to one, and what was taken is restored exactly. A seed file (`simulator/seed_file.py`) is one written by hand,
+A `Snapshot` holds users, channels with roles, bans, modes and stream, apps, tokens and consents, and conduits with their subscriptions. `take` makes one
+of a `TwitchState`, `restore` makes the state equal to one, and what was taken is restored exactly; the conduits, which the state does not
+know, are `conduit_snapshot`'s. A seed file (`simulator/seed_file.py`) is one written by hand,
 which `apply` puts on top of what is there. All checks are the model's: unknown keys, wrong types and values that Twitch would not have
 are refused before anything is changed.
 
 Times are relative, so that a snapshot means the same later: a timeout has seconds left, a token seconds to live (none: for ever);
 only what Twitch itself shows as a date (`started_ms`, followed since) is Unix milliseconds, with 0 for "now".
 
-Left out: messages (they are history, not state), limits used up, connections, subscriptions of EventSub, pending device codes.
+Left out: messages (they are history, not state), limits used up, connections, what was subscribed to on them, pending device codes.
 """
 
 from __future__ import annotations
@@ -16,156 +17,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
-
-from simulator.twitch.credentials import (
-    ALL_SCOPES,
-    DEFAULT_CLIENT_ID,
-    NEVER_EXPIRES,
-    App,
-    CredentialBook,
-    Token,
-)
+from simulator.twitch.credentials import NEVER_EXPIRES, App, CredentialBook, Token
 from simulator.twitch.events import Channel, LiveStream, RoomModes, User
-from simulator.twitch.notices import NOTICE_TEXTS
-from simulator.twitch.state import TOKEN_PREFIX, TwitchState
-
-
-def _bare(value: object) -> object:
-    return value.removeprefix(TOKEN_PREFIX) if isinstance(value, str) else value
-
-
-def _since_now(value: object) -> object:
-    return dict.fromkeys(value, 0) if isinstance(value, list) else value
-
-
-Login = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,25}$")]
-Letters = Annotated[str, BeforeValidator(_bare), StringConstraints(pattern=r"^[\x21-\x7e]{1,200}$")]
-UserId = Annotated[str, StringConstraints(pattern=r"^[0-9]{0,20}$")]
-
-_SLOW_S_MAX = 120  # documented: 3 to 120 seconds; 0 is off
-_FOLLOWERS_MIN_MAX = 129_600  # documented: three months
-_TIMEOUT_S_MAX = 1_209_600  # documented: two weeks
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class UserPart(_Part):
-    """An account; an empty `id` is drawn."""
-
-    login: Login
-    id: UserId = ""
-    display_name: str = ""
-    color: Annotated[str, StringConstraints(pattern=r"^(#[0-9A-Fa-f]{6})?$")] = ""
-    verified: bool = False
-    turbo: bool = False
-    badges: list[str] = Field(default_factory=list)
-    user_type: Literal["", "admin", "global_mod", "staff"] = ""
-    emote_sets: str = "0"
-
-
-class ModesPart(_Part):
-    """Chat modes, in the units of their names; `followers_only` in minutes, -1 off."""
-
-    emote_only: bool = False
-    followers_only: int = Field(default=-1, ge=-1, le=_FOLLOWERS_MIN_MAX)
-    r9k: bool = False
-    slow_s: int = Field(default=0, ge=0, le=_SLOW_S_MAX)
-    subs_only: bool = False
-
-
-class LivePart(_Part):
-    """A broadcast on the air; an empty `id` is drawn, `started_ms` 0 is now."""
-
-    id: UserId = ""
-    started_ms: int = Field(default=0, ge=0)
-    viewer_count: int = Field(default=0, ge=0)
-
-
-class ChannelPart(_Part):
-    """A channel, which is made for a user of the same login; whoever is named in it is made when new."""
-
-    login: Login
-    title: str = ""
-    game_id: str = ""
-    game_name: str = ""
-    language: str = "en"
-    moderators: list[Login] = Field(default_factory=list)
-    vips: list[Login] = Field(default_factory=list)
-    subscribers: dict[Login, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)  # login -> months
-    followers: Annotated[dict[Login, Annotated[int, Field(ge=0)]], BeforeValidator(_since_now)] = Field(
-        default_factory=dict
-    )  # login -> Unix milliseconds, 0 now; a list of logins means now
-    banned: list[Login] = Field(default_factory=list)
-    timeouts: dict[Login, Annotated[float, Field(gt=0, le=_TIMEOUT_S_MAX)]] = Field(default_factory=dict)
-    refusals: dict[Login, str] = Field(default_factory=dict)  # login -> NOTICE id
-    granted_bots: list[Login] = Field(default_factory=list)
-    viewers: list[Login] = Field(default_factory=list)
-    chatted: list[Login] = Field(default_factory=list)
-    suspended: bool = False
-    modes: ModesPart = Field(default_factory=ModesPart)
-    live: LivePart | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> ChannelPart:
-        both = [login for login in self.moderators if login in self.vips]
-        if both:
-            raise ValueError(f"{both[0]} is both moderator and vip; Twitch allows one of the two")
-        for login, notice_id in self.refusals.items():
-            if notice_id not in NOTICE_TEXTS:
-                raise ValueError(f"refusals: {login} has {notice_id!r}; allowed: {', '.join(NOTICE_TEXTS)}")
-        return self
-
-
-class AppPart(_Part):
-    """A registered application; without a secret it is a public client."""
-
-    client_id: Letters
-    secret: str = ""
-    name: str = ""
-    redirect_uris: list[str] = Field(default_factory=lambda: ["http://localhost:3000"])
-
-
-class TokenPart(_Part):
-    """A token, of a user or (without a `login`) of an app; `lifetime_s` None is for ever, an empty `refresh_token` none."""
-
-    token: Letters
-    login: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{0,25}$")] = ""
-    client_id: Letters = DEFAULT_CLIENT_ID
-    scopes: list[str] = Field(default_factory=lambda: [ALL_SCOPES])
-    refresh_token: str = ""
-    lifetime_s: Annotated[float, Field(ge=0)] | None = None
-
-
-class Snapshot(_Part):
-    """Everything; see the module's docstring."""
-
-    users: list[UserPart] = Field(default_factory=list)
-    channels: list[ChannelPart] = Field(default_factory=list)
-    apps: list[AppPart] = Field(default_factory=list)
-    tokens: list[TokenPart] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Snapshot:
-        _unique("users", "login", (user.login for user in self.users))
-        _unique("users", "id", (user.id for user in self.users if user.id))
-        _unique("channels", "login", (channel.login for channel in self.channels))
-        _unique("apps", "client_id", (app.client_id for app in self.apps))
-        _unique("tokens", "token", (token.token for token in self.tokens))
-        return self
-
-
-def _unique(part: str, key: str, values: Iterable[str]) -> None:
-    seen: dict[str, None] = {}
-    for value in values:
-        if value in seen:
-            raise ValueError(f"{part}: two have the {key} {value!r}")
-        seen[value] = None
-
+from simulator.twitch.snapshot_parts import (
+    AppPart,
+    ChannelPart,
+    ConsentPart,
+    LivePart,
+    ModesPart,
+    Snapshot,
+    TokenPart,
+    UserPart,
+)
+from simulator.twitch.state import TwitchState
 
 # -- taking -----------------------------------------------------------------------------------------------------------------------
 
@@ -205,7 +71,23 @@ def take(state: TwitchState) -> Snapshot:
             )
             for token in credentials.tokens.values()
         ],
+        consents=_consents(credentials),
     )  # fmt: skip
+
+
+def _consents(credentials: CredentialBook) -> list[ConsentPart]:
+    """What was granted and no token shows any more."""
+    found: list[ConsentPart] = []
+    for (client_id, login), scopes in credentials.consents.items():
+        shown = [
+            scope
+            for token in credentials.tokens.values()
+            if (token.client_id, token.login) == (client_id, login)
+            for scope in token.scopes
+        ]
+        if left := [scope for scope in scopes if scope not in shown]:
+            found.append(ConsentPart(login=login, client_id=client_id, scopes=left))
+    return found
 
 
 def _channel_part(channel: Channel, now_s: float) -> ChannelPart:
@@ -256,6 +138,8 @@ def apply(state: TwitchState, snapshot: Snapshot) -> None:
     tokens = {access: _as_it_is(credentials, token) for access, token in credentials.tokens.items()}
     tokens |= {token.token: _token(state, token) for token in snapshot.tokens}
     credentials.load(apps.values(), tokens.values())
+    for consent in snapshot.consents:
+        credentials.consent(consent.client_id, state.add_user(consent.login).login, consent.scopes)
 
 
 def restore(state: TwitchState, snapshot: Snapshot) -> None:
@@ -268,7 +152,7 @@ def restore(state: TwitchState, snapshot: Snapshot) -> None:
         del state.channels[login]
     for login in users:
         del state.users[login]
-    state.credentials.load((), ())
+    state.credentials.clear()
     apply(state, snapshot)
     # In the snapshot's order, and in the same dictionaries, which faces hold.
     for user in snapshot.users:
@@ -304,6 +188,7 @@ def _named(snapshot: Snapshot) -> Iterable[str]:
         for mapping in (channel.subscribers, channel.followers, channel.timeouts, channel.refusals):
             yield from mapping
     yield from (token.login for token in snapshot.tokens if token.login)
+    yield from (consent.login for consent in snapshot.consents)
 
 
 def _apply_user(state: TwitchState, part: UserPart) -> User:

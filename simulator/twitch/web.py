@@ -27,8 +27,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from simulator.twitch.conduits import Conduits
 from simulator.twitch.helix import OVER_LIMIT, Helix, error_answer
 from simulator.twitch.helix_chat import HelixChat
+from simulator.twitch.helix_conduits import HelixConduits
 from simulator.twitch.helix_eventsub import EventSubscriptions, HelixEventSub
 from simulator.twitch.helix_moderation import HelixModeration
 from simulator.twitch.helix_users import HelixUsers
@@ -55,13 +57,14 @@ class WebFace:
         rng: random.Random,
         *,
         eventsub: EventSubscriptions | None,
+        conduits: Conduits | None = None,
         life: StreamLife,
         unix_start: float,
         public_url: Callable[[], str],
     ) -> None:
         """`rng` draws user codes and faults; `public_url` gives the address of this face, without a slash at its end.
 
-        Without an `eventsub` the endpoints of its subscriptions do not exist. `unix_start` is the Unix time (s) of the clock's zero.
+        Without `eventsub` and its `conduits` the endpoints of subscriptions and conduits do not exist. `unix_start` is the Unix time (s) of the clock's zero.
         """
         self.stats: Counter[str] = Counter()
         self.oauth = OAuth(state, random.Random(rng.getrandbits(64)), public_url, self.stats)
@@ -71,8 +74,9 @@ class WebFace:
             self.chat.endpoints(),
             HelixModeration(state).endpoints(),
         ]
-        if eventsub is not None:
-            areas.append(HelixEventSub(eventsub).endpoints())
+        if eventsub is not None and conduits is not None:
+            areas.append(HelixEventSub(eventsub, conduits).endpoints())
+            areas.append(HelixConduits(conduits).endpoints())
         self.helix = Helix(state, areas, unix_start=unix_start, stats=self.stats)
         self._state = state
         self._rng_503 = random.Random(rng.getrandbits(64))

@@ -5,6 +5,9 @@
 Installs what is missing into `.peers/clients` (pip and npm, pinned), plays every act with all clients at once, prints the table, what
 failed, and what is a client's own fault with the reason; the last line is `N passed, N failed`, with `, N skipped` where Node is
 missing. Exit code 0 when nothing failed, 1 when something did, 2 when the fakes did not start, 130 after Ctrl-C.
+
+With `--install`, as `make test` begins, nothing is played: what is missing is installed if that is quickly done, and what cannot be is told,
+with the reason; the exit code is 0 all the same, since the tests can do without.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--tls", action="store_true", help="everything over TLS, under a throw-away authority"
     )
+    parser.add_argument("--install", action="store_true", help="only install what is missing; play nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every verdict as JSON")
     return parser.parse_args(arguments)
 
@@ -58,16 +62,27 @@ def tell(words: str) -> None:
     sys.stderr.flush()
 
 
+async def prepare(clients: Sequence[Client], *, hasty: bool = False) -> dict[Runtime, str]:
+    """Install what the clients need; the runtimes that are not to be had, each with the reason."""
+    unavailable: dict[Runtime, str] = {}
+
+    async def get(runtime: Runtime) -> None:
+        try:
+            await install(runtime, tell, hasty=hasty)
+        except Unavailable as error:
+            unavailable[runtime] = str(error)
+            tell(f"Without {runtime}: {error}; its clients are skipped")
+
+    async with asyncio.TaskGroup() as tasks:
+        for runtime in RUNTIMES:
+            if any(client.runtime == runtime for client in clients):
+                tasks.create_task(get(runtime))
+    return unavailable
+
+
 async def run(clients: Sequence[Client], *, quick: bool, tls: bool) -> list[Verdict]:
     """Install, perform, judge."""
-    unavailable: dict[Runtime, str] = {}
-    for runtime in RUNTIMES:
-        if any(client.runtime == runtime for client in clients):
-            try:
-                await install(runtime, tell)
-            except Unavailable as error:
-                unavailable[runtime] = str(error)
-                tell(f"Without {runtime}: {error}")
+    unavailable = await prepare(clients)
     acts = [act for act in ACTS if not (quick and act.slow)]
     with tempfile.TemporaryDirectory() as directory:
         return await perform(
@@ -78,6 +93,9 @@ async def run(clients: Sequence[Client], *, quick: bool, tls: bool) -> list[Verd
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; return the exit code."""
     asked = options(arguments)
+    if asked.install:
+        asyncio.run(prepare(asked.only, hasty=True))
+        return 0
     try:
         verdicts = asyncio.run(cancelled_by_sigterm(run(asked.only, quick=asked.quick, tls=asked.tls)))
     except StageError as error:

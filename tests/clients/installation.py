@@ -25,6 +25,10 @@ RUNTIMES: Final[tuple[Runtime, ...]] = ("twitchio2", "python", "node")
 NODE_MIN: Final = 18
 #: Seconds an installation may take.
 INSTALL_S: Final = 400.0
+#: The same, and no second try, where somebody waits for tests: without a network they are to go on at once.
+HASTY_S: Final = 120.0
+_HASTY_NPM: Final = ("--fetch-retries", "0", "--fetch-timeout", "20000")
+_HASTY_PIP: Final = ("--retries", "0", "--timeout", "20")
 
 
 def pins(runtime: Runtime, packages: Path = PACKAGES) -> str:
@@ -67,8 +71,10 @@ async def missing(runtime: Runtime, folder: Path = FOLDER) -> str:
     return "" if installed(runtime, folder) else "not installed: make clients installs them"
 
 
-async def install(runtime: Runtime, tell: Callable[[str], None], folder: Path = FOLDER) -> None:
-    """Make a runtime if it is not there; ``tell`` gets a line before anything takes long.
+async def install(
+    runtime: Runtime, tell: Callable[[str], None], folder: Path = FOLDER, *, hasty: bool = False
+) -> None:
+    """Make a runtime if it is not there; ``tell`` gets a line before anything takes long. ``hasty`` gives up soon.
 
     Raises:
         Unavailable: it cannot be made here.
@@ -81,9 +87,9 @@ async def install(runtime: Runtime, tell: Callable[[str], None], folder: Path = 
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     if runtime == "node":
-        await _install_node(place, tell)
+        await _install_node(place, tell, hasty=hasty)
     else:
-        await _install_python(runtime, place, tell)
+        await _install_python(runtime, place, tell, hasty=hasty)
     (place / "installed").write_text(pins(runtime), encoding="utf-8")
 
 
@@ -97,7 +103,7 @@ async def _check_node() -> None:
         raise Unavailable(f"Node is {version}; the JavaScript clients need {NODE_MIN} or newer")
 
 
-async def _install_node(place: Path, tell: Callable[[str], None]) -> None:
+async def _install_node(place: Path, tell: Callable[[str], None], *, hasty: bool) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise Unavailable("npm is not installed")
@@ -106,18 +112,20 @@ async def _install_node(place: Path, tell: Callable[[str], None]) -> None:
     tell("Installing the JavaScript clients (npm, once)")
     # No scripts: nothing of what is installed has to be built, and nothing of it should run before it is asked to.
     options = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(place))
-    await run_quietly((npm, "ci", *options), "the JavaScript clients cannot be installed", INSTALL_S)
+    command = (npm, "ci", *options, *(_HASTY_NPM if hasty else ()))
+    await run_quietly(command, "the JavaScript clients cannot be installed", HASTY_S if hasty else INSTALL_S)
 
 
-async def _install_python(runtime: Runtime, place: Path, tell: Callable[[str], None]) -> None:
+async def _install_python(runtime: Runtime, place: Path, tell: Callable[[str], None], *, hasty: bool) -> None:
     tell(f"Installing {' and '.join(_named(runtime))} for Python (pip, once)")
     await run_quietly(
         (sys.executable, "-m", "venv", str(place)), "a virtual environment cannot be made", INSTALL_S
     )
     options = ("--quiet", "--disable-pip-version-check", "--no-input", "-r", str(PACKAGES / f"{runtime}.txt"))
-    await run_quietly(
-        (str(_python(place)), "-m", "pip", "install", *options), f"{runtime} cannot be installed", INSTALL_S
-    )
+    command = (str(_python(place)), "-m", "pip", "install", *options, *(_HASTY_PIP if hasty else ()))
+    # pip's last words without a network are that there is no such release.
+    told = f"{runtime} cannot be installed, if only for want of a network"
+    await run_quietly(command, told, HASTY_S if hasty else INSTALL_S)
 
 
 def _named(runtime: Runtime) -> list[str]:

@@ -97,6 +97,16 @@ CLIENTS: Final = (
         {"once": TWICE, "4003": TWITCHIO_THREE_4003},
     ),
     Client(
+        "twitchio_auto",
+        "twitchio AutoBot",
+        "3.3.2",
+        "eventsub",
+        "python",
+        "twitchio3.py",
+        {"once": TWICE},
+        {"OVER_CONDUIT": "1"},
+    ),
+    Client(
         "twitchapi_event",
         "twitchAPI EventSub",
         "4.5.0",

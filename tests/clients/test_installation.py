@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.__main__ import main
 from tests.clients.installation import PACKAGES, RUNTIMES, installed, missing, pins
 from tests.clients.roster import CLIENTS, Runtime
 
@@ -37,3 +38,16 @@ def test_every_version_of_the_roster_is_pinned() -> None:
     }
     for client in CLIENTS:
         assert client.version in texts[client.runtime], f"{client.name} {client.version}"
+
+
+def test_without_node_that_is_said_in_a_line_and_nothing_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How `make test` begins on a machine that has none: the reason, what becomes of its clients, and exit code 0."""
+    monkeypatch.setenv("PATH", "")
+    assert main(["--install", "--only", "tmijs,dank"]) == 0
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        "Without node: Node is not installed (the JavaScript clients need 18 or newer); its clients are skipped"
+    ]
+    assert told.out == ""

@@ -1,7 +1,7 @@
 """Done when: clients that nobody here wrote, unmodified, find nothing odd about the fake Twitch.
 
-The quick part of `make clients`: every act but the slow ones, with the clients that are installed. What is not installed is skipped,
-with the command that installs it; a test never installs anything.
+The quick part of `make clients`: every act but the slow ones, with the clients that are installed (`make test` installs them before it
+begins). What is not installed is skipped, with the command that installs it; a test never installs anything itself.
 """
 
 from __future__ import annotations

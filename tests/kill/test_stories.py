@@ -116,9 +116,9 @@ async def test_killed_twice_in_a_row_during_replay() -> None:
         assert theatre.stored() == {DEATHS: 10, other: 10}
 
 
-@pytest.mark.parametrize("dies_at", [0.0, 0.5, 0.7, 0.9, 2.0])
+@pytest.mark.parametrize("dies_at", [0.5, 0.9, 2.0])
 async def test_killed_in_the_midst_of_a_fold(dies_at: float) -> None:
-    """At its first instruction, within its rows, before its marker, at its commit, right behind it; the journal is all there is."""
+    """Within its rows, at its commit, right behind it; the journal is all there is."""
     folding = Folding(log_slots=50, fold_rows=256)
     async with Theatre(1) as theatre:
         bot = await theatre.start(command=command(folding))

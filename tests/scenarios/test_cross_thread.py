@@ -1,7 +1,8 @@
 """Cross-thread: a synchronous thread changes a context through the bridge while the bot runs.
 
-The one story on a real loop, in real time: threads are the point of it. The chat is a real loopback socket, the database
-the fake behind an httpx transport.
+The one story on a real loop, in real time: threads are the point of it. The chat is on real loopback sockets, over IRC and over
+EventSub with TwitchIO's own code; the database is the fake behind an httpx transport. In memory it cannot be told: there is no
+chat for a real loop.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -27,10 +28,14 @@ from byte_bot.persistence.journal import MemoryJournalStore
 from byte_bot.persistence.schema import SCHEMA_DIR
 from byte_bot.settings import Settings
 from simulator.loop import START_UNIX_S
+from simulator.rng import SeedTree
 from simulator.supabase.faces import SupabaseTransport
 from simulator.supabase.server import FakeSupabase
-from simulator.twitch.irc import IrcServer
+from simulator.trace import Trace
 from simulator.twitch.state import TwitchState
+from simulator.world_twitch import Transport, WorldTwitch
+
+pytestmark = pytest.mark.parametrize("transport", ["irc", "eventsub"])
 
 THREADS, INCREMENTS = 20, 50
 #: Seconds until something that happens at once on an idle machine counts as failed.
@@ -55,10 +60,10 @@ class Studio:
     """The running application, its fakes, and the threads that want something of it."""
 
     def __init__(
-        self, app: Application, fake: FakeSupabase, transport: WatchedTransport, twitch: TwitchState
+        self, app: Application, fake: FakeSupabase, database: WatchedTransport, twitch: TwitchState
     ) -> None:
         self.app = app
-        self.transport = transport
+        self.database = database
         self.twitch = twitch
         self.channel_id = twitch.channel("lobby").id
         self._fake = fake
@@ -84,58 +89,58 @@ class Studio:
 
 
 @asynccontextmanager
-async def studio() -> AsyncIterator[Studio]:
+async def studio(transport: Transport) -> AsyncIterator[Studio]:
     """The whole bot, in the lobby, on a real loop."""
     loop = asyncio.get_running_loop()
-    start_s = loop.time()
-    twitch = TwitchState(lambda: loop.time() - start_s, random.Random(1), START_UNIX_S)
+    faces = WorldTwitch(
+        loop,
+        SeedTree(1),
+        Trace(loop.time),
+        network="tcp",
+        transport=transport,
+        latency_s=0.0,
+        bot_login="byte_bot",
+        bot_token="token",
+    )
+    twitch = faces.state
     twitch.add_user("byte_bot", verified=True)
     twitch.grant_token("token", "byte_bot")
     twitch.add_user("mod")
     twitch.add_channel("lobby", moderators=("mod", "byte_bot"))
-    irc = IrcServer(twitch, None, random.Random(2))
-    fake = FakeSupabase(
-        SCHEMA_DIR,
-        time_source=lambda: loop.time() - start_s,
-        unix_start=START_UNIX_S,
-        rng=random.Random(3),
-    )
-    transport = WatchedTransport(fake)
-    server = await asyncio.start_server(irc.handle, "127.0.0.1", 0)
-    settings = Settings(
-        twitch_login="byte_bot",
-        twitch_token="token",
-        twitch_channel_logins=("lobby",),
-        twitch_irc_host="127.0.0.1",
-        twitch_irc_port=server.sockets[0].getsockname()[1],
-        twitch_irc_tls=False,
-        supabase_url="https://project.supabase.test",
-        supabase_key=fake.secret_key,
-        flush_interval_s=0.1,
-    )
+    fake = FakeSupabase(SCHEMA_DIR, time_source=loop.time, unix_start=START_UNIX_S, rng=random.Random(3))
+    database = WatchedTransport(fake)
     try:
-        async with httpx.AsyncClient(transport=transport) as http:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(faces.listening())
+            http = await stack.enter_async_context(httpx.AsyncClient(transport=database))
+            to_oauth, twitch_http = faces.oauth_transport(), None
+            if to_oauth is not None:
+                twitch_http = await stack.enter_async_context(httpx.AsyncClient(transport=to_oauth))
             app = Application(
-                settings,
+                Settings(
+                    **faces.settings(),
+                    twitch_channel_logins=("lobby",),
+                    supabase_url="https://project.supabase.test",
+                    supabase_key=fake.secret_key,
+                    flush_interval_s=0.1,
+                ),
                 Surroundings(
                     connector=StreamConnector(),
                     http=http,
                     clock=SystemClock(),
                     rng=random.Random(4),
                     journal_store=MemoryJournalStore(),
+                    twitch_http=twitch_http,
                 ),
             )
             running = asyncio.create_task(app.run())
-            place = Studio(app, fake, transport, twitch)
+            place = Studio(app, fake, database, twitch)
             await place.until(lambda: app.telemetry.counters["channels_joined"] == 1, "the bot in the lobby")
             yield place
             app.stop()
             assert await running == ExitCode.OK
+        await faces.irc.wait_closed()
     finally:
-        server.close()
-        irc.disconnect_all(abort=True)
-        await irc.wait_closed()
-        await server.wait_closed()
         fake.close()
 
 
@@ -146,9 +151,9 @@ def add_death(context: ChannelContext) -> tuple[int, int]:
     return values["deaths"], threading.get_ident()
 
 
-async def test_a_threads_change_is_made_and_saved_on_the_main_loop() -> None:
+async def test_a_threads_change_is_made_and_saved_on_the_main_loop(transport: Transport) -> None:
     """A synchronous thread asks; the change and its save run on the loop's thread, and the thread gets the result."""
-    async with studio() as place:
+    async with studio(transport) as place:
         main = threading.get_ident()
         callers: list[int] = []
 
@@ -160,12 +165,14 @@ async def test_a_threads_change_is_made_and_saved_on_the_main_loop() -> None:
         await place.until(lambda: place.stored_counters() == {"deaths": 1}, "the save")
         assert (count, changed_by) == (1, main)
         assert callers != [main]
-        assert place.transport.saved_by and set(place.transport.saved_by) == {main}
+        assert place.database.saved_by and set(place.database.saved_by) == {main}
 
 
-async def test_twenty_threads_with_fifty_increments_each_make_exactly_a_thousand() -> None:
+async def test_twenty_threads_with_fifty_increments_each_make_exactly_a_thousand(
+    transport: Transport,
+) -> None:
     """No increment is lost or made twice, in RAM and in the database; chat goes on meanwhile."""
-    async with studio() as place:
+    async with studio(transport) as place:
         bridge, channel_id = place.app.bridge, place.channel_id
 
         def clerk() -> list[int]:
@@ -187,9 +194,9 @@ async def test_twenty_threads_with_fifty_increments_each_make_exactly_a_thousand
         assert place.app.layer.telemetry.counters["saves_failed"] == 0
 
 
-async def test_a_thread_pauses_a_channel_in_which_nobody_has_spoken() -> None:
+async def test_a_thread_pauses_a_channel_in_which_nobody_has_spoken(transport: Transport) -> None:
     """The configuration's row is found by the channel's login, which the bot knows since it joined."""
-    async with studio() as place:
+    async with studio(transport) as place:
 
         def pause(context: ChannelContext) -> None:
             context.config.paused = True
@@ -201,14 +208,14 @@ async def test_a_thread_pauses_a_channel_in_which_nobody_has_spoken() -> None:
         assert not place.stored("channels_config", login="")
 
 
-async def test_a_thread_that_fails_changes_nothing() -> None:
+async def test_a_thread_that_fails_changes_nothing(transport: Transport) -> None:
     """The function's exception reaches the thread, its changes are rolled back; on the loop itself the bridge refuses."""
 
     def fail(context: ChannelContext) -> None:
         add_death(context)
         raise ValueError("a bug in the dashboard")
 
-    async with studio() as place:
+    async with studio(transport) as place:
         with pytest.raises(ValueError, match="a bug in the dashboard"):
             await asyncio.to_thread(place.app.bridge.change, place.channel_id, fail)
         with pytest.raises(BridgeError, match="for other threads"):

@@ -195,6 +195,36 @@ async def test_a_snapshot_is_taken_and_put_back() -> None:
 
 
 @in_virtual_time(hybrid=True)
+async def test_conduits_are_in_snapshots_and_a_reset_takes_them_away() -> None:
+    """Shards keep their sessions as long as these are connected, and subscriptions deliver again."""
+    async with controlled() as (stage, http), events_of(stage) as events:
+        app = stage.twitch.credentials.issue_app(DEFAULT_CLIENT_ID).access
+
+        async def ask(method: str, path: str, body: Any = None) -> dict[str, Any]:
+            answer = await helix(http, stage, method, path, app, body)
+            assert answer.is_success, answer.text
+            return dict(answer.json())
+
+        conduit = (await ask("POST", "/eventsub/conduits", {"shard_count": 1}))["data"][0]["id"]
+        transport = {"method": "websocket", "session_id": events.session_id}
+        shards = [{"id": "0", "transport": transport}]
+        await ask("PATCH", "/eventsub/conduits/shards", {"conduit_id": conduit, "shards": shards})
+        subscription = {
+            "type": "stream.online",
+            "version": "1",
+            "condition": {"broadcaster_user_id": stage.twitch.channel("lobby").id},
+            "transport": {"method": "conduit", "conduit_id": conduit},
+        }
+        await ask("POST", "/eventsub/subscriptions", subscription)
+        before = (await http.get("/snapshot")).json()
+        assert [one["id"] for one in before["conduits"]] == [conduit]
+        assert (await http.post("/reset")).json()["conduits"] == []
+        assert (await http.put("/snapshot", json=before)).json()["conduits"] == before["conduits"]
+        stage.life.go_live("lobby")
+        assert (await next_event(events))["broadcaster_user_login"] == "lobby"
+
+
+@in_virtual_time(hybrid=True)
 async def test_a_wrong_snapshot_changes_nothing() -> None:
     """The place of the first mistake is named."""
     async with controlled() as (_, http):

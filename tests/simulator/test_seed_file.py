@@ -16,7 +16,8 @@ from simulator.seed_file import (
     refresh_letters,
     token_letters,
 )
-from simulator.twitch.snapshot import Snapshot, restore, take, to_json
+from simulator.twitch.snapshot import restore, take, to_json
+from simulator.twitch.snapshot_parts import Snapshot
 from simulator.twitch.state import TwitchState
 from tests.simulator.twitch.rig import Clock, small_twitch
 
@@ -111,6 +112,19 @@ def test_a_snapshot_is_a_seed_file(tmp_path: Path) -> None:
     letters = [token["token"] for token in before["tokens"]]
     assert [token["token"] for token in after["tokens"]][: len(letters)] == letters
     assert {**after, "tokens": []} == {**before, "tokens": []}
+
+
+def test_a_seed_may_begin_with_conduits_and_consents(tmp_path: Path) -> None:
+    """As a bot finds them that was here before."""
+    text = (
+        '[[consents]]\nlogin = "ana"\nscopes = ["channel:bot"]\n'
+        '[[conduits]]\nid = "c1"\nshard_count = 2\n'
+        '[[conduits.subscriptions]]\ntype = "stream.online"\ncondition = { broadcaster_user_id = "7" }\n'
+    )
+    snapshot = read_seed_file(written(tmp_path, text)).snapshot
+    assert [(one.login, one.scopes) for one in snapshot.consents] == [("ana", ["channel:bot"])]
+    (conduit,) = snapshot.conduits
+    assert (conduit.id, conduit.shard_count, conduit.subscriptions[0].type) == ("c1", 2, "stream.online")
 
 
 def test_made_up_tokens_look_like_real_ones() -> None:

@@ -53,6 +53,20 @@ async def test_chat_over_websocket_is_at_its_path_and_at_the_root(path: str) -> 
             assert "001" in str(await connection.recv())
 
 
+@in_virtual_time(hybrid=True)
+async def test_several_services_stand_side_by_side_and_know_nothing_of_each_other() -> None:
+    """More than one EventSub server: each stage has its own, with ports and a state of its own."""
+    async with stage() as here, stage() as there:
+        assert here.addresses()["eventsub"] != there.addresses()["eventsub"]
+        async with events_of(here) as events_here, events_of(there) as events_there:
+            for place, events in ((here, events_here), (there, events_there)):
+                await subscribed(place, events, "channel.chat.message", "lobby")
+            here.say("lobby", "ana", "said here")
+            there.say("lobby", "ana", "said there")
+            assert (await next_event(events_here))["message"]["text"] == "said here"
+            assert (await next_event(events_there))["message"]["text"] == "said there"
+
+
 # -- TLS --------------------------------------------------------------------------------------------------------------------------
 
 

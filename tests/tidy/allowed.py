@@ -54,10 +54,16 @@ IMPORT_DIRECTION: Allowances = {
     ("simulator/search/outcome.py", "byte_bot"): "plays the shipped bot unless a test gives it another",
     ("simulator/search/canary.py", "byte_bot"): "the shipped bot, with a bug planted in its surroundings",
     ("simulator/invariants/", "byte_bot"): "compare what the bot holds with what the fakes saw",
+    ("simulator/testing/sim_world.py", "byte_bot"): "the same for one test, with components of the user's",
     ("simulator/cli.py", "byte_bot"): "starts worlds, and the shipped bot beside the fakes",
 }
 
-LATE_PROJECT_IMPORT: Allowances = {}
+LATE_PROJECT_IMPORT: Allowances = {
+    (
+        "byte_sim_pytest.py",
+        "",
+    ): "loaded by every pytest run, whoever's: what is ours comes with the first test or fixture of ours",
+}
 
 CLOCK_OR_RANDOMNESS: Allowances = {
     ("byte_bot/clock.py", ""): "the one place that reads the machine's clock, behind a protocol",
@@ -165,6 +171,10 @@ BROAD_EXCEPT: Allowances = {
         "byte_bot/persistence/journal_thread.py",
         "FileJournalStore._try",
     ): "supervisor: whatever fails in a commit degrades the journal, and its thread lives on",
+    (
+        "simulator/watches.py",
+        "Watches.look",
+    ): "hands whatever a condition raises to the task that waits for it",
     ("simulator/twin.py", "_run_twins"): "supervisor: a defect ends one world, not a search of thousands",
     (
         "simulator/twin.py",

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from tests.tidy.source import Finding, Function, Module, functions_of
+from tests.tidy.source import PACKAGES, Finding, Function, Module, functions_of
 
 IMPURE = frozenset(
     {
@@ -60,13 +60,21 @@ BARE_INSTALL = re.compile(
 def import_direction(module: Module) -> Iterator[Finding]:
     """byte_bot knows nothing of the simulator, and neither knows of the tests; simulator -> byte_bot needs an allowance."""
     forbidden = {
-        "byte_bot": ("simulator", "tests", "benchmarks"),
-        "simulator": ("byte_bot", "tests", "benchmarks"),
+        "byte_bot": ("simulator", "byte_sim_pytest", "tests", "benchmarks"),
+        "simulator": ("byte_bot", "byte_sim_pytest", "tests", "benchmarks"),
+        "byte_sim_pytest": ("byte_bot", "tests", "benchmarks"),
     }
     for entry in module.imports:
         target = entry.target.partition(".")[0]
         if target in forbidden.get(module.package, ()):
             yield module.finding(entry.line, target, f"{module.package} imports {entry.target}")
+
+
+def brought_along(plugin: Module) -> Iterator[Finding]:
+    """A module of ours that is imported as soon as the plugin is."""
+    for entry in plugin.imports:
+        if entry.target.partition(".")[0] in PACKAGES and not (entry.function or entry.typing_only):
+            yield plugin.finding(entry.line, entry.target, f"imports {entry.target} when it is loaded")
 
 
 def impure_import(module: Module, every: Iterable[Module]) -> Iterator[Finding]:
@@ -97,14 +105,14 @@ def untested(sources: Iterable[Module], test_paths: Collection[str]) -> Iterator
     its folder's tests or by any test in that folder.
     """
     for module in sources:
-        folder, _, file = module.path.rpartition("/")
+        folder, slash, file = module.path.rpartition("/")
         stem = file.removesuffix(".py")
-        wanted = rf"tests/{re.escape(folder)}/test_{re.escape(stem)}(_\w+)?\.py"
+        wanted = rf"tests/{re.escape(folder)}{slash}test_{re.escape(stem)}(_\w+)?\.py"
         if stem == "__init__":
             above, _, package = folder.rpartition("/")
             wanted = rf"tests/({re.escape(folder)}/test_\w+|{re.escape(above)}/test_{re.escape(package)})\.py"
         if _does_something(module) and not any(re.fullmatch(wanted, path) for path in test_paths):
-            yield module.finding(1, "", f"no tests/{folder}/test_{stem.strip('_')}.py")
+            yield module.finding(1, "", f"no tests/{folder}{slash}test_{stem.strip('_')}.py")
 
 
 def unreferenced(

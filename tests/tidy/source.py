@@ -16,6 +16,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("byte_bot", "simulator")
+# The one module beside them: pytest imports it in every run, whoever's, where a folder called simulator/ may be anybody's. So it has
+# a name of its own, at the top, and brings nothing of ours along.
+PLUGIN = "byte_sim_pytest.py"
+SOURCES = (*PACKAGES, PLUGIN)
 
 # Folders which tools write and git does not keep.
 NOT_OURS = frozenset(
@@ -156,8 +160,12 @@ def functions_of(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.AST
 
 
 def modules(*folders: str, root: Path = ROOT) -> list[Module]:
-    """All Python files below the folders, in order of their paths."""
-    paths = [path for folder in folders for path in sorted((root / folder).rglob("*.py"))]
+    """All Python files below the folders, in order of their paths; a file by its own name is one too."""
+    paths = [
+        path
+        for folder in folders
+        for path in ([root / folder] if folder.endswith(".py") else sorted((root / folder).rglob("*.py")))
+    ]
     return [
         Module(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
         for path in paths

@@ -13,15 +13,15 @@ from typing import TypeVar
 import pytest
 
 from tests.tidy import allowed, project, replayable, rules
-from tests.tidy.source import PACKAGES, ROOT, Finding, Module, modules, texts
+from tests.tidy.source import PLUGIN, ROOT, SOURCES, Finding, Module, modules, texts
 
 _T = TypeVar("_T")
 
 
 @pytest.fixture(scope="module")
 def sources() -> list[Module]:
-    """Every module of the two packages."""
-    return modules(*PACKAGES)
+    """Every module of the two packages, and the pytest plugin."""
+    return modules(*SOURCES)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,12 @@ def files() -> list[tuple[str, str]]:
 def test_imports_point_one_way(sources: list[Module]) -> None:
     """byte_bot never imports the simulator, which imports byte_bot only where it puts the bot on the fakes."""
     verdict(each(project.import_direction, sources), allowed.IMPORT_DIRECTION)
+
+
+def test_the_plugin_brings_nothing_along(sources: list[Module]) -> None:
+    """What every pytest run imports imports nothing of ours by itself: only tests and fixtures of its own do, when they run."""
+    plugin = next(module for module in sources if module.path == PLUGIN)
+    verdict(project.brought_along(plugin), {})
 
 
 @pytest.mark.parametrize("path", allowed.PURE)
@@ -151,7 +157,7 @@ def test_every_source_has_its_tests(sources: list[Module], tests: list[Module]) 
 def test_nothing_is_dead(sources: list[Module], tests: list[Module]) -> None:
     """The bot's functions have a caller in the programs; the simulator's verbs have one there or in a test."""
     bot = [module for module in sources if module.package == "byte_bot"]
-    simulator = [module for module in sources if module.package == "simulator"]
+    simulator = [module for module in sources if module.package != "byte_bot"]
     other = modules("benchmarks")
     found = chain(
         project.unreferenced(bot, [*sources, *other], public=allowed.PUBLIC),

@@ -234,6 +234,19 @@ def test_simulator_imports_of_the_bot_are_found() -> None:
     assert [finding.subject for finding in project.import_direction(fake)] == ["byte_bot"]
 
 
+def test_what_the_plugin_brings_along_is_found() -> None:
+    """An import of ours at the top of the plugin; in a function, or for the type checker only, it may stand."""
+    text = "import simulator.loop\nfrom byte_bot import app\n"
+    top = module(text, "byte_sim_pytest.py")
+    assert [finding.subject for finding in project.brought_along(top)] == [
+        "simulator.loop",
+        "simulator",
+        "byte_bot.app",
+    ]
+    late = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import simulator.loop\ndef f():\n    import simulator\n"
+    assert not list(project.brought_along(module(late, "byte_sim_pytest.py")))
+
+
 def test_impurity_is_found_through_other_modules() -> None:
     """A pure module may not reach asyncio by importing a module of ours that does."""
     shell = module("import asyncio\n", "byte_bot/shell.py")
@@ -270,6 +283,9 @@ def test_untested_source_is_found() -> None:
     assert list(project.untested([source], {"tests/byte_bot/test_line.py"}))
     assert not list(project.untested([source, empty], {"tests/byte_bot/chat/test_line.py"}))
     assert not list(project.untested([source, empty], {"tests/byte_bot/chat/test_line_escapes.py"}))
+    top = module("def f(): return 1\n", "plugin.py")
+    assert list(project.untested([top], {"tests/byte_bot/test_plugin.py"}))
+    assert not list(project.untested([top], {"tests/test_plugin.py"}))
 
 
 def test_dead_code_is_found() -> None:

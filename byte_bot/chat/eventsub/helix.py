@@ -7,8 +7,8 @@ A message is the exception: it waits for nothing, since whoever sends it decides
 Not every 429 is a matter of patience: EventSub's limits (sockets, subscriptions, cost) answer with it too. They leave points in
 the bucket, which ``Ratelimit-Remaining`` shows.
 
-Sources: dev.twitch.tv/docs/api/guide ("Twitch rate limits"), …/reference (Get Users, Get Moderated Channels, Create and Delete
-EventSub Subscription, Send Chat Message).
+Sources: dev.twitch.tv/docs/api/guide ("Twitch rate limits"), …/reference (Get Users, Get Authorization By User, Get Moderated Channels,
+Create and Delete EventSub Subscription, Send Chat Message).
 
 Left out: proxies, and a request that outlives a change of the token's account.
 """
@@ -33,6 +33,8 @@ APP: Final = "app"
 _SEND_PATH: Final = "/chat/messages"
 # GET /moderation/channels: the largest page.
 _PAGE_MAX: Final = 100
+# GET /authorization/users: accounts in one request.
+_CONSENTS_MAX: Final = 10
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -108,6 +110,21 @@ class Helix:
         async def ask() -> frozenset[str]:
             pages = self._http.get_moderated_channels(user_id, USER, first=_PAGE_MAX)
             return frozenset([channel.id async for channel in pages])
+
+        return await self._patiently(ask)
+
+    async def consents(self, user_ids: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Id -> the scopes that the account has granted the application, which asks with its own token."""
+        wanted = list(user_ids)
+        found: dict[str, frozenset[str]] = {}
+        for start in range(0, len(wanted), _CONSENTS_MAX):
+            found |= await self._consents_of(wanted[start : start + _CONSENTS_MAX])
+        return found
+
+    async def _consents_of(self, user_ids: list[str]) -> dict[str, frozenset[str]]:
+        async def ask() -> dict[str, frozenset[str]]:
+            answer = await self._http.get_auth_by_user(user_ids)
+            return {one["user_id"]: frozenset(one["scopes"]) for one in answer["data"]}
 
         return await self._patiently(ask)
 

@@ -235,14 +235,16 @@ def make_helix_http(session: ClientSession, client_id: str, helix_url: str, toke
     class _HelixHttp(HTTPClient):
         async def request(self, route: Route) -> Any:
             route._url = base + route.url.removeprefix(Route.BASE).removeprefix(base)
-            access = await tokens.access(route.token_for)
+            # TwitchIO names nobody where only the application may ask.
+            kind = route.token_for or "app"
+            access = await tokens.access(kind)
             try:
                 return await self._with(route, access)
             except HTTPException as error:
                 if error.status != 401:
                     raise
-            await tokens.rejected(route.token_for, access)
-            return await self._with(route, await tokens.access(route.token_for))
+            await tokens.rejected(kind, access)
+            return await self._with(route, await tokens.access(kind))
 
         def _with(self, route: Route, access: str) -> Awaitable[Any]:
             route.headers["Authorization"] = f"Bearer {access}"

@@ -1,35 +1,30 @@
 """twitchio 2.10, the last release that speaks IRC, as a bot on ``commands.Bot``.
 
 It has no option for other addresses. The chat's is a module attribute; the check of the token goes through an aiohttp session, which
-is given to it: one that takes requests for Twitch's hosts to the fake. The library itself is as it comes.
+is given to it: one that takes requests for Twitch's hosts to the fake. The library itself is as it comes. simulator/README.md shows the
+same lines, and a test compares them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 
 import aiohttp
 import twitchio.websocket
 from lines import obey, saw, scene, words_of
 from twitchio.ext import commands
-from yarl import URL
+
+SCENE = scene()
+WEB = SCENE["helix"].removesuffix("/helix")
 
 
-class FakeTwitchSession(aiohttp.ClientSession):
+class FakeTwitch(aiohttp.ClientSession):
     """An ordinary session, but for where Twitch's two hosts are."""
 
     async def _request(self, method, url, **options):
-        asked = URL(url)
-        if asked.host in HOSTS:
-            url = URL(HOSTS[asked.host] + asked.path).with_query(asked.query)
+        url = re.sub(r"https://(id|api)\.twitch\.tv", WEB, str(url))
         return await super()._request(method, url, **options)
-
-
-SCENE = scene()
-HOSTS = {
-    "id.twitch.tv": SCENE["oauth"].removesuffix("/oauth2"),
-    "api.twitch.tv": SCENE["helix"].removesuffix("/helix"),
-}
 
 
 class Bot(commands.Bot):
@@ -85,7 +80,7 @@ async def main():
     """Connect and obey until the input ends."""
     twitchio.websocket.HOST = SCENE["irc_ws"]
     bot = Bot()
-    async with FakeTwitchSession() as session:
+    async with FakeTwitch() as session:
         bot._http.session = session
         running = asyncio.create_task(bot.start())
         await obey(bot.say, bot.reply)

@@ -1,11 +1,13 @@
-"""twitchio 3 on EventSub and Helix, as a bot on ``commands.Bot``.
+"""twitchio 3 on EventSub and Helix, as a bot on ``commands.Bot``, or with ``OVER_CONDUIT`` set on ``commands.AutoBot``.
 
-Pointed at the fake by the library's class variables and one module attribute; it has no options for them.
+Pointed at the fake by the library's class variables and one module attribute; it has no options for them. An AutoBot makes a conduit, puts
+its subscriptions on it with the app's token, and gives its two shards their sockets; started anew, it finds the conduit and takes it over.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 
 import twitchio.eventsub.websockets
 import twitchio.http
@@ -15,9 +17,15 @@ from twitchio.ext import commands
 
 SCENE = scene()
 IDS = {channel["login"]: channel["id"] for channel in SCENE["channels"]}
+OVER_CONDUIT = "OVER_CONDUIT" in os.environ
 
 
-class Bot(commands.Bot):
+def chat_of(login):
+    """The subscription to a channel's messages."""
+    return eventsub.ChatMessageSubscription(broadcaster_user_id=IDS[login], user_id=SCENE["user_id"])
+
+
+class Bot(commands.AutoBot if OVER_CONDUIT else commands.Bot):
     """Tells what the library tells it."""
 
     def __init__(self):
@@ -26,15 +34,25 @@ class Bot(commands.Bot):
             client_secret=SCENE["client_secret"],
             bot_id=SCENE["user_id"],
             prefix="!",
+            **({"subscriptions": [chat_of(login) for login in IDS]} if OVER_CONDUIT else {}),
         )
 
     async def setup_hook(self):
         await self.add_token(SCENE["token"], SCENE["refresh_token"])
-        for login, broadcaster_id in IDS.items():
-            subscription = eventsub.ChatMessageSubscription(
-                broadcaster_user_id=broadcaster_id, user_id=SCENE["user_id"]
-            )
-            await self.subscribe_websocket(payload=subscription)
+        for login in IDS:
+            if OVER_CONDUIT:
+                await self.join_over_conduit(login)
+            else:
+                await self.subscribe_websocket(payload=chat_of(login))
+                saw("joined", channel=login)
+
+    async def join_over_conduit(self, login):
+        # The library has put its subscriptions on a new conduit already; then Twitch answers 409, as on one that was taken over.
+        outcome = await self.multi_subscribe([chat_of(login)])
+        failed = [one.error for one in outcome.errors if one.error.status != 409]
+        if failed:
+            saw("error", reason=words_of(failed[0]))
+        else:
             saw("joined", channel=login)
 
     async def event_ready(self):

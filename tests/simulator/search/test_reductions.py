@@ -24,6 +24,7 @@ from simulator.faults import (
 from simulator.scenario import DiskLatency, Scenario
 from simulator.search.plan import SearchPlan
 from simulator.search.reductions import (
+    PLAIN_DISK,
     REDUCTIONS,
     closer,
     fewer_channels,
@@ -31,6 +32,7 @@ from simulator.search.reductions import (
     fewer_lines,
     fewest,
     lines_of,
+    plain_channel,
     plainer,
     shorter,
     simpler_faults,
@@ -92,6 +94,17 @@ def test_a_plain_night_is_as_by_default() -> None:
     assert (plan.scenario.listed, plan.scenario.fixed) == (None, ())
     slow = plainer(LOUD_NIGHT, lambda other: other.scenario.disk_latency is not None)
     assert slow.scenario.disk_latency == DiskLatency(median_ms=3.0) and not slow.scenario.settings
+
+
+def test_a_disk_that_must_be_slow_is_plainly_slow() -> None:
+    """By a round number, without stalls."""
+    disk = DiskLatency(median_ms=41.82, spread=1.0, stall_probability=0.02, stall_ms=2500.0)
+    slow = plainer(night(disk_latency=disk), lambda other: other.scenario.disk_latency is not None)
+    assert slow.scenario.disk_latency == DiskLatency(median_ms=20.0)
+    slower = plainer(
+        night(disk_latency=disk), lambda other: (other.scenario.disk_latency or PLAIN_DISK).median_ms > 40
+    )
+    assert slower.scenario.disk_latency == DiskLatency(median_ms=42)
 
 
 def test_a_night_ends_as_soon_as_it_may() -> None:
@@ -189,10 +202,13 @@ def test_lines_become_plain() -> None:
     plan = simpler_lines(
         night(edit, lines=lines, channels=("arcade",)), lambda other: says(other, "!quote add it")
     )
+    plan = plain_channel(plan, lambda other: True)
     assert lines_of(plan) == (
         Utterance(3.0, "lobby", "mod", "!ping", "moderator"), Utterance(3.0, "lobby", "mod", "!quote add it", "moderator"),
     )  # fmt: skip
     assert plan.scenario.channels == ("lobby",)
+    silent = plain_channel(night(channels=("arcade",)), lambda other: True)
+    assert silent.scenario.channels == ("lobby",), "also where nobody speaks"
     assert plan.scenario.faults == (replace(edit, where={"login": "lobby"}),)
 
 

@@ -92,13 +92,11 @@ class WebDesk:
     ) -> None:
         self.clock = Clock()
         self.state = small_twitch(time_source or self.clock)
-        self.eventsub: EventSubServer | None = None
-        if real_eventsub:
-            self.eventsub = EventSubServer(
-                self.state, random.Random(7), unix_start=UNIX_START, ws_url=lambda: ""
-            )
-        for token in ("bot-token", "carol-token"):
-            self.state.revoke_token(token)  # they hold every scope: nothing could be missing
+        server = EventSubServer(self.state, random.Random(7), unix_start=UNIX_START, ws_url=lambda: "")
+        self.eventsub = server if real_eventsub else None
+        for login in ("bot", "carol"):
+            # They have granted every scope: nothing could be missing.
+            self.state.credentials.disconnect(DEFAULT_CLIENT_ID, login)
         self.state.add_channel("alice", moderators=("bot",))
         self.life = StreamLife(self.state, random.Random(5))
         self.rules = ChatRules(self.state, LimitBook(limits))
@@ -107,6 +105,7 @@ class WebDesk:
             self.rules,
             random.Random(6),
             eventsub=self.eventsub or shelf,
+            conduits=server.conduits,
             life=self.life,
             unix_start=UNIX_START,
             public_url=lambda: PUBLIC_URL,

@@ -66,6 +66,21 @@ def test_disconnecting_an_app_ends_every_token_of_the_pair_and_tells_the_observe
     assert heard == [(DEFAULT_CLIENT_ID, "bot")]
 
 
+def test_a_consent_outlives_its_tokens_and_ends_with_the_connection() -> None:
+    """Neither revoking the only token nor letting it run out takes back what was granted; disconnecting does."""
+    clock = Clock()
+    credentials = book(clock)
+    token = credentials.issue_user(DEFAULT_CLIENT_ID, "bot", ("user:bot",), lifetime_s=10.0)
+    credentials.issue_user(DEFAULT_CLIENT_ID, "bot", ("chat:read",), lifetime_s=10.0)
+    credentials.revoke(token.access)
+    clock.now_s = 10.0
+    assert credentials.granted(DEFAULT_CLIENT_ID, "bot", "user:bot")
+    assert credentials.granted(DEFAULT_CLIENT_ID, "bot")
+    assert not credentials.granted(DEFAULT_CLIENT_ID, "bot", "user:read:chat")
+    credentials.disconnect(DEFAULT_CLIENT_ID, "bot")
+    assert not credentials.granted(DEFAULT_CLIENT_ID, "bot")
+
+
 def test_an_app_token_belongs_to_nobody_and_has_no_refresh_token() -> None:
     """Client credentials give no user."""
     credentials = book(Clock())

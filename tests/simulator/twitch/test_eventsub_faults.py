@@ -125,6 +125,19 @@ async def test_a_consent_that_ends_revokes_what_stood_on_it_once() -> None:
 
 
 @in_virtual_time(hybrid=True)
+async def test_revoking_one_token_revokes_no_subscription() -> None:
+    """They stand on the connection between user and app, which /oauth2/revoke does not end: not even by the only token there was."""
+    async with eventsub() as place, place.listener() as mine:
+        place.state.credentials.disconnect(DEFAULT_CLIENT_ID, "bot")
+        token = place.token("bot", "user:read:chat")
+        mine.subscribe(token=token)
+        place.state.credentials.revoke(token.access)
+        place.state.say("alice", "carol", "still heard")
+        assert (await mine.event())["message"]["text"] == "still heard"
+        assert place.server.stats["revocations"] == 0
+
+
+@in_virtual_time(hybrid=True)
 async def test_a_token_that_expires_revokes_nothing() -> None:
     """Subscriptions outlive the access token that made them."""
     async with eventsub() as place, place.listener() as mine:

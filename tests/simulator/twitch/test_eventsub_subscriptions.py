@@ -240,7 +240,7 @@ def test_three_sessions_with_enabled_subscriptions() -> None:
     office.add("channel.chat.clear", "1", office.chat(), session="s2")
     office.add("channel.chat.clear", "1", office.chat(login="carol"), office.token("carol"), session="s4")
     office.add("channel.chat.clear", "1", office.chat(), office.token(client_id=other), session="s5")
-    for one in office.book.in_session("s0"):
+    for one in office.book.on_transport("s0"):
         office.book.disable(one, "websocket_disconnected", "now")
     office.add("channel.chat.clear", "1", office.chat("bob"), session="s3")
 
@@ -313,7 +313,7 @@ def test_events_find_their_subscriptions_by_channel() -> None:
     assert office.book.delete(DEFAULT_CLIENT_ID, chat.id)
     assert not office.book.delete(DEFAULT_CLIENT_ID, chat.id)
     assert office.book.hearing("channel.chat.message", (("broadcaster_user_id", alice),)) == ()
-    assert office.book.in_session("one") == (raid,)
+    assert office.book.on_transport("one") == (raid,)
 
 
 def test_disabled_subscriptions_are_listed_for_an_hour() -> None:

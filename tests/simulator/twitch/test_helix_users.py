@@ -56,6 +56,38 @@ async def test_users_takes_a_hundred_at_once_and_an_app_must_name_somebody() -> 
     assert refusal(await desk.helix("GET", "users", desk.app_token())) == words
 
 
+# -- authorizations -------------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_app_is_shown_what_users_have_granted_it() -> None:
+    """In the order asked for; nothing of who granted nothing, nobody who does not exist; also after the token has ended."""
+    desk = WebDesk()
+    desk.state.credentials.revoke(desk.token("alice", "channel:bot", "bits:read"))
+    query = {"user_id": [desk.id("bob"), "1", desk.id("alice")]}
+    answer = await desk.helix("GET", "authorization/users", desk.app_token(), query=query)
+    bob, alice = answer.json()["data"]
+    assert (bob["user_login"], bob["scopes"], bob["has_authorized"]) == ("bob", [], False)
+    assert alice == {
+        "user_id": desk.id("alice"),
+        "user_login": "alice",
+        "user_name": "Alice",
+        "scopes": ["channel:bot", "bits:read"],
+        "has_authorized": True,
+    }
+
+
+async def test_authorizations_take_ten_users_and_an_apps_token() -> None:
+    """One to ten ids; a user's token is refused."""
+    desk = WebDesk()
+    path, ids = "authorization/users", {"user_id": ["1"] * 11}
+    assert refusal(await desk.helix("GET", path, desk.app_token(), query=ids))[0] == 400
+    assert refusal(await desk.helix("GET", path, desk.app_token())) == (
+        400,
+        'Missing required parameter "user_id"',
+    )
+    assert refusal(await desk.helix("GET", path, desk.token("bot")))[0] == 401
+
+
 # -- channels -------------------------------------------------------------------------------------------------------------------------
 
 

@@ -169,9 +169,13 @@ def test_me_is_the_only_slash_command() -> None:
     _, viewer = desk.log_in("carol", "alice")
     session.receive("PRIVMSG #alice :/me waves")
     wire.take()
-    session.receive("PRIVMSG #alice :/ban carol")
-    (answer,) = lines_of(wire)
-    assert answer.tags["msg-id"] == "unrecognized_cmd"
+    for command in ("/ban carol", ".ban carol"):
+        session.receive(f"PRIVMSG #alice :{command}")
+        (answer,) = lines_of(wire)
+        assert (answer.tags["msg-id"], answer.params[1]) == (
+            "unrecognized_cmd",
+            "Unrecognized command: /ban",
+        )
     assert not desk.state.channel("alice").bans
     assert [line.params[1] for line in lines_of(viewer)] == ["\x01ACTION waves\x01"]
 

@@ -120,6 +120,17 @@ def test_over_the_limit_nothing_is_said_not_even_a_notice() -> None:
     assert refused(judge(desk, "much later")) == ""
 
 
+def test_over_the_limit_a_banned_account_is_not_even_told_that_it_is_banned() -> None:
+    """It is ignored; once it is heard again, it hears of the ban again."""
+    desk = Desk()
+    desk.state.ban("alice", "bot")
+    rulings = [judge(desk, "hi") for _ in range(22)]
+    assert [refused(ruling) for ruling in rulings[19:]] == ["msg_banned", "over_limit", "ignored"]
+    assert [ruling.refusal.notice_id for ruling in rulings[20:] if ruling.refusal] == ["", ""]
+    desk.clock.now_s = 1_800.0
+    assert refused(judge(desk, "hi")) == "msg_banned"
+
+
 def test_refused_messages_use_up_the_limit() -> None:
     """20 messages to a channel that banned the account leave none for another."""
     desk = Desk()
@@ -137,6 +148,8 @@ def test_refused_messages_use_up_the_limit() -> None:
         ("  a   b ", "a b", False),
         ("x" * 501, "x" * 500, False),
         ("/ slash", "/ slash", False),
+        ("... well", "... well", False),
+        (".5 is a half", ".5 is a half", False),
     ],
 )
 def test_texts_are_posted_as_twitch_shows_them(text: str, shown: str, is_action: bool) -> None:
@@ -145,10 +158,26 @@ def test_texts_are_posted_as_twitch_shows_them(text: str, shown: str, is_action:
     assert (ruling.text, ruling.is_action, ruling.refusal) == (shown, is_action, None)
 
 
-def test_other_slash_commands_are_refused_and_empty_texts_vanish() -> None:
-    """/me is the only slash command; a text of spaces is nothing."""
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("/ban carol", "Unrecognized command: /ban"),
+        (".ban carol", "Unrecognized command: /ban"),
+        (".clear", "Unrecognized command: /clear"),
+        ("/timeout carol 10", "Unrecognized command: /timeout"),
+        ("/mods", "Unrecognized command: /mods"),
+    ],
+)
+def test_chat_commands_are_gone_since_2023_with_a_slash_or_a_dot(text: str, words: str) -> None:
+    """Recorded in TwitchLib#1114 and #1128: a NOTICE, and the message is not posted."""
+    ruling = judge(Desk(), text)
+    assert ruling.refusal is not None
+    assert (ruling.refusal.notice_id, ruling.refusal.text) == ("unrecognized_cmd", words)
+
+
+def test_empty_texts_vanish() -> None:
+    """A text of spaces is nothing."""
     desk = Desk()
-    assert refused(judge(desk, "/ban carol")) == "unrecognized_cmd"
     ruling = judge(desk, "   ")
     assert ruling.refusal is not None
     assert (ruling.refusal.reason, ruling.refusal.notice_id) == ("empty", "")

@@ -168,6 +168,16 @@ def test_every_form_of_pong_counts(pong: str) -> None:
     assert wire.pongs == 1
 
 
+def test_names_is_no_command_its_list_comes_with_the_join() -> None:
+    """Not among the commands that the real server takes (pajbot/tmi-rate-limits): 421, with a channel or without."""
+    session, wire = Desk().log_in()
+    session.receive("JOIN #alice")
+    assert [line.split(" ")[1] for line in wire.take()].count("353") == 1
+    session.receive("NAMES #alice")
+    session.receive("NAMES")
+    assert wire.take() == [":tmi.twitch.tv 421 bot NAMES :Unknown command"] * 2
+
+
 def test_unknown_commands_get_421_and_some_are_ignored() -> None:
     """Before the login nothing is answered; MODE, PASS and USER after it neither."""
     session, wire = Desk().connect()

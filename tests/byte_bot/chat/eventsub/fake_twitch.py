@@ -111,6 +111,7 @@ class Place:
             ChatRules(self.state, LimitBook(TwitchLimits())),
             random.Random(4),
             eventsub=self.eventsub,
+            conduits=self.eventsub.conduits,
             life=self.life,
             unix_start=START_UNIX_S,
             public_url=lambda: self.listener.url,

@@ -99,6 +99,45 @@ def test_the_moderated_channels_are_read_page_by_page() -> None:
     ask(story)
 
 
+def test_consents_are_asked_ten_at_a_time_with_the_applications_token() -> None:
+    """TwitchIO names no kind of token there; who has granted nothing has no scopes, who does not exist is left out."""
+
+    async def story(desk: Desk) -> None:
+        credentials = desk.place.state.credentials
+        logins = [f"granter_{number}" for number in range(12)]
+        for login in logins:
+            desk.place.state.add_user(login)
+        credentials.issue_user(DEFAULT_CLIENT_ID, logins[11], ("channel:bot",))
+        asked: list[str] = []
+        app = credentials.issue_app(DEFAULT_CLIENT_ID).access
+
+        class Both:
+            async def access(self, kind: str) -> str:
+                asked.append(kind)
+                return app
+
+            async def rejected(self, kind: str, access: str) -> None:
+                raise AssertionError(f"{kind} was rejected")
+
+        limits = EventSubLimits()
+        helix = Helix(
+            f"{desk.place.listener.url}/helix",
+            DEFAULT_CLIENT_ID,
+            Both(),
+            send_as=USER,
+            clock=desk.clock,
+            limits=limits,
+            on_send_held=lambda until_s: None,
+        )
+        async with helix:
+            found = await helix.consents([*map(desk.id, logins), "1"])
+        assert asked == ["app", "app"]
+        assert len(found) == 12
+        assert found[desk.id(logins[11])] == {"channel:bot"} and found[desk.id(logins[0])] == frozenset()
+
+    ask(story)
+
+
 def test_a_scope_that_is_missing_is_refused_with_twitchs_words() -> None:
     """Another try would get the same."""
 
