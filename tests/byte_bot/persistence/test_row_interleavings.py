@@ -22,7 +22,7 @@ from byte_bot.persistence.row import Row
 from tests.byte_bot.persistence.row_disk import FileDisk, Trouble
 from tests.byte_bot.persistence.row_walks import random_walk, take_step
 from tests.byte_bot.persistence.row_world import World
-from tests.safeguards.test_replay_containment import ForgetfulRow
+from tests.safeguards.row_variants import StamplessRow
 
 INDEX = st.integers(0, 3)
 KEYS = st.sampled_from(["a", "b"])
@@ -206,7 +206,7 @@ class TestAnyInterleaving(RowMachine.TestCase):
 class ForgetfulMachine(RowMachine):
     """The same over rows that take what is replayed for something that no base can have: a planted bug."""
 
-    row_class = ForgetfulRow
+    row_class = StamplessRow
 
 
 class MarkerlessJournal(SqliteJournal):
