@@ -92,6 +92,8 @@ def add_search(
         replayed, 4 if the bot did not recover (liveness), 5 if a night ended by an unexpected error (crash); of several the
         worst, in the order 3, 1, 5, 4. 130 after Ctrl-C. With --canary: 0 if the planted bug was found, 1 if not.
         """
+        # Also here, where nights are played again and made small.
+        set_log_level("critical")
         run = _Search(range(start, start + seeds), as_json=as_json)
         chosen = canary if with_canary else judge
         with ExitStack() as stack:
