@@ -36,9 +36,9 @@ class SystemClock:
 class AgeClock:
     """Wall time for what is kept until a certain age, over other machines and restarts too, so by dates.
 
-    How it works. Beside the wall clock it reckons: the wall clock as it was at the start of the process, and the seconds that the loop
+    How it works. Beside the wall clock it reckons: the wall clock as it was when this one was first asked, and the seconds that the loop
     has counted since. What begins to age is dated by the later of the two, and an age is told by the earlier: a clock that jumps
-    can make something live longer, never shorter. Left out: a clock that is wrong already when the process starts.
+    can make something live longer, never shorter. Left out: a clock that is wrong already then.
 
     Args:
         clock: wall time.
@@ -48,15 +48,22 @@ class AgeClock:
     def __init__(self, clock: Clock, elapsed: Callable[[], float]) -> None:
         self._clock = clock
         self._elapsed = elapsed
-        self._zero_unix_s = clock.unix() - elapsed()
+        #: The wall time at zero elapsed seconds; None: not asked yet.
+        self._zero_unix_s: float | None = None
 
     def earliest_s(self) -> int:
         """The time by which to tell an age, in whole Unix seconds."""
-        return int(min(self._clock.unix(), self._zero_unix_s + self._elapsed()))
+        return int(min(self._clock.unix(), self._reckoned_s()))
 
     def latest_s(self) -> int:
         """The time by which to date what begins to age."""
-        return int(max(self._clock.unix(), self._zero_unix_s + self._elapsed()))
+        return int(max(self._clock.unix(), self._reckoned_s()))
+
+    def _reckoned_s(self) -> float:
+        elapsed_s = self._elapsed()
+        if self._zero_unix_s is None:
+            self._zero_unix_s = self._clock.unix() - elapsed_s
+        return self._zero_unix_s + elapsed_s
 
 
 def iso_utc(unix_s: float) -> str:

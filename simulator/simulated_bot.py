@@ -73,6 +73,8 @@ class Instance:
     process: Process | None = None
     #: Its parts, to look at; None before they are put together, and after its end.
     app: Application | None = None
+    #: The epoch that it had when it ended, 0 if it had none.
+    epoch: int = 0
 
     @property
     def running(self) -> bool:
@@ -145,6 +147,8 @@ class SimulatedBot:
         #: The messages said while there were two.
         self.heard_by_two: dict[str, None] = {}
         self._unfenced: dict[str, None] = {}
+        #: True if the bot is what was left of two, and the other one held the newer epoch: it will be turned away.
+        self._superseded = False
 
     @property
     def running(self) -> bool:
@@ -166,6 +170,7 @@ class SimulatedBot:
         self.incarnation += 1
         if not self._disk_kept:
             self.disk = self._new_disk(f"disk-{self.incarnation}")
+        self._superseded = False
         self._trace.record("bot_started", incarnation=self.incarnation)
         self._bot = self._launched(_NAME, self.disk)
 
@@ -193,9 +198,14 @@ class SimulatedBot:
             self._unfenced[message.id] = None
 
     async def end_rivalry(self) -> None:
-        """Stop the older of two processes in order, if it has not found out by itself: whoever started the other one would."""
+        """Stop the older of two processes in order, if it has not found out by itself: whoever started the other one would.
+
+        A process that the one before it has superseded is started anew: it answers from what was stored before that.
+        """
         if self.rival is not None and self.app is not None:
             await self.stop()
+        if self._superseded:
+            await self.restart()
 
     def _ended(self, one: Instance) -> None:
         """A process has ended: if it was one of two, the other is the bot."""
@@ -204,6 +214,7 @@ class SimulatedBot:
         if one is not self.rival:
             self._bot, self.disk = self.rival, self.rival.disk
         self.rival = None
+        self._superseded = self.app is not None and 0 < self.app.layer.epoch < one.epoch
         self._trace.record("rivalry_over", ended=one.incarnation)
         self._on_rivalry_over(Rivalry(one.disk, self.disk, tuple(self._unfenced)))
         self._unfenced.clear()
@@ -232,13 +243,13 @@ class SimulatedBot:
     def _reckon(self, one: Instance, lost: tuple[str, ...]) -> None:
         """Tell what the end of this process may have cost."""
         app, one.app = one.app, None
-        epoch, behind = 0, False
+        behind = False
         if app is not None:
-            journal, epoch = app.layer.journal, app.layer.epoch
+            journal, one.epoch = app.layer.journal, app.layer.epoch
             self._ungated_before += journal.ungated_replies
             announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
             behind = announced and not journal.committed(journal.appended)
-        self._on_death(Death(one.disk, epoch, behind, lost))
+        self._on_death(Death(one.disk, one.epoch, behind, lost))
 
     @property
     def ungated_replies(self) -> int:
@@ -266,6 +277,8 @@ class SimulatedBot:
             return
         self.restarting = True
         await self.stop()
+        if self._superseded and self.app is not None:
+            await self.stop()  # the other one of two, which the one that has just ended had superseded
         if not self.running:  # of two the other one goes on
             self.start()
         self.restarting = False

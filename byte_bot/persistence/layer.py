@@ -78,7 +78,7 @@ class PersistenceLayer:
         self.ledger = parts.ledger
         self.journal = parts.journal
         self.telemetry = parts.telemetry
-        self.ages = AgeClock(parts.clock, asyncio.get_running_loop().time)
+        self.ages = AgeClock(parts.clock, lambda: asyncio.get_running_loop().time())
         self.dead_letters = DeadLetters(parts.journal, parts.clock, parts.telemetry)
         #: Who takes the epochs.
         self.claimant = Claimant(parts.journal, parts.journal_store.identity, parts.telemetry.boot_id)

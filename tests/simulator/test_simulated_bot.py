@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from byte_bot.errors import ExitCode
 from simulator.faults import DiskFull, Hang
 from simulator.scenario import DiskLatency, Scenario
@@ -142,6 +144,37 @@ def test_nobody_is_a_rival_of_nobody() -> None:
         assert world.bot.incarnation == 0
 
     play(story)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_who_is_left_superseded_is_started_anew(restarted: bool) -> None:
+    """The one that ended held the newer epoch: the other will be turned away, and knows nothing of what was saved since."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await world.until(world.drained)
+        world.start_rival()
+        rival = world.bot.rival
+        assert rival is not None
+        await world.until(lambda: rival.app is not None and rival.app.layer.epoch == 2)
+        assert world.app is not None
+        world.app.layer.renew_epoch(2)
+        await world.app.layer.ensure_epoch()
+        assert world.app.layer.epoch == 3
+        if restarted:
+            await world.restart_bot()
+        else:
+            world.crash_bot()
+            assert world.bot_runs
+            await world.bot.end_rivalry()
+        await world.joined()
+        assert (world.bot.incarnation, world.bot.rival) == (3, None)
+        assert world.app.layer.epoch == 4
+        await world.bot.end_rivalry()
+        assert world.bot.incarnation == 3
+
+    play(story, Scenario("rival", "the older one takes an epoch again"))
 
 
 def test_a_rivalry_that_nobody_notices_is_ended_by_hand() -> None:

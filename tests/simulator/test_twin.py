@@ -141,7 +141,7 @@ def test_an_unexpected_error_of_the_perfect_night_is_told_too() -> None:
     class Lost(CommandStorm):
         """Forgets what it wanted to say."""
 
-        def lines(self, rng: random.Random) -> Iterator[Utterance]:
+        def draw(self, rng: random.Random) -> Iterator[Utterance]:
             """Fail before the first line."""
             raise KeyError("lobby")
 
