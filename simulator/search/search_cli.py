@@ -187,7 +187,7 @@ class _Search:
         stopped = "interrupted after " if self.interrupted else ""
         last = self.seeds[0] + self.nights - 1
         return (
-            f"{stopped}{self.nights} nights, seeds {self.seeds[0]} to {last}, {self._lines} replies in "
+            f"{stopped}{self.nights} night{'' if self.nights == 1 else 's'}, seeds {self.seeds[0]} to {last}, {self._lines} replies in "
             f"{self._virtual_s:.0f} virtual s, {self._compared} played twice: {by_class or 'nothing'} failed"
         )
 
