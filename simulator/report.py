@@ -66,6 +66,8 @@ class Report:
     def replay(self) -> str:
         """The command that runs the same night again."""
         night = self.source or self.scenario
+        if night.isdecimal():  # a night of the search: its seed says everything about it
+            return f"byte-sim replay {night}"
         return shlex.join(("byte-sim", "run", night, "--seed", str(self.seed), *self.options))
 
     def to_json(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ there and back and :data:`ANSWER_S`. Nothing else is an excuse than what the bot
   a crash, a restart. From its next JOIN on it has to answer again;
 * the channel sleeps: it is paused, disabled or has another prefix, in the database or by ``!pause``, until the bot is next
   heard there (when it learns of a human's edit is another promise);
-* Twitch does not let it speak there: banned, refused, suspended, or in a chat mode that holds for it; or has refused this
+* Twitch does not let it speak there: ignored for having been over a limit, banned, refused, suspended, or in a chat mode that holds for it; or has refused this
   very answer for what its filters make of it. Two processes that count on the account's whole rate, one of them started by mistake, may
   both lose it for a while;
 * Helix is in trouble (over EventSub every answer is a request to it). Then an answer may be late, and behind it those of its channel, at
@@ -197,6 +197,7 @@ class Answered:
             or message.id in self._refused
             or self._asleep_s.get(message.channel, -1.0) >= message.at_s
             or room.suspended
+            or (not room.privileged(world.bot_login) and _is_ignored(world))
             or world.bot_login in room.bans
             or world.bot_login in room.refusals
             or (not room.privileged(world.bot_login) and room.modes != RoomModes())
@@ -219,6 +220,12 @@ class Answered:
             said_s[at + many - 1] - said_s[at] <= limits.message_window_s
             for at in range(first, end - many + 1)
         )
+
+
+def _is_ignored(world: World) -> bool:
+    """True while Twitch drops what the account says where it is nobody; that it came to that is `within_limits`' business."""
+    account = world.irc.limits.account(world.twitch.users[world.bot_login].id)
+    return account.ignored(world.loop.time())
 
 
 def limit_s(world: World) -> float:

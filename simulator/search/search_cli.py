@@ -92,6 +92,8 @@ def add_search(
         replayed, 4 if the bot did not recover (liveness), 5 if a night ended by an unexpected error (crash); of several the
         worst, in the order 3, 1, 5, 4. 130 after Ctrl-C. With --canary: 0 if the planted bug was found, 1 if not.
         """
+        # Also here, where nights are played again and made small.
+        set_log_level("critical")
         run = _Search(range(start, start + seeds), as_json=as_json)
         chosen = canary if with_canary else judge
         with ExitStack() as stack:
@@ -185,7 +187,7 @@ class _Search:
         stopped = "interrupted after " if self.interrupted else ""
         last = self.seeds[0] + self.nights - 1
         return (
-            f"{stopped}{self.nights} nights, seeds {self.seeds[0]} to {last}, {self._lines} replies in "
+            f"{stopped}{self.nights} night{'' if self.nights == 1 else 's'}, seeds {self.seeds[0]} to {last}, {self._lines} replies in "
             f"{self._virtual_s:.0f} virtual s, {self._compared} played twice: {by_class or 'nothing'} failed"
         )
 

@@ -76,3 +76,9 @@ def test_a_night_without_replies_has_no_latency() -> None:
 def test_a_percentile_is_one_of_the_values(percent: float, expected: float) -> None:
     """Nearest rank: no value is made up between two."""
     assert percentile([float(number) for number in range(100, 0, -1)], percent) == expected
+
+
+def test_a_night_of_the_search_is_replayed_by_its_seed_alone() -> None:
+    """Which says its order too."""
+    report = Report("41", 41, (), (), "ab12", (), 0, None, 60.0, options=("--order", "random"))
+    assert report.replay == "byte-sim replay 41"

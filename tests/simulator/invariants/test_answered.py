@@ -147,6 +147,24 @@ def test_what_twitch_forbids_is_no_silence() -> None:
     assert watched(story, Answered()) == []
 
 
+def test_an_account_that_twitch_ignores_is_not_heard() -> None:
+    """After a restart nobody knows what was said just before; it is ignored where it is nobody, for half an hour."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        limiter = world.irc.limits.account(world.twitch.users[world.bot_login].id)
+        while not limiter.ignored(world.loop.time()):
+            limiter.take_message(world.loop.time())
+        world.say("viewer", "!ping")
+        await asyncio.sleep(20)
+        assert world.chat.unanswered == 1
+
+    nobody = Scenario(
+        "nobody", "an account like any other", channels=("lobby", "arcade"), moderated=False, verified=False
+    )
+    assert watched(story, Answered(), nobody) == []
+
+
 def test_more_than_twitch_allows_may_stay_unanswered() -> None:
     """Six commands a second are more than 100 in 30 s: what the bot drops and counts is excused, and what it says late."""
     scenario = Scenario("flood", "too many", duration_s=60, crowds=(CommandStorm("lobby", 6, ("!ping",)),))
