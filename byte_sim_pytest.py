@@ -6,8 +6,8 @@
 
 How it works. pytest loads this file in every run in an environment that has the distribution, whoever's tests they are. So it is one file of
 its own, imports nothing of ours until a marked test runs or one of its fixtures is used, and touches no test without its mark. An
-`async def` test with the mark is collected as a `VirtualTimeFunction`, whose function is synchronous for pytest and everybody's plugins:
-it plays the coroutine in a loop of its own (`simulator/testing/night.py`). Plugins that choose loops (pytest-asyncio in either mode, anyio)
+`async def` test with the mark becomes a `VirtualTimeFunction` once all are collected, whose function is synchronous for pytest and everybody's
+plugins: it plays the coroutine in a loop of its own (`simulator/testing/night.py`). Plugins that choose loops (pytest-asyncio in either mode, anyio)
 see nothing there that is theirs, and keep all other tests. A marked test's asynchronous fixtures begin in its loop too, whatever decorator made
 them.
 
@@ -92,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "sim(components=…, channels=…, settings=…, transport='irc', start=True, judge=True, …): what sim_world is made of "
+        "sim(components=…, channels=…, settings=…, transport='irc', start=True, judge=True, supervised=True, …): what sim_world is made of "
         "(simulator.testing.sim_world.WorldPlan), over the fixtures sim_components, sim_channels and sim_settings",
     )
 
@@ -199,18 +199,9 @@ def first_seed(config: pytest.Config, mark: pytest.Mark) -> int:
     return seed
 
 
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
-    """Make marked asynchronous tests ours, before other plugins' wrappers look at what was collected."""
-    made = yield
-    if isinstance(made, list):
-        return [_ours(one) for one in made]
-    return _ours(made) if made is not None else None
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The same for tests that got their mark only after they had been collected."""
+    """Make marked asynchronous tests ours, after everybody: whatever another plugin has made of them, whenever they were marked."""
     items[:] = [_ours(item) for item in items]
 
 

@@ -1,9 +1,9 @@
 """What a bot looked like from inside while a night went by: rows waiting, circuit, journal, connection; for the timeline page.
 
 How it works. A :class:`Watcher` stands among the invariants of a world, which look and change nothing. It looks at every message that
-Twitch has, at every answer of the database, and every virtual second, and keeps a :class:`Sample` when something is another than before. It
-has no task and no timer of its own: either would take its turn among the tasks that are ready at one instant, and where their order
-is drawn from the seed, the night that is watched would be another one. So the trace hash is the same with and without it.
+Twitch has, at every answer of the database, and every virtual second, and keeps a :class:`Sample` when something is another than before. It has
+no task and no timer of its own, draws nothing and records nothing: it looks where others look anyway. So the trace hash is the same with and
+without it, which a test compares.
 
 What it leaves out: a state that came and went between two looks; and a second bot beside the first.
 """
@@ -57,6 +57,8 @@ class Watcher:
     """An invariant that never complains; see the module's docstring. For one world."""
 
     name = "timeline"
+    #: A second in which nothing has happened has nothing to see; and being asked in it would be something that happens.
+    restless = False
 
     def __init__(self, *, samples_max: int = SAMPLES_MAX) -> None:
         self._samples_max = samples_max

@@ -170,9 +170,9 @@ async def test_draws(letter, sim_seed):
 
 
 def test_seeds_follow_each_other_and_a_failure_says_how_to_play_it_again(suite: pytest.Pytester) -> None:
-    """Over several workers, without a plugin for loops: one item a seed, and the line that is printed fails again."""
+    """In a worker of xdist, without a plugin for loops: one item a seed, and the line that is printed fails again."""
     suite.makepyfile(test_seeds=SEEDS)
-    result = suite.runpytest_subprocess(*NO_LOOPS, "-n2", "--sim-seed", "5", "--sim-seeds", "3", "-v")
+    result = suite.runpytest_subprocess(*NO_LOOPS, "-n1", "--sim-seed", "5", "--sim-seeds", "3", "-v")
     result.assert_outcomes(passed=2, failed=1)
     shown = result.stdout.str()
     assert "test_draws[a-seed=5]" in shown

@@ -38,6 +38,7 @@ from simulator.control import ROUTES
 from simulator.faults import KINDS, Fault
 from simulator.invariants.standard import night_invariants
 from simulator.loop import run
+from simulator.scenario_file import CROWDS, ScenarioFileError, parse_night
 from simulator.scenarios import SCENARIOS
 from simulator.seed_file import read_seed_file
 from simulator.twitch.verbs import VERBS
@@ -337,6 +338,23 @@ def test_every_variable_that_libraries_read_is_named(name: str) -> None:
     assert any(f"`{name}`" in cell for row in rows for cell in row)
 
 
+def test_the_scenario_file_that_is_shown_is_one() -> None:
+    """Whoever copies it has a night with something of everything, in which every promise is kept."""
+    text = (
+        text_of(SIMULATOR_README)
+        .partition("### Scenario files")[2]
+        .partition("```toml\n")[2]
+        .partition("```")[0]
+    )
+    night = parse_night(text, "bakery.toml")
+    report = simulate(night.scenario, night.seed, transport=night.transport, ready_order=night.ready_order)
+    assert report.ok, report.to_text()
+    assert {type(crowd) for crowd in night.scenario.crowds} == set(CROWDS.values())
+    with pytest.raises(ScenarioFileError) as refused:
+        parse_night(text.replace('kind = "raid"', 'kind = "raids"'), "bakery.toml")
+    assert f"byte-sim: {refused.value}\n" in text_of(SIMULATOR_README)
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_scenario_is_listed(name: str) -> None:
     """One row for each night that can be simulated."""
@@ -361,6 +379,7 @@ def test_every_option_is_documented(command: str, option: str) -> None:
         "exec": "Exec: your bot on the fakes",
         "bench": "Measure your own bot",
         "run": "Named scenarios",
+        "list": "Named scenarios",
         "replay": "Determinism",
         "twin": "Twins",
         "search": "Search",

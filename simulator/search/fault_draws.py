@@ -3,7 +3,7 @@
 How it works. :data:`DRAWN` has a function for each kind by its name in :data:`~simulator.faults.KINDS`; it draws what makes the
 kind, and when it acts is drawn for all alike. A night does not have a little of everything: :func:`draw_faults` first draws which
 families take part, then a few kinds of each, then with what probabilities faults of this night act, then how many there are (so
-called swarm testing: bugs that need much of one thing are found where nothing else disturbs it). In half of the nights most faults
+called swarm testing: bugs that need much of one thing are found where nothing else disturbs it). In most nights most faults
 begin within :data:`FOCUS_S` of one moment: what breaks a bot is seldom one thing.
 
 A kind that cannot break a bot over IRC in one process's memory stands in :data:`NOT_DRAWN`, with the reason; a test sees to it that
@@ -63,7 +63,7 @@ KINDS_MAX = 4
 FAMILY_SHARE: Mapping[str, float] = {
     "database": 0.6,
     "twitch": 0.35,
-    "process": 0.4,
+    "process": 0.5,
     "disk": 0.3,
     "human": 0.2,
     "clock": 0.15,
@@ -72,7 +72,7 @@ FAMILY_SHARE: Mapping[str, float] = {
 BOOT_S, BOOT_SHARE = 4.0, 0.15
 LASTS_MIN_S, LASTS_MAX_S = 0.3, 25.0
 #: In nights that have a focus: with which probability a fault begins within so many seconds before or after it.
-FOCUS_NIGHTS_SHARE, FOCUS_SHARE, FOCUS_S = 0.5, 0.7, 2.5
+FOCUS_NIGHTS_SHARE, FOCUS_SHARE, FOCUS_S = 0.6, 0.7, 2.5
 #: As long as it takes: the heal ends it.
 ENDLESS_SHARE = 0.1
 #: The language, pauses and prefixes that humans choose in the table editor; who sets a prefix has a silent bot.

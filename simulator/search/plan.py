@@ -6,7 +6,7 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
 
 * *Small nights*: a few channels, 15 to 90 messages, half a minute. They cost a quarter of a second, so that ten thousand can be
   played; most bugs need few things, close to one another. One night in :data:`BIG_EVERY` has up to :data:`BIG_CHANNELS_MAX` channels
-  and passes the bot's look for idle channels; one in :data:`FLOOD_EVERY` has more messages in two seconds than the journal queues,
+  and passes the bot's look for idle channels; one in :data:`FLOOD_EVERY` has more changes in two seconds than the journal queues,
   while its disk stalls.
 * *Staged nights*: one in :data:`NARROW_EVERY` has a gateway that takes no single row for a while, so that rows become dead letters, and
   people who change each of them again after it; in one in :data:`TYPO_EVERY` a human types a version that no program knows yet into the
@@ -64,9 +64,9 @@ TYPED_VERSION: Final = 99
 #: People speak for so long in a staged night that each row is changed before what is staged, meanwhile, and after it; seconds.
 STAGED_SPEAKING_S: Final = 20.0
 #: More than the journal queues one by one (2,000 writes) before the first commit of a stalled disk is through.
-FLOOD_RATE_PER_S, FLOOD_LASTS_S = 1_100.0, 2.2
+FLOOD_RATE_PER_S, FLOOD_LASTS_S = 1_000.0, 2.4
 #: Half of the floods go over so many channels, and fill a save with rows.
-FLOOD_CHANNELS: Final = 260
+FLOOD_CHANNELS: Final = 150
 
 
 @dataclass(frozen=True)

@@ -227,9 +227,9 @@ REDUCTIONS: tuple[Reduction, ...] = (
 
 
 def _simpler_disks(disk: DiskLatency | None) -> Iterator[DiskLatency]:
-    if disk is not None and disk != PLAIN_DISK:
+    if disk is not None and disk != (round_one := DiskLatency(float(math.ceil(disk.median_ms)))):
         yield PLAIN_DISK
-        yield DiskLatency(float(math.ceil(disk.median_ms)))
+        yield round_one
         yield replace(disk, stall_probability=0.0, stall_ms=0.0)
 
 

@@ -2,8 +2,9 @@
 
 How it works. :func:`shrink` has the night judged again and again, each time with a little less in it (`reductions.py`), and keeps whatever still
 breaks the same invariant with the same verdict; the place may be another one. First the crowds are written down line by line, then all
-reductions are gone through until none of them finds anything more, or time or tries are used up. No night is judged twice. Time is asked between two judgements, so the same failing night gives the same small one, unless the time
-runs out first; tries are counted too, for a bound that is the same on every machine.
+reductions are gone through until none of them finds anything more, or time or tries are used up. No night is judged twice. Time is asked
+between two judgements, so the same failing night gives the same small one, unless the time runs out first; tries are counted too, for a
+bound that is the same on every machine.
 
 Why not Hypothesis, which shrinks well (a planted race in a virtual-time world to three messages in 12 s): it shrinks what its own strategies
 drew. A seed of the search is drawn from the seed tree, and would have to be drawn anew from a choice tape: another night, and the tape of one that

@@ -211,7 +211,7 @@ class FakeTwitch:
         self._started.append(name)
         process = ground.loop.spawn(name, _live(client, tokens, load_tokens=load_tokens))
         self._bots[name] = (client, process)
-        await self._until_ready(client, process, me, hears_chat=hears_chat)
+        await self._until_ready(client, process, hears_chat=hears_chat)
 
     def _introduce(self, client: Client, login: str) -> str:
         """See to it that everybody exists whom the bot names; the login of its account."""
@@ -243,10 +243,10 @@ class FakeTwitch:
     def _login_of(self, user_id: str) -> str:
         return next((user.login for user in self.state.users.values() if user.id == user_id), "")
 
-    async def _until_ready(self, client: Client, process: Process, me: str, *, hears_chat: bool) -> None:
+    async def _until_ready(self, client: Client, process: Process, *, hears_chat: bool) -> None:
         loop = asyncio.get_running_loop()
         deadline_s, pause_s = loop.time() + START_S, LOOK_S
-        while not (client._ready_event.is_set() and (self._hears(client, me) or not hears_chat)):
+        while not (client._ready_event.is_set() and (self._hears(client) or not hears_chat)):
             if not process.running:
                 await process.wait()  # raises what ended it
                 raise CannotConnect("the bot has ended by itself before it was ready")
@@ -259,10 +259,13 @@ class FakeTwitch:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LOOK_S_MAX)
 
-    def _hears(self, client: Client, me: str) -> bool:
+    def _hears(self, client: Client) -> bool:
+        """Whether the bot's app has a subscription of its account, on a session or on a conduit."""
         return any(
-            one.kind.name == _CHAT_MESSAGE and one.status == "enabled"
-            for one in self.service.eventsub.subscriptions(str(client.http.client_id), me)
+            one.kind.name == _CHAT_MESSAGE
+            and one.status == "enabled"
+            and one.condition.get("user_id") == client._bot_id
+            for one in self.service.eventsub.subscriptions(str(client.http.client_id))
         )
 
     def bot_is(self, login: str) -> None:

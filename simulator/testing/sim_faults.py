@@ -6,7 +6,7 @@
     sim_faults.heal()                            # everything is well again
 
 The kinds are the dataclasses of `simulator.faults`; their `start_s` counts from now. What a fault strikes must be there: the database of a
-world or of `fake_supabase`, the Twitch of a world or of `fake_twitch`, the process and the disk of a world only.
+world or of `fake_supabase`, the Twitch of a world or of `fake_twitch`, the process, the disk and the clock of a world only.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class SimFaults:
     def acting(self) -> tuple[Fault, ...]:
         """The faults that act at this instant."""
         board = self._here().board
-        return (*board.database_now(), *board.twitch_now(), *board.disk_now())
+        return (*board.database_now(), *board.twitch_now(), *board.disk_now(), *board.clock_now())
 
     def heal(self) -> None:
         """End every fault, those that a world began by itself too."""

@@ -33,7 +33,7 @@ from simulator.conversation import StoryError
 from simulator.errors import SimulatorError
 from simulator.faults import Fault
 from simulator.invariants import Invariant
-from simulator.invariants.standard import standard_invariants
+from simulator.invariants.standard import night_invariants, standard_invariants
 from simulator.report import Line
 from simulator.scenario import DEFAULT_CHANNELS, DiskLatency, Scenario
 from simulator.testing.errors import NotYet
@@ -54,8 +54,8 @@ class WorldPlan:
     """What a test's world is made of.
 
     `components` are module names or component classes; `settings` the bot's, by field name; `faults` act from the start of the world, on its
-    timeline; `start` says whether the bot is started, `judge` whether the end is judged. The others are those of `Scenario`, and of
-    `simulate`.
+    timeline; `start` says whether the bot is started, `judge` whether the end is judged, `supervised` whether a handler that fails (which
+    the bot survives, logs and counts) fails the test. The others are those of `Scenario`, and of `simulate`.
     """
 
     components: tuple[str | ComponentClass, ...] = ()
@@ -73,6 +73,7 @@ class WorldPlan:
     network: Network | None = None
     start: bool = True
     judge: bool = True
+    supervised: bool = True
 
     def __post_init__(self) -> None:
         for name in ("components", "channels", "listed", "fixed", "faults"):
@@ -161,7 +162,10 @@ class SimWorld:
             network=plan.over,
             transport=plan.transport,
             application=plan.application,
-            invariants=(*standard_invariants(), *(one for one in self._own if _is_invariant(one))),
+            invariants=(
+                *(night_invariants() if plan.supervised else standard_invariants()),
+                *(one for one in self._own if _is_invariant(one)),
+            ),
         )
         ground.adopt(
             trace=world.trace,

@@ -8,14 +8,14 @@ would move every bot of the process, and would stay. So the objects of this one 
 * **EventSub.** The bot becomes an object of a class of its own, made of its former one and a link in front of TwitchIO's `Client`. Whoever
   overrides `subscribe_websocket` (`commands.Bot` does), what arrives at the link is what `Client` would do. It opens the first socket, an
   object of a subclass of TwitchIO's `Websocket` that connects to the fake wherever TwitchIO would take the real address (also when it
-  connects again), and leaves the rest to `Client`.
+  connects again), and leaves the rest to `Client`. An `AutoBot` gets a link in front of `AutoClient`, which makes its shards' sockets so.
 
 Two more things are put right in that subclass, or a test would not see what a live bot does: the keepalive's watchdog reads the
 machine's clock, of which no time passes in virtual time (here it reads the loop's), and pauses before reconnecting are drawn from a
 generator that nobody seeded (here from the test's seed).
 
 What still reads the machine's clock: command cooldowns and routines with a time of day (`twitchio.ext`), the hourly validation of tokens.
-Not pointed: pictures (`Asset`), which are on other hosts. Not taken: `AutoBot` and webhooks. Names that TwitchIO calls private are used;
+Not pointed: pictures (`Asset`), which are on other hosts. Left out: webhooks. Names that TwitchIO calls private are used;
 `CannotConnect` says so if they are missing. TwitchIO is imported when a bot is pointed, since the fakes do without it.
 """
 
@@ -62,10 +62,6 @@ def client_of(bot: object) -> Client:
             f"fake_twitch.connect takes a bot of TwitchIO 3 (twitchio.ext.commands.Bot), got {type(bot).__name__}; for other libraries "
             "fake_twitch has the addresses: irc_address, helix_url, oauth_url, eventsub_url"
         )
-    if isinstance(bot, twitchio.AutoClient):
-        raise CannotConnect(
-            "fake_twitch.connect does not take AutoBot and AutoClient: they chat over a conduit"
-        )
     if getattr(bot, "_login_called", False):
         raise CannotConnect(
             "this bot was started before: connect a new one, and leave the starting to connect"
@@ -111,7 +107,8 @@ def _point_http(http: OAuth, to: Addresses) -> None:
 
 
 def _point_sockets(client: Client, to: Addresses, rng: random.Random) -> None:
-    from twitchio import Client as Clients  # lazy, as above
+    from twitchio import AutoClient  # lazy, as above
+    from twitchio import Client as Clients
 
     class Link(Clients):
         """Stands in the order of bases just before `Client`."""
@@ -119,16 +116,23 @@ def _point_sockets(client: Client, to: Addresses, rng: random.Random) -> None:
         async def subscribe_websocket(self, payload: Any, **options: Any) -> Any:
             user_id = _subscriber(client, payload, options)
             if user_id and not client._websockets[user_id] and not options.get("socket_id"):
-                socket = make_socket(client, user_id, to.eventsub, rng)
+                socket = make_socket(client, to.eventsub, rng, user_id=user_id)
                 await socket.connect(fail_once=True)
                 client._websockets[user_id] = {str(socket.session_id): socket}
             return await super().subscribe_websocket(payload, **options)
 
+    class ConduitLink(AutoClient):
+        """The same before `AutoClient`, whose sockets are the shards of a conduit."""
+
+        async def _process_batched(self, batched: list[Websocket]) -> None:
+            # In place: the list is what AutoClient goes on with.
+            batched[:] = [make_socket(client, to.eventsub, rng, shard_id=one._shard_id) for one in batched]
+            await super()._process_batched(batched)
+
     kind: Any = type(client)
-    pointed = type(kind)(
-        kind.__name__, (kind, Link), {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    )
-    cast("Any", client).__class__ = pointed
+    link = ConduitLink if isinstance(client, AutoClient) else Link
+    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    cast("Any", client).__class__ = type(kind)(kind.__name__, (kind, link), names)
 
 
 def _subscriber(client: Client, payload: Any, options: dict[str, Any]) -> str:
@@ -143,8 +147,15 @@ def _subscriber(client: Client, payload: Any, options: dict[str, Any]) -> str:
     return str(getattr(whose, "id", whose) or "")
 
 
-def make_socket(client: Client, user_id: str, address: str, rng: random.Random) -> Websocket:
-    """A WebSocket of TwitchIO's that is not open yet and will always go to this address."""
+def make_socket(
+    client: Client,
+    address: str,
+    rng: random.Random,
+    *,
+    user_id: str | None = None,
+    shard_id: str | None = None,
+) -> Websocket:
+    """A WebSocket of TwitchIO's, a user's or a shard's, that is not open yet and will always go to this address."""
     from twitchio.eventsub.websockets import Websocket  # lazy, as above
     from twitchio.exceptions import WebsocketConnectionException
 
@@ -152,7 +163,7 @@ def make_socket(client: Client, user_id: str, address: str, rng: random.Random) 
         _heard_at_s = 0.0
 
         def __init__(self) -> None:
-            super().__init__(client=client, token_for=user_id, http=client.http)
+            super().__init__(client=client, token_for=user_id, shard_id=shard_id, http=client.http)
             cast("Any", self._backoff)._rand = rng.uniform
 
         @property
@@ -177,9 +188,9 @@ def make_socket(client: Client, user_id: str, address: str, rng: random.Random) 
             try:
                 await socket.connect(url=url, reconnect=False, fail_once=True)
             except WebsocketConnectionException:
-                await self.connect(reconnect=True)
+                await (self.close() if shard_id is not None else self.connect(reconnect=True))
                 return
-            client._websockets[user_id][str(socket.session_id)] = socket
+            cast("Any", client._websockets)[user_id][str(socket.session_id)] = socket
             await self.close()
 
         async def _process_keepalive(self) -> None:

@@ -99,6 +99,8 @@ def main(
         seeds = range(given.start, given.start + given.seeds)
         for one in hunt_all(given.only, seeds, given.jobs, set_log_level):
             hunted.append(one)
+            if given.record:
+                record([one])  # at once: what is broken off is not lost
             state = f"seed {one.seed}" if one.seed is not None else f"not found in {one.tries} nights"
             elapsed_s = time.monotonic() - began_s
             sys.stderr.write(
@@ -116,8 +118,6 @@ def main(
             _say(failure(one))
     if given.json is not None:
         given.json.write_text(json.dumps(as_json(hunted), indent=1) + "\n", encoding="utf-8")
-    if given.record:
-        record(hunted)
     _say(last_line(hunted))
     if interrupted:
         return INTERRUPTED

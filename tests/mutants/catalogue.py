@@ -19,8 +19,6 @@ from byte_bot.persistence.row import Row
 from byte_bot.persistence.writer import Writer
 from simulator.faults import (
     Crash,
-    DiskFull,
-    DiskReadOnly,
     EmptyList,
     HumanEdit,
     Latency,
@@ -28,7 +26,6 @@ from simulator.faults import (
     Restart,
     SecondInstance,
     SlowRecovery,
-    SlowSync,
     TooLarge,
     TwitchDuplicates,
     TwitchHalfOpen,
@@ -60,7 +57,6 @@ from tests.safeguards.altered import altered
 from tests.safeguards.bot_variants import (
     CredulousBot,
     FairWeatherBot,
-    HastyWriter,
     ImpatientWriter,
     LazyWriter,
     OneLifeTransport,
@@ -173,17 +169,6 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "recovers",
         needs=with_eviction,
     ),
-    "doubt_forgotten": in_the_bot(
-        "after a save without an answer, one that surely failed makes the first certain too",
-        with_rows(
-            altered(
-                Row,
-                unfreeze=("if self.sent is not None and not self.in_doubt:", "if self.sent is not None:"),
-            )
-        ),
-        "agreement",
-        needs=with_all(with_outage, with_death),
-    ),
     "bisection_drops_the_neighbour": in_the_bot(
         "when a batch is refused as a whole, its second half counts as saved",
         with_writer(
@@ -243,12 +228,6 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         with_journal(HastyJournal),
         "agreement",
         needs=with_all(with_trouble_at_the_disk, with_two_deaths),
-    ),
-    "saved_while_degraded": in_the_bot(
-        "rows of an earlier process are saved while the disk takes no new stamps",
-        with_writer(HastyWriter),
-        "agreement",
-        needs=with_all(with_faults(DiskFull, DiskReadOnly, SlowSync), with_two_deaths),
     ),
     "disk_waited_for": in_the_bot(
         "nobody watches how long a commit takes",

@@ -8,22 +8,14 @@ from typing import Any
 import msgspec
 
 from byte_bot.persistence.layer import PersistenceLayer
-from byte_bot.persistence.operations import NO_STAMP, Base, Operation, RowKey
+from byte_bot.persistence.operations import NO_STAMP, Base, Operation
 from byte_bot.persistence.row import Row, Sent
-from tests.safeguards.variants import become
+from tests.safeguards.altered import altered
 
 
 def layer_of(variant: type[Row]) -> type[PersistenceLayer]:
-    """A layer whose rows become ``variant`` as soon as somebody asks for them."""
-
-    class VariantLayer(PersistenceLayer):
-        def row(self, key: RowKey) -> Row:
-            row = super().row(key)
-            if not isinstance(row, variant):
-                become(row, variant)
-            return row
-
-    return VariantLayer
+    """A layer whose rows are of this class from the first moment on."""
+    return altered(PersistenceLayer, {"Row": variant}, row=None)
 
 
 class EagerRow(Row):

@@ -1,8 +1,8 @@
-"""What options say of a night, and what they leave to its file."""
+"""What options say of a night, and what they leave to its file; exit codes mean one thing each."""
 
 from __future__ import annotations
 
-from simulator.cli_options import Order, TransportKind, night_as_asked
+from simulator.cli_options import Exit, Order, TransportKind, night_as_asked
 from simulator.scenario import Scenario
 from simulator.scenario_file import NightFile
 
@@ -19,3 +19,9 @@ def test_an_option_wins() -> None:
     asked = night_as_asked(NIGHT, 0, TransportKind.IRC, Order.FIFO)
     assert asked == NightFile(NIGHT.scenario, 0, "fifo", "irc")
     assert night_as_asked(NIGHT, 3, None, None) == NightFile(NIGHT.scenario, 3, "random", "eventsub")
+
+
+def test_no_two_exit_codes_are_the_same() -> None:
+    """An alias would be a name that never shows."""
+    assert len(Exit.__members__) == len(set(Exit))
+    assert sorted(Exit) == [0, 1, 2, 3, 4, 5, 130]

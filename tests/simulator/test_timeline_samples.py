@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from simulator.audience import Spoken, Utterance
 from simulator.invariants.standard import night_invariants
 from simulator.replay import Night, record_night
+from simulator.scenario import Scenario
 from simulator.timeline_samples import Watcher
 from simulator.world import simulate
 from tests.simulator.timeline_rig import EVENTFUL, watched_night
 
 
 def test_a_watched_night_is_the_same_night() -> None:
-    """Also where the order of ready tasks is drawn, in which a task of the watcher's own would take a turn."""
-    recording, watched = watched_night(night=Night(EVENTFUL.name, 3, order="random"))
-    assert len(watched.samples) > 10
-    assert recording.trace_hash == simulate(EVENTFUL, 3, ready_order="random").trace_hash
+    """Also where the order of ready tasks is drawn, and many are ready at one instant."""
+    channels = ("arcade", "cinema", "lobby")
+    lines = tuple(
+        Utterance(float(second), channel, "mod", "!ping", "moderator")
+        for second in range(2, 8)
+        for channel in channels
+    )
+    crowd = Scenario("crowd", "all at once", duration_s=9.0, channels=channels, crowds=(Spoken(lines),))
+    recording, watched = watched_night(crowd, Night("crowd", 3, order="random"))
+    assert len(watched.samples) > 3
+    assert recording.trace_hash == simulate(crowd, 3, ready_order="random").trace_hash
 
 
 def test_it_sees_backlog_circuit_connection_and_process() -> None:

@@ -60,6 +60,33 @@ def test_a_components_state_survives_a_crash_and_its_memory_does_not() -> None:
     play(test, world)
 
 
+class Clumsy(Component):
+    """Fails."""
+
+    @command()
+    async def fall(self, _ctx: Context) -> None:
+        """As a handler with a defect does."""
+        raise LookupError("no floor")
+
+
+@pytest.mark.parametrize("supervised", [True, False])
+def test_a_handler_that_fails_fails_the_test_unless_it_is_meant_to(supervised: bool) -> None:
+    """The bot survives it, and a viewer sees only silence: a test must not."""
+    world = SimWorld(WorldPlan(components=(Clumsy,), supervised=supervised))
+
+    async def test() -> None:
+        world.say("ana", "!fall")
+        await asyncio.sleep(1)
+
+    if supervised:
+        with pytest.raises(
+            PromiseBroken, match=r"supervised at .*: a supervisor caught a defect: handlers_failed is 1"
+        ):
+            play(test, world)
+    else:
+        play(test, world)
+
+
 def test_the_bots_life() -> None:
     """Stopped in order, started, its machine without power; in the channels that it is to be in."""
     world = SimWorld(

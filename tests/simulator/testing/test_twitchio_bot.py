@@ -8,14 +8,17 @@ from typing import Any, cast
 import pytest
 import twitchio.eventsub.websockets
 import twitchio.http
+from twitchio import eventsub
 from twitchio.ext import commands
 
+from simulator.faults import TwitchDisconnect
 from simulator.loop import current_loop, run
 from simulator.testing.errors import CannotConnect
 from simulator.testing.fake_twitch import FakeTwitch
+from simulator.testing.sim_faults import SimFaults
 from simulator.testing.twitchio_bot import Addresses, client_of, point
 from tests.simulator.testing.nights import play
-from tests.simulator.testing.small_bot import SmallBot
+from tests.simulator.testing.small_bot import Greetings, SmallBot
 
 FAKE = Addresses("http://127.0.0.1:9/helix/", "http://127.0.0.1:9/", "ws://127.0.0.1:9/ws")
 
@@ -91,14 +94,49 @@ def test_a_socket_on_which_nothing_comes_is_left_in_virtual_time() -> None:
     play(test, twitch)
 
 
+class CloudBot(commands.AutoBot):
+    """As TwitchIO's own guide has it: its subscriptions are on a conduit."""
+
+    def __init__(self, owner_id: str) -> None:
+        chat = eventsub.ChatMessageSubscription(broadcaster_user_id=owner_id, user_id="4242")
+        super().__init__(
+            client_id="cloud-app",
+            client_secret="hush",
+            bot_id="4242",
+            owner_id=owner_id,
+            prefix="!",
+            subscriptions=[chat],
+        )
+
+    async def setup_hook(self) -> None:
+        """Load the commands."""
+        await self.add_component(Greetings())
+
+
+def test_an_autobot_has_its_shards_on_the_fake_and_brings_them_back() -> None:
+    """Also after Twitch has closed them all."""
+    twitch, faults = FakeTwitch(), SimFaults()
+
+    async def test() -> None:
+        lobby = twitch.add_channel("lobby")
+        bot = CloudBot(lobby.id)
+        await twitch.connect(bot)
+        assert await twitch.ask("ana", "!hello") == "hello, ana"
+        assert twitch.service.eventsub.stats["connections"] == 2, "two shards, TwitchIO's least"
+        faults.begin(TwitchDisconnect())
+        await asyncio.sleep(120)
+        assert twitch.service.eventsub.stats["connections"] > 2
+        assert await twitch.ask("ana", "!wave") == "o/"
+
+    play(test, twitch, faults)
+
+
 def test_what_cannot_be_pointed_is_told() -> None:
     """With the way out."""
 
     async def main() -> None:
         with pytest.raises(CannotConnect, match=r"takes a bot of TwitchIO 3 .*, got str; .* irc_address"):
             client_of("a bot")
-        with pytest.raises(CannotConnect, match="over a conduit"):
-            client_of(commands.AutoBot(client_id="a", client_secret="b", bot_id="1", prefix="!"))
         started = SmallBot("1")
         started._login_called = True
         with pytest.raises(CannotConnect, match="was started before"):
