@@ -115,8 +115,8 @@ class Account:
     def may_be_made_twice(self, message_id: str) -> None:
         """What this message wished may have been made, or not, or twice over."""
         wish = self._wishes.get(message_id) or self._confirmed.get(message_id)
-        self.take_back([message_id])
         self.state.may_be_made_twice(message_id)
+        self.take_back([message_id])
         if wish is not None and wish[2] in "+-":
             channel, name, sign, number = wish
             self.may_count_again(channel, name, number if sign == "+" else -number)

@@ -143,7 +143,7 @@ class StateAccount:
             wish.outcome = Outcome.OPEN
 
     def wished_in(self) -> dict[str, str]:
-        """The channel of every message that wished something."""
+        """The channel of every message that wished something and was not taken back."""
         return {message_id: wish.channel for message_id, wish in (self._unanswered | self._answered).items()}
 
     def may_be_made_twice(self, message_id: str) -> None:

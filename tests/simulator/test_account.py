@@ -168,3 +168,30 @@ def test_a_message_that_is_delivered_again_wishes_nothing_new() -> None:
         wish(account, "!count deaths +1")
         confirm(account, "deaths: 1")
     assert account.range_of("lobby", "deaths") == (1, 1)
+
+
+def test_what_is_forsaken_is_taken_back_for_good() -> None:
+    """Of the messages that are named, also if the reply to one was still on its way; all others stay certain."""
+    account = Account()
+    for number, message_id in enumerate(("m1", "m2", "m3")):
+        wish(account, "!count deaths +1", message_id)
+        if message_id != "m3":
+            confirm(account, f"deaths: {number + 1}", to=message_id)
+    account.forsake(lambda message_id, channel: (message_id, channel) != ("m1", "lobby"))
+    confirm(account, "deaths: 3", to="m3")
+    assert account.range_of("lobby", "deaths") == (1, 3)
+    assert list(account.forsaken) == ["m3", "m2"]
+
+
+def test_what_two_processes_made_may_be_there_twice_or_not_at_all() -> None:
+    """A sum by its own size; of an absolute value nothing can be said."""
+    account = Account()
+    for message_id, text, reply in (
+        ("m1", "!count deaths +5", "deaths: 5"),
+        ("m2", "!count wins =3", "wins: 3"),
+    ):
+        wish(account, text, message_id)
+        confirm(account, reply, to=message_id)
+        account.may_be_made_twice(message_id)
+    assert account.range_of("lobby", "deaths") == (0, 10)
+    assert account.range_of("lobby", "wins") is None

@@ -176,3 +176,17 @@ def test_a_confirmed_value_that_is_taken_back_may_be_there_or_not() -> None:
     account.take_back(["m2", "m3"])
     assert account.state.values() == {("lobby", "game", ""): frozenset({"Chess", "Go"})}
     assert account.state.entries() == {}
+
+
+def test_an_entry_that_two_processes_made_may_be_there_twice_or_not_at_all() -> None:
+    """Beside one of the same words that is certain; what the bot refused is made by nobody."""
+    account = talk(
+        ("!quote add words", "Quote 1 is kept."),
+        ("!quote add words", "Quote 2 is kept."),
+        ("!quote add more", "Quotes are full."),
+    )
+    account.may_be_made_twice("m1")
+    account.may_be_made_twice("m2")
+    account.may_be_made_twice("m9")
+    assert account.state.entries() == {("lobby", "quote", "words"): Range(1, 3)}
+    assert account.state.wished_in() == {"m0": "lobby"}
