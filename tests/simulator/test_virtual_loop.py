@@ -160,10 +160,10 @@ async def loopback_world() -> str:
 
 
 def test_real_loopback_sockets_are_deterministic_in_hybrid_mode() -> None:
-    """A hundred seeds over TCP, each run twice, give each the same trace at the same virtual instants."""
-    digests = [run(loopback_world(), seed=seed, hybrid=True) for seed in range(100)]
-    assert digests == [run(loopback_world(), seed=seed, hybrid=True) for seed in range(100)]
-    assert len(set(digests)) > 90
+    """Twenty-five seeds over TCP, each run twice, give each the same trace at the same virtual instants."""
+    digests = [run(loopback_world(), seed=seed, hybrid=True) for seed in range(25)]
+    assert digests == [run(loopback_world(), seed=seed, hybrid=True) for seed in range(25)]
+    assert len(set(digests)) > 22
 
 
 def test_hybrid_deadlocks_are_found_although_sockets_are_open() -> None:
