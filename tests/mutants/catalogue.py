@@ -34,6 +34,7 @@ from tests.mutants.mutant import (
     Deaf,
     Mutant,
     TaskPerChange,
+    eager,
     in_the_bot,
     in_the_database,
     one_more,
@@ -71,10 +72,9 @@ from tests.safeguards.journal_variants import (
     OpenGate,
     PatientJournal,
     RecordsFirst,
-    TrimOnly,
     application_on,
 )
-from tests.safeguards.row_variants import EagerRow, StamplessRow
+from tests.safeguards.row_variants import StamplessRow
 from tests.safeguards.variants import application_with
 
 MUTANTS: Final[Mapping[str, Mutant]] = {
@@ -142,8 +142,9 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     ),
     "row_without_base_sent": in_the_bot(
         "a row is saved before what the database has of it was read",
-        with_rows(EagerRow),
+        eager,
         "agreement",
+        "remembers",
         needs=with_all(with_outage, with_faults(Crash, PowerCut, Restart)),
     ),
     "failed_load_is_empty": in_the_bot(
@@ -277,14 +278,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "what an earlier process left is saved under new stamps that the journal does not know",
         application_on(OldStamps),
         "agreement",
-        needs=with_two_deaths,
-    ),
-    "snapshot_not_updated": in_the_bot(
-        "the journal drops what was saved and keeps the row as it was before",
-        application_on(TrimOnly),
         "remembers",
-        "agreement",
-        needs=with_all(with_outage, with_faults(Crash, PowerCut, Restart)),
+        needs=with_two_deaths,
     ),
     "handled_messages_not_journaled": in_the_bot(
         "a new process does not know which messages were handled", application_on(NoWindow), "gated"

@@ -25,6 +25,7 @@ from byte_bot.context.manager import EVICTION_PERIOD_S
 from byte_bot.errors import Fenced
 from byte_bot.persistence.layer import PersistenceLayer
 from byte_bot.persistence.row import Row
+from byte_bot.persistence.writer import Writer
 from byte_bot.settings import Settings
 from simulator.faults import (
     Crash,
@@ -40,8 +41,9 @@ from simulator.invariants.standard import night_invariants
 from simulator.search.plan import SearchPlan
 from simulator.supabase.functions import save
 from simulator.world import ApplicationFactory, World
-from tests.safeguards.row_variants import layer_of
-from tests.safeguards.variants import application_with
+from tests.safeguards.altered import altered
+from tests.safeguards.row_variants import EagerRow, layer_of
+from tests.safeguards.variants import application_with, become
 
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -232,4 +234,14 @@ def one_more(settings: Settings, surroundings: Surroundings) -> Application:
         limiter.rates, **{name: getattr(limiter.rates, name) + 1 for name in windows}
     )
     limiter._account._count_max += 1
+    return application
+
+
+def eager(settings: Settings, surroundings: Surroundings) -> Application:
+    """Rows are saved as soon as anything was done to them, those of an earlier process too."""
+    application = Application(settings, surroundings)
+    become(application.layer, layer_of(EagerRow))
+    become(
+        application.layer.writer, altered(Writer, _sendable=("if key in self._layer.unadopted:", "if False:"))
+    )
     return application
