@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -14,6 +16,7 @@ from simulator.faults import Hang
 from simulator.testing.errors import NotYet, PromiseBroken
 from simulator.testing.sim_world import PlanError, SimWorld, WorldPlan
 from simulator.world import World
+from tests.clients import deaths
 from tests.simulator.testing.nights import play
 
 
@@ -112,9 +115,11 @@ def test_the_bots_life() -> None:
     play(test, world)
 
 
-def test_components_can_be_named_as_in_the_settings() -> None:
-    """By their module."""
-    world = SimWorld(WorldPlan(components=("tests.clients.deaths",)))
+def test_components_can_be_named_as_in_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their module; one of its own, because the loader judges every state class of a module's package."""
+    shutil.copy(deaths.__file__, tmp_path / "deaths_by_name.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    world = SimWorld(WorldPlan(components=("deaths_by_name",)))
 
     async def test() -> None:
         assert await world.ask("mod", "!death lava") == "Deaths: 1"
