@@ -10,7 +10,7 @@ list that counts is *reconciled*:
 * enabled channels that are not joined are joined;
 * channels that are in the list and disabled, or have disappeared from it, are parted, except those of
   ``TWITCH_CHANNEL_LOGINS``: they are never parted;
-* an empty list never parts anybody: it is more likely a wiped table than a wish;
+* an empty list never parts anybody, over a restart either: it is more likely a wiped table than a wish;
 * each row becomes the base of the channel's configuration in RAM: a human's pause counts from here on;
 * what was changed in a row that a human has deleted, of a channel that nobody wants any more, is given up: saved, it would make
   the row anew, and the bot would be back in the channel. So the bot makes a row for a channel of ``TWITCH_CHANNEL_LOGINS`` only; for
@@ -142,6 +142,9 @@ class ChannelDirectory:
             return
         # Outside the deadline: it is the database's, and joining 100,000 channels takes its time.
         if listed is not None:
+            if not listed.bases and self._ids:
+                # As while the bot runs: it stays where it was before it was started anew.
+                await self._fall_back("the database lists no channel at all")
             await self._apply(listed)
         if not self.reconciled:
             await self._fall_back("the list was read under an epoch that was given up meanwhile")

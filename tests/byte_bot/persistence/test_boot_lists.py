@@ -160,6 +160,24 @@ async def test_a_list_that_takes_longer_is_reconciled_when_it_comes() -> None:
 
 
 @in_virtual_time()
+async def test_an_empty_list_parts_nobody_over_a_restart_either() -> None:
+    """A bot that is started anew while the table is wiped is where it was, and still knows it the next time."""
+    told = Told()
+    known = [KnownChannel("carla", "3"), KnownChannel("bert", "2")]
+    async with scene_on(told, fixed=("bert",)) as scene:
+        await scene.directory.boot(known)
+        assert scene.roster.moves == ["+carla", "+bert"]
+        await asyncio.sleep(2)
+        assert set(scene.remembered()) == set(known)
+        async with kept_up(scene):
+            await asyncio.sleep(61)
+            assert scene.roster.moves == ["+carla", "+bert"]
+            told.rows["anna"] = row("1")  # it is filled again, and now a list is a list
+            await asyncio.sleep(60)
+        assert scene.roster.moves == ["+carla", "+bert", "-carla", "+anna"]
+
+
+@in_virtual_time()
 async def test_the_list_is_asked_for_once_a_minute() -> None:
     """Reconciled, the directory asks every 60 s and not more often."""
     told = Told(anna=row("1"))
