@@ -1,8 +1,8 @@
 """P3, what the bot remembers: whatever it says a counter is, is what viewers were told that it is.
 
 A confirmed change survives the end of the process, and the next one starts from it, during an outage too: it answers from its
-journal and its snapshot. So each number in a reply about a counter must be one that the confirmed changes make, with those that
-were wished and may or may not have been made (:meth:`~simulator.account.Account.range_of`). At the end `agreement` compares the same
+journal and its snapshot. So each number in a reply about a counter (a counter it does not know is 0) must be one that the confirmed
+changes make, with those that were wished and may or may not have been made (:meth:`~simulator.account.Account.range_of`). At the end `agreement` compares the same
 account with the database; a bot that goes back in time during an outage, and catches up afterwards, shows here only.
 
 Nothing is said where the promise has its boundary: a disk that did not outlive its process, ``DURABILITY=off``, two processes at
@@ -20,6 +20,8 @@ from simulator.twitch.events import SentMessage
 if TYPE_CHECKING:
     from simulator.world import World
 
+#: What the bot says of a counter that it does not know, in its languages.
+_UNKNOWN = re.compile(r"^(?:@\S+\s+)?(?:There is no counter called|Não existe um contador chamado) ")
 _ABOUT = re.compile(r"^!count\s+(\S+)(?:\s+[+=-]\s*\d+)?$", re.IGNORECASE)
 
 
@@ -58,7 +60,7 @@ class Remembers:
 
     def _compare(self, world: World, message: SentMessage, counter: str) -> None:
         account, channel = world.account, message.channel
-        said = account.number_in(message.text)
+        said = 0 if _UNKNOWN.match(message.text) else account.number_in(message.text)
         possible = account.range_of(channel, counter)
         if said is None or possible is None or possible[0] <= said <= possible[1]:
             return

@@ -10,7 +10,8 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
   while its disk stalls.
 * *Staged nights*: one in :data:`NARROW_EVERY` has a gateway that takes no single row for a while, so that rows become dead letters, and
   people who change each of them again after it; in one in :data:`TYPO_EVERY` a human types a version that no program knows yet into the
-  counters, corrects it later, and starts the bot anew.
+  counters, corrects it later, and starts the bot anew; in one in :data:`COLD_EVERY` the process ends in the midst of an outage, and people
+  ask the next one for what was counted, and saved, before it.
 * *Faults* may begin while the bot starts, overlap, and last until the heal.
 * *Channels* come from the table, from the bot's settings, or from both.
 
@@ -26,7 +27,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.audience import CommandStorm, Crowd, Raid
-from simulator.faults import Fault, HumanEdit, Restart, SlowSync, TooLarge
+from simulator.faults import (
+    Crash,
+    Fault,
+    Hang,
+    HumanEdit,
+    PowerCut,
+    Refused,
+    Restart,
+    SlowSync,
+    TooLarge,
+)
 from simulator.loop import ReadyOrder
 from simulator.night_draws import (
     CHANGES,
@@ -61,6 +72,9 @@ NARROW_EVERY: Final = 60
 NARROW_BYTES, NARROW_LASTS_S = 250, 5.0
 TYPO_EVERY: Final = 60
 TYPED_VERSION: Final = 99
+COLD_EVERY: Final = 60
+#: For how long people count first, when all of it is saved even by a bot that saves every four seconds, and how long the outage lasts.
+COUNTING_LASTS_S, COUNTED_S, COLD_LASTS_S = 3.0, 8.0, 9.0
 #: People speak for so long in a staged night that each row is changed before what is staged, meanwhile, and after it; seconds.
 STAGED_SPEAKING_S: Final = 20.0
 #: More than the journal queues one by one (2,000 writes) before the first commit of a stalled disk is through.
@@ -102,13 +116,14 @@ def draw_night(seed: int) -> SearchPlan:
     big, flood, narrow, typo = (
         sizes.randrange(every) == 0 for every in (BIG_EVERY, FLOOD_EVERY, NARROW_EVERY, TYPO_EVERY)
     )
+    cold = seeds.stream("coldness").randrange(COLD_EVERY) == 0
     low, high = (BIG_CHANNELS_MIN, BIG_CHANNELS_MAX) if big else (1, CHANNELS_MAX)
     wide = flood and not narrow and sizes.random() < 0.5
     count = FLOOD_CHANNELS if wide else 1 if narrow else spread(rng, low, high)
     channels = tuple(f"channel_{number}" for number in range(1, count + 1))
     begin_s = rng.choice(BEGIN_S)
     until_s = begin_s + rng.choice(BIG_SPEAKING_S if big else SPEAKING_S)
-    if narrow or typo:
+    if narrow or typo or cold:
         until_s = max(until_s, begin_s + STAGED_SPEAKING_S)
     duration_s = microseconds(until_s + rng.uniform(SILENT_MIN_S, SILENT_MAX_S))
     settings = _draw_settings(rng)
@@ -130,6 +145,10 @@ def draw_night(seed: int) -> SearchPlan:
     if typo and not narrow and settings.get("durability") != "off":
         crowds = (*crowds, *_changes(channels[0], begin_s, until_s))
         faults = (*faults, *_draw_typo(seeds.stream("typo"), begin_s, until_s))
+    if cold and not narrow and settings.get("durability") != "off":
+        counting, ends = _draw_cold_start(seeds.stream("cold"), channels[0], begin_s)
+        # Nothing else may go wrong: what was counted must be in the database, and nowhere else, when the process ends.
+        crowds, faults = (*crowds, *counting), ends
     # Somebody who may say nothing faster than once a second cannot be in hundreds of channels either.
     ordinary = not big and not wide and rng.random() < 0.2
     listed, fixed = _draw_lists(rng, channels)
@@ -244,6 +263,20 @@ def _draw_typo(rng: random.Random, begin_s: float, until_s: float) -> tuple[Faul
         ),
         Restart(start_s=microseconds(corrected_s + 0.5)),
     )
+
+
+def _draw_cold_start(
+    rng: random.Random, channel: str, begin_s: float
+) -> tuple[tuple[Crowd, ...], tuple[Fault, ...]]:
+    start_s = begin_s + COUNTED_S + rng.random()
+    end_s = microseconds(start_s + rng.uniform(0.1, 2.0))
+    count = CommandStorm(
+        channel, 1.0, ("!count deaths +1",), ("moderator",), begin_s, COUNTING_LASTS_S, people=1
+    )
+    asked_s = microseconds(start_s + COLD_LASTS_S - 5.0)
+    ask = CommandStorm(channel, 1.0, ("!count deaths",), ("moderator",), asked_s, 4.0, people=1)
+    outage = rng.choice((Refused, Hang))(start_s=microseconds(start_s), duration_s=COLD_LASTS_S)
+    return (count, ask), (outage, rng.choice((Crash, PowerCut, Restart))(start_s=end_s))
 
 
 def _draw_flood(

@@ -72,6 +72,7 @@ from tests.safeguards.journal_variants import (
     OpenGate,
     PatientJournal,
     RecordsFirst,
+    TrimOnly,
     application_on,
 )
 from tests.safeguards.row_variants import StamplessRow
@@ -280,6 +281,13 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "agreement",
         "remembers",
         needs=with_two_deaths,
+    ),
+    "snapshot_not_updated": in_the_bot(
+        "the journal drops what was saved and keeps the row as it was before",
+        application_on(TrimOnly),
+        "remembers",
+        "agreement",
+        needs=with_all(with_outage, with_faults(Crash, PowerCut, Restart)),
     ),
     "handled_messages_not_journaled": in_the_bot(
         "a new process does not know which messages were handled", application_on(NoWindow), "gated"

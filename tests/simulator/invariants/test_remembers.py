@@ -44,7 +44,10 @@ def test_a_bot_that_remembers_breaks_nothing() -> None:
 def test_an_older_number_is_seen() -> None:
     """Its first change since is told from where it believed to be; the database ends up right."""
     words = after_a_restart(application=application_on(TrimOnly))
-    assert words == ["'deaths: 1' was said in #lobby, where viewers were told changes that make 4 to 4"]
+    assert words == [
+        "'There is no counter called deaths.' was said in #lobby, where viewers were told changes that make 3 to 3",
+        "'deaths: 1' was said in #lobby, where viewers were told changes that make 4 to 4",
+    ]
 
 
 def test_where_nothing_is_promised_nothing_is_said() -> None:
