@@ -1,7 +1,7 @@
 """P4, fencing: a process that the database has turned away as superseded ends.
 
 Who took the next epoch answers from what it has read, so the older process must not go on confirming what is never saved. A save
-that is answered `fenced` tells it so: within :data:`ENDS_S` it is gone, or it has taken a newer epoch itself (what fenced it was a late call
+that is answered `fenced`, on a line that loses nothing, tells it so: within :data:`ENDS_S` it is gone, or it has taken a newer epoch itself (what fenced it was a late call
 of its own).
 """
 
@@ -38,7 +38,8 @@ class Fenced:
         def look(record: RequestRecord) -> None:
             if record.path.endswith("byte_bot_save") and world.supabase.saves:
                 last = world.supabase.saves[-1]
-                if last.status == "fenced":
+                # While the database is in trouble the answer may have been lost: then the process cannot know.
+                if last.status == "fenced" and not world.faults.database_now():
                     self._turned_away_s.setdefault(last.epoch, world.loop.time())
 
         world.supabase.observe(look)

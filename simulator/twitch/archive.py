@@ -9,7 +9,8 @@ from __future__ import annotations
 from simulator.twitch.events import SentMessage
 
 TRANSCRIPT_MAX = 200_000  # chosen: an hour of 55 messages a second
-RECENT_MESSAGES_MAX = 2_000  # chosen: over all channels
+#: Over all channels; chosen: twenty seconds of 500 messages a second. A reply to an older one is posted without what it answers.
+RECENT_MESSAGES_MAX = 10_000
 
 
 class Archive:

@@ -10,6 +10,7 @@ from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.row import Sent
 from byte_bot.persistence.store import SaveAnswer
 from byte_bot.persistence.writer import Writer
+from simulator.faults import CutBody, Hang
 from simulator.invariants.fenced import Fenced
 from simulator.world import World
 from tests.safeguards.variants import application_with
@@ -48,3 +49,19 @@ def test_one_that_does_not_listen_is_seen() -> None:
     words = watched(superseded, Fenced(), application=deaf)
     assert words[0].startswith("a save under epoch 1 was turned away 15")
     assert words[0].endswith("and its process goes on")
+
+
+def test_one_that_cannot_hear_it_is_not_judged() -> None:
+    """The answer is cut short each time, and after it the database hangs: the process takes it for an outage."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.start_rival()
+        await world.until(lambda: world.supabase.rows("bot_writer")[0]["epoch"] == 2)
+        world.break_database(CutBody())
+        world.say("mod", "!count deaths +1")
+        await world.until(lambda: world.supabase.saves[-1].status == "fenced")
+        world.break_database(Hang())
+        await asyncio.sleep(30)
+
+    assert watched(story, Fenced()) == []
