@@ -229,6 +229,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "a save leaves before the journal knows its stamps",
         with_journal(HastyJournal),
         "agreement",
+        "remembers",
         needs=with_all(with_trouble_at_the_disk, with_two_deaths),
     ),
     "disk_waited_for": in_the_bot(
