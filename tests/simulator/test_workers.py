@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import weakref
+from collections.abc import Iterator
 
-from simulator.workers import OTHER_HASH_SEED, OtherProcess, outcomes
+import pytest
+
+from simulator.workers import COLLECT_EVERY, OTHER_HASH_SEED, OtherProcess, outcomes
+
+
+class Ring:
+    """Only the collector can free it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def nobody_collects() -> Iterator[None]:
+    """As in a process that plays one world after the other."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def no_log(level: str) -> None:
@@ -28,6 +48,20 @@ def test_the_order_is_that_of_the_seeds() -> None:
     for jobs in (1, 2):
         with outcomes(range(3, 9), jobs, squared, no_log) as found:
             assert list(found) == [9, 16, 25, 36, 49, 64]
+
+
+@pytest.mark.usefixtures("nobody_collects")
+def test_what_worlds_leave_behind_is_collected() -> None:
+    """A thousand seeds leave no more than a few do."""
+    left: list[weakref.ref[Ring]] = []
+
+    def play(seed: int) -> int:
+        left.append(weakref.ref(Ring()))
+        return seed
+
+    with outcomes(range(1, 3 * COLLECT_EVERY), 1, play, no_log) as found:
+        for _ in found:
+            assert sum(one() is not None for one in left) <= COLLECT_EVERY
 
 
 def test_the_other_process_hashes_strings_in_its_own_way() -> None:
