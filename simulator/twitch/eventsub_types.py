@@ -6,8 +6,8 @@ of the token that subscribes. A type without it is open to everybody, and costs.
 
 `fired` are the types that this fake sends by itself when something happens in its state. Those `sent_by_hand` can be subscribed to, with the same
 checks, and come only when a test sends them (`EventSubServer.send_event`). Those `about_conduits` name an app instead of users. Left out: the
-other types that WebSockets do not carry (drops, user.authorization.*), types in beta, shared chat sessions, and scopes that are needed
-together (channel.moderate: one is enough here).
+other types (those that WebSockets do not carry, those in beta, shared chat, whispers, user.update, messages held by AutoMod, suspicious users),
+and scopes that are needed together (channel.moderate: one is enough here).
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from tests.scenarios.places import PLACES, Place, over_sockets
 
 #: The nights in which the disk under the journal is in trouble for long.
 DISK_NIGHTS = ("disk_full", "slow_sync")
-#: Twitch gives one account 900 channels over EventSub's WebSockets: three with 300 subscriptions each.
-EVENTSUB_CHANNELS_MAX = 900
+#: What one account can hear over EventSub's WebSockets: three with 300 subscriptions each, six a channel.
+EVENTSUB_CHANNELS_MAX = 150
 
 
 def over_real_sockets(scenario: Scenario) -> Scenario:
