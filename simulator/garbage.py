@@ -3,6 +3,8 @@
 The collector finalises abandoned asynchronous generators, and a finaliser runs code; left to itself it runs whenever
 enough objects have been made, which differs from process to process. So it is off during a run, the loop collects at
 fixed iterations, and what existed before the run is frozen: it is not looked at, which makes each collection cheap.
+
+So what one run leaves behind, the next one freezes: whoever plays many collects in between.
 """
 
 from __future__ import annotations
@@ -36,3 +38,8 @@ def garbage_held() -> Iterator[None]:
             gc.unfreeze()
         if enabled:
             gc.enable()
+
+
+def collect_garbage() -> None:
+    """Free what runs have left behind; between two of them, not within one."""
+    gc.collect()

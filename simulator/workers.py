@@ -12,7 +12,6 @@ Ctrl-C reaches every process of a terminal. Those here ignore it: only the searc
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -20,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+
+from simulator.garbage import collect_garbage
 
 if TYPE_CHECKING:
     from multiprocessing.pool import AsyncResult, Pool
@@ -119,7 +120,7 @@ class _Collecting(Generic[T]):
     def __call__(self, seed: int) -> T:
         outcome = self.play(seed)
         if seed % COLLECT_EVERY == 0:
-            gc.collect()
+            collect_garbage()
         return outcome
 
 
