@@ -49,8 +49,9 @@ class _Access:
         """The account's only where it is asked for."""
         return self._user if kind == USER and self._user else self._app
 
-    async def rejected(self, kind: str, access: str) -> None:
+    async def rejected(self, kind: str, access: str) -> bool:
         """A check renews nothing."""
+        return False
 
 
 async def check_cloud(

@@ -32,8 +32,9 @@ class _Access:
         """The one that there is."""
         return self._access
 
-    async def rejected(self, kind: str, access: str) -> None:
+    async def rejected(self, kind: str, access: str) -> bool:
         """A check renews nothing."""
+        return False
 
 
 class _Nobody:

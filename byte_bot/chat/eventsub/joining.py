@@ -141,8 +141,8 @@ class Joining:
 
     async def _subscribe(self, ask: Ask) -> None:
         loop = asyncio.get_running_loop()
-        roster, made = self._roster, list[str]()
-        useless = made
+        roster, made, optional = self._roster, list[str](), list[str]()
+        useless: list[str] | None = None
         try:
             for wanted in self._plan:
                 session_id = self._sessions.session_id(ask.session)
@@ -151,9 +151,11 @@ class Joining:
                     roster.on_unanswered(ask, "the EventSub session is being moved", loop.time())
                     break
                 if subscription_id := await self._make(wanted, ask, session_id):
-                    made.append(subscription_id)
+                    (optional if wanted.optional else made).append(subscription_id)
             else:
-                useless = roster.on_made(ask, made)
+                useless = roster.on_made(ask, made, loop.time())
+                for subscription_id in optional:
+                    useless += self._add_follows(ask, subscription_id)
         except HelixRefused as error:
             words = f"Twitch says {error.words!r}"
             if error.status == 400:
@@ -167,7 +169,7 @@ class Joining:
             self._asking -= 1
             self._wake.set()
         if self._sessions.session_id(ask.session) is not None:
-            await self._delete(useless)
+            await self._delete(made + optional if useless is None else useless)
 
     async def _make(self, wanted: Wanted, ask: Ask, session_id: str) -> str:
         """One subscription; its id, or "" if it is there already, or may be missing."""
@@ -182,6 +184,14 @@ class Joining:
                 self._without_follows[ask.login] = None
                 return ""
             raise
+
+    def _add_follows(self, ask: Ask, subscription_id: str) -> list[str]:
+        """Count the follows of a channel in; those to be deleted, since they are of no use."""
+        if self._roster.on_extra(ask, subscription_id):
+            return []
+        if self._roster.ask_of(ask.login) == ask:  # revoked before it was known
+            self._without_follows[ask.login] = None
+        return [subscription_id]
 
     def delete_soon(self, subscription_ids: list[str]) -> None:
         """Delete subscriptions of which nobody wants to hear any more."""
@@ -231,5 +241,5 @@ class Joining:
                 self._without_follows[login] = None
                 log.warning("no follows of #%s, since %s", login, error)
                 continue
-            if subscription_id and not self._roster.on_extra(ask, subscription_id):
-                await self._delete([subscription_id])
+            if subscription_id:
+                await self._delete(self._add_follows(ask, subscription_id))

@@ -33,6 +33,9 @@ class EventSubLimits(msgspec.Struct, frozen=True):
     # How often a token that nobody has validated yet is looked at again. Chosen: the authorization server was away a moment ago.
     validated_look_s: float = 1.0
 
+    # Revoked ids remembered until the answer that tells whose they are. All that an account can have: 3 x 300.
+    revoked_max: int = 900
+
     # GET /users takes so many logins.
     resolve_max: int = 100
     # Channels whose subscriptions are being made at once. Chosen: 180 channels in about a minute of Helix's points, and a

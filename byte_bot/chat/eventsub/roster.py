@@ -15,6 +15,9 @@ said once a failure; the channel is then tried again slowly for as long as it is
 An *ask* has a number: what comes back for a channel that was parted, wanted again or moved meanwhile is known to be stale,
 and what Twitch made for it is given back to be deleted.
 
+A subscription may be revoked while the others of its channel are being made, even before the answer that tells its id. So a revoked id that
+is nobody's is remembered, and what is made under it does not count: a channel that hears nothing would look joined for ever.
+
 Left out: conduits, which know no such limits and want an app token.
 """
 
@@ -90,6 +93,8 @@ class Roster:
         #: Subscription -> login, and channel id -> login.
         self._owners: dict[str, str] = {}
         self._logins: dict[str, str] = {}
+        #: Subscriptions that were revoked while they were nobody's, the oldest first.
+        self._revoked: dict[str, None] = {}
         self._moderated: Collection[str] | None = None
         self._asks = 0
         self._sessions = 0
@@ -243,11 +248,15 @@ class Roster:
         known = self._channels.get(ask.login)
         return known is not None and known.ask == ask.number and known.place is Place.ASKED
 
-    def on_made(self, ask: Ask, subscription_ids: Iterable[str]) -> list[str]:
+    def on_made(self, ask: Ask, subscription_ids: Iterable[str], now: float) -> list[str]:
         """All subscriptions of an ask were made; those to be deleted, since nobody wants them any more."""
         ids = list(subscription_ids)
         if not self.is_current(ask):
             return ids
+        alive = [one for one in ids if one not in self._revoked]
+        if len(alive) < len(ids):
+            self.on_refused(ask, "Twitch revoked a subscription while the others were being made", now)
+            return alive
         known = self._channels.pop(ask.login)
         self._channels[ask.login] = known
         known.place, known.failures, known.failure_said = Place.JOINED, 0, False
@@ -266,8 +275,8 @@ class Roster:
         return Ask(known.ask, known.login, known.channel_id, known.session)
 
     def on_extra(self, ask: Ask, subscription_id: str) -> bool:
-        """One more subscription of a joined channel was made; False if nobody wants it any more."""
-        if self.ask_of(ask.login) != ask:
+        """One more subscription of a joined channel was made; False if nobody wants it any more, or it is revoked already."""
+        if self.ask_of(ask.login) != ask or subscription_id in self._revoked:
             return False
         self._channels[ask.login].subscriptions.append(subscription_id)
         self._owners[subscription_id] = ask.login
@@ -276,6 +285,8 @@ class Roster:
     def forget_subscription(self, subscription_id: str) -> str:
         """Twitch took a subscription away that a channel can do without; the channel's login, "" if it was nobody's."""
         login = self._owners.pop(subscription_id, "")
+        if not login:
+            self._remember_revoked(subscription_id)
         known = self._channels.get(login)
         if known is not None and subscription_id in known.subscriptions:
             known.subscriptions.remove(subscription_id)
@@ -299,6 +310,7 @@ class Roster:
         """Twitch took a subscription away, and with it the channel; those to be deleted, which are of no use alone."""
         known = self._channels.get(self._owners.get(subscription_id, ""))
         if known is None or known.place is not Place.JOINED:
+            self._remember_revoked(subscription_id)
             return []
         ids = [one for one in self._forget_subscriptions(known) if one != subscription_id]
         self._release(known)
@@ -351,6 +363,11 @@ class Roster:
         """Give back the room of a channel that is asked for or joined."""
         if known.session in self._used:
             self._used[known.session] -= self._per_channel
+
+    def _remember_revoked(self, subscription_id: str) -> None:
+        self._revoked[subscription_id] = None
+        if len(self._revoked) > self._limits.revoked_max:
+            del self._revoked[next(iter(self._revoked))]
 
     def _forget_subscriptions(self, known: _Channel) -> list[str]:
         ids, known.subscriptions = known.subscriptions, []

@@ -1,7 +1,8 @@
 """Whose token a request to Helix carries: the account's, from its keeper, or the application's own.
 
 How it works. The application's token is fetched when it is first needed, once however many ask, and again when it ends soon or
-Helix refuses it; it cannot be refreshed (dev.twitch.tv/docs/authentication, client credentials). Nobody waits longer than
+Helix refuses it; it cannot be refreshed (dev.twitch.tv/docs/authentication, client credentials). Helix refuses with the same 401 what the
+application may not do (no channel:bot, say), which another token would not change: one that was fetched a moment ago is kept. Nobody waits longer than
 ``wait_s`` for either: a reply to chat is not worth more, and what could not be asked for has certainly not been done.
 """
 
@@ -20,6 +21,8 @@ from byte_bot.logs import redact_also
 
 # Chosen: an application's token lives for two months, so a quarter of an hour of them costs nothing.
 _RENEW_BEFORE_S = 900.0
+# Chosen: a token that is refused within this time of its fetch is not to blame; one that is costs a minute, and a withdrawn one is rare.
+_TRUST_S = 60.0
 
 
 class BotTokens:
@@ -46,6 +49,8 @@ class BotTokens:
         self._wait_s = wait_s
         self._app = ""
         self._app_ends_at = 0.0
+        #: By the loop's clock, which does not jump.
+        self._app_fetched_at_s = 0.0
         self._fetching = asyncio.Lock()
 
     async def access(self, kind: str) -> str:
@@ -62,12 +67,15 @@ class BotTokens:
         except AuthError as error:
             raise HelixUnavailable(f"no token of the application: {error}", undelivered=True) from None
 
-    async def rejected(self, kind: str, access: str) -> None:
-        """Helix answered 401 to this one."""
+    async def rejected(self, kind: str, access: str) -> bool:
+        """Helix answered 401 to this one; whether to ask again."""
         if kind != APP:
             await self._keeper.rejected(access)
         elif access == self._app:
+            if asyncio.get_running_loop().time() < self._app_fetched_at_s + _TRUST_S:
+                return False
             self._app = ""
+        return True
 
     async def _app_access(self) -> str:
         async with self._fetching:
@@ -75,5 +83,6 @@ class BotTokens:
                 grant = await self._fetch_app()
                 redact_also((grant.access_token,))
                 self._app = grant.access_token
+                self._app_fetched_at_s = asyncio.get_running_loop().time()
                 self._app_ends_at = self._clock.unix() + (grant.expires_in or float("inf"))
             return self._app

@@ -201,8 +201,8 @@ class Tokens(Protocol):
         """An access token that is valid as far as known; waits until there is one."""
         ...
 
-    async def rejected(self, kind: str, access: str) -> None:
-        """Helix answered 401 to this one."""
+    async def rejected(self, kind: str, access: str) -> bool:
+        """Helix answered 401 to this one; whether to ask again, with what :meth:`access` gives then."""
         ...
 
 
@@ -241,9 +241,8 @@ def make_helix_http(session: ClientSession, client_id: str, helix_url: str, toke
             try:
                 return await self._with(route, access)
             except HTTPException as error:
-                if error.status != 401:
+                if error.status != 401 or not await tokens.rejected(kind, access):
                     raise
-            await tokens.rejected(kind, access)
             return await self._with(route, await tokens.access(kind))
 
         def _with(self, route: Route, access: str) -> Awaitable[Any]:

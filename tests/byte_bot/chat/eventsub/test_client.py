@@ -228,6 +228,23 @@ def test_a_bot_in_the_cloud_speaks_with_the_applications_token() -> None:
     tell(story, send_as="app")
 
 
+def test_a_refusal_of_the_application_is_reported_and_costs_no_token_for_each_message() -> None:
+    """Twitch answers 401 too where channel:bot is missing, and another token of the application would change nothing."""
+
+    async def story(place: Place) -> None:
+        for _ in range(3):
+            await place.chat.send("lobby", "hello")
+        refused = place.of(MessageRefused)
+        assert [one.notice_id for one in refused] == ["helix_401"] * 3
+        assert "channel:bot" in refused[0].text
+        assert sum(one.kind == "app" for one in place.state.credentials.tokens.values()) == 1
+        await asyncio.sleep(61.0)
+        await place.chat.send("lobby", "hello")
+        assert sum(one.kind == "app" for one in place.state.credentials.tokens.values()) == 2
+
+    tell(story, send_as="app")
+
+
 def test_a_withdrawn_consent_ends_the_sessions_until_there_is_a_new_token() -> None:
     """Twitch wants it so; the bot lives on and comes back by itself."""
 

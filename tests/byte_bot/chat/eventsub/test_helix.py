@@ -44,8 +44,9 @@ class TheToken:
         """The one that there is."""
         return self._access
 
-    async def rejected(self, kind: str, access: str) -> None:
+    async def rejected(self, kind: str, access: str) -> bool:
         """Nothing can be done about it."""
+        return False
 
 
 def ask(
@@ -116,7 +117,7 @@ def test_consents_are_asked_ten_at_a_time_with_the_applications_token() -> None:
                 asked.append(kind)
                 return app
 
-            async def rejected(self, kind: str, access: str) -> None:
+            async def rejected(self, kind: str, access: str) -> bool:
                 raise AssertionError(f"{kind} was rejected")
 
         limits = EventSubLimits()

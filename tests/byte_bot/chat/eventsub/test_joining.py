@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
 from byte_bot.chat.eventsub.limits import EventSubLimits
@@ -73,6 +74,25 @@ def test_a_banned_bot_is_put_out_and_comes_back_when_the_ban_is_lifted() -> None
     tell(story)
 
 
+@pytest.mark.parametrize("which", [0, 4], ids=["made", "answer-under-way"])
+def test_a_subscription_that_is_revoked_while_the_others_are_being_made_costs_the_channel(which: int) -> None:
+    """The bot would count itself in, and hear nothing: it is asked for again instead, and there is nothing left over."""
+
+    async def story(place: Place) -> None:
+        place.web.helix_delay_s = 1.0
+        place.chat.join(["lobby"])
+        await place.until(lambda: len(place.subscriptions()) == which + 1)
+        assert place.eventsub.revoke(place.subscriptions()[which].id, "authorization_revoked")
+        (failed,) = await place.seen(JoinFailed)
+        assert failed.reason == "Twitch revoked a subscription while the others were being made"
+        assert place.chat.joined == ()
+        place.web.helix_delay_s = 0.0
+        await place.seen(ChannelJoined, within_s=70.0)
+        assert len(place.subscriptions()) == 5
+
+    tell(story, join=())
+
+
 def test_channels_are_spread_over_sockets_and_the_last_one_is_refused_with_the_reason() -> None:
     """300 subscriptions a socket and 3 sockets, here 10 and 2."""
     limits = replace(EventSubLimits(), sockets_max=2, subscriptions_per_socket_max=10)
@@ -118,3 +138,25 @@ def test_follows_are_heard_where_the_bot_is_moderator() -> None:
         assert place.chat.joined == ("lobby",)
 
     tell(story, scopes=(*SCOPES, FOLLOWS))
+
+
+def test_follows_that_are_revoked_before_their_answer_has_come_are_asked_for_again() -> None:
+    """The bot was no moderator for a moment: the channel is joined without them, and has them the next time they are looked at."""
+
+    async def story(place: Place) -> None:
+        place.state.set_role("lobby", BOT, "moderator")
+        place.web.helix_delay_s = 1.0
+        place.chat.join(["lobby"])
+        await place.until(lambda: place.subscriptions("channel.follow") != [])
+        assert place.chat.joined == ()
+        place.state.set_role("lobby", BOT, None)
+        place.state.set_role("lobby", BOT, "moderator")
+        await place.seen(ChannelJoined)
+        assert place.subscriptions("channel.follow") == []
+        place.web.helix_delay_s = 0.0
+        await asyncio.sleep(place.limits.moderated_refresh_s + 1.0)
+        place.life.follow("lobby", "ana")
+        await place.seen(Follow)
+        assert place.of(JoinFailed) == []
+
+    tell(story, scopes=(*SCOPES, FOLLOWS), join=())

@@ -35,7 +35,7 @@ def joined(roster: Roster, *logins: str) -> None:
     while True:
         ask = roster.take_ask(0.0)
         if ask is not None:
-            assert roster.on_made(ask, [f"{ask.login}-{n}" for n in range(5)]) == []
+            assert roster.on_made(ask, [f"{ask.login}-{n}" for n in range(5)], 0.0) == []
         elif roster.wants_session:
             roster.open_session()
         else:
@@ -56,7 +56,7 @@ def test_a_channel_is_resolved_placed_and_joined() -> None:
     ask = take(roster)
     assert ask == Ask(1, "lobby", "7", session)
     assert roster.joined == ()
-    roster.on_made(ask, ["s1", "s2"])
+    roster.on_made(ask, ["s1", "s2"], 0.0)
     assert roster.joined == ("lobby",)
     assert roster.take_events() == [ChannelJoined("lobby", "7")]
     assert (roster.channel_id("lobby"), roster.wants_id("7"), roster.wants_id("8")) == ("7", True, False)
@@ -140,7 +140,7 @@ def test_a_session_that_is_lost_gives_its_channels_back() -> None:
     again = [take(roster), take(roster)]
     # Session 2 had room for one of them.
     assert [(ask.login, ask.session) for ask in again] == [("a", 2), ("b", 3)]
-    roster.on_made(again[0], ["x"])
+    roster.on_made(again[0], ["x"], 0.0)
     assert roster.take_events() == [ChannelJoined("a", "id-a")]
 
 
@@ -153,7 +153,7 @@ def test_what_was_made_for_a_channel_that_was_parted_meanwhile_is_deleted() -> N
     assert roster.is_current(ask)
     roster.unwant(["a"])
     assert not roster.is_current(ask)
-    assert roster.on_made(ask, ["s1"]) == ["s1"]
+    assert roster.on_made(ask, ["s1"], 0.0) == ["s1"]
     assert roster.joined == ()
 
 
@@ -167,8 +167,8 @@ def test_an_answer_to_the_session_before_does_not_count() -> None:
     roster.open_session()
     new = take(roster)
     roster.on_refused(old, "too late", 0.0)
-    assert roster.on_made(old, ["old"]) == ["old"]
-    assert roster.on_made(new, ["new"]) == []
+    assert roster.on_made(old, ["old"], 0.0) == ["old"]
+    assert roster.on_made(new, ["new"], 0.0) == []
     assert roster.joined == ("a",)
 
 
@@ -191,6 +191,50 @@ def test_a_revoked_subscription_puts_the_bot_out_of_the_channel() -> None:
     assert roster.on_revoked("a-1", 10.0) == [], "one of many is enough"
     assert roster.take_events() == [ChannelParted("a", by_twitch=True)]
     assert roster.next_deadline() == 70.0
+
+
+def test_a_subscription_that_is_revoked_before_it_is_known_is_a_refusal() -> None:
+    """Its channel would hear nothing and look joined: the room is given back, the rest deleted, and it is tried again slowly."""
+    roster = Roster(SMALL, 5)
+    known(roster, "a", "b")
+    roster.open_session()
+    dead, sound = take(roster), take(roster)
+    assert roster.on_revoked("a-1", 0.0) == []
+    assert roster.on_made(sound, ["b-0", "b-1"], 1.0) == []
+    assert roster.on_made(dead, ["a-0", "a-1", "a-2"], 1.0) == ["a-0", "a-2"]
+    assert roster.joined == ("b",)
+    reason = "Twitch revoked a subscription while the others were being made"
+    assert roster.take_events() == [ChannelJoined("b", "id-b"), JoinFailed("a", reason)]
+    assert roster.next_deadline() == 1.0 + SMALL.join_retry_s
+    known(roster, now=61.0)
+    again = take(roster, 61.0)
+    assert again.session == dead.session, "the room was given back"
+    assert roster.on_made(again, ["a-3", "a-4", "a-5"], 61.0) == []
+    assert roster.joined == ("b", "a")
+
+
+def test_an_extra_subscription_that_is_revoked_before_it_is_known_does_not_count() -> None:
+    """The channel goes on without it."""
+    roster = Roster(LIMITS, 6)
+    joined(roster, "a")
+    ask = roster.ask_of("a")
+    assert ask is not None
+    assert roster.forget_subscription("follows") == ""
+    assert not roster.on_extra(ask, "follows")
+    assert roster.ask_of("a") == ask
+    assert roster.on_extra(ask, "others")
+
+
+def test_the_memory_of_revoked_subscriptions_is_bounded() -> None:
+    """The oldest goes; those that were somebody's take no room."""
+    roster = Roster(replace(LIMITS, revoked_max=2), 5)
+    joined(roster, "a")
+    ask = roster.ask_of("a")
+    assert ask is not None
+    for one in ("x", "y", "z"):
+        roster.forget_subscription(one)
+    roster.forget_subscription("a-4")
+    assert [roster.on_extra(ask, one) for one in ("x", "y", "z")] == [True, False, False]
 
 
 def test_a_subscription_that_a_channel_can_do_without_is_only_forgotten() -> None:
@@ -227,7 +271,7 @@ def test_standing_is_known_at_the_join_if_helix_said_it() -> None:
     known(roster, "a", "b")
     roster.open_session()
     for _ in range(2):
-        roster.on_made(take(roster), [])
+        roster.on_made(take(roster), [], 0.0)
     assert roster.take_events() == [
         Standing("a", True),
         ChannelJoined("a", "id-a"),
@@ -281,7 +325,7 @@ def test_rooms_are_never_overbooked(steps: list[str], data: st.DataObject) -> No
         elif step == "l" and (ask := roster.take_ask(now)) is not None:
             asks.append(ask)
         elif step == "m" and asks:
-            roster.on_made(asks[-1], [f"s{len(asks)}"])
+            roster.on_made(asks[-1], [f"s{len(asks)}"], now)
             asks.pop()
         assert len(sessions) <= SMALL.sockets_max
         for session in sessions:

@@ -45,7 +45,7 @@ async def test_the_accounts_token_is_the_keepers() -> None:
     keeper = HeldToken(UserToken("user-1", "byte_bot"))
     bot = tokens(Server(), keeper)
     assert await bot.access(USER) == "user-1"
-    await bot.rejected(USER, "user-1")
+    assert await bot.rejected(USER, "user-1")
     assert keeper.complaints == ["user-1"]
 
 
@@ -65,10 +65,28 @@ async def test_a_token_that_ends_soon_or_is_refused_is_fetched_anew() -> None:
     await bot.access(APP)
     await asyncio.sleep(7_200.0 - 800.0)
     assert await bot.access(APP) == "app-2"
-    await bot.rejected(APP, "app-1")
+    assert await bot.rejected(APP, "app-1")
     assert await bot.access(APP) == "app-2"
-    await bot.rejected(APP, "app-2")
+    await asyncio.sleep(60.0)
+    assert await bot.rejected(APP, "app-2")
     assert await bot.access(APP) == "app-3"
+
+
+@in_virtual_time()
+async def test_a_token_that_was_fetched_a_moment_ago_is_not_fetched_anew() -> None:
+    """Helix refuses the request rather than the token, and would refuse it with the next one; for a minute, no longer."""
+    server = Server()
+    bot = tokens(server)
+    await bot.access(APP)
+    await asyncio.sleep(59.0)
+    assert not await bot.rejected(APP, "app-1")
+    assert await bot.access(APP) == "app-1"
+    await asyncio.sleep(1.0)
+    assert await bot.rejected(APP, "app-1")
+    assert await bot.rejected(APP, "app-1"), (
+        "a second complaint about it, while nobody has asked for the next one"
+    )
+    assert await bot.access(APP) == "app-2"
 
 
 @in_virtual_time()
