@@ -11,7 +11,9 @@ one that ended has left is told (:class:`Rivalry`). The bot's token and the cloc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +136,10 @@ class SimulatedBot:
         self.disks: list[Disk] = []
         self.disk = self._new_disk("memory")
         self._ungated_before = 0
+        #: What those that have ended had counted.
+        self._counted_before: Counter[str] = Counter()
+        #: When a process of the bot ended last, whichever and however.
+        self.last_end_s = -math.inf
         self._bot: Instance | None = None
         self._second: Instance | None = None
         self.exit_codes: list[ExitCode] = []
@@ -244,7 +250,9 @@ class SimulatedBot:
         """Tell what the end of this process may have cost."""
         app, one.app = one.app, None
         behind = False
+        self.last_end_s = self._loop.time()
         if app is not None:
+            self._counted_before.update(app.telemetry.counters)
             journal, one.epoch = app.layer.journal, app.layer.epoch
             self._ungated_before += journal.ungated_replies
             announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
@@ -259,6 +267,12 @@ class SimulatedBot:
             app.layer.journal.ungated_replies for app in (self.app, rival, self.second) if app is not None
         )
         return self._ungated_before + sum(live)
+
+    def counted(self, names: Iterable[str]) -> int:
+        """The sum of these counters over all its processes so far, those that have ended and each of two: it never falls."""
+        rival = self.rival.app if self.rival is not None else None
+        live = [app.telemetry.counters for app in (self.app, rival) if app is not None]
+        return sum(counters.get(name, 0) for name in names for counters in (self._counted_before, *live))
 
     async def stop(self) -> ExitCode:
         """SIGTERM: ask it to stop, wait until it has; its exit code."""

@@ -19,7 +19,7 @@ Send Chat Message (EventSub's way to speak) has a bucket of its own, which the s
 only in its answers. So nothing is counted a second time: when an answer says that it is empty, :meth:`MessageLimiter.hold`
 stops everything until Twitch fills it again.
 
-Left out: what a former process of the same account sent shortly before this one started; slow mode.
+Left out: what a former process of the same account sent shortly before this one started, or another one beside it sends; slow mode.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ there and back and :data:`ANSWER_S`. Nothing else is an excuse than what the bot
   heard there (when it learns of a human's edit is another promise);
 * Twitch does not let it speak there: ignored for having been over a limit, banned, refused, suspended, or in a chat mode that holds for it; or has refused this
   very answer for what its filters make of it. Two processes that count on the account's whole rate, one of them started by mistake, may
-  both lose it for a while;
+  both lose it for a while; and a process cannot know what another one, beside it or before it, has said last in the channel, so
+  that Twitch may refuse its answer for coming too soon after that or repeating it;
 * Helix is in trouble (over EventSub every answer is a request to it). Then an answer may be late, and behind it those of its channel, at
   most by :data:`PATIENCE_S`, or be given up, which the bot must count;
 * it has said almost as much as Twitch allows. Then a reply may wait until it has not, at most for :data:`PATIENCE_S`, after
@@ -48,6 +49,8 @@ _FOR_MODERATORS = re.compile(r"^!count [a-z0-9_-]{1,25} [+=-][0-9]{1,9}$")
 _OVER = (MessageVerdict.OVER_LIMIT.value, MessageVerdict.IGNORED.value)
 _DROPS = ("replies_dropped_too_old", "replies_dropped_queue_full")
 _GIVEN_UP = (*_DROPS, "replies_dropped_unconfirmed", "messages_refused")
+#: What Twitch refuses for what the account has said last in the channel.
+_AFTER_THE_LAST = ("msg_ratelimit", "msg_duplicate")
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,11 @@ class Answered:
                 self._asked(world, message)
 
         def refused(message: RefusedMessage) -> None:
-            if message.reason in REFUSALS or (world.bot.heard_by_two and message.reason in _OVER):
+            if (
+                message.reason in REFUSALS
+                or (world.bot.heard_by_two and message.reason in _OVER)
+                or (message.reason in _AFTER_THE_LAST and self._may_follow_another(world, message.channel))
+            ):
                 self._refused[message.reply_to] = None
 
         world.twitch.on_message(heard)
@@ -132,7 +139,7 @@ class Answered:
         self._look_asleep(world, message.channel)
         self._look_at_helix(world)
         self._watched[message.id] = _Watched(
-            message, asked.heard_by, _count(world, _DROPS), _count(world, _GIVEN_UP)
+            message, asked.heard_by, world.bot.counted(_DROPS), world.bot.counted(_GIVEN_UP)
         )
 
     def _spoke(self, world: World, message: SentMessage) -> None:
@@ -176,10 +183,10 @@ class Answered:
         if message.at_s <= self._helix_s + PATIENCE_S:
             if took_s <= limit_s(world) + PATIENCE_S:
                 return None if answer is None else ""
-            if _count(world, _GIVEN_UP) > watched.given_up:
+            if world.bot.counted(_GIVEN_UP) > watched.given_up:
                 return ""
         patience_ends_s = message.at_s + PATIENCE_S
-        if _count(world, _DROPS) > watched.drops and self._near_a_limit(
+        if world.bot.counted(_DROPS) > watched.drops and self._near_a_limit(
             world, message.channel, message.at_s, patience_ends_s
         ):
             return ""
@@ -202,6 +209,12 @@ class Answered:
             or world.bot_login in room.refusals
             or (not room.privileged(world.bot_login) and room.modes != RoomModes())
         )
+
+    def _may_follow_another(self, world: World, channel: str) -> bool:
+        """Whether what was said last in the channel may be another process's: of one beside the bot, or one that has ended."""
+        # What that one said last was still on its way when it ended.
+        heard_of_s = world.bot.last_end_s + world.scenario.latency_ms / 1000
+        return world.bot.rival is not None or self._said_s[channel][-1] <= heard_of_s
 
     def _near_a_limit(self, world: World, channel: str, from_s: float, until_s: float) -> bool:
         """Whether Twitch's limits may hold a reply back at some moment between these two.
@@ -239,8 +252,3 @@ def must_be_answered(world: World, message: SentMessage) -> bool:
     if message.login == room.login or message.login in room.moderators:
         return bool(_FOR_ALL.match(message.text) or _FOR_MODERATORS.match(message.text))
     return bool(_FOR_ALL.match(message.text))
-
-
-def _count(world: World, names: tuple[str, ...]) -> int:
-    counters = world.app.telemetry.counters if world.app is not None else {}
-    return sum(counters.get(name, 0) for name in names)

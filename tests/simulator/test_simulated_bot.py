@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
@@ -131,6 +132,23 @@ def test_a_death_of_the_older_one_leaves_the_other() -> None:
         await world.until(world.drained)
         world.start_rival()
         assert world.bot.incarnation == 3
+
+    play(story, Scenario("rival", "two bots"))
+
+
+def test_what_was_counted_stays_counted_whichever_process_ends() -> None:
+    """Each of two counts for itself, and the one that is left has not seen what the other one saw."""
+
+    async def story(world: World) -> None:
+        names = ("messages_seen",)
+        assert (world.bot.counted(names), world.bot.last_end_s) == (0, -math.inf)
+        await overlapping(world)
+        assert world.app is not None and world.bot.rival is not None and world.bot.rival.app is not None
+        first, second = (app.telemetry.counters for app in (world.app, world.bot.rival.app))
+        before = world.bot.counted(names)
+        assert before == first[names[0]] + second[names[0]] > second[names[0]] > 0
+        world.crash_bot()
+        assert (world.bot.counted(names), world.bot.last_end_s) == (before, world.loop.time())
 
     play(story, Scenario("rival", "two bots"))
 

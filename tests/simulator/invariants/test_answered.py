@@ -8,10 +8,20 @@ import pytest
 
 from byte_bot.app import Application
 from byte_bot.bot import Bot
+from byte_bot.chat.limiter import MessageLimiter
 from byte_bot.chat.message import ChatEvent
 from byte_bot.chat.outbox import Outbox, Reply
-from simulator.audience import CommandStorm
-from simulator.faults import Crash, Fault, Hang, Restart, TwitchDisconnect, TwitchHalfOpen, TwitchReconnect
+from simulator.audience import CommandStorm, Spoken, Utterance
+from simulator.faults import (
+    Crash,
+    Fault,
+    Hang,
+    Restart,
+    SecondInstance,
+    TwitchDisconnect,
+    TwitchHalfOpen,
+    TwitchReconnect,
+)
 from simulator.invariants.answered import Answered
 from simulator.scenario import Scenario
 from simulator.world import ApplicationFactory, World, simulate
@@ -35,6 +45,21 @@ class SlowOutbox(Outbox):
         """Take it later."""
         asyncio.get_running_loop().call_later(5.0, super().put, reply)
         return True
+
+
+class HastyLimiter(MessageLimiter):
+    """Keeps no distance between two messages."""
+
+    def channel_ready_at(self, channel: str, text: str, now: float) -> float:
+        """At once."""
+        return now
+
+
+class RepeatingLimiter(MessageLimiter):
+    """Makes no text distinct from the ones before it."""
+
+    def _free_form(self, state: object, text: str, now: float) -> str | None:
+        return text
 
 
 class DeafBot(Bot):
@@ -193,3 +218,75 @@ def test_a_limit_that_is_over_is_no_excuse() -> None:
     assert broken(scenario, application_with(lambda application: application.outbox, SlowOutbox)) == [
         "answered"
     ]
+
+
+#: An account like any other: in a channel one message a second, and none that repeats the one before it.
+NOBODY = Scenario("nobody", "nobody anywhere", channels=("lobby", "arcade"), moderated=False)
+
+
+@pytest.mark.parametrize("other", ["nobody", "died", "cut off"])
+def test_an_answer_too_soon_after_the_words_of_another_process_may_be_refused(other: str) -> None:
+    """The newer one does not know that the older one has just spoken, which runs on or not; one that is alone has no excuse."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        await asyncio.sleep(2)
+        await world.ask("viewer", "!count deaths")
+        if other != "nobody":
+            if other == "cut off":
+                world.irc.disconnect_all()  # the older one comes back later, and does not hear what is said meanwhile
+            world.start_rival()
+            rival = world.bot.rival
+            assert rival is not None
+            await world.until(lambda: rival.app is not None and "lobby" in rival.app.transport.joined)
+            if other == "died":
+                world.crash_bot()
+                await asyncio.sleep(0.1)  # until Twitch knows
+        world.say("viewer", "!ping")
+        await asyncio.sleep(25)
+        assert world.irc.stats["refused_msg_ratelimit"] == 1
+        assert world.chat.unanswered == 1
+
+    alone = other == "nobody"
+    hasty = application_with(lambda made: made.outbox._limiter, HastyLimiter) if alone else Application
+    assert len(watched(story, Answered(), NOBODY, hasty)) == (1 if alone else 0)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_answer_that_repeats_the_process_before_may_be_refused(own: bool) -> None:
+    """One that has just begun does not know what was said last; that it repeats itself is no excuse, however young it is."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        await asyncio.sleep(2)
+        await world.ask("viewer", "!count deaths" if own else "!ping")
+        world.crash_bot()
+        world.start_bot()
+        await world.joined()
+        await asyncio.sleep(2)
+        if own:
+            await world.ask("viewer", "!ping")
+            await asyncio.sleep(2)
+        world.say("viewer", "!ping")
+        await asyncio.sleep(25)
+        assert world.irc.stats["refused_msg_duplicate"] == 1
+
+    repeating = application_with(lambda made: made.outbox._limiter, RepeatingLimiter)
+    assert len(watched(story, Answered(), NOBODY, repeating)) == (1 if own else 0)
+
+
+def test_what_one_of_two_processes_dropped_stays_counted_when_it_has_ended() -> None:
+    """It had too much to say and dropped what became too old; at its end the newer one takes its place, which has dropped nothing."""
+    lines = tuple(Utterance(5.0 + 0.01 * n, "lobby", "viewer", "!ping") for n in range(30))
+    scenario = Scenario(
+        "ended",
+        "too much is asked, and at the heal a second process is the one that stays",
+        duration_s=22.5,
+        channels=("lobby",),
+        moderated=False,
+        crowds=(Spoken(lines=lines),),
+        faults=(SecondInstance(start_s=12.0),),
+    )
+    report = simulate(scenario, 1)
+    assert report.ok, report.to_text()
+    assert report.unanswered > 10
