@@ -21,7 +21,7 @@ import typer
 
 from simulator.cli_options import Exit
 from simulator.progress import Progress
-from simulator.search.canary import judge_canary
+from simulator.search.canary import Alarm, judge_canary
 from simulator.search.groups import Groups
 from simulator.search.outcome import Outcome, Verdict, judge_seed, judge_seed_traced
 from simulator.search.second_runs import Judge, JudgeTraced, SecondRuns
@@ -90,12 +90,14 @@ def add_search(
 
         Exit code 0 if nothing failed; 1 if a promise was broken (safety), 3 if two runs of a seed differ or a night cannot be
         replayed, 4 if the bot did not recover (liveness), 5 if a night ended by an unexpected error (crash); of several the
-        worst, in the order 3, 1, 5, 4. 130 after Ctrl-C. With --canary: 0 if the planted bug was found, 1 if not.
+        worst, in the order 3, 1, 5, 4. 130 after Ctrl-C. With --canary: 0 if the planted bug was found, by the promise that
+        it breaks and in a night that the bot without it passes; 1 if not.
         """
         # Also here, where nights are played again and made small.
         set_log_level("critical")
         run = _Search(range(start, start + seeds), as_json=as_json)
         chosen = canary if with_canary else judge
+        alarm = Alarm(judge) if with_canary else None
         with ExitStack() as stack:
             found = stack.enter_context(outcomes(run.seeds, jobs, chosen, set_log_level))
             second = elsewhere(set_log_level)
@@ -109,7 +111,7 @@ def add_search(
                         again.offer(outcome)
                         run.take_back(again)
                     progress.step(run.failed)
-                    if with_canary and run.failed:
+                    if alarm is not None and alarm.heard(outcome):
                         break
                 if again is not None:
                     run.take_back(again, wait=True)
@@ -120,8 +122,9 @@ def add_search(
             run.tell(made_small)
         if run.interrupted:
             raise typer.Exit(Exit.INTERRUPTED)
-        if with_canary:
-            raise typer.Exit(_told_of_canary(run, as_json=as_json))
+        if alarm is not None:
+            typer.echo(alarm.to_text(), err=as_json)
+            raise typer.Exit(Exit.OK if alarm.works else Exit.BROKEN)
         raise typer.Exit(EXITS[run.groups.worst])
 
 
@@ -207,15 +210,3 @@ class _Search:
             "seen": {one: self._seen[one] for one in Sometimes},
             "never": [one for one in Sometimes if not self._seen[one]],
         }
-
-
-def _told_of_canary(run: _Search, *, as_json: bool) -> Exit:
-    """Whether the planted bug was found, for people; what that means for the shell."""
-    if not as_json:
-        nights = f"{run.nights} night{'s' if run.nights > 1 else ''}"
-        typer.echo(
-            f"the planted bug was found after {nights}: the alarm works"
-            if run.failed
-            else f"the planted bug was NOT found in {nights}: the alarm does not work"
-        )
-    return Exit.OK if run.failed else Exit.BROKEN

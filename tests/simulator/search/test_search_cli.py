@@ -145,12 +145,35 @@ def test_json_has_a_line_for_each_night_and_one_for_all() -> None:
 
 def test_the_canary_must_be_found() -> None:
     """Then all is well; it is not if nobody sees the planted bug."""
-    found = call("--seeds", "50", "--canary", canary=failing(bad(3)))
+    found = call("--seeds", "50", "--canary", canary=failing(bad(3, invariant="gated")))
     assert found.exit_code == 0
-    assert found.stdout.splitlines()[-1] == "the planted bug was found after 3 nights: the alarm works"
+    assert found.stdout.splitlines()[-1] == (
+        "the planted bug was found after 3 nights, by gated in seed 3, a night that the bot without it passes: "
+        "the alarm works"
+    )
     missed = call("--seeds", "5", "--canary", canary=good)
     assert missed.exit_code == Exit.BROKEN
     assert "was NOT found in 5 nights" in missed.stdout
+
+
+def test_another_failure_is_not_the_canary() -> None:
+    """Neither one of another invariant, nor one of a night in which the shipped bot fails too: 1, and it is said."""
+    crash = failing(bad(2, Verdict.CRASH, "ValueError"))
+    other = call("--seeds", "5", "--canary", canary=crash)
+    assert other.exit_code == Exit.BROKEN
+    assert (
+        "was NOT found in 5 nights: what failed is not what it breaks (gated): seed 2 by ValueError"
+        in other.stdout
+    )
+    later = failing(bad(2, Verdict.CRASH, "ValueError"), bad(4, invariant="gated"))
+    assert call("--seeds", "5", "--canary", canary=later).exit_code == Exit.OK
+    gated = failing(bad(3, invariant="gated"))
+    both = call("--seeds", "5", "--canary", canary=gated, judge=gated)
+    assert both.exit_code == Exit.BROKEN
+    assert "NOT found in 3 nights: in seed 3 the bot without it fails as well, by gated" in both.stdout
+    as_json = call("--seeds", "5", "--canary", "--json", canary=crash)
+    assert as_json.exit_code == Exit.BROKEN and "NOT found" in as_json.stderr
+    assert all(line.startswith("{") for line in as_json.stdout.splitlines())
 
 
 def test_ctrl_c_ends_it_with_what_was_found() -> None:
