@@ -2,8 +2,8 @@
 
 How it works. Each seed is a night of its own (`plan.py`), so with ``--jobs`` other processes play some of them; outcomes are taken in the
 order of the seeds. One seed in twenty is played twice (`second_runs.py`). What fails is grouped (`groups.py`): a line when a group is
-first seen, everything about it at the end, with the command that plays its first seed again. How far it is goes to standard
-error. Ctrl-C ends it with what was found so far.
+first seen, everything about it at the end, with the command that plays its first seed again. Only then the first night of each group is
+made small. How far it is goes to standard error. Ctrl-C ends it with what was found so far.
 
 The exit code says of what class the worst failure is, so that a script can tell a lost change from a slow recovery.
 """
@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import typer
@@ -36,8 +37,18 @@ EXITS: Final[Mapping[Verdict, Exit]] = {
     Verdict.CRASH: Exit.CRASHED,
 }
 
-#: Tells how a failed night becomes a small one, in lines for people; "" for nothing.
-Shrink = Callable[[Outcome], str]
+
+@dataclass(frozen=True)
+class Small:
+    """What became of a failed night that was made small."""
+
+    #: In lines for people.
+    text: str
+    #: True if Ctrl-C ended it: this is the smallest so far.
+    interrupted: bool = False
+
+
+Shrink = Callable[[Outcome], Small]
 
 
 def add_search(
@@ -118,8 +129,12 @@ def add_search(
             except KeyboardInterrupt:
                 run.interrupted = True
             progress.end()
-            made_small = shrink if shrinking and not run.interrupted and not with_canary else None
-            run.tell(made_small)
+            run.tell()
+            if shrink is not None and shrinking and not (run.interrupted or with_canary or as_json):
+                try:
+                    run.shrink(shrink)
+                except KeyboardInterrupt:
+                    run.interrupted = True
         if run.interrupted:
             raise typer.Exit(Exit.INTERRUPTED)
         if alarm is not None:
@@ -168,20 +183,28 @@ class _Search:
             )
             sys.stdout.flush()
 
-    def tell(self, shrink: Shrink | None) -> None:
-        """Everything at the end."""
+    def tell(self) -> None:
+        """Everything that was found."""
         if self._as_json:
             typer.echo(json.dumps(self._to_json()))
             return
         for group in self.groups:
             typer.echo(f"\n{group.to_text()}")
-            small = shrink(group.first) if shrink is not None else ""
-            if small:
-                typer.echo(small)
         if self.groups:
             typer.echo("")
         typer.echo(what_happened(self._seen, Sometimes, "nights"))
         typer.echo(self._last_line())
+        sys.stdout.flush()
+
+    def shrink(self, shrink: Shrink) -> None:
+        """The first night of each group, made small: after all the rest is told, since it takes up to a minute each."""
+        for group in self.groups:
+            small = shrink(group.first)
+            failure = group.failure
+            typer.echo(f"\n{failure.verdict.upper()}  {failure.invariant}  {failure.place}\n{small.text}")
+            sys.stdout.flush()
+            if small.interrupted:
+                raise KeyboardInterrupt
 
     def _last_line(self) -> str:
         by_class = ", ".join(

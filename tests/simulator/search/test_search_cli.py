@@ -15,7 +15,7 @@ from simulator.cli import build_cli
 from simulator.cli_options import Exit
 from simulator.scenarios import SCENARIOS
 from simulator.search.outcome import Outcome, Verdict
-from simulator.search.search_cli import EXITS, Shrink, add_search
+from simulator.search.search_cli import EXITS, Shrink, Small, add_search
 from simulator.search.second_runs import JudgeTraced
 from simulator.sometimes import Sometimes
 from simulator.world import simulate
@@ -120,9 +120,9 @@ def test_what_is_found_is_made_small() -> None:
     """Of each group the first night, unless it is not wanted."""
     shrunk: list[int] = []
 
-    def shrink(outcome: Outcome) -> str:
+    def shrink(outcome: Outcome) -> Small:
         shrunk.append(outcome.plan.seed)
-        return f"  small  night {outcome.plan.seed}"
+        return Small(f"  small  night {outcome.plan.seed}")
 
     judge = failing(bad(4), bad(9), bad(7, Verdict.LIVENESS))
     assert "  small  night 4" in call("--seeds", "10", judge=judge, shrink=shrink).stdout
@@ -188,6 +188,29 @@ def test_ctrl_c_ends_it_with_what_was_found() -> None:
     assert result.exit_code == Exit.INTERRUPTED
     assert "SAFETY  agreement  N lost  (1 night)" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("interrupted after 3 nights, seeds 1 to 3, ")
+
+
+@pytest.mark.parametrize("with_best", [True, False])
+def test_ctrl_c_while_shrinking_loses_nothing(with_best: bool) -> None:
+    """All groups and the last line are there before the first night is made small; what is small so far is shown. 130."""
+    asked: list[int] = []
+
+    def shrink(outcome: Outcome) -> Small:
+        asked.append(outcome.plan.seed)
+        if with_best:
+            return Small("  small  so far", interrupted=True)
+        raise KeyboardInterrupt
+
+    judge = failing(bad(4), bad(7, Verdict.LIVENESS, "recovers", "late"))
+    result = call("--seeds", "10", judge=judge, shrink=shrink)
+    assert (result.exit_code, asked) == (Exit.INTERRUPTED, [4])
+    lines = result.stdout.splitlines()
+    told = lines.index(
+        "10 nights, seeds 1 to 10, 100 replies in 500 virtual s, 0 played twice: 1 safety, 1 liveness failed"
+    )
+    assert lines.index("LIVENESS  recovers  late  (1 night)") < told
+    assert any(line.startswith("in none: ") for line in lines[:told])
+    assert lines[told + 1 :] == (["", "SAFETY  agreement  N lost", "  small  so far"] if with_best else [])
 
 
 @pytest.mark.parametrize("arguments", [("--seeds", "0"), ("--jobs", "0")])
