@@ -77,7 +77,7 @@ def add_search(
     def search(
         seeds: Annotated[int, typer.Option(min=1, help="How many nights.")] = 100,
         start: Annotated[
-            int, typer.Option("--start", help="The first of their seeds; the others follow.")
+            int, typer.Option("--start", min=0, help="The first of their seeds; the others follow.")
         ] = 1,
         jobs: Annotated[int, typer.Option(min=1, max=256, help="How many processes share the work.")] = 1,
         shrinking: Annotated[

@@ -213,7 +213,7 @@ def test_ctrl_c_while_shrinking_loses_nothing(with_best: bool) -> None:
     assert lines[told + 1 :] == (["", "SAFETY  agreement  N lost", "  small  so far"] if with_best else [])
 
 
-@pytest.mark.parametrize("arguments", [("--seeds", "0"), ("--jobs", "0")])
+@pytest.mark.parametrize("arguments", [("--seeds", "0"), ("--jobs", "0"), ("--start", "-3")])
 def test_senseless_numbers_are_refused(arguments: tuple[str, ...]) -> None:
     """Before anything is played."""
     assert call(*arguments).exit_code == 2
