@@ -1,4 +1,4 @@
-"""The command line, ``byte-sim``: demo, serve, exec, run, replay, twin, search, bench, list.
+"""The command line, ``byte-sim``: demo, serve, exec, run, replay, bench, twin, search, shrink, list.
 
 How it works. :func:`build_cli` makes a typer application around the scenarios and the function that simulates one, so that a
 test can give it others; :func:`main` is the entry point. What is wrong on purpose (:class:`~simulator.errors.SimulatorError`)
@@ -67,6 +67,7 @@ First steps:
   byte-sim replay NAME     see what happened in it, event by event
   byte-sim twin            one night with a broken and a perfect database
   byte-sim search          a night for each of many seeds, until one breaks the bot
+  byte-sim replay SEED     such a night again, event by event
   byte-sim shrink SEED     a night that fails, made as small as it goes
   byte-sim serve           the fakes on this machine's ports, for your own bot
   byte-sim exec -- BOT     your own bot on the fakes, told where they are
@@ -186,7 +187,11 @@ def build_cli(
     @cli.command()
     def run(
         scenario: Annotated[
-            str, typer.Argument(help="A name from `byte-sim list`, or a file.toml.", metavar="SCENARIO")
+            str,
+            typer.Argument(
+                help="A name from `byte-sim list`, a file.toml, or a seed of `byte-sim search`.",
+                metavar="SCENARIO",
+            ),
         ],
         seed: Annotated[
             int | None,

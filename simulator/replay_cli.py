@@ -65,7 +65,11 @@ def add_replay(
     @cli.command()
     def replay(
         scenario: Annotated[
-            str, typer.Argument(help="A name from `byte-sim list`, or a file.toml.", metavar="SCENARIO")
+            str,
+            typer.Argument(
+                help="A name from `byte-sim list`, a file.toml, or a seed of `byte-sim search`.",
+                metavar="SCENARIO",
+            ),
         ],
         seed: Annotated[
             int | None,
@@ -114,6 +118,7 @@ def add_replay(
         chat,http chooses; the kinds irc_in, irc_out (raw lines), request and response are shown only so.
 
         \b
+          byte-sim replay 4711                                     (a night of `byte-sim search`)
           byte-sim replay outage --seed 3 --only chat
           byte-sim replay outage --seed 3 --html night.html
           byte-sim replay outage --seed 3 --compare

@@ -1,7 +1,7 @@
 """What a bot looked like from inside while a night went by: rows waiting, circuit, journal, connection; for the timeline page.
 
 How it works. A :class:`Watcher` stands among the invariants of a world, which look and change nothing. It looks at every message that
-Twitch has, at every answer of the database, and every virtual second, and keeps a :class:`Sample` when something is another than before. It has
+Twitch has, at every answer of the database, and in each virtual second in which something happened, and keeps a :class:`Sample` when something is another than before. It has
 no task and no timer of its own, draws nothing and records nothing: it looks where others look anyway. So the trace hash is the same with and
 without it, which a test compares.
 

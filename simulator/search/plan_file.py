@@ -8,7 +8,7 @@ from simulator.search.plan import SearchPlan, draw_night
 
 def names_a_seed(name: str) -> bool:
     """True if this is a seed of the search, and not the name of a scenario or of a file."""
-    return name.isascii() and name.removeprefix("-").isdigit()
+    return name.isascii() and name.isdigit()
 
 
 def seed_night(seed: int) -> NightFile:

@@ -2,8 +2,8 @@
 
 How it works. Each seed is a night of its own (`plan.py`), so with ``--jobs`` other processes play some of them; outcomes are taken in the
 order of the seeds. One seed in twenty is played twice (`second_runs.py`). What fails is grouped (`groups.py`): a line when a group is
-first seen, everything about it at the end, with the command that plays its first seed again. How far it is goes to standard
-error. Ctrl-C ends it with what was found so far.
+first seen, everything about it at the end, with the command that plays its first seed again. Only then the first night of each group is
+made small. How far it is goes to standard error. Ctrl-C ends it with what was found so far.
 
 The exit code says of what class the worst failure is, so that a script can tell a lost change from a slow recovery.
 """
@@ -15,13 +15,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import typer
 
 from simulator.cli_options import Exit
 from simulator.progress import Progress
-from simulator.search.canary import judge_canary
+from simulator.search.canary import Alarm, judge_canary
 from simulator.search.groups import Groups
 from simulator.search.outcome import Outcome, Verdict, judge_seed, judge_seed_traced
 from simulator.search.second_runs import Judge, JudgeTraced, SecondRuns
@@ -36,8 +37,18 @@ EXITS: Final[Mapping[Verdict, Exit]] = {
     Verdict.CRASH: Exit.CRASHED,
 }
 
-#: Tells how a failed night becomes a small one, in lines for people; "" for nothing.
-Shrink = Callable[[Outcome], str]
+
+@dataclass(frozen=True)
+class Small:
+    """What became of a failed night that was made small."""
+
+    #: In lines for people.
+    text: str
+    #: True if Ctrl-C ended it: this is the smallest so far.
+    interrupted: bool = False
+
+
+Shrink = Callable[[Outcome], Small]
 
 
 def add_search(
@@ -66,7 +77,7 @@ def add_search(
     def search(
         seeds: Annotated[int, typer.Option(min=1, help="How many nights.")] = 100,
         start: Annotated[
-            int, typer.Option("--start", help="The first of their seeds; the others follow.")
+            int, typer.Option("--start", min=0, help="The first of their seeds; the others follow.")
         ] = 1,
         jobs: Annotated[int, typer.Option(min=1, max=256, help="How many processes share the work.")] = 1,
         shrinking: Annotated[
@@ -84,18 +95,21 @@ def add_search(
     ) -> None:
         """Look for a night that breaks the bot: each seed draws one.
 
-        Channels, audience, settings, disk, faults of every kind with their probabilities, and the order of what is ready at one instant.
+        Channels, audience, settings, disk, faults of every kind that can strike a bot over IRC, with their probabilities, and the order of
+        what is ready at one instant.
         Every invariant judges; what fails is grouped by invariant and place, and `byte-sim replay SEED` plays it again.
         One night in twenty is played twice, in another process, and must be the same to the microsecond.
 
         Exit code 0 if nothing failed; 1 if a promise was broken (safety), 3 if two runs of a seed differ or a night cannot be
         replayed, 4 if the bot did not recover (liveness), 5 if a night ended by an unexpected error (crash); of several the
-        worst, in the order 3, 1, 5, 4. 130 after Ctrl-C. With --canary: 0 if the planted bug was found, 1 if not.
+        worst, in the order 3, 1, 5, 4. 130 after Ctrl-C. With --canary: 0 if the planted bug was found, by the promise that
+        it breaks and in a night that the bot without it passes; 1 if not.
         """
         # Also here, where nights are played again and made small.
         set_log_level("critical")
         run = _Search(range(start, start + seeds), as_json=as_json)
         chosen = canary if with_canary else judge
+        alarm = Alarm(judge) if with_canary else None
         with ExitStack() as stack:
             found = stack.enter_context(outcomes(run.seeds, jobs, chosen, set_log_level))
             second = elsewhere(set_log_level)
@@ -109,19 +123,24 @@ def add_search(
                         again.offer(outcome)
                         run.take_back(again)
                     progress.step(run.failed)
-                    if with_canary and run.failed:
+                    if alarm is not None and alarm.heard(outcome):
                         break
                 if again is not None:
                     run.take_back(again, wait=True)
             except KeyboardInterrupt:
                 run.interrupted = True
             progress.end()
-            made_small = shrink if shrinking and not run.interrupted and not with_canary else None
-            run.tell(made_small)
+            run.tell()
+            if shrink is not None and shrinking and not (run.interrupted or with_canary or as_json):
+                try:
+                    run.shrink(shrink)
+                except KeyboardInterrupt:
+                    run.interrupted = True
         if run.interrupted:
             raise typer.Exit(Exit.INTERRUPTED)
-        if with_canary:
-            raise typer.Exit(_told_of_canary(run, as_json=as_json))
+        if alarm is not None:
+            typer.echo(alarm.to_text(), err=as_json)
+            raise typer.Exit(Exit.OK if alarm.works else Exit.BROKEN)
         raise typer.Exit(EXITS[run.groups.worst])
 
 
@@ -165,20 +184,28 @@ class _Search:
             )
             sys.stdout.flush()
 
-    def tell(self, shrink: Shrink | None) -> None:
-        """Everything at the end."""
+    def tell(self) -> None:
+        """Everything that was found."""
         if self._as_json:
             typer.echo(json.dumps(self._to_json()))
             return
         for group in self.groups:
             typer.echo(f"\n{group.to_text()}")
-            small = shrink(group.first) if shrink is not None else ""
-            if small:
-                typer.echo(small)
         if self.groups:
             typer.echo("")
         typer.echo(what_happened(self._seen, Sometimes, "nights"))
         typer.echo(self._last_line())
+        sys.stdout.flush()
+
+    def shrink(self, shrink: Shrink) -> None:
+        """The first night of each group, made small: after all the rest is told, since it takes up to a minute each."""
+        for group in self.groups:
+            small = shrink(group.first)
+            failure = group.failure
+            typer.echo(f"\n{failure.verdict.upper()}  {failure.invariant}  {failure.place}\n{small.text}")
+            sys.stdout.flush()
+            if small.interrupted:
+                raise KeyboardInterrupt
 
     def _last_line(self) -> str:
         by_class = ", ".join(
@@ -207,15 +234,3 @@ class _Search:
             "seen": {one: self._seen[one] for one in Sometimes},
             "never": [one for one in Sometimes if not self._seen[one]],
         }
-
-
-def _told_of_canary(run: _Search, *, as_json: bool) -> Exit:
-    """Whether the planted bug was found, for people; what that means for the shell."""
-    if not as_json:
-        nights = f"{run.nights} night{'s' if run.nights > 1 else ''}"
-        typer.echo(
-            f"the planted bug was found after {nights}: the alarm works"
-            if run.failed
-            else f"the planted bug was NOT found in {nights}: the alarm does not work"
-        )
-    return Exit.OK if run.failed else Exit.BROKEN

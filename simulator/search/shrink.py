@@ -2,9 +2,9 @@
 
 How it works. :func:`shrink` has the night judged again and again, each time with a little less in it (`reductions.py`), and keeps whatever still
 breaks the same invariant with the same verdict; the place may be another one. First the crowds are written down line by line, then all
-reductions are gone through until none of them finds anything more, or time or tries are used up. No night is judged twice. Time is asked
-between two judgements, so the same failing night gives the same small one, unless the time runs out first; tries are counted too, for a
-bound that is the same on every machine.
+reductions are gone through until none of them finds anything more, or time or tries are used up, or Ctrl-C ends it with the smallest so
+far. No night is judged twice. Time is asked between two judgements, so the same failing night gives the same small one, unless the time
+runs out first; tries are counted too, for a bound that is the same on every machine.
 
 Why not Hypothesis, which shrinks well (a planted race in a virtual-time world to three messages in 12 s): it shrinks what its own strategies
 drew. A seed of the search is drawn from the seed tree, and would have to be drawn anew from a choice tape: another night, and the tape of one that
@@ -69,8 +69,10 @@ class Shrunk:
     after: Size
     tries: int
     took_s: float
-    #: False if time or tries ended it: there may be a smaller night.
+    #: False if time, tries or Ctrl-C ended it: there may be a smaller night.
     finished: bool
+    #: True if Ctrl-C did.
+    interrupted: bool = False
 
     def summary(self) -> str:
         """Two lines for people."""
@@ -110,6 +112,7 @@ def shrink(
 
     Raises:
         NothingToShrinkError: the night does not fail, or does not fail again.
+        KeyboardInterrupt: Ctrl-C before it has failed again; later the smallest so far is returned.
     """
     if outcome.failure is None:
         raise NothingToShrinkError("the night keeps every promise: there is nothing to shrink")
@@ -145,9 +148,10 @@ class _Search:
         self._began_s = self._told_s = unix_s()
         self._asked: set[str] = set()
         self._tries = 0
+        self._again = False
 
     def run(self) -> Shrunk:
-        finished = True
+        finished, interrupted = True, False
         try:
             if not self._fails(self._first):
                 raise NothingToShrinkError(
@@ -159,6 +163,11 @@ class _Search:
             self._reduce()
         except _Spent:
             finished = False
+        except KeyboardInterrupt:
+            # What was found so far is small already; before the first night has failed again nothing was.
+            if not self._again:
+                raise
+            finished, interrupted = False, True
         return Shrunk(
             self._best,
             self._failure,
@@ -167,6 +176,7 @@ class _Search:
             self._tries,
             self._unix_s() - self._began_s,
             finished,
+            interrupted,
         )
 
     def _reduce(self) -> None:
@@ -198,7 +208,7 @@ class _Search:
         failure = self._judge(plan).failure
         if failure is None or (failure.verdict, failure.invariant) != self._goal:
             return False
-        self._best, self._failure = plan, failure
+        self._best, self._failure, self._again = plan, failure, True
         if now_s - self._told_s >= PROGRESS_S:
             self._told_s = now_s
             self._say(f"shrinking: {size_of(plan)} ({self._tries} tries, {now_s - self._began_s:.0f} s)")

@@ -20,7 +20,7 @@ from simulator.scenario_file import NightFile, night_toml
 from simulator.scenario_python import night_python
 from simulator.search.outcome import Outcome, judge
 from simulator.search.plan_file import night_file, plan_of
-from simulator.search.search_cli import EXITS
+from simulator.search.search_cli import EXITS, Small
 from simulator.search.shrink import BUDGET_S, Judge, NothingToShrinkError, Shrunk, shrink
 
 _INDENT: Final = "    "
@@ -73,15 +73,20 @@ def add_shrink(
           byte-sim run small.toml
 
         Exit code 0 if the night keeps every promise: there is nothing to shrink. Otherwise that of the failure, as `search` has it: 1
-        safety, 3 nondeterminism, 4 liveness, 5 crash; 2 if nothing could be tried.
+        safety, 3 nondeterminism, 4 liveness, 5 crash; 2 if nothing could be tried. Ctrl-C ends it with the smallest so far, and 130.
         """
         found = find_night(night)
         if found.transport != "irc":
             fail(f"{night} chats over {found.transport}; only nights over irc can be shrunk")
         quiet_log()
-        outcome = judge_night(plan_of(found))
+        try:
+            outcome = judge_night(plan_of(found))
+        except KeyboardInterrupt:
+            raise typer.Exit(Exit.INTERRUPTED) from None
+        interrupted = False
         try:
             shrunk = shrink(outcome, judge_night, unix_s=unix_s, budget_s=seconds, say=_say)
+            interrupted = shrunk.interrupted
             typer.echo(shrunk.summary(), err=True)
             small = night_of(shrunk)
             if out is not None:
@@ -99,7 +104,9 @@ def add_shrink(
             raise typer.Exit(Exit.OK) from None
         except SimulatorError as error:
             fail(f"{night}: {error}")
-        raise typer.Exit(EXITS[outcome.verdict])
+        except KeyboardInterrupt:
+            raise typer.Exit(Exit.INTERRUPTED) from None
+        raise typer.Exit(Exit.INTERRUPTED if interrupted else EXITS[outcome.verdict])
 
 
 def night_of(shrunk: Shrunk) -> NightFile:
@@ -120,16 +127,16 @@ def shrunk_text(
     *,
     judge_night: Judge = judge,
     say: Callable[[str], None] | None = None,
-) -> str:
-    """What came out of shrinking a failure that a search has found, as lines for people; never raises for what a night can be."""
+) -> Small:
+    """What came out of shrinking a failure that a search has found; never raises for what a night can be."""
     try:
         shrunk = shrink(outcome, judge_night, unix_s=unix_s, say=say or _say)
         script = python_of(shrunk)
     except SimulatorError as error:
-        return f"not made smaller: {error}"
+        return Small(f"not made smaller: {error}")
     code = "".join(f"{_INDENT}{line}".rstrip() + "\n" for line in script.splitlines())
     again = f"byte-sim shrink {outcome.plan.seed} --out small.toml    (then: byte-sim run small.toml)"
-    return f"{shrunk.summary()}\n{code}{again}"
+    return Small(f"{shrunk.summary()}\n{code}{again}", shrunk.interrupted)
 
 
 def _say(words: str) -> None:

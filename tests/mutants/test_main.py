@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from simulator.search.plan import draw_night
 from tests.mutants.__main__ import main, options
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.report import recorded
@@ -48,14 +49,16 @@ def test_a_mutant_is_hunted_and_then_the_canary(tmp_path: Path, capsys: pytest.C
     assert [one["nights"] for one in json.loads(file.read_text())["mutants"]] == [1, 1]
 
 
-def test_one_that_is_not_found_fails(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_that_is_not_found_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In a night in which no old save arrives late."""
-    calm = next(
-        seed for name, (seed, by) in recorded().items() if by not in MUTANTS["stale_save_accepted"].invariants
-    )
-    code = main(
-        ["--only", "stale_save_accepted", "--start", str(calm), "--seeds", "1", "--jobs", "1"], as_it_is
-    )
+    name = "stale_save_accepted"
+    # Before the seed at which it was found; one that it needs, or no night would be played.
+    calm = next(seed for seed in range(1, recorded()[name][0]) if MUTANTS[name].needs(draw_night(seed)))
+    file = tmp_path / "mutants.json"
+    nights = ["--start", str(calm), "--seeds", "1", "--jobs", "1"]
+    code = main(["--only", name, *nights, "--json", str(file)], as_it_is)
     shown = capsys.readouterr().out
     assert (code, shown.splitlines()[-1]) == (1, "1 passed, 1 failed")
     assert "NOT FOUND" in shown
+    # A hunt that has played no night has shown nothing.
+    assert all(one["nights"] >= 1 for one in json.loads(file.read_text())["mutants"])

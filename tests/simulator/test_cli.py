@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from simulator.cli import Exit, Simulate, build_cli, exit_code
+from simulator import cli as command_line
+from simulator.cli import HELP, Exit, Simulate, build_cli, exit_code
 from simulator.demo_verdict import judge
 from simulator.errors import DeadlockError
 from simulator.faults import TwitchPackets
@@ -289,3 +292,18 @@ def test_serve_prints_one_line_and_stays_until_it_is_stopped(ending: signal.Sign
     assert addresses["twitch"]["channels"] == ["one", "two"] and addresses["seed"] == 5
     assert [channel["login"] for channel in state["channels"]] == ["one", "two"]
     assert rows[0]["id"] == 1
+
+
+@pytest.mark.parametrize("command", ["run", "replay"])
+def test_a_seed_of_the_search_stands_in_the_help(command: str) -> None:
+    """Where it can stand, beside names and files."""
+    assert ", or a seed of `byte-" in " ".join(call(command, "--help").output.split())
+
+
+def test_every_command_stands_in_the_first_help() -> None:
+    """And in the words of the module that makes them."""
+    commands = typer.main.get_command(build_cli(SCENARIOS, report)).commands  # type: ignore[attr-defined]
+    told = str(command_line.__doc__).partition("\n")[0]
+    for name in commands:
+        assert re.search(rf"^  byte-sim {name}\b", HELP, re.MULTILINE), name
+        assert re.search(rf"\b{name}\b", told), name

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from byte_bot.persistence.journal import EpochTaken, MemoryJournalStore, Write
-from simulator.search.canary import FORGOTTEN_EVERY, ForgetfulStore, judge_canary
+from simulator.search.canary import BREAKS, FORGOTTEN_EVERY, Alarm, ForgetfulStore, judge_canary
 from simulator.search.outcome import Verdict, judge_seed
 
 pytestmark = pytest.mark.usefixtures("no_log")
@@ -20,8 +20,9 @@ def test_the_planted_bug_is_found() -> None:
         outcome = judge_canary(seed)
         if not outcome.ok:
             assert outcome.failure is not None
-            assert (outcome.verdict, outcome.failure.invariant) == (Verdict.SAFETY, "gated")
-            assert judge_seed(seed).ok
+            assert (outcome.verdict, outcome.failure.invariant) == (Verdict.SAFETY, BREAKS)
+            alarm = Alarm(judge_seed)
+            assert alarm.heard(outcome) and alarm.works
             return
     pytest.fail("five nights with a forgetful journal, and nobody saw it")
 

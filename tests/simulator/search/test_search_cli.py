@@ -15,7 +15,7 @@ from simulator.cli import build_cli
 from simulator.cli_options import Exit
 from simulator.scenarios import SCENARIOS
 from simulator.search.outcome import Outcome, Verdict
-from simulator.search.search_cli import EXITS, Shrink, add_search
+from simulator.search.search_cli import EXITS, Shrink, Small, add_search
 from simulator.search.second_runs import JudgeTraced
 from simulator.sometimes import Sometimes
 from simulator.world import simulate
@@ -120,9 +120,9 @@ def test_what_is_found_is_made_small() -> None:
     """Of each group the first night, unless it is not wanted."""
     shrunk: list[int] = []
 
-    def shrink(outcome: Outcome) -> str:
+    def shrink(outcome: Outcome) -> Small:
         shrunk.append(outcome.plan.seed)
-        return f"  small  night {outcome.plan.seed}"
+        return Small(f"  small  night {outcome.plan.seed}")
 
     judge = failing(bad(4), bad(9), bad(7, Verdict.LIVENESS))
     assert "  small  night 4" in call("--seeds", "10", judge=judge, shrink=shrink).stdout
@@ -145,12 +145,35 @@ def test_json_has_a_line_for_each_night_and_one_for_all() -> None:
 
 def test_the_canary_must_be_found() -> None:
     """Then all is well; it is not if nobody sees the planted bug."""
-    found = call("--seeds", "50", "--canary", canary=failing(bad(3)))
+    found = call("--seeds", "50", "--canary", canary=failing(bad(3, invariant="gated")))
     assert found.exit_code == 0
-    assert found.stdout.splitlines()[-1] == "the planted bug was found after 3 nights: the alarm works"
+    assert found.stdout.splitlines()[-1] == (
+        "the planted bug was found after 3 nights, by gated in seed 3, a night that the bot without it passes: "
+        "the alarm works"
+    )
     missed = call("--seeds", "5", "--canary", canary=good)
     assert missed.exit_code == Exit.BROKEN
     assert "was NOT found in 5 nights" in missed.stdout
+
+
+def test_another_failure_is_not_the_canary() -> None:
+    """Neither one of another invariant, nor one of a night in which the shipped bot fails too: 1, and it is said."""
+    crash = failing(bad(2, Verdict.CRASH, "ValueError"))
+    other = call("--seeds", "5", "--canary", canary=crash)
+    assert other.exit_code == Exit.BROKEN
+    assert (
+        "was NOT found in 5 nights: what failed is not what it breaks (gated): seed 2 by ValueError"
+        in other.stdout
+    )
+    later = failing(bad(2, Verdict.CRASH, "ValueError"), bad(4, invariant="gated"))
+    assert call("--seeds", "5", "--canary", canary=later).exit_code == Exit.OK
+    gated = failing(bad(3, invariant="gated"))
+    both = call("--seeds", "5", "--canary", canary=gated, judge=gated)
+    assert both.exit_code == Exit.BROKEN
+    assert "NOT found in 3 nights: in seed 3 the bot without it fails as well, by gated" in both.stdout
+    as_json = call("--seeds", "5", "--canary", "--json", canary=crash)
+    assert as_json.exit_code == Exit.BROKEN and "NOT found" in as_json.stderr
+    assert all(line.startswith("{") for line in as_json.stdout.splitlines())
 
 
 def test_ctrl_c_ends_it_with_what_was_found() -> None:
@@ -167,7 +190,30 @@ def test_ctrl_c_ends_it_with_what_was_found() -> None:
     assert result.stdout.splitlines()[-1].startswith("interrupted after 3 nights, seeds 1 to 3, ")
 
 
-@pytest.mark.parametrize("arguments", [("--seeds", "0"), ("--jobs", "0")])
+@pytest.mark.parametrize("with_best", [True, False])
+def test_ctrl_c_while_shrinking_loses_nothing(with_best: bool) -> None:
+    """All groups and the last line are there before the first night is made small; what is small so far is shown. 130."""
+    asked: list[int] = []
+
+    def shrink(outcome: Outcome) -> Small:
+        asked.append(outcome.plan.seed)
+        if with_best:
+            return Small("  small  so far", interrupted=True)
+        raise KeyboardInterrupt
+
+    judge = failing(bad(4), bad(7, Verdict.LIVENESS, "recovers", "late"))
+    result = call("--seeds", "10", judge=judge, shrink=shrink)
+    assert (result.exit_code, asked) == (Exit.INTERRUPTED, [4])
+    lines = result.stdout.splitlines()
+    told = lines.index(
+        "10 nights, seeds 1 to 10, 100 replies in 500 virtual s, 0 played twice: 1 safety, 1 liveness failed"
+    )
+    assert lines.index("LIVENESS  recovers  late  (1 night)") < told
+    assert any(line.startswith("in none: ") for line in lines[:told])
+    assert lines[told + 1 :] == (["", "SAFETY  agreement  N lost", "  small  so far"] if with_best else [])
+
+
+@pytest.mark.parametrize("arguments", [("--seeds", "0"), ("--jobs", "0"), ("--start", "-3")])
 def test_senseless_numbers_are_refused(arguments: tuple[str, ...]) -> None:
     """Before anything is played."""
     assert call(*arguments).exit_code == 2

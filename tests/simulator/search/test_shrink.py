@@ -164,3 +164,22 @@ def test_a_planted_bug_shrinks_to_a_few_lines_that_run(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     assert "BROKEN" in done.stdout and report.trace_hash in done.stdout
+
+
+def test_ctrl_c_ends_it_with_the_smallest_so_far() -> None:
+    """Unless the night has not failed again: then there is nothing to show, and Ctrl-C goes on."""
+
+    def interrupted_at(number: int) -> Judge:
+        def condition(plan: SearchPlan) -> bool:
+            if len(judge_night.asked) == number:
+                raise KeyboardInterrupt
+            return needs_a_crash_and_two_lines(plan)
+
+        judge_night = Judge(condition)
+        return judge_night
+
+    shrunk = shrunk_by(interrupted_at(30))
+    assert shrunk.interrupted and not shrunk.finished and shrunk.tries == 30
+    assert shrunk.after.messages < shrunk.before.messages
+    with pytest.raises(KeyboardInterrupt):
+        shrunk_by(interrupted_at(1))

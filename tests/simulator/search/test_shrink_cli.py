@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
@@ -95,10 +96,34 @@ def test_the_search_gets_it_as_lines() -> None:
     """The summary, the Python, and the command that writes the file; of what cannot be shrunk, why."""
     plan = SearchPlan(NIGHT.seed, NIGHT.scenario, NIGHT.ready_order)
     always = judged(lambda plan: True)
-    text = shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=always)
+    text = shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=always).text
     assert text.startswith("safety gated: too early\nfrom 1 channel, 19 messages")
     assert "    NIGHT = Scenario(" in text and "byte-sim shrink 5 --out small.toml" in text
     never = judged(lambda plan: False)
-    assert shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=never).startswith(
-        "not made smaller: played again"
-    )
+    said = shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=never)
+    assert said.text.startswith("not made smaller: played again") and not said.interrupted
+
+
+def interrupted_at(number: int) -> Callable[[SearchPlan], bool]:
+    """Every night fails, until Ctrl-C in that one."""
+    nights = count(1)
+
+    def condition(plan: SearchPlan) -> bool:
+        if next(nights) == number:
+            raise KeyboardInterrupt
+        return bool(plan.scenario.crowds)
+
+    return condition
+
+
+def test_ctrl_c_shows_the_smallest_so_far() -> None:
+    """And is exit code 130; nothing is shown before the night has failed here once more."""
+    late = call(condition=interrupted_at(6))
+    assert late.exit_code == 130 and "NIGHT = Scenario(" in late.stdout
+    assert "stopped there)" in late.stderr
+    for number in (1, 2):
+        early = call(condition=interrupted_at(number))
+        assert (early.exit_code, early.stdout) == (130, "")
+    plan = SearchPlan(NIGHT.seed, NIGHT.scenario, NIGHT.ready_order)
+    small = shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=judged(interrupted_at(5)))
+    assert small.interrupted and "NIGHT = Scenario(" in small.text
