@@ -12,6 +12,10 @@ worked out from the whole list when somebody asks, so an answer may come at any 
 * Notes and quotes are counted by their text, from a least to a greatest number. Deletions name a number: it is
   believed to mean one entry only where nothing about the entries before it is open; else each may be the one.
 
+Where Twitch may deliver a message after one that was said later (:attr:`StateAccount.overtaking`), the order of chat is not that in which
+the bot heard it. It answers a channel in the order in which it heard it: so a wish stands behind those of its channel that were confirmed
+before it, and an open one may have been heard last.
+
 Left out: prefixes other than ``!``, aliases, what was there before the first word was said, and what a human changes
 in the same field.
 """
@@ -109,6 +113,8 @@ class StateAccount:
     """See the module's docstring."""
 
     wishes: list[Wish] = field(default_factory=list)
+    #: True where a message may reach the bot after one that was said later.
+    overtaking: bool = False
     _unanswered: dict[str, Wish] = field(default_factory=dict)
     _answered: dict[str, Wish] = field(default_factory=dict)
 
@@ -132,9 +138,20 @@ class StateAccount:
         words = _ADDRESS.sub("", message.text, count=1) if message.text.startswith("@") else message.text
         wish.outcome = Outcome.CONFIRMED if _confirms(wish, words) else Outcome.REFUSED
         self._answered[message.reply_to] = wish
+        if self.overtaking and wish.outcome is Outcome.CONFIRMED:
+            self._place(wish)
         told = _NUMBER.search(words)
         if told and wish.subject in ("note", "quote"):
             wish.number = int(told.group())
+
+    def _place(self, wish: Wish) -> None:
+        """Put what was just confirmed behind what was heard before it, though it was said later."""
+        place = next(at for at, one in enumerate(self.wishes) if one is wish)
+        for at in range(len(self.wishes) - 1, place, -1):
+            other = self.wishes[at]
+            if other.channel == wish.channel and other.outcome is Outcome.CONFIRMED:
+                self.wishes.insert(at, self.wishes.pop(place))
+                return
 
     def take_back(self, message_id: str) -> None:
         """What this message wished may have been made or not, whatever was said."""
@@ -181,9 +198,18 @@ class StateAccount:
         return found
 
     def _settling(self, *subjects: str) -> Iterator[Wish]:
-        for wish in self.wishes:
-            if wish.subject in subjects and wish.outcome is not Outcome.REFUSED:
-                yield wish
+        chosen = [
+            wish for wish in self.wishes if wish.subject in subjects and wish.outcome is not Outcome.REFUSED
+        ]
+        yield from chosen
+        if self.overtaking:
+            # Once more at the end, where it may have been heard; but a note or quote is there once, wherever it stands.
+            yield from (
+                wish
+                for wish in chosen
+                if wish.outcome is Outcome.OPEN
+                and not (wish.action == "add" and wish.subject in ("note", "quote"))
+            )
 
 
 def _wish_of(message: SentMessage) -> Wish | None:

@@ -39,7 +39,7 @@ from simulator.audience import perform, speaker, utterances
 from simulator.auditor import Auditor
 from simulator.conversation import Conversation, StoryError
 from simulator.fault_driver import FaultDriver, check_simulated
-from simulator.faults import Fault, FaultBoard
+from simulator.faults import Fault, FaultBoard, TwitchReordering
 from simulator.invariants import Invariant
 from simulator.invariants.present import absent_from
 from simulator.invariants.recovers import recovery
@@ -97,6 +97,7 @@ class World:
         self.channels: dict[str, str] = {}
         self.trace = Trace(self.loop.time, keep=keep_trace)
         self.account = Account()
+        self.account.state.overtaking = any(isinstance(one, TwitchReordering) for one in scenario.faults)
         self.meter = Meter()
         self.violations: list[Violation] = []
         self.faults = FaultBoard(self.loop.time, self.seeds.stream("faults"), scenario.faults)

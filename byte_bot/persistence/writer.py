@@ -11,7 +11,8 @@ What the answer means:
 
 * saved rows become their own new base; the journal is trimmed and its snapshot updated in one write;
 * rows refused as ``edited`` or ``stale`` come back as they stand: rebased, and sent again with the next batch, under a
-  higher epoch if theirs is above our own;
+  higher epoch if theirs is above our own. Refused again in the same flush, they wait for the next one: a table editor that
+  changes a row without a pause must not keep the writer writing;
 * rows refused as ``invalid`` are dead letters (:mod:`byte_bot.persistence.dead_letters`), and so is a row that cannot
   even be encoded: left out until a newer revision of the row replaces them; their operations stay in the journal;
 * ``fenced``: another process took over; :class:`~byte_bot.errors.Fenced` ends the program. If the higher epoch was asked
@@ -106,6 +107,8 @@ class Writer:
         self._full = asyncio.Event()
         self._flushing = asyncio.Lock()
         self._work_since_s = 0.0
+        #: Rows that the server has refused in this flush, as they had changed there.
+        self._refused_now: dict[RowKey, None] = {}
         #: Rows that the last flush has left: what cannot be sent (dead letters, say), and what had only just changed.
         self._left_over = 0
 
@@ -141,6 +144,7 @@ class Writer:
         With ``until`` only what waited then.
         """
         async with self._flushing:
+            self._refused_now.clear()
             while True:
                 try:
                     await self._layer.ensure_epoch()
@@ -305,7 +309,10 @@ class Writer:
         refused = {refusal.key: refusal for refusal in answer.refused}
         serial = layer.next_serial()
         await self._acknowledge([key for key in sents if key not in refused], sents, serial)
-        layer.ledger.settle([key for key in sents if key in refused], (), self._now_s())
+        # Once, what was refused keeps its place, and so goes with this flush's next batch.
+        again = [key for key in sents if key in refused and key in self._refused_now]
+        layer.ledger.settle(again, (), self._now_s())
+        self._refused_now |= dict.fromkeys(refused)
         pace = Pace(self._piece_bytes)
         for refusal in answer.refused:
             self._refused(refusal, sents, serial)

@@ -163,6 +163,38 @@ def test_the_order_of_chat_counts_and_not_that_of_the_replies() -> None:
     assert account.state.values() == {("lobby", "game", ""): {"New"}}
 
 
+def test_where_messages_are_overtaken_the_order_of_the_replies_counts() -> None:
+    """The bot answers in the order in which it heard; what is open may have been heard last, and have taken a note away."""
+    account = Account()
+    account.state.overtaking = True
+    said = (
+        ("lobby", "!game First"),
+        ("lobby", "!game Open"),
+        ("lobby", "!game Second"),
+        ("other", "!game Elsewhere"),
+        ("lobby", "!note del 1"),
+        ("lobby", "!note add milk"),
+        ("lobby", "!vibe calm"),
+    )
+    for number, (channel, text) in enumerate(said):
+        account.said(SentMessage(0.0, channel, "mod", text, "", f"m{number}"))
+    replies = {
+        3: "Game: Elsewhere",
+        2: "Game: Second",
+        0: "Game: First",
+        5: "Note 1 is kept.",
+        6: "Vibe: calm",
+    }
+    for number, reply in replies.items():
+        account.replied(SentMessage(0.1, said[number][0], "byte_bot", reply, f"m{number}", f"r{number}"))
+    assert account.state.values() == {
+        ("lobby", "game", ""): {"First", "Open"},
+        ("other", "game", ""): {"Elsewhere"},
+        ("lobby", "vibe", ""): {"calm"},
+    }
+    assert account.state.entries() == {("lobby", "note", "milk"): Range(0, 1)}
+
+
 def test_a_confirmed_value_that_is_taken_back_may_be_there_or_not() -> None:
     """Then the one before it may be there as well; what was refused stays refused."""
     account = Account()

@@ -167,6 +167,8 @@ class Wrapped:
         self.under_way = self.most_under_way = 0
         self.errors: list[Exception] = []
         self.after_s = 0.0
+        #: What happens in the database just before each save arrives there.
+        self.before_save: Callable[[], object] | None = None
 
     async def take_epoch(self, holder: str, seen: int) -> int:
         """Passed on."""
@@ -185,6 +187,8 @@ class Wrapped:
         self.requests.append(request)
         if self.errors:
             raise self.errors.pop(0)
+        if self.before_save is not None:
+            self.before_save()
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:

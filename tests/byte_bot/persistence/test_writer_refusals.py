@@ -1,4 +1,4 @@
-"""The writer, where the server cannot store something: dead letters, halved requests, history refused by the line."""
+"""The writer, where the server does not store something: dead letters, halved requests, edited rows, history refused by the line."""
 
 from __future__ import annotations
 
@@ -259,4 +259,33 @@ async def test_a_row_settled_while_its_half_waited_is_not_sent_again() -> None:
         assert rig.layer.ledger.rows_waiting == 0
         sent = [[row["channel_id"] for row in request.rows] for request in wrapped(rig).requests]
         assert sent[-2:] == [["1", "2"], ["1"]] or ["2"] not in sent
+    fake.close()
+
+
+@in_virtual_time()
+async def test_an_edited_row_goes_with_the_next_batch_and_once_in_a_flush() -> None:
+    """It has waited long enough; but a row that is edited without a pause must not keep the writer writing."""
+    fake = fake_supabase()
+    async with process(fake, wrap=Wrapped, flush_interval_s=10.0) as rig:
+        rig.add(3)
+        await asyncio.sleep(30)
+        store = wrapped(rig)
+        store.after_s = 0.1
+        edited = {"total": 100, "last": "human"}
+        fake.human_update("component_state", {"channel_id": "1"}, {"data": edited})
+        rig.add(4)
+        await asyncio.sleep(11)
+        assert rig.stored_total() == 104
+        assert rig.layer.ledger.rows_waiting == 0
+
+        before = len(store.requests)
+        store.before_save = lambda: fake.human_update(
+            "component_state", {"channel_id": "1"}, {"data": edited}
+        )
+        rig.add(5)
+        await asyncio.sleep(35)
+        assert len(store.requests) - before == 6  # two in each of three flushes
+        store.before_save = None
+        await asyncio.sleep(11)
+        assert rig.stored_total() == 105
     fake.close()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.faults import Hang
+from simulator.audience import Spoken, Utterance
+from simulator.faults import Hang, TwitchReordering
 from simulator.invariants.agreement import Agreement
-from simulator.world import World
+from simulator.scenario import Scenario
+from simulator.world import World, simulate
 from tests.safeguards.row_variants import LossyRow, layer_of
 from tests.safeguards.variants import application_with
 from tests.simulator.invariants.broken_worlds import overwrite, watched, working_bot
@@ -163,3 +165,18 @@ def test_a_superseded_process_that_has_had_nothing_to_save_is_not_judged_by_its_
         overwrite(world, "channel_state", {"data": {"vibe": "theirs"}}, channel_id=world.channels["lobby"])
 
     assert watched(story, Agreement()) == []
+
+
+def test_the_game_that_the_bot_heard_last_is_no_disagreement() -> None:
+    """Twitch delivers the first one after the second: that is the order in which the bot answers, and the game that stays."""
+    crowd = Spoken(
+        lines=(
+            Utterance(1.5, "lobby", "mod", "!game First", role="moderator"),
+            Utterance(2.5, "lobby", "mod", "!game Second", role="moderator"),
+        )
+    )
+    late = TwitchReordering(start_s=1, duration_s=1, probability=1.0, delay_s=1.5)
+    night = Scenario("overtaken", "one message overtakes another", 4, crowds=(crowd,), faults=(late,))
+    report = simulate(night, seed=1)
+    assert [line.text for line in report.transcript] == ["Game: Second", "Game: First"]
+    assert report.ok, report.to_text()
