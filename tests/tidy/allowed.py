@@ -123,7 +123,6 @@ COLLECTOR: Allowances = {
     ("simulator/demo.py", "gc"): "a real process, whose own stalls must not look like the bot's",
     ("simulator/bench/load.py", "gc"): "a real process; the same",
     ("simulator/replay.py", "record_elsewhere"): "gives another process other hashes on purpose, to compare",
-    ("simulator/workers.py", "gc"): "collects between two nights of a search, never within one",
     ("simulator/workers.py", "OtherProcess._start"): "the same",
 }
 
