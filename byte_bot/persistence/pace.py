@@ -22,8 +22,9 @@ PIECE_BYTES: Final = 20_000
 #: without looking at it.
 ROW_BYTES: Final = 1_000
 APPEND_BYTES: Final = 200
-#: Seconds of a pause; chosen: what a message takes. A megabyte of rows, the most that a save carries, has a hundred
-#: pauses, so that 500 rows of it and more go in a second (P6).
+#: Seconds of a pause: what a message takes from end to end, the disk included, so that it meets one piece at most; measured at 100
+#: messages/s: p99 4.3 ms, and 4.9 with a pause of 1 ms. A megabyte of rows, the most that a save carries, has a hundred pauses, so that
+#: 500 rows of it and more go in a second (P6).
 PAUSE_S: Final = 0.004
 
 

@@ -19,12 +19,10 @@ Left out: a bot that does not log in, or not to all channels, is an error and no
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import msgspec
@@ -37,6 +35,7 @@ from simulator.bench.probe import Cores, LagProbe, Theft, rss_mb
 from simulator.bench.results import Round, Sample, Timeline
 from simulator.bench.stage import Addresses, SupabaseProcess, TwitchStage
 from simulator.bot_process import BotProcess
+from simulator.listening import Listening
 
 JOIN_S = 30.0  # how long a bot may take to log in and join
 WARM_S = 20.0  # how long it may take to answer the first message of every kind
@@ -92,7 +91,7 @@ class Patience:
     drain_s: float = 60.0
 
 
-class Bench:
+class Bench(Listening):
     """One bot and its fakes, running while the context is entered; see the module's docstring. Raises `BenchError`."""
 
     def __init__(
@@ -112,7 +111,7 @@ class Bench:
         self._seed = seed
         self._cores = cores if cores is not None else Cores(enabled=False)
         self._patience = patience if patience is not None else Patience()
-        self._resources = contextlib.AsyncExitStack()
+        super().__init__()
         self._book = ReplyBook(target.expectation)
         self._open_loop = OpenLoop(self._say, phase)
         self._idle = asyncio.Event()  # no message is open
@@ -123,20 +122,7 @@ class Bench:
 
     # -- life -----------------------------------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Bench:
-        try:
-            await self._start()
-        except BaseException:
-            await self._resources.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._resources.aclose()
-
-    async def _start(self) -> None:
+    async def _listen(self) -> None:
         enter = self._resources.enter_async_context
         self._loop = asyncio.get_running_loop()
         self._resources.enter_context(self._cores.going_first())
