@@ -44,6 +44,7 @@ def keys(stream: TextIO, pressed: Callable[[str], object]) -> Iterator[bool]:
     try:
         loop.add_reader(descriptor, readable)
     except NotImplementedError:
+        # Windows' loop watches sockets only: there are no keys, and the caller is told so.
         yield False
         return
     try:
