@@ -45,7 +45,7 @@ class Child:
     """See the module's docstring; the process runs while the context is entered.
 
     `name` is for error messages, `arguments` those of this Python. `cores` keeps it off the bot's core. With
-    `background` it runs when nobody else wants its core. Entering raises `BenchError` when it is not ready within `START_S`.
+    `background` it runs, once it is ready, when nobody else wants its core, if `cores` gave it one. Entering raises `BenchError` when it is not ready within `START_S`.
     """
 
     def __init__(
@@ -107,8 +107,6 @@ class Child:
         )
         if self._cores is not None:
             self._cores.keep_rest(self.pid)
-        if self._background:
-            self._keep_in_background()
         try:
             async with asyncio.timeout(START_S):
                 self.hello = await self._heard("ended at once")
@@ -116,17 +114,20 @@ class Child:
             raise BenchError(
                 f"{self._name} was not ready within {START_S:g} s: is the machine busy?"
             ) from None
+        if self._background:
+            self._keep_in_background()
 
     def _keep_in_background(self) -> None:
         """Let everybody else go first.
 
         A nice process keeps the core until its slice of some 3 ms is over, and whoever wakes up waits for that; one of
-        the policy "idle" is stopped at once. It would starve on a machine that has no core to spare, so only processes that were
-        given a core get it.
+        the policy "idle" is stopped at once. Both would starve on a machine that has no core to spare (a Python of niceness 19 beside
+        two busy ones took 30 s to start), so only processes that were given a core get it, and only once they are ready.
         """
-        if hasattr(os, "setpriority"):
-            os.setpriority(os.PRIO_PROCESS, self.pid, NICENESS_MAX)
-        if self._cores is not None and self._cores.rest and hasattr(os, "SCHED_IDLE"):
+        if self._cores is None or not self._cores.rest:
+            return
+        os.setpriority(os.PRIO_PROCESS, self.pid, NICENESS_MAX)
+        if hasattr(os, "SCHED_IDLE"):
             os.sched_setscheduler(self.pid, os.SCHED_IDLE, os.sched_param(0))
 
     async def _heard(self, what_else: str) -> Any:

@@ -23,9 +23,9 @@ open(sys.argv[1], "w").write("ended in order")
 """
 
 
-def child(script: str, *arguments: str, takes_orders: bool = False, background: bool = False) -> Child:
+def child(script: str, *arguments: str, takes_orders: bool = False) -> Child:
     """A process of this Python."""
-    return Child("a test", ("-c", script, *arguments), background=background, takes_orders=takes_orders)
+    return Child("a test", ("-c", script, *arguments), takes_orders=takes_orders)
 
 
 async def test_orders_are_answered_and_the_end_of_its_input_ends_it(tmp_path: Path) -> None:
@@ -50,26 +50,35 @@ async def test_one_that_ends_by_itself_is_an_error_with_its_last_words(tmp_path:
             pass
 
 
+NORMAL = (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)) if hasattr(os, "SCHED_IDLE") else ()
+TELLER = """
+import json, os, time
+print(json.dumps([os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)]), flush=True)
+time.sleep(60)
+"""
 SLEEPER = "import os, time; print(os.getpgid(0), flush=True); time.sleep(60)"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has priority classes instead")
-async def test_one_in_the_background_lets_everybody_else_go_first() -> None:
-    """As nice as can be; and it has a process group of its own, which Ctrl-C does not reach."""
-    async with child(SLEEPER, background=True) as one, child(SLEEPER) as other:
-        assert os.getpriority(os.PRIO_PROCESS, one.pid) == 19
-        assert os.getpriority(os.PRIO_PROCESS, other.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups")
+async def test_it_has_a_process_group_of_its_own() -> None:
+    """Ctrl-C reaches the benchmark alone, which ends its children in order."""
+    async with child(SLEEPER) as one:
         assert one.hello == one.pid
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="a policy of Linux")
-async def test_in_the_background_of_a_given_core_it_stops_at_once() -> None:
-    """Without a core of its own it would starve on a busy machine."""
+async def test_in_the_background_of_a_given_core_everybody_else_goes_first() -> None:
+    """Without a core of its own it would starve on a busy machine, and so it would while it starts."""
     ours = Cores()
-    given = os.SCHED_IDLE if ours.rest else os.SCHED_OTHER
-    for cores, policy in ((ours, given), (Cores(enabled=False), os.SCHED_OTHER)):
-        async with Child("a test", ("-c", SLEEPER), cores=cores, background=True) as one:
-            assert os.sched_getscheduler(one.pid) == policy
+    idle = (os.SCHED_IDLE, 19) if ours.rest else NORMAL
+    for cores, background, priority in (
+        (ours, True, idle),
+        (ours, False, NORMAL),
+        (Cores(enabled=False), True, NORMAL),
+    ):
+        async with Child("a test", ("-c", TELLER), cores=cores, background=background) as one:
+            assert (os.sched_getscheduler(one.pid), os.getpriority(os.PRIO_PROCESS, one.pid)) == priority
+            assert one.hello == list(NORMAL), "it started as anybody"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux lets one choose")
