@@ -23,6 +23,8 @@ PIECE_BYTES: Final = 7_000
 #: without looking at it.
 ROW_BYTES: Final = 1_000
 APPEND_BYTES: Final = 200
+#: What a row counts for when it is acknowledged, which encodes nothing; measured: 20 of them take about half a millisecond.
+ACKNOWLEDGED_BYTES: Final = 350
 #: Seconds of a pause: what a message takes from end to end, the disk included, so that it meets one piece at most; measured at 100
 #: messages/s: p99 4.3 ms, and 4.9 with a pause of 1 ms.
 PAUSE_S: Final = 0.004
