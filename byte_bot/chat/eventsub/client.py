@@ -226,8 +226,6 @@ class EventSubTransport:
             self._handler(Connected())
             try:
                 may_read = MODERATED_SCOPE in token.scopes
-                if may_read:
-                    await joining.read_moderated()
                 tasks.create_task(joining.keep_current(may_read=may_read), name="moderated")
                 roster.want(self._wanted)
                 await joining.run()

@@ -5,7 +5,7 @@ each in a task of its own: asking for ids (one request at a time, up to 100 logi
 (a few at once). Whatever ends, and whatever changes the roster from outside, wakes the loop.
 
 In which channels the bot is moderator is asked at the start and every ten minutes, if the token may: Twitch does not tell it
-over EventSub. Who follows is told to moderators only, so a channel without that subscription is asked for it again at the same
+over EventSub. The channels do not wait for that: until Helix has answered the bot speaks as anybody does. Who follows is told to moderators only, so a channel without that subscription is asked for it again at the same
 times, once the bot is known to be one there.
 """
 
@@ -206,12 +206,13 @@ class Joining:
                 # It costs room until the session ends; its events are passed over.
                 log.warning("an EventSub subscription could not be deleted, since %s", error)
 
-    async def read_moderated(self) -> None:
+    async def _read_moderated(self) -> None:
         """Learn in which channels the bot is moderator, if Helix says so."""
         try:
             self._roster.on_moderated(await self._helix.moderated(self._user_id) | {self._user_id})
         except HelixError as error:
             log.warning("Helix does not tell where the bot is moderator, since %s", error)
+        self._tell()
 
     def follows_revoked(self, subscription_id: str) -> None:
         """The bot is no moderator any more of the channel to which this subscription belonged."""
@@ -220,13 +221,12 @@ class Joining:
             self._without_follows[login] = None
 
     async def keep_current(self, *, may_read: bool) -> None:
-        """Look again and again where the bot is moderator, and who follows there, until cancelled."""
+        """Look now, and again and again, where the bot is moderator, and who follows there, until cancelled."""
         while True:
-            await asyncio.sleep(self._limits.moderated_refresh_s)
             if may_read:
-                await self.read_moderated()
-                self._tell()
+                await self._read_moderated()
             await self._follow_again()
+            await asyncio.sleep(self._limits.moderated_refresh_s)
 
     async def _follow_again(self) -> None:
         for login in [one for one in self._without_follows if self._roster.is_privileged(one)]:

@@ -14,6 +14,7 @@ from byte_bot.chat.message import (
     ChatMessage,
     Follow,
     JoinFailed,
+    Standing,
 )
 from tests.byte_bot.chat.eventsub.fake_twitch import BOT, FOLLOWS, SCOPES, Place, tell
 
@@ -30,6 +31,24 @@ def test_subscriptions_wait_for_helix_bucket() -> None:
         assert place.of(JoinFailed) == []
 
     tell(story)
+
+
+def test_joining_does_not_wait_until_helix_says_where_the_bot_is_moderator() -> None:
+    """A slow answer holds nothing up, and what it says counts when it comes."""
+
+    async def story(place: Place) -> None:
+        place.state.set_role("lobby", BOT, "moderator")
+        place.web.helix_delay_s = 9.0
+        await asyncio.sleep(0.5)
+        place.web.helix_delay_s = 0.0
+        await place.joined("lobby")
+        assert place.loop.time() < 2.0
+        assert place.of(Standing) == []
+        await place.seen(Standing)
+        assert place.loop.time() > 9.0
+        assert place.of(Standing) == [Standing("lobby", True)]
+
+    tell(story, join=())
 
 
 def test_parting_deletes_the_subscriptions() -> None:
