@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from byte_bot.chat.errors import HelixError, HelixRefused
+from byte_bot.chat.errors import HelixError, HelixRefused, HelixUnavailable
 from byte_bot.chat.eventsub.helix import Helix
 from byte_bot.chat.eventsub.limits import EventSubLimits
 from byte_bot.chat.eventsub.roster import Ask, Roster
@@ -172,18 +172,25 @@ class Joining:
             await self._delete(made + optional if useless is None else useless)
 
     async def _make(self, wanted: Wanted, ask: Ask, session_id: str) -> str:
-        """One subscription; its id, or "" if it is there already, or may be missing."""
+        """One subscription; its id, or "" if it may be missing, and is."""
         who = "moderator_user_id" if wanted.kind == FOLLOW else "user_id"
         condition = {"broadcaster_user_id": ask.channel_id, who: self._user_id}
         try:
             return await self._helix.subscribe(wanted.kind, wanted.version, condition, session_id)
         except HelixRefused as error:
             if error.status == 409:
-                return ""
+                return await self._made_before(wanted, condition, session_id)
             if wanted.optional:
                 self._without_follows[ask.login] = None
                 return ""
             raise
+
+    async def _made_before(self, wanted: Wanted, condition: Mapping[str, str], session_id: str) -> str:
+        """The id of a subscription that is there already: the answer that had it was lost. Without it nobody would notice its end."""
+        found = await self._helix.subscription_id(wanted.kind, wanted.version, condition, session_id)
+        if not found:
+            raise HelixUnavailable(f"{wanted.kind} exists, and is not there", undelivered=True)
+        return found
 
     def _add_follows(self, ask: Ask, subscription_id: str) -> list[str]:
         """Count the follows of a channel in; those to be deleted, since they are of no use."""

@@ -112,6 +112,46 @@ def test_a_subscription_that_is_revoked_while_the_others_are_being_made_costs_th
     tell(story, join=())
 
 
+def test_a_subscription_whose_answer_was_lost_is_known_when_it_is_revoked() -> None:
+    """The next attempt gets a 409 for it, without its id; a bot that did not look for that would not notice the end, and be deaf."""
+
+    async def story(place: Place) -> None:
+        place.web.helix_delay_s = 1.0
+        place.chat.join(["lobby"])
+        await place.until(lambda: len(place.subscriptions()) == 1)
+        place.web.helix_delay_s = 60.0
+        await place.until(lambda: len(place.subscriptions()) == 2)
+        place.web.helix_delay_s = 0.0
+        (lost,) = place.subscriptions("channel.chat.notification")
+        await place.seen(ChannelJoined)
+        assert place.subscriptions("channel.chat.notification") == [lost]
+        assert place.eventsub.revoke(lost.id, "authorization_revoked")
+        await place.until(lambda: ChannelParted("lobby", by_twitch=True) in place.events)
+        await place.seen(ChannelJoined, 2, within_s=70.0)
+        assert len(place.subscriptions()) == 5
+
+    tell(story, join=())
+
+
+def test_a_subscription_that_is_there_already_is_looked_for_on_every_page() -> None:
+    """Helix shows a hundred at a time; the ones of other channels and types do not count."""
+
+    async def story(place: Place) -> None:
+        token = place.state.credentials.tokens[(await place.keeper.token()).access]
+        session_id, me = place.subscriptions()[0].session_id, place.state.user(BOT).id
+        for number in range(100):
+            place.state.add_channel(f"channel_{number}", moderators=(BOT,))
+        for login in (*(f"channel_{number}" for number in range(100)), "arcade"):
+            condition = {"broadcaster_user_id": place.state.user(login).id, "user_id": me}
+            there = place.eventsub.subscribe(token, "channel.chat.message", "1", condition, session_id)
+        await place.joined("arcade")
+        place.chat.part(["arcade"])
+        await place.until(lambda: there not in place.subscriptions())
+        assert len(place.subscriptions()) == 105
+
+    tell(story)
+
+
 def test_channels_are_spread_over_sockets_and_the_last_one_is_refused_with_the_reason() -> None:
     """300 subscriptions a socket and 3 sockets, here 10 and 2."""
     limits = replace(EventSubLimits(), sockets_max=2, subscriptions_per_socket_max=10)
