@@ -7,6 +7,9 @@ each in a task of its own: asking for ids (one request at a time, up to 100 logi
 In which channels the bot is moderator is asked at the start and every ten minutes, if the token may: Twitch does not tell it
 over EventSub. The channels do not wait for that: until Helix has answered the bot speaks as anybody does. Who follows is told to moderators only, so a channel without that subscription is asked for it again at the same
 times, once the bot is known to be one there.
+
+The token's scopes say which subscriptions a channel has, and what may be asked. After a new login with others the channels stay: they
+get what they lack, or lose what is not allowed any more. Chat itself is left to Twitch, which ends what its account does not allow.
 """
 
 from __future__ import annotations
@@ -61,7 +64,7 @@ class Joining:
         sessions: what subscriptions hang on.
         tasks: owns everything that waits.
         user_id: the bot's.
-        plan: the subscriptions of a channel.
+        scopes: what the token allows.
         limits: deadlines and bounds.
         tell: called when the roster may have events.
     """
@@ -74,7 +77,7 @@ class Joining:
         tasks: asyncio.TaskGroup,
         *,
         user_id: str,
-        plan: tuple[Wanted, ...],
+        scopes: tuple[str, ...],
         limits: EventSubLimits,
         tell: Callable[[], None],
     ) -> None:
@@ -83,7 +86,9 @@ class Joining:
         self._sessions = sessions
         self._tasks = tasks
         self._user_id = user_id
-        self._plan = plan
+        #: The subscriptions of each channel.
+        self._plan = plan_for(scopes)
+        self._may_read = MODERATED_SCOPE in scopes
         self._limits = limits
         self._tell = tell
         self._wake = asyncio.Event()
@@ -91,12 +96,29 @@ class Joining:
         self._resolving = False
         #: False while there is no token with which anything could be asked.
         self.allowed = True
-        #: Channels of which the bot may not see who follows.
-        self._without_follows: dict[str, None] = {}
+        #: Channels without the subscription to who follows, and whether Twitch has refused it.
+        self._without_follows: dict[str, bool] = {}
+        #: Set when it is time to look where the bot is moderator.
+        self._look = asyncio.Event()
 
     def wake(self) -> None:
         """Something has changed."""
         self._wake.set()
+
+    def on_scopes(self, scopes: tuple[str, ...]) -> None:
+        """There is a token with other scopes."""
+        before, self._plan = self._plan, plan_for(scopes)
+        self._may_read = MODERATED_SCOPE in scopes
+        if not self._may_read:
+            self._roster.on_moderated(None)
+        if self._plan != before:
+            self._roster.resize(len(self._plan))
+            if _FOLLOWS in self._plan:
+                self._without_follows = dict.fromkeys(self._roster.joined, False)
+            else:
+                self._without_follows = {}
+                self.delete_soon(self._roster.take_extras())
+        self._look.set()
 
     async def run(self) -> None:
         """Start what is due, until cancelled."""
@@ -143,8 +165,9 @@ class Joining:
         loop = asyncio.get_running_loop()
         roster, made, optional = self._roster, list[str](), list[str]()
         useless: list[str] | None = None
+        plan = self._plan
         try:
-            for wanted in self._plan:
+            for wanted in plan:
                 session_id = self._sessions.session_id(ask.session)
                 if session_id is None or not roster.is_current(ask):
                     # Parted, or the session was lost; or it is just now between two sockets.
@@ -156,6 +179,9 @@ class Joining:
                 useless = roster.on_made(ask, made, loop.time())
                 for subscription_id in optional:
                     useless += self._add_follows(ask, subscription_id)
+                if _FOLLOWS in self._plan and _FOLLOWS not in plan:  # the scope came in the meantime
+                    self._without_follows[ask.login] = False
+                    self._look.set()
         except HelixRefused as error:
             words = f"Twitch says {error.words!r}"
             if error.status == 400:
@@ -181,7 +207,7 @@ class Joining:
             if error.status == 409:
                 return await self._made_before(wanted, condition, session_id)
             if wanted.optional:
-                self._without_follows[ask.login] = None
+                self._without_follows[ask.login] = True
                 return ""
             raise
 
@@ -194,10 +220,12 @@ class Joining:
 
     def _add_follows(self, ask: Ask, subscription_id: str) -> list[str]:
         """Count the follows of a channel in; those to be deleted, since they are of no use."""
+        if _FOLLOWS not in self._plan:  # the scope went in the meantime
+            return [subscription_id]
         if self._roster.on_extra(ask, subscription_id):
             return []
         if self._roster.ask_of(ask.login) == ask:  # revoked before it was known
-            self._without_follows[ask.login] = None
+            self._without_follows[ask.login] = True
         return [subscription_id]
 
     def delete_soon(self, subscription_ids: list[str]) -> None:
@@ -216,36 +244,45 @@ class Joining:
     async def _read_moderated(self) -> None:
         """Learn in which channels the bot is moderator, if Helix says so."""
         try:
-            self._roster.on_moderated(await self._helix.moderated(self._user_id) | {self._user_id})
+            moderated = await self._helix.moderated(self._user_id)
         except HelixError as error:
             log.warning("Helix does not tell where the bot is moderator, since %s", error)
-        self._tell()
+            return
+        if self._may_read:
+            self._roster.on_moderated(moderated | {self._user_id})
+            self._tell()
 
     def follows_revoked(self, subscription_id: str) -> None:
         """The bot is no moderator any more of the channel to which this subscription belonged."""
         login = self._roster.forget_subscription(subscription_id)
         if login:
-            self._without_follows[login] = None
+            self._without_follows[login] = True
 
-    async def keep_current(self, *, may_read: bool) -> None:
+    async def keep_current(self) -> None:
         """Look now, and again and again, where the bot is moderator, and who follows there, until cancelled."""
         while True:
-            if may_read:
+            self._look.clear()
+            if self._may_read:
                 await self._read_moderated()
             await self._follow_again()
-            await asyncio.sleep(self._limits.moderated_refresh_s)
+            try:
+                async with asyncio.timeout(self._limits.moderated_refresh_s):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
 
     async def _follow_again(self) -> None:
-        for login in [one for one in self._without_follows if self._roster.is_privileged(one)]:
+        for login, refused in list(self._without_follows.items()):
             ask = self._roster.ask_of(login)
             session_id = self._sessions.session_id(ask.session) if ask is not None else None
-            if ask is None or session_id is None:
+            if ask is None or session_id is None or (refused and not self._roster.is_privileged(login)):
                 continue
-            self._without_follows.pop(login, None)
+            if self._without_follows.pop(login, None) is None:
+                continue  # the scope went in the meantime
             try:
                 subscription_id = await self._make(_FOLLOWS, ask, session_id)
             except HelixError as error:
-                self._without_follows[login] = None
+                self._without_follows[login] = refused
                 log.warning("no follows of #%s, since %s", login, error)
                 continue
             if subscription_id:
