@@ -204,14 +204,14 @@ class Joining:
                 await self._helix.unsubscribe(subscription_id)
             except HelixError as error:
                 # It costs room until the session ends; its events are passed over.
-                log.warning("an EventSub subscription could not be deleted, since %s", error)
+                log.warning("an EventSub subscription could not be deleted, since %s", str(error))
 
     async def read_moderated(self) -> None:
         """Learn in which channels the bot is moderator, if Helix says so."""
         try:
             self._roster.on_moderated(await self._helix.moderated(self._user_id) | {self._user_id})
         except HelixError as error:
-            log.warning("Helix does not tell where the bot is moderator, since %s", error)
+            log.warning("Helix does not tell where the bot is moderator, since %s", str(error))
 
     def follows_revoked(self, subscription_id: str) -> None:
         """The bot is no moderator any more of the channel to which this subscription belonged."""
@@ -239,7 +239,7 @@ class Joining:
                 subscription_id = await self._make(_FOLLOWS, ask, session_id)
             except HelixError as error:
                 self._without_follows[login] = None
-                log.warning("no follows of #%s, since %s", login, error)
+                log.warning("no follows of #%s, since %s", login, str(error))
                 continue
             if subscription_id:
                 await self._delete(self._add_follows(ask, subscription_id))
