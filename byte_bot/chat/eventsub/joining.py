@@ -239,16 +239,16 @@ class Joining:
                 await self._helix.unsubscribe(subscription_id)
             except HelixError as error:
                 # It costs room until the session ends; its events are passed over.
-                log.warning("an EventSub subscription could not be deleted, since %s", error)
+                log.warning("an EventSub subscription could not be deleted, since %s", str(error))
 
     async def _read_moderated(self) -> None:
         """Learn in which channels the bot is moderator, if Helix says so."""
         try:
             moderated = await self._helix.moderated(self._user_id)
         except HelixError as error:
-            log.warning("Helix does not tell where the bot is moderator, since %s", error)
+            log.warning("Helix does not tell where the bot is moderator, since %s", str(error))
             return
-        if self._may_read:
+        if self._may_read:  # the scope may have gone in the meantime
             self._roster.on_moderated(moderated | {self._user_id})
             self._tell()
 
@@ -277,13 +277,14 @@ class Joining:
             session_id = self._sessions.session_id(ask.session) if ask is not None else None
             if ask is None or session_id is None or (refused and not self._roster.is_privileged(login)):
                 continue
-            if self._without_follows.pop(login, None) is None:
-                continue  # the scope went in the meantime
+            if _FOLLOWS not in self._plan:  # the scope went in the meantime
+                return
+            self._without_follows.pop(login, None)
             try:
                 subscription_id = await self._make(_FOLLOWS, ask, session_id)
             except HelixError as error:
                 self._without_follows[login] = refused
-                log.warning("no follows of #%s, since %s", login, error)
+                log.warning("no follows of #%s, since %s", login, str(error))
                 continue
             if subscription_id:
                 await self._delete(self._add_follows(ask, subscription_id))
