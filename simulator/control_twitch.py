@@ -35,7 +35,8 @@ TWITCH_ROUTES: Mapping[str, Mapping[str, Any]] = {
         "does": "lets something happen: by a verb, as an EventSub event of any type, or as a raw IRC line",
         "body": {
             "verb": "one of the verbs below, with its fields",
-            "type": "or: an EventSub type, with channel (login) and event (any object)",
+            "type": "or: an EventSub type, with channel (login) or condition (ids, as subscriptions name them), event (any object)",
+            "version": "optional, of the type: without it every version",
             "line": "or: an IRC line, with channel",
         },
         "verbs": describe(),
@@ -103,12 +104,20 @@ class TwitchControl:
         )
 
     def _send_event(self, body: Mapping[str, Any]) -> int:
-        only(body, "type", "channel", "event")
-        kind, channel, event = text_field(body, "type"), self._channel(body), body.get("event")
+        only(body, "type", "version", "channel", "condition", "event")
+        kind, event, condition = text_field(body, "type"), body.get("event"), body.get("condition")
+        version = text_field(body, "version") if "version" in body else ""
         if not isinstance(event, dict):
             raise BadRequest(f"event must be a JSON object, got {event!r}")
+        if condition is not None and not _is_condition(condition):
+            raise BadRequest(f"condition must be a JSON object of texts, got {condition!r}")
+        if condition is not None and "channel" in body:
+            raise BadRequest(
+                "an event of a type has a channel or a condition, not both: a condition names the channel"
+            )
+        channel = self._channel(body) if "channel" in body else ""
         try:
-            return self._stage.eventsub.send_event(kind, channel, event)
+            return self._stage.eventsub.send_event(kind, channel, event, version=version, condition=condition)
         except ValueError as error:
             raise BadRequest(str(error)) from error
 
@@ -185,3 +194,7 @@ class TwitchControl:
     async def reset(self, _: Request) -> JSONResponse:
         self._stage.reset()
         return JSONResponse(to_json(self._stage.snapshot()))
+
+
+def _is_condition(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, str) and one for one in value.values())

@@ -280,7 +280,7 @@ class Conduits:
         """Subscribe a conduit to a type with its app's token; raises `SubscriptionRefused`, as Twitch answers."""
         if token.kind != "app":
             raise refused(400, "invalid transport and auth combination")
-        kind = self._book.kind(type_, version)
+        kind = self._book.kind(type_, version, "conduit")
         wanted = self._book.condition(kind, condition)
         try:
             self.find(token.client_id, conduit_id)

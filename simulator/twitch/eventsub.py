@@ -35,6 +35,7 @@ from simulator.twitch.conduits import Conduit, Conduits, Shard
 from simulator.twitch.connection import LinkLatency
 from simulator.twitch.credentials import Token
 from simulator.twitch.events import ChatCleared, Happening, ModeratorChanged
+from simulator.twitch.eventsub_by_hand import addressees
 from simulator.twitch.eventsub_payloads import Scribe
 from simulator.twitch.eventsub_session import (
     CLOSE_REASONS,
@@ -53,13 +54,12 @@ from simulator.twitch.eventsub_subscriptions import (
 from simulator.twitch.eventsub_text import Json, rfc3339
 from simulator.twitch.eventsub_types import (
     BROADCASTER,
-    CHANNEL_FIELDS,
     CLIENT,
     CONDUIT,
     MODERATOR,
     SHARD_DISABLED,
     USER,
-    subscribable,
+    WEBSOCKET,
 )
 from simulator.twitch.state import TwitchState
 from simulator.twitch.websocket import WebSocketConnection
@@ -238,7 +238,7 @@ class EventSubServer:
         """Subscribe a session to a type with a user's token; raises `eventsub_subscriptions.SubscriptionRefused`, as Twitch answers."""
         if token.kind != "user":
             raise refused(400, "invalid transport and auth combination")
-        kind = self._book.kind(type_, version)
+        kind = self._book.kind(type_, version, WEBSOCKET)
         wanted = self._book.condition(kind, condition)
         session = self._sessions.get(session_id)
         if session is None:
@@ -302,16 +302,19 @@ class EventSubServer:
         elif isinstance(happening, ModeratorChanged) and not happening.added:
             self._revoke_where(MODERATOR, happening.user.id, happening.channel.id, "moderator_removed")
 
-    def send_event(self, type_: str, channel_login: str, event: Mapping[str, Any]) -> int:
-        """Send any event to those subscribed to the type about this channel; return how many there were.
-
-        Raises `ValueError` for a type that cannot be subscribed to, `UnknownName` for the channel.
-        """
-        known = {name: None for name, _ in subscribable()}
-        if type_ not in known:
-            raise ValueError(f"there is no EventSub type {type_!r}; there are: {', '.join(known)}")
-        channel = self._state.channel(channel_login)
-        chosen = self._book.hearing(type_, tuple((field, channel.id) for field in CHANNEL_FIELDS))
+    def send_event(
+        self,
+        type_: str,
+        channel_login: str,
+        event: Mapping[str, Any],
+        *,
+        version: str = "",
+        condition: Mapping[str, str] | None = None,
+    ) -> int:
+        """Send any event to those whom `eventsub_by_hand.addressees` finds; return how many there were. Raises as that does."""
+        chosen = addressees(
+            self._book, self._state, type_, version=version, channel_login=channel_login, condition=condition
+        )
         for subscription in chosen:
             self._notify(subscription, dict(event))
         return len(chosen)

@@ -18,7 +18,7 @@ counted. Left out: webhooks.
 from __future__ import annotations
 
 import http
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from simulator.twitch.consent import app_may_chat
@@ -26,13 +26,14 @@ from simulator.twitch.credentials import Token
 from simulator.twitch.events import Channel, User
 from simulator.twitch.eventsub_text import Json
 from simulator.twitch.eventsub_types import (
+    ACCOUNT_FIELDS,
     BROADCASTER,
-    CHANNEL_FIELDS,
     CLIENT,
     MODERATOR,
     USER,
     WITHDRAWN,
     EventType,
+    declared,
     subscribable,
 )
 from simulator.twitch.session import counts_against_limit
@@ -46,6 +47,9 @@ SAME_MAX = 3  # of one type, version and condition, over all sessions of a clien
 CHAT_CHANNELS_MAX = 100  # as on IRC; moderated channels and those that granted channel:bot do not count
 DISABLED_S = 3_600.0
 DISABLED_MAX = 1_000  # chosen: bounds memory where sessions come and go
+DECLARED_MAX = (
+    100  # chosen: far more types than Twitch adds in a year; who sends names without end has a mistake
+)
 
 ENABLED = "enabled"
 
@@ -133,7 +137,7 @@ class SubscriptionBook:
     def __init__(self, state: TwitchState, count: Callable[[str], None]) -> None:
         self._state = state
         self._count = count
-        self._types = subscribable()
+        self._types = dict(subscribable())
         self._order = 0
         self._logins: dict[str, str] = {}  # by user id; accounts keep theirs
         self._enabled: dict[str, Subscription] = {}
@@ -143,15 +147,34 @@ class SubscriptionBook:
 
     # -- making one -------------------------------------------------------------------------------------------------------------
 
-    def kind(self, name: str, version: str) -> EventType:
-        """Return the type; raises `SubscriptionRefused` for one that there is not."""
+    def kind(self, name: str, version: str, transport: str = "") -> EventType:
+        """Return the type; raises `SubscriptionRefused` for one that there is not, or not over the transport."""
         kind = self._types.get((name, version))
         if kind is not None:
+            if transport and transport not in kind.transports:
+                raise refused(400, f"{name} is not supported with the transport {transport}")  # our words
             return kind
         if (name, version) in WITHDRAWN:
             # The status is recorded (twitchdev/issues#1018), the words are ours.
             raise refused(410, f"version {version} of {name} is no longer supported")
         raise refused(400, "invalid subscription type and version")
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """Every type that there is, each once."""
+        return tuple(dict.fromkeys(name for name, _ in self._types))
+
+    def versions(self, name: str) -> dict[str, EventType]:
+        """Return a type's versions, none for a type that there is not."""
+        return {version: kind for (known, version), kind in self._types.items() if known == name}
+
+    def declare(self, name: str, version: str, fields: Iterable[str]) -> EventType:
+        """Let a type be subscribed to that is in no list; raises `ValueError` when there are too many of them."""
+        if len(self._types) >= len(subscribable()) + DECLARED_MAX:
+            raise ValueError(f"{DECLARED_MAX} types that Twitch does not know were sent already: no more")
+        kind = self._types[name, version] = declared(name, version, fields)
+        self._count("types_declared")
+        return kind
 
     def condition(self, kind: EventType, given: Mapping[str, str]) -> dict[str, str]:
         """Return the condition with the type's fields alone; raises `SubscriptionRefused` where one is missing or names nobody."""
@@ -162,12 +185,10 @@ class SubscriptionBook:
             raise refused(400, f"condition of {kind.name} is missing {' and '.join(missing)}")
         if kind.either and not missing:
             raise refused(400, f"condition of {kind.name} takes one of {', '.join(kind.fields)}")
-        if kind.is_about_app:
-            return condition | {name: given[name] for name in kind.optional if given.get(name)}
         for name, value in condition.items():
-            if value and self._login(value) is None:
+            if value and name in ACCOUNT_FIELDS and self._login(value) is None:
                 raise refused(400, f"condition: there is no user {value} ({name})")
-        return condition
+        return condition | {name: given[name] for name in kind.optional if given.get(name)}
 
     def add(self, subscription: Subscription, token: Token) -> None:
         """Enable a subscription of a session or conduit that exists and is the token's user's or app's; raises `SubscriptionRefused`."""
@@ -220,7 +241,8 @@ class SubscriptionBook:
         if token.kind == "app":
             consents = self.consented(subscription)
         else:
-            consents = user.login == token.login and token.has_scope(*kind.scopes)
+            scopes = kind.scope_groups
+            consents = user.login == token.login and all(token.has_scope(*group) for group in scopes)
         return consents and (channel is None or self._admitted(kind, user, channel))
 
     def consented(self, subscription: Subscription) -> bool:
@@ -235,7 +257,8 @@ class SubscriptionBook:
             return channel is not None and any(
                 app_may_chat(self._state, client_id, user, channel, scope) for scope in kind.scopes
             )
-        return self._state.credentials.granted(client_id, user.login, *kind.scopes)
+        granted = self._state.credentials.granted
+        return all(granted(client_id, user.login, *group) for group in kind.scope_groups)
 
     def _admitted(self, kind: EventType, user: User, channel: Channel) -> bool:
         """Say whether the channel lets the account see this: as its moderator, or in its chat."""
@@ -376,7 +399,7 @@ class SubscriptionBook:
 
 
 def _subjects(subscription: Subscription) -> Iterator[tuple[str, str]]:
-    """The pairs of field and id under which events find a subscription: the channels, or the app, in its condition."""
-    for name in (*CHANNEL_FIELDS, CLIENT):
+    """The pairs of field and id under which events find a subscription: the channels, or the app, in its condition, or all of it."""
+    for name in subscription.kind.subject_fields:
         if subject := subscription.condition.get(name):
             yield name, subject

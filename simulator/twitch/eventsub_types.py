@@ -1,18 +1,23 @@
 """What can be subscribed to: each type with its version, the fields of its condition, and whose consent it takes.
 
-Source: dev.twitch.tv/docs/eventsub/eventsub-subscription-types and …/eventsub-reference, compared with the types of twitch-rs/twitch_api.
-A type with `consenting` needs one of the `scopes` from the user whom that field of the condition names; over a WebSocket that is the user
-of the token that subscribes. A type without it is open to everybody, and costs.
+Source: dev.twitch.tv/docs/eventsub/eventsub-subscription-types and …/docs/eventsub/reference (automod, channel-moderation, drop, guest-star, user, …),
+compared with the types of twitch-rs/twitch_api and, for channel.custom_power_up_redemption.add, of TwitchIO 3.3; the groups of scopes that
+channel.moderate takes together are in twitch4j's ChannelModerateType too.
+
+A type with `consenting` needs one of the `scopes` from the user whom that field of the condition names, and one of each group in `also`; over a WebSocket
+that is the user of the token that subscribes. A type without it is open to everybody, and costs.
 
 `fired` are the types that this fake sends by itself when something happens in its state. Those `sent_by_hand` can be subscribed to, with the same
-checks, and come only when a test sends them (`EventSubServer.send_event`). Those `about_conduits` name an app instead of users. Left out: the
-other types (those that WebSockets do not carry, those in beta, shared chat, whispers, user.update, messages held by AutoMod, suspicious users),
-and scopes that are needed together (channel.moderate: one is enough here).
+checks, and come only when a test sends them (`EventSubServer.send_event`). Those `about_conduits` name an app instead of users. A type that is
+in none of these, one of tomorrow, say, can be `declared` by whoever sends it; it is open to everybody.
+
+Left out: channel.hype_train in version 1, which the documentation does not list any more, batching, whether an app's owner belongs to the
+organization of drop.entitlement.grant, and whose extension that of extension.bits_transaction.create is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 BROADCASTER = "broadcaster_user_id"
@@ -24,6 +29,9 @@ CLIENT = "client_id"
 CONDUIT = "conduit_id"
 SHARD_DISABLED = "conduit.shard.disabled"
 CHANNEL_FIELDS = (BROADCASTER, TO_BROADCASTER, FROM_BROADCASTER)  # name the channel in which it happens
+ACCOUNT_FIELDS = (*CHANNEL_FIELDS, MODERATOR, USER)  # hold the ids of accounts
+WEBSOCKET = "websocket"
+_CONDUIT = "conduit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,18 @@ class EventType:
     consenting: str = ""
     either: bool = False
     optional: tuple[str, ...] = ()
+    also: tuple[tuple[str, ...], ...] = ()
+    transports: tuple[str, ...] = (WEBSOCKET, _CONDUIT)
+
+    @property
+    def scope_groups(self) -> tuple[tuple[str, ...], ...]:
+        """One scope of each of these is needed."""
+        return (self.scopes, *self.also) if self.scopes else ()
+
+    @property
+    def subject_fields(self) -> tuple[str, ...]:
+        """The fields by which an event finds its subscriptions: those of the channel, or the app, else all that are needed."""
+        return tuple(name for name in self.fields if name in (*CHANNEL_FIELDS, CLIENT)) or self.fields
 
     @property
     def is_about_app(self) -> bool:
@@ -53,8 +73,8 @@ def _open(name: str, version: str = "1") -> EventType:
     return EventType(name, version, (BROADCASTER,))
 
 
-def _channel(name: str, *scopes: str, version: str = "1") -> EventType:
-    return EventType(name, version, (BROADCASTER,), scopes, BROADCASTER)
+def _channel(name: str, *scopes: str, version: str = "1", optional: tuple[str, ...] = ()) -> EventType:
+    return EventType(name, version, (BROADCASTER,), scopes, BROADCASTER, optional=optional)
 
 
 def _chat(name: str) -> EventType:
@@ -100,17 +120,23 @@ def sent_by_hand() -> tuple[EventType, ...]:
     shield = ("moderator:read:shield_mode", "moderator:manage:shield_mode")
     unbans = ("moderator:read:unban_requests", "moderator:manage:unban_requests")
     warnings = ("moderator:read:warnings", "moderator:manage:warnings")
+    suspicious = ("moderator:read:suspicious_users",)
+    guests = tuple(f"{who}:{do}:guest_star" for who in ("channel", "moderator") for do in ("read", "manage"))
     redemption = "channel.channel_points_custom_reward_redemption"
+    automatic = "channel.channel_points_automatic_reward_redemption.add"
+    one_reward = ("reward_id",)
     return (
         _channel("channel.subscription.end", "channel:read:subscriptions"),
         _channel("channel.bits.use", "bits:read"),
         _channel("channel.ad_break.begin", "channel:read:ads"),
+        _channel("channel.custom_power_up_redemption.add", "bits:read", optional=one_reward),
+        _channel("channel.channel_points_custom_reward.add", *points),
         *(
-            _channel(f"channel.channel_points_custom_reward.{what}", *points)
-            for what in ("add", "update", "remove")
+            _channel(f"channel.channel_points_custom_reward.{what}", *points, optional=one_reward)
+            for what in ("update", "remove")
         ),
-        *(_channel(f"{redemption}.{what}", *points) for what in ("add", "update")),
-        _channel("channel.channel_points_automatic_reward_redemption.add", *points, version="2"),
+        *(_channel(f"{redemption}.{what}", *points, optional=one_reward) for what in ("add", "update")),
+        *(_channel(automatic, *points, version=version) for version in ("1", "2")),
         *(_channel(f"channel.poll.{what}", *polls) for what in ("begin", "progress", "end")),
         *(
             _channel(f"channel.prediction.{what}", *predictions)
@@ -130,10 +156,61 @@ def sent_by_hand() -> tuple[EventType, ...]:
         *(_moderator(f"channel.shield_mode.{what}", *shield) for what in ("begin", "end")),
         *(_moderator(f"channel.unban_request.{what}", *unbans) for what in ("create", "resolve")),
         *(_moderator(f"channel.warning.{what}", *warnings) for what in ("acknowledge", "send")),
-        _moderator("channel.moderate", "moderator:read:chat_messages", version="2"),
-        _moderator("automod.message.hold", "moderator:manage:automod", version="2"),
-        _moderator("automod.message.update", "moderator:manage:automod", version="2"),
+        *(_moderator(f"channel.suspicious_user.{what}", *suspicious) for what in ("message", "update")),
+        *(_open(f"channel.shared_chat.{what}") for what in ("begin", "update", "end")),
+        *(_chat(f"channel.chat.user_message_{what}") for what in ("hold", "update")),
+        *(_moderation(version) for version in ("1", "2")),
+        *(
+            _moderator(f"automod.message.{what}", "moderator:manage:automod", version=version)
+            for what in ("hold", "update")
+            for version in ("1", "2")
+        ),
+        _moderator("automod.settings.update", "moderator:read:automod_settings"),
+        _moderator("automod.terms.update", "moderator:manage:automod"),
+        *(
+            _moderator(f"channel.guest_star_{what}", *guests, version="beta")
+            for what in ("session.begin", "session.end", "guest.update", "settings.update")
+        ),
+        EventType("user.update", "1", (USER,)),
+        EventType("user.whisper.message", "1", (USER,), ("user:read:whispers", "user:manage:whispers"), USER),
+        *_not_over_websockets(),
     )
+
+
+def _moderation(version: str) -> EventType:
+    """Everything that moderators do, and so whoever hears it needs the scope to read each of it."""
+    both: tuple[str, ...] = (
+        "blocked_terms",
+        "chat_settings",
+        "unban_requests",
+        "banned_users",
+        "chat_messages",
+    )
+    if version == "2":
+        both = (*both, "warnings")
+    first, *others = (tuple(f"moderator:{do}:{what}" for do in ("read", "manage")) for what in both)
+    also = (*others, ("moderator:read:moderators",), ("moderator:read:vips",))
+    return EventType("channel.moderate", version, (BROADCASTER, MODERATOR), first, MODERATOR, also=also)
+
+
+def _not_over_websockets() -> tuple[EventType, ...]:
+    """The documentation says of each that WebSockets do not carry it."""
+    drops, extensions = ("category_id", "campaign_id"), ("extension_client_id",)
+    return (
+        *(
+            EventType(f"user.authorization.{what}", "1", (CLIENT,), transports=(_CONDUIT,))
+            for what in ("grant", "revoke")
+        ),
+        EventType(
+            "drop.entitlement.grant", "1", ("organization_id",), optional=drops, transports=(_CONDUIT,)
+        ),
+        EventType("extension.bits_transaction.create", "1", extensions, transports=(_CONDUIT,)),
+    )
+
+
+def declared(name: str, version: str, fields: Iterable[str]) -> EventType:
+    """Return a type that is in no list; only WebSockets carry it, since no seed file could bring a conduit's subscription back."""
+    return EventType(name, version, tuple(sorted(fields)), transports=(WEBSOCKET,))
 
 
 def about_conduits() -> tuple[EventType, ...]:

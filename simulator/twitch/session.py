@@ -174,19 +174,22 @@ class IrcSession:
         elif not nick or self._password is None or not self._password.startswith(TOKEN_PREFIX):
             self._reject(IMPROPER_AUTH)
         else:
-            self._log_in(self._password.removeprefix(TOKEN_PREFIX))
+            self._log_in(self._password.removeprefix(TOKEN_PREFIX), nick)
 
-    def _log_in(self, token: str) -> None:
-        found = self._host.state.credentials.valid(token)
-        user = self._host.state.user_of_token(token)
-        if found is None or user is None:  # an app's own token has no user either
-            self._reject(LOGIN_FAILED)
-        elif not found.has_scope(*_READ_SCOPES):
-            self._reject(LOGIN_UNSUCCESSFUL)
-        elif not self._host.rules.limiter(user).take_auth(self._host.state.now_s()):
+    def _log_in(self, token: str, nick: str) -> None:
+        state, rules = self._host.state, self._host.rules
+        found = state.credentials.valid(token)
+        user = state.user_of_token(token)
+        # Attempts are limited, and not only good ones: a token that is nobody's counts for the account whose name was given.
+        account = user if user is not None else state.users.get(nick)
+        if account is not None and not rules.limiter(account).take_auth(state.now_s()):
             # What the real server says here is not recorded; a closed connection promises the client the least.
             self._host.count("logins_over_limit")
             self.wire.close("too many logins")
+        elif found is None or user is None:  # an app's own token has no user either
+            self._reject(LOGIN_FAILED)
+        elif not found.has_scope(*_READ_SCOPES):
+            self._reject(LOGIN_UNSUCCESSFUL)
         else:
             self.user, self._may_speak = user, found.has_scope(*_EDIT_SCOPES)
             self._welcome(user.login)

@@ -81,11 +81,14 @@ async def events_of(
         yield Events(connection, welcome["payload"]["session"]["id"])
 
 
-async def subscribed(place: Stage, events: Events, kind: str, channel: str) -> None:
-    """Subscribe to a type about a channel, over Helix with the bot's token."""
-    version, fields = next(
-        (version, one.fields) for (name, version), one in subscribable().items() if name == kind
-    )
+async def subscribed(
+    place: Stage, events: Events, kind: str, channel: str, *, version: str = "", fields: tuple[str, ...] = ()
+) -> None:
+    """Subscribe to a type about a channel, over Helix with the bot's token; to one that is in no list with its version and fields."""
+    if not version:
+        version, fields = next(
+            (version, one.fields) for (name, version), one in subscribable().items() if name == kind
+        )
     ids = {field: place.twitch.channel(channel).id for field in fields if field != FROM_BROADCASTER}
     about_the_bot = {
         field: place.twitch.user(BOT_LOGIN).id for field in fields if field in (USER, "moderator_user_id")

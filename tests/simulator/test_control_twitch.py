@@ -52,6 +52,28 @@ async def test_any_eventsub_event_with_any_data() -> None:
 
 
 @in_virtual_time(hybrid=True)
+async def test_an_eventsub_event_by_version_and_condition() -> None:
+    """An account's, of a type about no channel; and one of a type that Twitch does not have yet, once it was told of."""
+    async with controlled() as (stage, http), events_of(stage) as events:
+        await subscribed(stage, events, "user.update", "lobby")
+        update = {
+            "type": "user.update",
+            "condition": {"user_id": stage.twitch.user(BOT_LOGIN).id},
+            "event": {"email": "x"},
+        }
+        assert (await http.post("/events", json=update)).json() == {"delivered": 1}
+        assert await next_event(events) == {"email": "x"}
+        party = {"type": "channel.party", "version": "7", "event": {"guests": 3}}
+        party["condition"] = {"broadcaster_user_id": stage.twitch.channel("lobby").id}
+        assert (await http.post("/events", json=party)).json() == {"delivered": 0}
+        await subscribed(
+            stage, events, "channel.party", "lobby", version="7", fields=("broadcaster_user_id",)
+        )
+        assert (await http.post("/events", json=party)).json() == {"delivered": 1}
+        assert await next_event(events) == {"guests": 3}
+
+
+@in_virtual_time(hybrid=True)
 async def test_any_irc_line() -> None:
     """As it is, to those in the channel."""
     async with controlled() as (stage, http), bot_on(stage, "lobby") as chat:
@@ -69,6 +91,10 @@ async def test_any_irc_line() -> None:
         ({"type": "channel.update", "channel": "lobby"}, "event must be a JSON object, got None"),
         ({"type": "channel.update", "channel": "nowhere", "event": {}}, "no channel 'nowhere'; there are: lobby, arcade"),
         ({"type": "channel.party", "channel": "lobby", "event": {}}, "there is no EventSub type 'channel.party'"),
+        ({"type": "channel.update", "event": {}}, "an event of channel.update needs a channel, or a condition"),
+        ({"type": "user.update", "channel": "lobby", "event": {}}, "user.update is about no channel: give its condition, user_id"),
+        ({"type": "user.update", "condition": {"user_id": 7}, "event": {}}, "condition must be a JSON object of texts"),
+        ({"type": "x", "condition": {"user_id": "7"}, "channel": "lobby", "event": {}}, "a channel or a condition, not both"),
         ({"line": "a\r\nb", "channel": "lobby"}, "line: '\\r' would split or end"),
         ({"line": " ", "channel": "lobby"}, "line: an empty line says nothing"),
         ({"line": "x", "channel": "lobby", "to": "me"}, "unknown field 'to'; allowed: line, channel"),

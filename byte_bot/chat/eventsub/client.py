@@ -16,6 +16,8 @@ Twitch takes no other for WebSockets.
 that is read from Helix where the scope user:read:moderated_channels was granted, and from the badges of the bot's own messages,
 which come back as events and go no further.
 
+A new login may bring other scopes: what they allow is taken up, and what they do not is dropped, without a restart.
+
 Left out: conduits (for more channels, or several processes), and a channel that changes its name while the bot is in it.
 """
 
@@ -38,7 +40,7 @@ from byte_bot.chat.errors import (
     SendUnconfirmed,
 )
 from byte_bot.chat.eventsub.helix import Helix
-from byte_bot.chat.eventsub.joining import MODERATED_SCOPE, Joining, plan_for
+from byte_bot.chat.eventsub.joining import Joining, plan_for
 from byte_bot.chat.eventsub.limits import EventSubLimits
 from byte_bot.chat.eventsub.roster import Roster
 from byte_bot.chat.eventsub.seen import SeenWindow
@@ -108,6 +110,7 @@ class EventSubTransport:
         self._roster: Roster | None = None
         self._helix: Helix | None = None
         self._user_id = ""
+        self._scopes: frozenset[str] = frozenset()
         self._sessions: Sessions | None = None
         self._joining: Joining | None = None
         self._connected = False
@@ -207,8 +210,8 @@ class EventSubTransport:
         )
         async with helix, asyncio.TaskGroup() as tasks:
             self._user_id = token.user_id
-            plan = plan_for(token.scopes)
-            self._roster = roster = Roster(self._limits, len(plan))
+            self._scopes = frozenset(token.scopes)
+            self._roster = roster = Roster(self._limits, len(plan_for(token.scopes)))
             self._sessions = sessions = Sessions(
                 self._eventsub_url, self._user_id, tasks, self._limits, self._rng, self
             )
@@ -218,17 +221,14 @@ class EventSubTransport:
                 sessions,
                 tasks,
                 user_id=self._user_id,
-                plan=plan,
+                scopes=token.scopes,
                 limits=self._limits,
                 tell=self._tell,
             )
             self._helix, self._connected = helix, True
             self._handler(Connected())
             try:
-                may_read = MODERATED_SCOPE in token.scopes
-                if may_read:
-                    await joining.read_moderated()
-                tasks.create_task(joining.keep_current(may_read=may_read), name="moderated")
+                tasks.create_task(joining.keep_current(), name="moderated")
                 roster.want(self._wanted)
                 await joining.run()
             finally:
@@ -320,7 +320,25 @@ class EventSubTransport:
             # Not after a mere refresh: then the sessions go on, or are being replaced.
             self._now_connected()
             self._roster.want(self._wanted)
+        if token is not None and token.user_id:
+            self._take_scopes(token.scopes)
         self._joining.wake()
+
+    def _take_scopes(self, scopes: tuple[str, ...]) -> None:
+        """What the token allows is known; nothing happens if that is what the one before allowed."""
+        assert self._joining is not None and self._roster is not None
+        fresh = frozenset(scopes)
+        more, fewer = sorted(fresh - self._scopes), sorted(self._scopes - fresh)
+        self._scopes = fresh
+        if more or fewer:
+            log.info(
+                "the bot's token has other scopes since a new login: more by %s, fewer by %s",
+                " ".join(more) or "none",
+                " ".join(fewer) or "none",
+            )
+            self._joining.on_scopes(scopes)
+            # A channel that could not be read before is not kept waiting.
+            self._roster.want(self._wanted)
 
     def _now_connected(self) -> None:
         if not self._connected:

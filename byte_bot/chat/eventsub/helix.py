@@ -8,7 +8,7 @@ Not every 429 is a matter of patience: EventSub's limits (sockets, subscriptions
 the bucket, which ``Ratelimit-Remaining`` shows.
 
 Sources: dev.twitch.tv/docs/api/guide ("Twitch rate limits"), …/reference (Get Users, Get Authorization By User, Get Moderated Channels,
-Create and Delete EventSub Subscription, Send Chat Message).
+Create, Get and Delete EventSub Subscription, Send Chat Message).
 
 Left out: proxies, and a request that outlives a change of the token's account.
 """
@@ -16,8 +16,8 @@ Left out: proxies, and a request that outlives a change of the token's account.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final, TypeVar
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -141,6 +141,29 @@ class Helix:
                 token_for=USER,
             )
             return str(answer["data"][0]["id"])
+
+        return await self._patiently(ask)
+
+    async def subscription_id(
+        self, kind: str, version: str, condition: Mapping[str, str], session_id: str
+    ) -> str:
+        """The id of a subscription in force of a session, which an answer 409 does not tell; "" if there is none."""
+        from twitchio.http import Route  # lazy: an extra
+
+        async def ask() -> str:
+            # Twitch takes one filter; of a type an account has as many as it hears channels, which is a page or two.
+            route = Route("GET", "eventsub/subscriptions", params={"type": kind}, token_for=USER)
+            pages: AsyncIterable[Any] = self._http.request_paginated(route)
+            async for one in pages:
+                is_it = (
+                    one["status"] == "enabled"
+                    and one["version"] == version
+                    and one["transport"].get("session_id") == session_id
+                    and condition.items() <= one["condition"].items()
+                )
+                if is_it:
+                    return str(one["id"])
+            return ""
 
         return await self._patiently(ask)
 

@@ -5,18 +5,21 @@ each in a task of its own: asking for ids (one request at a time, up to 100 logi
 (a few at once). Whatever ends, and whatever changes the roster from outside, wakes the loop.
 
 In which channels the bot is moderator is asked at the start and every ten minutes, if the token may: Twitch does not tell it
-over EventSub. Who follows is told to moderators only, so a channel without that subscription is asked for it again at the same
+over EventSub. The channels do not wait for that: until Helix has answered the bot speaks as anybody does. Who follows is told to moderators only, so a channel without that subscription is asked for it again at the same
 times, once the bot is known to be one there.
+
+The token's scopes say which subscriptions a channel has, and what may be asked. After a new login with others the channels stay: they
+get what they lack, or lose what is not allowed any more. Chat itself is left to Twitch, which ends what its account does not allow.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from byte_bot.chat.errors import HelixError, HelixRefused
+from byte_bot.chat.errors import HelixError, HelixRefused, HelixUnavailable
 from byte_bot.chat.eventsub.helix import Helix
 from byte_bot.chat.eventsub.limits import EventSubLimits
 from byte_bot.chat.eventsub.roster import Ask, Roster
@@ -61,7 +64,7 @@ class Joining:
         sessions: what subscriptions hang on.
         tasks: owns everything that waits.
         user_id: the bot's.
-        plan: the subscriptions of a channel.
+        scopes: what the token allows.
         limits: deadlines and bounds.
         tell: called when the roster may have events.
     """
@@ -74,7 +77,7 @@ class Joining:
         tasks: asyncio.TaskGroup,
         *,
         user_id: str,
-        plan: tuple[Wanted, ...],
+        scopes: tuple[str, ...],
         limits: EventSubLimits,
         tell: Callable[[], None],
     ) -> None:
@@ -83,7 +86,9 @@ class Joining:
         self._sessions = sessions
         self._tasks = tasks
         self._user_id = user_id
-        self._plan = plan
+        #: The subscriptions of each channel.
+        self._plan = plan_for(scopes)
+        self._may_read = MODERATED_SCOPE in scopes
         self._limits = limits
         self._tell = tell
         self._wake = asyncio.Event()
@@ -91,12 +96,29 @@ class Joining:
         self._resolving = False
         #: False while there is no token with which anything could be asked.
         self.allowed = True
-        #: Channels of which the bot may not see who follows.
-        self._without_follows: dict[str, None] = {}
+        #: Channels without the subscription to who follows, and whether Twitch has refused it.
+        self._without_follows: dict[str, bool] = {}
+        #: Set when it is time to look where the bot is moderator.
+        self._look = asyncio.Event()
 
     def wake(self) -> None:
         """Something has changed."""
         self._wake.set()
+
+    def on_scopes(self, scopes: tuple[str, ...]) -> None:
+        """There is a token with other scopes."""
+        before, self._plan = self._plan, plan_for(scopes)
+        self._may_read = MODERATED_SCOPE in scopes
+        if not self._may_read:
+            self._roster.on_moderated(None)
+        if self._plan != before:
+            self._roster.resize(len(self._plan))
+            if _FOLLOWS in self._plan:
+                self._without_follows = dict.fromkeys(self._roster.joined, False)
+            else:
+                self._without_follows = {}
+                self.delete_soon(self._roster.take_extras())
+        self._look.set()
 
     async def run(self) -> None:
         """Start what is due, until cancelled."""
@@ -143,8 +165,9 @@ class Joining:
         loop = asyncio.get_running_loop()
         roster, made, optional = self._roster, list[str](), list[str]()
         useless: list[str] | None = None
+        plan = self._plan
         try:
-            for wanted in self._plan:
+            for wanted in plan:
                 session_id = self._sessions.session_id(ask.session)
                 if session_id is None or not roster.is_current(ask):
                     # Parted, or the session was lost; or it is just now between two sockets.
@@ -156,6 +179,9 @@ class Joining:
                 useless = roster.on_made(ask, made, loop.time())
                 for subscription_id in optional:
                     useless += self._add_follows(ask, subscription_id)
+                if _FOLLOWS in self._plan and _FOLLOWS not in plan:  # the scope came in the meantime
+                    self._without_follows[ask.login] = False
+                    self._look.set()
         except HelixRefused as error:
             words = f"Twitch says {error.words!r}"
             if error.status == 400:
@@ -172,25 +198,34 @@ class Joining:
             await self._delete(made + optional if useless is None else useless)
 
     async def _make(self, wanted: Wanted, ask: Ask, session_id: str) -> str:
-        """One subscription; its id, or "" if it is there already, or may be missing."""
+        """One subscription; its id, or "" if it may be missing, and is."""
         who = "moderator_user_id" if wanted.kind == FOLLOW else "user_id"
         condition = {"broadcaster_user_id": ask.channel_id, who: self._user_id}
         try:
             return await self._helix.subscribe(wanted.kind, wanted.version, condition, session_id)
         except HelixRefused as error:
             if error.status == 409:
-                return ""
+                return await self._made_before(wanted, condition, session_id)
             if wanted.optional:
-                self._without_follows[ask.login] = None
+                self._without_follows[ask.login] = True
                 return ""
             raise
 
+    async def _made_before(self, wanted: Wanted, condition: Mapping[str, str], session_id: str) -> str:
+        """The id of a subscription that is there already: the answer that had it was lost. Without it nobody would notice its end."""
+        found = await self._helix.subscription_id(wanted.kind, wanted.version, condition, session_id)
+        if not found:
+            raise HelixUnavailable(f"{wanted.kind} exists, and is not there", undelivered=True)
+        return found
+
     def _add_follows(self, ask: Ask, subscription_id: str) -> list[str]:
         """Count the follows of a channel in; those to be deleted, since they are of no use."""
+        if _FOLLOWS not in self._plan:  # the scope went in the meantime
+            return [subscription_id]
         if self._roster.on_extra(ask, subscription_id):
             return []
         if self._roster.ask_of(ask.login) == ask:  # revoked before it was known
-            self._without_follows[ask.login] = None
+            self._without_follows[ask.login] = True
         return [subscription_id]
 
     def delete_soon(self, subscription_ids: list[str]) -> None:
@@ -204,42 +239,52 @@ class Joining:
                 await self._helix.unsubscribe(subscription_id)
             except HelixError as error:
                 # It costs room until the session ends; its events are passed over.
-                log.warning("an EventSub subscription could not be deleted, since %s", error)
+                log.warning("an EventSub subscription could not be deleted, since %s", str(error))
 
-    async def read_moderated(self) -> None:
+    async def _read_moderated(self) -> None:
         """Learn in which channels the bot is moderator, if Helix says so."""
         try:
-            self._roster.on_moderated(await self._helix.moderated(self._user_id) | {self._user_id})
+            moderated = await self._helix.moderated(self._user_id)
         except HelixError as error:
-            log.warning("Helix does not tell where the bot is moderator, since %s", error)
+            log.warning("Helix does not tell where the bot is moderator, since %s", str(error))
+            return
+        if self._may_read:  # the scope may have gone in the meantime
+            self._roster.on_moderated(moderated | {self._user_id})
+            self._tell()
 
     def follows_revoked(self, subscription_id: str) -> None:
         """The bot is no moderator any more of the channel to which this subscription belonged."""
         login = self._roster.forget_subscription(subscription_id)
         if login:
-            self._without_follows[login] = None
+            self._without_follows[login] = True
 
-    async def keep_current(self, *, may_read: bool) -> None:
-        """Look again and again where the bot is moderator, and who follows there, until cancelled."""
+    async def keep_current(self) -> None:
+        """Look now, and again and again, where the bot is moderator, and who follows there, until cancelled."""
         while True:
-            await asyncio.sleep(self._limits.moderated_refresh_s)
-            if may_read:
-                await self.read_moderated()
-                self._tell()
+            self._look.clear()
+            if self._may_read:
+                await self._read_moderated()
             await self._follow_again()
+            try:
+                async with asyncio.timeout(self._limits.moderated_refresh_s):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
 
     async def _follow_again(self) -> None:
-        for login in [one for one in self._without_follows if self._roster.is_privileged(one)]:
+        for login, refused in list(self._without_follows.items()):
             ask = self._roster.ask_of(login)
             session_id = self._sessions.session_id(ask.session) if ask is not None else None
-            if ask is None or session_id is None:
+            if ask is None or session_id is None or (refused and not self._roster.is_privileged(login)):
                 continue
+            if _FOLLOWS not in self._plan:  # the scope went in the meantime
+                return
             self._without_follows.pop(login, None)
             try:
                 subscription_id = await self._make(_FOLLOWS, ask, session_id)
             except HelixError as error:
-                self._without_follows[login] = None
-                log.warning("no follows of #%s, since %s", login, error)
+                self._without_follows[login] = refused
+                log.warning("no follows of #%s, since %s", login, str(error))
                 continue
             if subscription_id:
                 await self._delete(self._add_follows(ask, subscription_id))

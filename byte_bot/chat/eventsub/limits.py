@@ -21,6 +21,9 @@ class EventSubLimits(msgspec.Struct, frozen=True):
     # TCP, TLS, HTTP upgrade and the welcome. Chosen: three SYN retransmissions (1 + 2 + 4 s) fit, and Twitch's welcome.
     connect_timeout_s: float = 15.0
     close_timeout_s: float = 1.0
+    # How long the old socket is still read once the new one is welcomed. Chosen: two lines are not in step, and a lost packet is sent
+    # again within a second; Twitch leaves the old one open for 30 s after it asked.
+    linger_s: float = 2.0
 
     # One request to Helix, from connecting to the last byte. Chosen: a reply may be 15 s old at most.
     helix_timeout_s: float = 10.0

@@ -93,6 +93,8 @@ class Roster:
         #: Subscription -> login, and channel id -> login.
         self._owners: dict[str, str] = {}
         self._logins: dict[str, str] = {}
+        #: Of the subscriptions those that a channel can do without.
+        self._extras: dict[str, None] = {}
         #: Subscriptions that were revoked while they were nobody's, the oldest first.
         self._revoked: dict[str, None] = {}
         self._moderated: Collection[str] | None = None
@@ -210,6 +212,13 @@ class Roster:
         self._used[self._sessions] = 0
         return self._sessions
 
+    def resize(self, per_channel: int) -> None:
+        """Every channel takes another number of subscriptions from now on (at least 1); a session may be too full for a while."""
+        assert per_channel >= 1
+        for session, used in self._used.items():
+            self._used[session] = used // self._per_channel * per_channel
+        self._per_channel = per_channel
+
     def close_session(self, session: int) -> None:
         """A session is over, and the subscriptions on it with it: its channels wait for another one."""
         if self._used.pop(session, None) is None:
@@ -280,11 +289,20 @@ class Roster:
             return False
         self._channels[ask.login].subscriptions.append(subscription_id)
         self._owners[subscription_id] = ask.login
+        self._extras[subscription_id] = None
         return True
+
+    def take_extras(self) -> list[str]:
+        """Forget the subscriptions that channels can do without; those to be deleted."""
+        ids = list(self._extras)
+        for subscription_id in ids:
+            self.forget_subscription(subscription_id)
+        return ids
 
     def forget_subscription(self, subscription_id: str) -> str:
         """Twitch took a subscription away that a channel can do without; the channel's login, "" if it was nobody's."""
         login = self._owners.pop(subscription_id, "")
+        self._extras.pop(subscription_id, None)
         if not login:
             self._remember_revoked(subscription_id)
         known = self._channels.get(login)
@@ -326,13 +344,15 @@ class Roster:
             known.privileged = privileged
             self._events.append(Standing(login, privileged))
 
-    def on_moderated(self, channel_ids: Collection[str]) -> None:
-        """Learn in which channels the bot is moderator or broadcaster.
+    def on_moderated(self, channel_ids: Collection[str] | None) -> None:
+        """Learn in which channels the bot is moderator or broadcaster; None: that it cannot be known any more.
 
         A channel that is in neither the old list nor the new one keeps what is known of it: the bot may be VIP there,
         which only its own messages show.
         """
         before, self._moderated = self._moderated, channel_ids
+        if channel_ids is None:
+            return
         for known in list(self._channels.values()):
             if known.place is not Place.JOINED:
                 continue
@@ -373,6 +393,7 @@ class Roster:
         ids, known.subscriptions = known.subscriptions, []
         for subscription_id in ids:
             self._owners.pop(subscription_id, None)
+            self._extras.pop(subscription_id, None)
         return ids
 
     def _try_again(self, known: _Channel, reason: str, now: float) -> None:

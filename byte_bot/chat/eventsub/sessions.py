@@ -5,8 +5,8 @@ lived is replaced at once when the owner asks for another; after the n-th failur
 and ``reconnect_base_s * 2**(n-1)``, at most ``reconnect_max_s``, as IRC's is.
 
 *Moving* (``session_reconnect``): the new line is opened at exactly the address that Twitch gave, beside the old one, which is
-read until the new one is welcomed, and only then closed. The subscriptions move with the session. If the new line fails the old
-one stays for as long as Twitch lets it.
+read until the new one is welcomed and ``linger_s`` longer, and only then closed: what Twitch sent on the old one before its welcome on
+the new one may come later. The subscriptions move with the session. If the new line fails the old one stays for as long as Twitch lets it.
 
 Source: dev.twitch.tv/docs/eventsub/handling-websocket-events.
 """
@@ -166,7 +166,7 @@ class Sessions:
                 f"{self._url}{separator}keepalive_timeout_seconds={self._limits.keepalive_s}"
             )
         except SocketFailed as error:
-            log.warning("cannot open an EventSub session at %s: %s", self._url, error)
+            log.warning("cannot open an EventSub session at %s: %s", self._url, str(error))
             self._pause(failed=True)
         else:
             session.line, session.number = line, self.owner.on_opened()
@@ -202,7 +202,7 @@ class Sessions:
             await line.socket.open(url)
         except SocketFailed as error:
             session.moving = False
-            log.warning("cannot move an EventSub session, since %s", error)
+            log.warning("cannot move an EventSub session, since %s", str(error))
             if session.line is None:
                 self._lose(session, "it could not be moved, and the old socket is closed")
             return
@@ -210,7 +210,10 @@ class Sessions:
         session.line = line
         self.counts.moved += 1
         if old is not None:
-            await old.socket.close()
+            try:
+                await asyncio.sleep(self._limits.linger_s)
+            finally:
+                await old.socket.close()
 
     # ── what lines tell ──────────────────────────────────────────────────────────────────────────────────────────
 

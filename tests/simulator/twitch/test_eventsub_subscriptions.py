@@ -9,6 +9,7 @@ import pytest
 
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID, Token
 from simulator.twitch.eventsub_subscriptions import (
+    DECLARED_MAX,
     DISABLED_MAX,
     DISABLED_S,
     ENABLED,
@@ -90,6 +91,61 @@ def test_an_unknown_type_or_version_is_400() -> None:
         "invalid subscription type and version",
     )
     assert office.refusal("channel.tea", "1", office.of())[1] == "invalid subscription type and version"
+
+
+def test_a_type_that_its_transport_does_not_carry_is_400() -> None:
+    """WebSockets carry no consents, conduits nothing that only a test knows."""
+    office = Office()
+    office.book.declare("channel.party", "1", ("broadcaster_user_id",))
+    assert office.book.kind("user.authorization.grant", "1", "conduit").fields == ("client_id",)
+    for name, transport in (("user.authorization.grant", "websocket"), ("channel.party", "conduit")):
+        with pytest.raises(SubscriptionRefused) as refusal:
+            office.book.kind(name, "1", transport)
+        assert refusal.value.message == f"{name} is not supported with the transport {transport}"
+
+
+def test_the_number_of_declared_types_is_bounded() -> None:
+    """Each is kept as long as the book."""
+    office = Office()
+    for number in range(DECLARED_MAX):
+        office.book.declare(f"channel.party_{number}", "1", ("user_id",))
+    with pytest.raises(ValueError, match="100 types that Twitch does not know were sent already"):
+        office.book.declare("channel.party", "1", ("user_id",))
+    assert office.stats["types_declared"] == DECLARED_MAX
+
+
+def test_a_reward_in_the_condition_is_optional() -> None:
+    """With it and without it are two subscriptions."""
+    office = Office()
+    name = "channel.channel_points_custom_reward_redemption.add"
+    token = office.token("alice")
+    office.add(name, "1", office.of(), token)
+    one = office.add(name, "1", {**office.of(), "reward_id": "r1"}, token)
+    assert one.condition == {**office.of(), "reward_id": "r1"}
+
+
+def test_what_moderators_do_is_shown_with_every_scope_only() -> None:
+    """One is missing: 403."""
+    office = Office()
+    office.state.set_role("alice", "bot", "moderator")
+    condition = {**office.of(), "moderator_user_id": office.id_of("bot")}
+    groups = office.book.kind("channel.moderate", "2").scope_groups
+    scopes = [group[0] for group in groups]
+    with pytest.raises(SubscriptionRefused) as refusal:
+        office.add("channel.moderate", "2", condition, office.token("bot", *scopes[:-1]))
+    assert refusal.value.status == 403
+    office.add("channel.moderate", "2", condition, office.token("bot", *scopes))
+
+
+def test_events_about_no_channel_find_their_subscriptions_by_the_whole_condition() -> None:
+    """An account's own events are open to nobody else, its name is to everybody."""
+    office = Office()
+    whispers = office.add("user.whisper.message", "1", {"user_id": office.id_of("bot")})
+    office.add("user.update", "1", {"user_id": office.id_of("carol")})
+    with pytest.raises(SubscriptionRefused):
+        office.add("user.whisper.message", "1", {"user_id": office.id_of("carol")})
+    assert office.book.hearing("user.whisper.message", (("user_id", office.id_of("bot")),)) == (whispers,)
+    assert office.book.hearing("user.update", (("user_id", office.id_of("bot")),)) == ()
 
 
 def test_a_withdrawn_version_is_410() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from simulator.twitch.eventsub_types import WITHDRAWN, fired, subscribable
+from simulator.twitch.scopes import unknown_scope
 
 
 @pytest.mark.parametrize(
@@ -39,10 +42,56 @@ def test_each_type_has_twitchs_version_condition_and_scope(
     assert kind in fired()
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "fields", "scopes"),
+    [
+        ("user.update", "1", ("user_id",), ()),
+        ("user.whisper.message", "1", ("user_id",), ("user:read:whispers", "user:manage:whispers")),
+        ("channel.shared_chat.begin", "1", ("broadcaster_user_id",), ()),
+        ("channel.shared_chat.update", "1", ("broadcaster_user_id",), ()),
+        ("channel.shared_chat.end", "1", ("broadcaster_user_id",), ()),
+        ("automod.message.hold", "1", ("broadcaster_user_id", "moderator_user_id"), ("moderator:manage:automod",)),
+        ("automod.message.hold", "2", ("broadcaster_user_id", "moderator_user_id"), ("moderator:manage:automod",)),
+        ("automod.message.update", "1", ("broadcaster_user_id", "moderator_user_id"), ("moderator:manage:automod",)),
+        ("automod.settings.update", "1", ("broadcaster_user_id", "moderator_user_id"), ("moderator:read:automod_settings",)),
+        ("automod.terms.update", "1", ("broadcaster_user_id", "moderator_user_id"), ("moderator:manage:automod",)),
+        ("channel.suspicious_user.update", "1", ("broadcaster_user_id", "moderator_user_id"), ("moderator:read:suspicious_users",)),
+        ("channel.chat.user_message_hold", "1", ("broadcaster_user_id", "user_id"), ("user:read:chat",)),
+        ("channel.custom_power_up_redemption.add", "1", ("broadcaster_user_id",), ("bits:read",)),
+        ("user.authorization.revoke", "1", ("client_id",), ()),
+        ("drop.entitlement.grant", "1", ("organization_id",), ()),
+    ],
+)  # fmt: skip
+def test_types_that_are_sent_by_hand_have_twitchs_version_condition_and_scopes(
+    name: str, version: str, fields: tuple[str, ...], scopes: tuple[str, ...]
+) -> None:
+    """As the reference lists them."""
+    kind = subscribable()[name, version]
+    assert (kind.fields, kind.scopes) == (fields, scopes)
+
+
+def test_what_moderators_do_takes_every_scope_that_shows_a_part_of_it() -> None:
+    """Of each pair one; warnings came with version 2."""
+    first, second = (subscribable()["channel.moderate", version].scope_groups for version in ("1", "2"))
+    assert set(second) - set(first) == {("moderator:read:warnings", "moderator:manage:warnings")}
+    assert ("moderator:read:vips",) in first and len(first) == 7
+
+
+def test_every_type_that_twitchio_knows_is_there() -> None:
+    """A list that somebody else keeps: its names in version, fields and optional fields."""
+    twitchio = pytest.importorskip("twitchio.eventsub.subscriptions")
+    theirs = [one for one in vars(twitchio).values() if isinstance(getattr(one, "type", None), str)]
+    kinds = subscribable()
+    assert len(theirs) > 60
+    for one in theirs:
+        assert (one.type, one.version) in kinds, one
+
+
 def test_types_are_unique_and_none_is_withdrawn() -> None:
     """One entry a type and version."""
     kinds = subscribable()
-    assert len(kinds) > 50
+    readme = (Path(__file__).parents[3] / "simulator" / "README.md").read_text(encoding="utf-8")
+    assert f"({len(kinds)} with their versions)" in readme
     assert len({kind.name for kind in fired()}) == len(fired())
     assert not kinds.keys() & set(WITHDRAWN)
 
@@ -51,6 +100,7 @@ def test_who_must_consent_is_in_the_condition() -> None:
     """Scopes and the user who grants them come together, and that user is a field."""
     for kind in subscribable().values():
         assert bool(kind.scopes) == bool(kind.consenting)
+        assert not unknown_scope(scope for group in kind.scope_groups for scope in group)
         assert not kind.consenting or kind.consenting in kind.fields
 
 

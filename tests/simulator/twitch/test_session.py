@@ -122,6 +122,24 @@ def test_the_21st_login_in_ten_seconds_is_turned_away() -> None:
     assert not attempt().closed
 
 
+def test_attempts_with_a_wrong_token_count_for_the_account_that_nick_names() -> None:
+    """20 authentication attempts in 10 s per account, not 20 good ones; a name that nobody has, and justinfan, are nobody's."""
+    desk = Desk()
+
+    def attempt(token: str, nick: str) -> str:
+        session, wire = desk.connect()
+        session.receive(f"PASS oauth:{token}")
+        session.receive(f"NICK {nick}")
+        return wire.closed
+
+    assert [attempt("wrong", "bot") for _ in range(20)] == ["Login authentication failed"] * 20
+    assert attempt("wrong", "bot") == attempt("bot-token", "bot") == "too many logins"
+    assert {attempt("wrong", "no_such_account") for _ in range(21)} == {"Login authentication failed"}
+    assert {attempt("", "justinfan123") for _ in range(21)} == {""}
+    desk.clock.now_s = 10.0
+    assert not attempt("bot-token", "bot")
+
+
 def test_an_anonymous_session_reads_and_says_nothing() -> None:
     """justinfan needs no token, gets no USERSTATE, and its messages go nowhere."""
     desk = Desk()

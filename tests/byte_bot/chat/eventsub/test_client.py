@@ -16,13 +16,15 @@ from byte_bot.chat.message import (
     ChatterBanned,
     Connected,
     Disconnected,
+    Follow,
+    JoinFailed,
     MessageDeleted,
     MessageRefused,
     Raid,
     SendingHeld,
     Standing,
 )
-from tests.byte_bot.chat.eventsub.fake_twitch import BOT, SCOPES, Place, tell
+from tests.byte_bot.chat.eventsub.fake_twitch import BOT, FOLLOWS, SCOPES, Place, tell
 
 
 def test_it_is_connected_before_there_is_a_channel_and_opens_a_socket_for_one() -> None:
@@ -279,6 +281,68 @@ def test_a_refreshed_token_changes_nothing() -> None:
         assert len(place.of(Connected)) == 2
 
     tell(story)
+
+
+def test_a_new_login_with_more_scopes_brings_what_they_allow_without_a_restart(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where the bot is moderator and who follows there, in the channels that it is in already; the log says so once."""
+    caplog.set_level("INFO", "byte_bot")
+
+    async def story(place: Place) -> None:
+        place.state.set_role("lobby", BOT, "moderator")
+        place.life.follow("lobby", "ana")
+        await asyncio.sleep(1.0)
+        assert (place.of(Follow), place.of(Standing)) == ([], [])
+        for _ in range(2):
+            place.keeper.give(place.new_token(*SCOPES, FOLLOWS))
+            await asyncio.sleep(1.0)
+        place.life.follow("lobby", "bia")
+        (follow,) = await place.seen(Follow)
+        assert follow.login == "bia"
+        assert Standing("lobby", True) in place.events
+        await place.joined("arcade")
+        assert len(place.of(ChannelJoined)) == 2, "the channel was not left for it"
+
+    tell(story, scopes=("user:bot", "user:read:chat", "user:write:chat"))
+    told = [one.getMessage() for one in caplog.records if "scopes" in one.getMessage()]
+    more = "moderator:read:followers user:read:moderated_channels"
+    assert told == [f"the bot's token has other scopes since a new login: more by {more}, fewer by none"]
+
+
+def test_a_new_login_with_fewer_scopes_drops_what_they_do_not_allow() -> None:
+    """Follows end; chat goes on. What the old login allowed is asked for no more, in channels joined later neither."""
+
+    async def story(place: Place) -> None:
+        place.state.set_role("lobby", BOT, "moderator")
+        place.chat.part(["lobby"])
+        await place.until(lambda: place.subscriptions() == [])
+        await place.joined("lobby")
+        assert len(place.subscriptions("channel.follow")) == 1
+        place.keeper.give(place.new_token("user:bot", "user:read:chat", "user:write:chat"))
+        await place.until(lambda: place.subscriptions("channel.follow") == [])
+        place.state.set_role("arcade", BOT, "moderator")
+        await place.joined("arcade")
+        assert len(place.subscriptions()) == 10
+        assert Standing("arcade", False) not in place.events
+        await asyncio.sleep(place.limits.moderated_refresh_s)
+        assert len(place.subscriptions()) == 10
+        place.state.say("lobby", "ana", "hello")
+        await place.seen(ChatMessage)
+
+    tell(story, scopes=(*SCOPES, FOLLOWS))
+
+
+def test_a_channel_that_the_old_login_could_not_read_is_joined_with_the_new_one_at_once() -> None:
+    """Not a minute later, when it would be tried again anyway."""
+
+    async def story(place: Place) -> None:
+        place.chat.join(["lobby"])
+        await place.seen(JoinFailed)
+        place.keeper.give(place.new_token(*SCOPES))
+        await place.seen(ChannelJoined, within_s=5.0)
+
+    tell(story, scopes=("user:write:chat",), join=())
 
 
 def test_it_shows_no_token() -> None:

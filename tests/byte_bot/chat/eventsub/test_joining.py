@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from msgspec.structs import replace
@@ -14,8 +15,11 @@ from byte_bot.chat.message import (
     ChatMessage,
     Follow,
     JoinFailed,
+    Standing,
 )
+from simulator.twitch.credentials import Token
 from tests.byte_bot.chat.eventsub.fake_twitch import BOT, FOLLOWS, SCOPES, Place, tell
+from tests.simulator.twitch.web_rig import client
 
 
 def test_subscriptions_wait_for_helix_bucket() -> None:
@@ -30,6 +34,40 @@ def test_subscriptions_wait_for_helix_bucket() -> None:
         assert place.of(JoinFailed) == []
 
     tell(story)
+
+
+def test_joining_does_not_wait_until_helix_says_where_the_bot_is_moderator() -> None:
+    """A slow answer holds nothing up, and what it says counts when it comes."""
+
+    async def story(place: Place) -> None:
+        place.state.set_role("lobby", BOT, "moderator")
+        place.web.helix_delay_s = 9.0
+        await asyncio.sleep(0.5)
+        place.web.helix_delay_s = 0.0
+        await place.joined("lobby")
+        assert place.loop.time() < 2.0
+        assert place.of(Standing) == []
+        await place.seen(Standing)
+        assert place.loop.time() > 9.0
+        assert place.of(Standing) == [Standing("lobby", True)]
+
+    tell(story, join=())
+
+
+def test_an_answer_that_is_not_allowed_any_more_when_it_comes_does_not_count() -> None:
+    """A login took the scope away while Helix was thinking."""
+
+    async def story(place: Place) -> None:
+        place.state.set_role("lobby", BOT, "moderator")
+        place.web.helix_delay_s = 5.0
+        await asyncio.sleep(0.5)
+        place.web.helix_delay_s = 0.0
+        place.keeper.give(place.new_token("user:bot", "user:read:chat", "user:write:chat"))
+        await place.joined("lobby")
+        await asyncio.sleep(10.0)
+        assert place.of(Standing) == []
+
+    tell(story, join=())
 
 
 def test_parting_deletes_the_subscriptions() -> None:
@@ -91,6 +129,97 @@ def test_a_subscription_that_is_revoked_while_the_others_are_being_made_costs_th
         assert len(place.subscriptions()) == 5
 
     tell(story, join=())
+
+
+def test_a_subscription_whose_answer_was_lost_is_known_when_it_is_revoked() -> None:
+    """The next attempt gets a 409 for it, without its id; a bot that did not look for that would not notice the end, and be deaf."""
+
+    async def story(place: Place) -> None:
+        place.web.helix_delay_s = 1.0
+        place.chat.join(["lobby"])
+        await place.until(lambda: len(place.subscriptions()) == 1)
+        place.web.helix_delay_s = 60.0
+        await place.until(lambda: len(place.subscriptions()) == 2)
+        place.web.helix_delay_s = 0.0
+        (lost,) = place.subscriptions("channel.chat.notification")
+        await place.seen(ChannelJoined)
+        assert place.subscriptions("channel.chat.notification") == [lost]
+        assert place.eventsub.revoke(lost.id, "authorization_revoked")
+        await place.until(lambda: ChannelParted("lobby", by_twitch=True) in place.events)
+        await place.seen(ChannelJoined, 2, within_s=70.0)
+        assert len(place.subscriptions()) == 5
+
+    tell(story, join=())
+
+
+def test_a_subscription_that_is_there_already_is_looked_for_on_every_page() -> None:
+    """Helix shows a hundred at a time; those of other channels do not count, nor does the same one of another session."""
+
+    async def story(place: Place) -> None:
+        token = place.state.credentials.tokens[(await place.keeper.token()).access]
+        session_id, me = place.subscriptions()[0].session_id, place.state.user(BOT).id
+        arcade = {"broadcaster_user_id": place.state.user("arcade").id, "user_id": me}
+        async with client(f"{place.listener.ws_url}/ws") as other:
+            elsewhere = json.loads(await other.recv())["payload"]["session"]["id"]
+            place.eventsub.subscribe(token, "channel.chat.message", "1", arcade, elsewhere)
+            await here(place, token, session_id, me)
+
+    async def here(place: Place, token: Token, session_id: str, me: str) -> None:
+        for number in range(100):
+            place.state.add_channel(f"channel_{number}", moderators=(BOT,))
+        for login in (*(f"channel_{number}" for number in range(100)), "arcade"):
+            condition = {"broadcaster_user_id": place.state.user(login).id, "user_id": me}
+            there = place.eventsub.subscribe(token, "channel.chat.message", "1", condition, session_id)
+        await place.joined("arcade")
+        place.chat.part(["arcade"])
+        await place.until(lambda: there not in place.subscriptions())
+        assert len(place.subscriptions()) == 106
+
+    tell(story)
+
+
+def test_a_scope_that_comes_while_a_channel_is_being_joined_counts_for_it_too() -> None:
+    """Its subscriptions were decided before: what is missing is made when it is joined."""
+
+    async def story(place: Place) -> None:
+        place.state.set_role("lobby", BOT, "moderator")
+        place.web.helix_delay_s = 1.0
+        place.chat.join(["lobby"])
+        await place.until(lambda: len(place.subscriptions()) == 2)
+        place.keeper.give(place.new_token(*SCOPES, FOLLOWS))
+        await place.seen(ChannelJoined)
+        await place.until(lambda: len(place.subscriptions()) == 6, within_s=10.0)
+
+    tell(story, join=())
+
+
+def test_a_scope_that_goes_while_a_channel_is_being_joined_leaves_nothing_behind() -> None:
+    """Who follows was being subscribed to: it is given back when the answer comes."""
+
+    async def story(place: Place) -> None:
+        place.state.set_role("lobby", BOT, "moderator")
+        place.web.helix_delay_s = 1.0
+        place.chat.join(["lobby"])
+        await place.until(lambda: place.subscriptions("channel.follow") != [])
+        assert place.chat.joined == ()
+        place.keeper.give(place.new_token(*SCOPES))
+        await place.seen(ChannelJoined)
+        await place.until(lambda: len(place.subscriptions()) == 5, within_s=10.0)
+
+    tell(story, scopes=(*SCOPES, FOLLOWS), join=())
+
+
+def test_a_channel_that_takes_more_subscriptions_takes_more_of_a_socket() -> None:
+    """Two of six leave no room for a third among sixteen, two of five would have."""
+
+    async def story(place: Place) -> None:
+        await place.joined("arcade")
+        place.keeper.give(place.new_token(*SCOPES, FOLLOWS))
+        place.state.add_channel("kitchen", moderators=(BOT,))
+        await place.joined("kitchen")
+        assert place.eventsub.stats["connections"] == 2
+
+    tell(story, limits=replace(EventSubLimits(), subscriptions_per_socket_max=16))
 
 
 def test_channels_are_spread_over_sockets_and_the_last_one_is_refused_with_the_reason() -> None:

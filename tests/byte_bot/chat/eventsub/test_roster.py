@@ -252,6 +252,46 @@ def test_a_subscription_that_a_channel_can_do_without_is_only_forgotten() -> Non
     assert roster.ask_of("a") is None
 
 
+def test_extra_subscriptions_can_be_taken_back_while_the_channel_stays() -> None:
+    """All of them at once, each once; those that are gone already are not among them."""
+    roster = Roster(LIMITS, 6)
+    joined(roster, "a", "b", "c")
+    for login in "abc":
+        ask = roster.ask_of(login)
+        assert ask is not None and roster.on_extra(ask, f"{login}-extra")
+    roster.forget_subscription("a-extra")
+    assert roster.unwant(["b"])[-1] == "b-extra"
+    assert roster.take_extras() == ["c-extra"]
+    assert roster.take_extras() == []
+    assert roster.joined == ("a", "c")
+    assert roster.unwant(["c"]) == [f"c-{n}" for n in range(5)]
+
+
+def test_channels_that_take_another_number_of_subscriptions_are_counted_anew() -> None:
+    """A session that has become too full takes no more, until enough of it was given back."""
+    roster = Roster(SMALL, 5)
+    joined(roster, "a", "b")
+    roster.resize(6)
+    known(roster, "c")
+    assert roster.channels_max == 2
+    assert roster.take_ask(0.0) is None and roster.wants_session
+    roster.unwant(["a"])
+    assert roster.take_ask(0.0) is None and roster.wants_session, "four places are left beside b"
+    roster.resize(5)
+    assert take(roster).login == "c"
+
+
+def test_what_helix_said_of_moderators_can_be_forgotten() -> None:
+    """Who may not ask any more does not go by it in the channels that are joined later."""
+    roster = Roster(LIMITS, 5)
+    joined(roster, "a")
+    roster.on_moderated({"id-a", "id-b"})
+    roster.on_moderated(None)
+    joined(roster, "b")
+    assert roster.joined == ("a", "b") and not roster.is_privileged("b")
+    assert roster.is_privileged("a"), "its own messages will tell"
+
+
 def test_a_failed_channel_that_is_wanted_again_is_tried_at_once() -> None:
     """And its old pause does not count any more."""
     roster = Roster(LIMITS, 5)

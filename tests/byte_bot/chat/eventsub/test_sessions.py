@@ -92,6 +92,19 @@ def test_a_session_is_moved_without_a_gap() -> None:
     tell(story)
 
 
+def test_what_comes_late_over_the_old_socket_is_heard() -> None:
+    """Sent before the new socket was welcomed, and overtaken by the welcome: two lines are not in step."""
+
+    async def story(place: Place) -> None:
+        place.eventsub.reorder_probability = 1.0
+        place.eventsub.session_reconnect(30.0)
+        place.state.say("lobby", "ana", "late")
+        await place.seen(ChatMessage)
+        assert place.eventsub.stats["reconnects"] == 1
+
+    tell(story)
+
+
 def test_a_session_that_cannot_be_moved_is_replaced_when_twitch_ends_it() -> None:
     """The old socket stays for as long as Twitch lets it."""
 
