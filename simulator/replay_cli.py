@@ -33,6 +33,7 @@ from simulator.replay import (
 )
 from simulator.scenario import Scenario
 from simulator.scenario_file import NightFile
+from simulator.search.search_cli import EXITS
 from simulator.timeline_page import write_page
 from simulator.timeline_samples import Watcher
 from simulator.world_twitch import implied_network
@@ -125,8 +126,9 @@ def add_replay(
           byte-sim replay outage --seed 3 --trace before.jsonl     (change the bot, then)
           byte-sim replay outage --seed 3 --against before.jsonl
 
-        Exit code 0 if every promise was kept or, where runs are compared, all were equal; 1 if a promise was broken, 2
-        if the night cannot be played, 3 if two runs differ.
+        A night that ends by an error is shown up to it. Exit code 0 if every promise was kept or, where runs are compared, all were
+        equal; 2 if the night cannot be played; otherwise that of `search` for what went wrong first: 1 safety, 3
+        nondeterminism (or two runs differ), 4 liveness, 5 crash.
         """
         given = find_night(scenario)
         asked = night_as_asked(given, seed, transport, order)
@@ -155,9 +157,11 @@ def add_replay(
                 typer.echo(f"timeline drawn in {html}, trace {first.trace_hash}")
             if trace is None and html is None:
                 _show(first, tuple(filter(None, only.split(","))), as_json=as_json)
+            elif first.ended is not None:
+                typer.echo(first.to_text(), err=True)
         except SimulatorError as error:
             fail(f"{' '.join(night.arguments)}: {error}")
-        raise typer.Exit(Exit.OK if first.report is None or first.report.ok else Exit.BROKEN)
+        raise typer.Exit(EXITS[first.verdict])
 
 
 def _drawn(here: Player, scenario: Scenario, night: Night, file: Path) -> Recording:
@@ -217,9 +221,11 @@ def _show(recording: Recording, only: tuple[str, ...], *, as_json: bool) -> None
     if not as_json:
         for line in timeline(recording.lines, only):
             typer.echo(line)
-        if recording.report is not None:
-            typer.echo(recording.report.to_text())
+        if outcome := recording.to_text():
+            typer.echo(outcome)
         return
     for at_us, kind, fields in map(decoded, recording.lines):
         if not only or kind in only:
             typer.echo(json.dumps({"at_us": at_us, "kind": kind, **fields}))
+    if recording.ended is not None:
+        typer.echo(recording.to_text(), err=True)

@@ -77,7 +77,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Broken:
-    """A promise that was broken, and when that was seen."""
+    """A promise that was broken, and when that was seen; or the error that ended the night (``invariant`` is its type)."""
 
     at_s: float
     invariant: str
@@ -118,6 +118,10 @@ class _Events:
 def picture_of(recording: Recording, watched: Watched, *, messages_max: int = MESSAGES_MAX) -> Picture:
     """Put a night together from its events and its samples."""
     events = _read(recording.lines)
+    broken = list(events.violations)
+    if recording.ended is not None:
+        failure = recording.ended.failure
+        broken.append(Broken(recording.ended.at_s, failure.invariant, failure.words.partition("\n")[0]))
     states = _with_deaths(watched.samples, [at_s for at_s, _ in events.deaths])
     said = events.chat[:messages_max]
     return Picture(
@@ -132,7 +136,7 @@ def picture_of(recording: Recording, watched: Watched, *, messages_max: int = ME
         circuits=_spans(states, lambda sample: sample.circuit, events.end_s),
         degraded=_spans(states, lambda sample: "degraded" if sample.degraded else "", events.end_s),
         connected=_spans(states, lambda sample: "connected" if sample.connected else "", events.end_s),
-        violations=tuple(events.violations),
+        violations=tuple(sorted(broken, key=lambda one: one.at_s)),
     )
 
 

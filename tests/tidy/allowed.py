@@ -181,6 +181,7 @@ BROAD_EXCEPT: Allowances = {
         "run_seed",
     ): "supervisor: a plan that cannot be drawn ends one pair, not a search of thousands",
     ("simulator/search/outcome.py", "judge_traced"): "supervisor: a defect ends one night, not a search",
+    ("simulator/replay.py", "record_night"): "supervisor: whatever ends a night, what led to it is shown",
     (
         "simulator/search/outcome.py",
         "_judge_seed",
