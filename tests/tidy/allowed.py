@@ -69,6 +69,10 @@ CLOCK_OR_RANDOMNESS: Allowances = {
     ("byte_bot/clock.py", ""): "the one place that reads the machine's clock, behind a protocol",
     ("byte_bot/launch.py", "os.urandom"): "the seed of the real bot's random.Random; a world gives its own",
     (
+        "simulator/workers.py",
+        "time.monotonic",
+    ): "how long a process has played one night, in real time; no world asks",
+    (
         "simulator/guards.py",
         "random.__all__",
     ): "guards what makes runs differ, and so has to name it; draws nothing",
@@ -123,7 +127,7 @@ COLLECTOR: Allowances = {
     ("simulator/demo.py", "gc"): "a real process, whose own stalls must not look like the bot's",
     ("simulator/bench/load.py", "gc"): "a real process; the same",
     ("simulator/replay.py", "record_elsewhere"): "gives another process other hashes on purpose, to compare",
-    ("simulator/workers.py", "OtherProcess._start"): "the same",
+    ("simulator/workers.py", "_hashing_by"): "the same",
 }
 
 UNIX_ONLY: Allowances = {
@@ -184,7 +188,7 @@ BROAD_EXCEPT: Allowances = {
     ("simulator/replay.py", "record_night"): "supervisor: whatever ends a night, what led to it is shown",
     (
         "simulator/search/outcome.py",
-        "_judge_seed",
+        "_drawn",
     ): "supervisor: a night that cannot be drawn is one bad seed of a search",
     ("byte_bot/chat/outbox.py", "Outbox._post"): "supervisor: a bug costs one message, logged and counted",
     ("byte_bot/chat/outbox.py", "Outbox._work"): "supervisor: a bug costs one message, logged and counted",
