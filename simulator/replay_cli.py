@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
@@ -25,6 +26,7 @@ from simulator.replay import (
     compare,
     decoded,
     explain,
+    interleaved,
     read_recording,
     record_elsewhere,
     record_night,
@@ -36,6 +38,7 @@ from simulator.scenario_file import NightFile
 from simulator.search.search_cli import EXITS
 from simulator.timeline_page import write_page
 from simulator.timeline_samples import Watcher
+from simulator.timeline_states import StateWatcher
 from simulator.world_twitch import implied_network
 
 RUNS_DEFAULT: Final = 3
@@ -115,8 +118,8 @@ def add_replay(
     ) -> None:
         """Play one night again: show what happened, or compare runs.
 
-        Without options: every event with its virtual time (chat, answers, faults, the bot's process, broken promises). --only
-        chat,http chooses; the kinds irc_in, irc_out (raw lines), request and response are shown only so.
+        Without options: every event with its virtual time (chat, answers, faults, the bot's process, broken promises), and how the bot
+        changes (kind state: circuit, journal, connection, channels, epoch). --only chat,http chooses; the kinds irc_in, irc_out (raw lines), request and response are shown only so.
 
         \b
           byte-sim replay 4711                                     (a night of `byte-sim search`)
@@ -143,7 +146,11 @@ def add_replay(
         )
         quiet_log()
         try:
-            first = here(chosen, night) if html is None else _drawn(here, chosen, night, html)
+            shown = trace is None and html is None and against is None and not compare_
+            if html is not None:
+                first = _drawn(here, chosen, night, html)
+            else:
+                first = _with_states(here, chosen, night) if shown else here(chosen, night)
             if trace is not None:
                 write_recording(first, trace)
             others: list[Named] = [] if against is None else [(against.name, read_recording(against))]
@@ -155,7 +162,7 @@ def add_replay(
                 typer.echo(f"{len(first.lines)} events written to {trace}, trace {first.trace_hash}")
             if html is not None:
                 typer.echo(f"timeline drawn in {html}, trace {first.trace_hash}")
-            if trace is None and html is None:
+            if shown:
                 _show(first, tuple(filter(None, only.split(","))), as_json=as_json)
             elif first.ended is not None:
                 typer.echo(first.to_text(), err=True)
@@ -170,6 +177,17 @@ def _drawn(here: Player, scenario: Scenario, night: Night, file: Path) -> Record
     recording = here(scenario, night, invariants=(*night_invariants(), watcher))
     write_page(file, recording, watcher.watched(), f"{night.scenario}, seed {night.seed}")
     return recording
+
+
+def _with_states(here: Player, scenario: Scenario, night: Night) -> Recording:
+    """Play a night; among its events those of the bot's state."""
+    watcher = StateWatcher()
+    recording = here(scenario, night, invariants=(*night_invariants(), watcher))
+    # The error that ended a night is no event of the trace; what cleaning up after it changed is no part of the night.
+    changes = watcher.changes(len(recording.lines) - (recording.ended is not None))
+    if watcher.left_out:
+        typer.echo(f"{watcher.left_out} later changes of state are not shown", err=True)
+    return replace(recording, lines=interleaved(recording.lines, changes))
 
 
 def _again(

@@ -61,6 +61,8 @@ def test_a_night_is_shown_event_by_event() -> None:
     result = call("--seed", "5")
     assert result.exit_code == 0
     assert "bot_started      incarnation=1" in result.output and "short  seed 5  ok" in result.output
+    states = call("--only", "state").output
+    assert "state            bot=1  chat=connected" in states and "joined=lobby" in states
     chat = call("--only", "chat").output
     assert "byte_bot: Pong" in chat and "bot_started" not in chat
     assert call("--only", "rain").exit_code == 2

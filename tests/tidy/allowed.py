@@ -51,6 +51,7 @@ IMPORT_DIRECTION: Allowances = {
         "simulator/witness.py",
         "byte_bot",
     ): "looks at the bot's public state, and times its journal's commits",
+    ("simulator/timeline_states.py", "byte_bot"): "looks at the bot's public state",
     ("simulator/search/outcome.py", "byte_bot"): "plays the shipped bot unless a test gives it another",
     ("simulator/search/canary.py", "byte_bot"): "the shipped bot, with a bug planted in its surroundings",
     ("simulator/invariants/", "byte_bot"): "compare what the bot holds with what the fakes saw",
