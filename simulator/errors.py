@@ -31,7 +31,11 @@ class RunawayError(WorldStuckError):
 
 
 class UnhandledError(SimulatorError):
-    """A callback failed, or a task failed that nobody awaited."""
+    """A callback failed, or a task failed that nobody awaited; `at_s` is the virtual time at which the first one did."""
+
+    def __init__(self, words: str, at_s: float = 0.0) -> None:
+        super().__init__(words)
+        self.at_s = at_s
 
 
 class NotSimulatedError(SimulatorError):

@@ -29,17 +29,20 @@ class Failures:
         self._noted.append((at_s, context))
 
     def note_death(self, at_s: float, process: Process | None) -> None:
-        """Note the error that ended a process, if nobody has asked for it."""
+        """Note the error that ended a process, if nobody has asked for it; `at_s` is now, the death may be long past."""
         if process is not None and (error := process.unnoticed_error()) is not None:
-            self._noted.append((at_s, {"message": f"{process} died of an error", "exception": error}))
+            died_s = at_s if process.ended_s is None else process.ended_s
+            self._noted.append((died_s, {"message": f"{process} died of an error", "exception": error}))
 
     def raise_all(self) -> None:
         """Raise UnhandledError, caused by the first failure, if anything was noted; forgets it."""
         noted, self._noted = self._noted, []
         if not noted:
             return
+        noted.sort(key=lambda one: one[0])  # a death is noted late, and dated back
         lines = [
             f"  t={at_s:.6f} s: {entry.get('message')}: {entry.get('exception')!r}" for at_s, entry in noted
         ]
         causes = [entry["exception"] for _, entry in noted if entry.get("exception") is not None]
-        raise UnhandledError("\n".join(["failures that nobody handled:", *lines])) from (causes or [None])[0]
+        words = "\n".join(["failures that nobody handled:", *lines])
+        raise UnhandledError(words, noted[0][0]) from (causes or [None])[0]

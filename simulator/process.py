@@ -36,12 +36,14 @@ _CLOSE_ATTEMPTS_MAX = 50
 class Process:
     """One incarnation of a simulated process; made by `VirtualLoop.spawn`."""
 
-    __slots__ = ("__weakref__", "_awaited", "_exit", "incarnation", "killed", "name", "root")
+    __slots__ = ("__weakref__", "_awaited", "_exit", "ended_s", "incarnation", "killed", "name", "root")
 
     def __init__(self, name: str, incarnation: int, exit_future: asyncio.Future[None]) -> None:
         self.name = name
         self.incarnation = incarnation
         self.killed = False
+        #: When it ended, however; None before.
+        self.ended_s: float | None = None
         self.root: asyncio.Task[Any] | None = None
         self._exit = exit_future
         self._awaited = False
@@ -72,6 +74,7 @@ class Process:
     def mark_exited(self) -> None:
         """Release whoever waits for the end of this process; called by the loop."""
         if not self._exit.done():
+            self.ended_s = self._exit.get_loop().time()
             self._exit.set_result(None)
 
     def __repr__(self) -> str:

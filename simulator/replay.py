@@ -1,6 +1,8 @@
 """A night played again: its events for people to read, and the first one in which two runs of it differ.
 
-How it works. `record_night` runs a scenario with a seed and keeps the events of its trace. A `Recording` can be written to a file
+How it works. `record_night` runs a scenario with a seed and keeps the events of its trace. A night that ends by an error is a night
+too: its recording has the events up to the error, the error as one more (`ERROR_KIND`, at its moment), and what the search would say of it
+(`Ended`); what cleaning up after it recorded is left out. A `Recording` can be written to a file
 and read back (one line of JSON that says which night it is, then one event a line), so that runs of two processes, two
 machines or two commits can be compared; `record_elsewhere` makes one in a process of its own, with other hashes of strings.
 Recordings of one night, commit and Python minor are equal, or something depended on what no seed governs.
@@ -15,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +25,15 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from simulator.calls import alone
 from simulator.conversation import spoken
-from simulator.errors import SimulatorError, TraceError
+from simulator.errors import SimulatorError, TraceError, UnhandledError
 from simulator.invariants.standard import night_invariants
 from simulator.loop import ReadyOrder
 from simulator.report import Report
 from simulator.scenario import Scenario
 from simulator.scenario_file import names_a_file
+from simulator.search.outcome import Failure, Verdict, failure_in, failure_of
 from simulator.trace import Difference, Trace, difference_of
 from simulator.world import Network, Transport, World, run_alone
 from simulator.world_twitch import night_options
@@ -37,6 +42,8 @@ from simulator.world_twitch import night_options
 FORMAT: Final = "byte-sim trace 1"
 #: Shown only when asked for: `chat` and `http` say the same in a readable way.
 DETAIL_KINDS: Final = ("irc_in", "irc_out", "request", "response")
+#: The event that stands where an error ended the night; it is in no trace, so the hash is that of the night without it.
+ERROR_KIND: Final = "error"
 _US_PER_S = 1_000_000
 _KIND_WIDTH = 15
 
@@ -71,23 +78,74 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
+class Ended:
+    """A night ended by an error: when (virtual seconds), and what the search says of it."""
+
+    at_s: float
+    failure: Failure
+
+
+@dataclass(frozen=True)
 class Recording:
-    """The events of one run of a night, in canonical form, and their hash; the report of the run if it was made here."""
+    """The events of one run of a night, in canonical form, and the hash of its trace.
+
+    If the run was made here it has a report, or an error ended it.
+    """
 
     night: Night
     trace_hash: str
     lines: tuple[str, ...]
     report: Report | None = None
+    ended: Ended | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The class of what went wrong first, as the search has it; `OK` if nothing did, or the run was not made here."""
+        violations = self.report.violations if self.report is not None else ()
+        failure = self.ended.failure if self.ended is not None else failure_in(violations)
+        return Verdict.OK if failure is None else failure.verdict
+
+    def to_text(self) -> str:
+        """How it came out, for people: the report, or the error; "" if the run was not made here."""
+        if self.ended is None:
+            return "" if self.report is None else self.report.to_text()
+        failure = self.ended.failure
+        words, *calls = failure.words.splitlines()
+        return "\n".join(
+            [
+                f"{self.night.scenario}  seed {self.night.seed}  {failure.verdict.upper()}",
+                f"  ended          at {self.ended.at_s:.6f} s by {words}",
+                *(f"                 {call}" for call in calls),
+                f"  trace          {self.trace_hash}",
+                f"  again          byte-sim replay {' '.join(self.night.arguments)}",
+            ]
+        )
 
 
+#: Microseconds, kind, fields.
+Event = tuple[int, str, dict[str, Any]]
 #: Plays a night, here or elsewhere; here with options as `record_night`.
 Player = Callable[..., Recording]
 
 
-def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:
-    """Play a night in this process and keep its events; `options` are those of `World` (``application`` …)."""
+class _Stage:
+    """What a run leaves behind, also one that an error ends."""
 
-    async def body() -> tuple[Report, Trace]:
+    world: World | None = None
+    #: How many events there were, and what time it was, when the night was over and nothing was cleaned up yet.
+    events = 0
+    over_s = 0.0
+
+
+def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:
+    """Play a night in this process and keep its events; `options` are those of `World` (``application`` …).
+
+    Raises:
+        SimulatorError: the night cannot be played at all. An error that ends one is in its recording.
+    """
+    stage = _Stage()
+
+    async def body() -> Report:
         world = World(
             scenario,
             night.seed,
@@ -97,13 +155,34 @@ def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:
             **{"invariants": night_invariants(), **options},
         )
         async with world.standing():
-            report = await world.night()
-        return report, world.trace
+            stage.world = world
+            try:
+                return await world.night()
+            finally:
+                stage.events, stage.over_s = world.trace.count, world.loop.time()
 
-    report, trace = run_alone(body(), night.seed, night.network, night.order)
+    try:
+        report = run_alone(body(), night.seed, night.network, night.order)
+    except (Exception, BaseExceptionGroup) as error:
+        # Supervisor: whatever ends the night, how it came to that is what somebody wants to see.
+        if stage.world is None or not isinstance(alone(error), Exception):
+            raise  # nothing to show, or Ctrl-C
+        return _ended_by(error, night, stage.world.trace, stage)
+    assert stage.world is not None, "played"
     if names_a_file(night.scenario):
         report = replace(report, source=night.scenario, options=night.options)
-    return Recording(night, trace.digest, trace.lines, report)
+    return Recording(night, stage.world.trace.digest, stage.world.trace.lines, report)
+
+
+def _ended_by(error: BaseException, night: Night, trace: Trace, stage: _Stage) -> Recording:
+    # What failed unnoticed is told of when the world has ended; it happened earlier.
+    at_s = error.at_s if isinstance(error, UnhandledError) else stage.over_s
+    failure = failure_of(error)
+    # Without the words: addresses of objects in them differ from run to run, and recordings are compared.
+    fields = {"error": failure.invariant, "place": failure.place, "verdict": str(failure.verdict)}
+    told: Event = (round(at_s * _US_PER_S), ERROR_KIND, fields)
+    lines = interleaved(trace.lines[: stage.events], [told])
+    return Recording(night, trace.digest, lines, ended=Ended(at_s, failure))
 
 
 def record_elsewhere(_scenario: Scenario, night: Night, *, hash_seed: int = 1) -> Recording:
@@ -188,7 +267,16 @@ def explain(difference: Difference, left: str, right: str) -> str:
     return "\n".join([f"event {difference.index + 1} differs:", *lines])
 
 
-Event = tuple[int, str, dict[str, Any]]
+def interleaved(lines: Sequence[str], events: Sequence[Event]) -> tuple[str, ...]:
+    """The lines of a trace with these events at their moments, each behind what happened at the same one; both are in order of time."""
+    encode = msgspec.json.Encoder(order="sorted").encode
+    found: list[str] = []
+    place = 0
+    for event in events:
+        behind = bisect_right(lines, event[0], lo=place, key=lambda line: decoded(line)[0])
+        found += [*lines[place:behind], encode(event).decode()]
+        place = behind
+    return (*found, *lines[place:])
 
 
 def decoded(line: str) -> Event:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
@@ -25,6 +26,7 @@ from simulator.replay import (
     compare,
     decoded,
     explain,
+    interleaved,
     read_recording,
     record_elsewhere,
     record_night,
@@ -33,8 +35,10 @@ from simulator.replay import (
 )
 from simulator.scenario import Scenario
 from simulator.scenario_file import NightFile
+from simulator.search.search_cli import EXITS
 from simulator.timeline_page import write_page
 from simulator.timeline_samples import Watcher
+from simulator.timeline_states import StateWatcher
 from simulator.world_twitch import implied_network
 
 RUNS_DEFAULT: Final = 3
@@ -114,8 +118,8 @@ def add_replay(
     ) -> None:
         """Play one night again: show what happened, or compare runs.
 
-        Without options: every event with its virtual time (chat, answers, faults, the bot's process, broken promises). --only
-        chat,http chooses; the kinds irc_in, irc_out (raw lines), request and response are shown only so.
+        Without options: every event with its virtual time (chat, answers, faults, the bot's process, broken promises), and how the bot
+        changes (kind state: circuit, journal, connection, channels, epoch). --only chat,http chooses; the kinds irc_in, irc_out (raw lines), request and response are shown only so.
 
         \b
           byte-sim replay 4711                                     (a night of `byte-sim search`)
@@ -125,8 +129,9 @@ def add_replay(
           byte-sim replay outage --seed 3 --trace before.jsonl     (change the bot, then)
           byte-sim replay outage --seed 3 --against before.jsonl
 
-        Exit code 0 if every promise was kept or, where runs are compared, all were equal; 1 if a promise was broken, 2
-        if the night cannot be played, 3 if two runs differ.
+        A night that ends by an error is shown up to it. Exit code 0 if every promise was kept or, where runs are compared, all were
+        equal; 2 if the night cannot be played; otherwise that of `search` for what went wrong first: 1 safety, 3
+        nondeterminism (or two runs differ), 4 liveness, 5 crash.
         """
         given = find_night(scenario)
         asked = night_as_asked(given, seed, transport, order)
@@ -141,7 +146,11 @@ def add_replay(
         )
         quiet_log()
         try:
-            first = here(chosen, night) if html is None else _drawn(here, chosen, night, html)
+            shown = trace is None and html is None and against is None and not compare_
+            if html is not None:
+                first = _drawn(here, chosen, night, html)
+            else:
+                first = _with_states(here, chosen, night) if shown else here(chosen, night)
             if trace is not None:
                 write_recording(first, trace)
             others: list[Named] = [] if against is None else [(against.name, read_recording(against))]
@@ -153,11 +162,13 @@ def add_replay(
                 typer.echo(f"{len(first.lines)} events written to {trace}, trace {first.trace_hash}")
             if html is not None:
                 typer.echo(f"timeline drawn in {html}, trace {first.trace_hash}")
-            if trace is None and html is None:
+            if shown:
                 _show(first, tuple(filter(None, only.split(","))), as_json=as_json)
+            elif first.ended is not None:
+                typer.echo(first.to_text(), err=True)
         except SimulatorError as error:
             fail(f"{' '.join(night.arguments)}: {error}")
-        raise typer.Exit(Exit.OK if first.report is None or first.report.ok else Exit.BROKEN)
+        raise typer.Exit(EXITS[first.verdict])
 
 
 def _drawn(here: Player, scenario: Scenario, night: Night, file: Path) -> Recording:
@@ -166,6 +177,17 @@ def _drawn(here: Player, scenario: Scenario, night: Night, file: Path) -> Record
     recording = here(scenario, night, invariants=(*night_invariants(), watcher))
     write_page(file, recording, watcher.watched(), f"{night.scenario}, seed {night.seed}")
     return recording
+
+
+def _with_states(here: Player, scenario: Scenario, night: Night) -> Recording:
+    """Play a night; among its events those of the bot's state."""
+    watcher = StateWatcher()
+    recording = here(scenario, night, invariants=(*night_invariants(), watcher))
+    # The error that ended a night is no event of the trace; what cleaning up after it changed is no part of the night.
+    changes = watcher.changes(len(recording.lines) - (recording.ended is not None))
+    if watcher.left_out:
+        typer.echo(f"{watcher.left_out} later changes of state are not shown", err=True)
+    return replace(recording, lines=interleaved(recording.lines, changes))
 
 
 def _again(
@@ -217,9 +239,11 @@ def _show(recording: Recording, only: tuple[str, ...], *, as_json: bool) -> None
     if not as_json:
         for line in timeline(recording.lines, only):
             typer.echo(line)
-        if recording.report is not None:
-            typer.echo(recording.report.to_text())
+        if outcome := recording.to_text():
+            typer.echo(outcome)
         return
     for at_us, kind, fields in map(decoded, recording.lines):
         if not only or kind in only:
             typer.echo(json.dumps({"at_us": at_us, "kind": kind, **fields}))
+    if recording.ended is not None:
+        typer.echo(recording.to_text(), err=True)

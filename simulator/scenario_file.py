@@ -167,6 +167,8 @@ class _Reading:
         faults = [
             self._fault(item, ("faults", number)) for number, item in enumerate(values.pop("faults", ()))
         ]
+        if "script" not in table and ("duration_s" in values or "duration_s" not in table):
+            self._check_begins(faults, values.get("duration_s", Scenario.duration_s))
         settings = self._settings(values.pop("settings", {}))
         if "disk_latency" in values:
             values["disk_latency"] = self._built(
@@ -266,6 +268,16 @@ class _Reading:
         except FaultError as error:
             self._wrong(_blamed(table, place, str(error)), str(error))
             return None
+
+    def _check_begins(self, faults: Iterable[Fault | None], duration_s: float) -> None:
+        """Refuse faults that begin after the heal, which is at this second unless a script takes longer."""
+        for number, fault in enumerate(faults):
+            if fault is not None and fault.start_s > duration_s:
+                self._wrong(
+                    ("faults", number, "start_s"),
+                    f"{fault.kind}: start_s is {fault.start_s:g}, and at duration_s ({duration_s:g}) everything is healed, so it would "
+                    "never strike: begin it earlier, or make duration_s longer",
+                )
 
     def _settings(self, table: Mapping[str, Any]) -> dict[str, Any]:
         allowed = setting_names()

@@ -30,6 +30,8 @@ FAULT_ROWS_MAX = 14
 LETTER_PX = 6.1
 LANE_GAP_PX = 12
 CHAT_ROW_PX = 22.0
+#: A second row where two processes run at the same time.
+PROCESS_ROW_PX = 18.0
 #: In a row of chat, people speak above and the bot below: a reply comes too soon to stand beside its command.
 BESIDE_PX: Mapping[Who, float] = {"viewer": -4.5, "command": -4.5, "bot": 4.5}
 # What neither HTML nor a reader can do anything with.
@@ -266,13 +268,15 @@ def _packed(sheet: _Sheet, bands: Sequence[Band]) -> Iterator[int]:
 
 
 def _draw_process(sheet: _Sheet) -> None:
-    top = sheet.lane("process", 18)
-    for life in sheet.picture.lives:
+    lives = sheet.picture.lives
+    top = sheet.lane("process", PROCESS_ROW_PX * (1 + max((life.row for life in lives), default=0)))
+    for life in lives:
+        y = top + PROCESS_ROW_PX * life.row
         data = f' data-start="{life.start_s:.6f}" data-end="{life.end_s:.6f}"'
-        sheet.box("life", life.start_s, life.end_s, top, 18, data)
-        sheet.words("span-word", f"#{life.incarnation}", life.start_s, life.end_s, top + 9)
+        sheet.box("life", life.start_s, life.end_s, y, PROCESS_ROW_PX, data)
+        sheet.words("span-word", f"#{life.incarnation}", life.start_s, life.end_s, y + PROCESS_ROW_PX / 2)
         if life.end in ("killed", "power lost"):
-            sheet.sign("death", "M-5 -5L5 5M5 -5L-5 5", life.end_s, top + 9)
+            sheet.sign("death", "M-5 -5L5 5M5 -5L-5 5", life.end_s, y + PROCESS_ROW_PX / 2)
 
 
 def _draw_spans(sheet: _Sheet, name: str, spans: Sequence[Span], height_px: float, *, words: bool) -> None:

@@ -129,14 +129,14 @@
 
   function stateAt(t) {
     const state = night.states[before(night.states, t) - 1];
-    const life = night.lives.find(([, from, to]) => from <= t && t < to);
+    const lives = night.lives.filter(([, from, to]) => from <= t && t < to);
     const acting = night.bands
       .filter(([from, to, , , instant, phases]) =>
         instant ? Math.abs(from - t) < (view.to - view.from) / 200 : from <= t && t < to && phases.some(([a, b]) => a <= t && t < b))
       .map(([, , family, words]) => `${words} (${family})`);
-    const running = life && state && state[1] > 0;
+    const running = lives.length > 0 && state && state[1] > 0;
     return {
-      process: life ? `#${life[0]}, for ${seconds(t - life[1], 1)}` : "none runs",
+      process: lives.map(([number, from]) => `#${number}, for ${seconds(t - from, 1)}`).join("; ") || "none runs",
       chat: running ? (state[5] ? "connected" : "not connected") : "–",
       circuit: running ? state[3] : "–",
       journal: running ? (state[4] ? "degraded: replies do not wait for it" : "replies wait for it") : "–",

@@ -106,10 +106,13 @@ def _hash(text: str) -> str:
 
 
 def _header(recording: Recording, watched: Watched, picture: Picture, title: str) -> Iterator[str]:
-    broken = len(picture.violations)
+    broken = len(picture.violations) - (recording.ended is not None)
     verdict = "every promise kept" if not broken else f"{broken} broken promise{'s' if broken > 1 else ''}"
+    if recording.ended is not None:
+        told = f"ended by {recording.ended.failure.invariant}"
+        verdict = f"{told}, {verdict}" if broken else told
     yield "<header>"
-    yield f'<h1>{shown(title)} <span class="verdict {"bad" if broken else "good"}">{verdict}</span></h1>'
+    yield f'<h1>{shown(title)} <span class="verdict {"bad" if picture.violations else "good"}">{verdict}</span></h1>'
     yield f'<p class="summary">{shown(watched.scenario.summary)}</p>'
     yield '<dl class="facts">'
     for name, value in _facts(recording, picture):
@@ -195,8 +198,8 @@ def _panels() -> Iterator[str]:
 
 def _footer(recording: Recording, watched: Watched, picture: Picture) -> Iterator[str]:
     yield "<footer>"
-    if recording.report is not None:
-        yield f"<details><summary>Report</summary><pre>{shown(recording.report.to_text())}</pre></details>"
+    if outcome := recording.to_text():
+        yield f"<details><summary>Report</summary><pre>{shown(outcome)}</pre></details>"
     yield f"<p>trace <code>{shown(recording.trace_hash)}</code></p>"
     yield f"<p>again <code>{shown(' '.join(('byte-sim replay', *recording.night.arguments)))}</code></p>"
     if picture.messages_left_out:

@@ -27,6 +27,8 @@ MESSAGES_MAX = 20_000
 #: Phases of one fault that comes and goes; an hour of the fastest that anybody has asked for.
 PHASES_MAX = 2_000
 _US_PER_S = 1_000_000
+#: What is recorded of the bot's processes.
+_PROCESS_KINDS = frozenset({"bot_started", "bot_crashed", "power_cut", "rival_started", "rivalry_over"})
 
 Who: TypeAlias = Literal["viewer", "command", "bot"]
 
@@ -58,12 +60,16 @@ class Band:
 
 @dataclass(frozen=True)
 class Life:
-    """One process of the bot; ``end`` says how it ended, "" if it ran until the end of the night."""
+    """One process of the bot; ``end`` says how it ended, "" if it ran until the end of the night.
+
+    Of two that run at the same time each has a ``row`` of its own.
+    """
 
     incarnation: int
     start_s: float
     end_s: float
     end: Literal["", "killed", "power lost", "ended"] = ""
+    row: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Broken:
-    """A promise that was broken, and when that was seen."""
+    """A promise that was broken, and when that was seen; or the error that ended the night (``invariant`` is its type)."""
 
     at_s: float
     invariant: str
@@ -108,7 +114,8 @@ class _Events:
 
     end_s: float = 0.0
     chat: list[Event] = field(default_factory=list)
-    started: list[tuple[float, int]] = field(default_factory=list)
+    #: What the processes are known by, each with its time: starts, deaths, rivals.
+    process: list[Event] = field(default_factory=list)
     deaths: list[tuple[float, Literal["killed", "power lost"]]] = field(default_factory=list)
     by_hand: list[tuple[float, str, str]] = field(default_factory=list)
     heals_s: list[float] = field(default_factory=list)
@@ -118,6 +125,10 @@ class _Events:
 def picture_of(recording: Recording, watched: Watched, *, messages_max: int = MESSAGES_MAX) -> Picture:
     """Put a night together from its events and its samples."""
     events = _read(recording.lines)
+    broken = list(events.violations)
+    if recording.ended is not None:
+        failure = recording.ended.failure
+        broken.append(Broken(recording.ended.at_s, failure.invariant, failure.words.partition("\n")[0]))
     states = _with_deaths(watched.samples, [at_s for at_s, _ in events.deaths])
     said = events.chat[:messages_max]
     return Picture(
@@ -132,7 +143,7 @@ def picture_of(recording: Recording, watched: Watched, *, messages_max: int = ME
         circuits=_spans(states, lambda sample: sample.circuit, events.end_s),
         degraded=_spans(states, lambda sample: "degraded" if sample.degraded else "", events.end_s),
         connected=_spans(states, lambda sample: "connected" if sample.connected else "", events.end_s),
-        violations=tuple(events.violations),
+        violations=tuple(sorted(broken, key=lambda one: one.at_s)),
     )
 
 
@@ -142,11 +153,11 @@ def _read(lines: Sequence[str]) -> _Events:
         at_us, kind, fields = event
         at_s = at_us / _US_PER_S
         found.end_s = max(found.end_s, at_s)
+        if kind in _PROCESS_KINDS:
+            found.process.append(event)
         match kind:
             case "chat":
                 found.chat.append(event)
-            case "bot_started":
-                found.started.append((at_s, fields["incarnation"]))
             case "bot_crashed":
                 found.deaths.append((at_s, "killed"))
             case "power_cut":
@@ -248,26 +259,50 @@ def _with_deaths(samples: Sequence[Sample], deaths_s: Sequence[float]) -> tuple[
     return tuple(sorted([*samples, *map(nobody, deaths_s)], key=lambda sample: sample.at_s))
 
 
-def _lives(events: _Events, samples: Sequence[Sample]) -> Iterator[Life]:
-    for number, (start_s, incarnation) in enumerate(events.started):
-        later = events.started[number + 1 :]
-        next_s = later[0][0] if later else events.end_s
-        death = next(((at_s, how) for at_s, how in events.deaths if start_s <= at_s <= next_s), None)
-        gone_s = next(
-            (
-                sample.at_s
-                for sample in samples
-                # At the instant of a start its process has not had its first turn yet.
-                if start_s < sample.at_s < next_s and sample.incarnation != incarnation
-            ),
-            None,
-        )
-        if death is not None:
-            yield Life(incarnation, start_s, death[0], death[1])
-        elif gone_s is not None:
-            yield Life(incarnation, start_s, gone_s, "ended")
-        else:
-            yield Life(incarnation, start_s, next_s, "ended" if later else "")
+def _lives(events: _Events, samples: Sequence[Sample]) -> list[Life]:
+    """The processes in the order of their starts, from what was recorded of them; an end in order is known from the samples.
+
+    What is killed is the bot, which of two is the one that ran first; when one of two ends, the other is the bot from then on.
+    """
+    lives: list[Life] = []
+    bot = rival = -1  # where they stand among the lives; -1: there is none
+
+    def end(which: int, at_s: float, how: Literal["killed", "power lost", "ended"]) -> None:
+        if which >= 0 and not lives[which].end:
+            lives[which] = dataclasses.replace(lives[which], end_s=at_s, end=how)
+
+    for at_us, kind, fields in events.process:
+        at_s = at_us / _US_PER_S
+        match kind:
+            case "bot_started":
+                if bot >= 0:
+                    end(bot, min(at_s, _gone_s(lives[bot].start_s, samples)), "ended")
+                bot = len(lives)
+                lives.append(Life(fields["incarnation"], at_s, events.end_s))
+            case "rival_started":
+                rival = len(lives)
+                row = 1 - lives[bot].row if bot >= 0 else 0
+                lives.append(Life(fields["incarnation"], at_s, events.end_s, row=row))
+            case "bot_crashed":
+                end(bot, at_s, "killed")
+            case "power_cut":
+                end(bot, at_s, "power lost")
+            case "rivalry_over":
+                ended = rival if rival >= 0 and lives[rival].incarnation == fields["ended"] else bot
+                end(ended, at_s, "ended")
+                bot, rival = rival if ended == bot else bot, -1
+    if bot >= 0:
+        gone_s = _gone_s(lives[bot].start_s, samples)
+        if gone_s < events.end_s:
+            end(bot, gone_s, "ended")
+    return lives
+
+
+def _gone_s(start_s: float, samples: Sequence[Sample]) -> float:
+    """When the bot that was started then was first seen not to run."""
+    # At the instant of a start its process has not had its first turn yet.
+    gone = (sample.at_s for sample in samples if sample.at_s > start_s and not sample.incarnation)
+    return next(gone, math.inf)
 
 
 def _spans(states: Sequence[Sample], value_of: Callable[[Sample], str], end_s: float) -> tuple[Span, ...]:

@@ -5,7 +5,7 @@ Twitch has, at every answer of the database, and in each virtual second in which
 no task and no timer of its own, draws nothing and records nothing: it looks where others look anyway. So the trace hash is the same with and
 without it, which a test compares.
 
-What it leaves out: a state that came and went between two looks; and a second bot beside the first.
+What it leaves out: a state that came and went between two looks; and how a second bot beside the first stands.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Sample(NamedTuple):
     """How the bot stands from this moment on, until the next sample."""
 
     at_s: float
-    #: The number of the process that runs, 0 if none does.
+    #: The number of the process that was started last, 0 if none runs.
     incarnation: int
     #: Rows that wait to be saved; 0 if no process runs.
     rows_waiting: int

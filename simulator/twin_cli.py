@@ -20,8 +20,8 @@ import typer
 from simulator.cli_options import Exit, TransportKind
 from simulator.progress import Progress
 from simulator.sometimes import TWINS, Sometimes, what_happened
-from simulator.twin import Outcome, run_seed
-from simulator.workers import outcomes
+from simulator.twin import Outcome, Undrawn, run_seed
+from simulator.workers import WorkerLostError, outcomes
 
 #: So many bad pairs are shown in full; of the others the command that shows them.
 SHOWN_MAX: Final = 5
@@ -71,7 +71,11 @@ def add_twin(
         bad = crashed = untried = lines = 0
         seen: Counter[Sometimes] = Counter()
         judge = compare if transport is TransportKind.IRC else partial(compare, transport=transport.value)
-        with outcomes(range(seed, seed + seeds), jobs, judge, set_log_level) as compared:
+
+        def lost(at: int, error: WorkerLostError) -> Outcome:
+            return Outcome(Undrawn(at), crashed=str(error), transport=transport.value)
+
+        with outcomes(range(seed, seed + seeds), jobs, judge, set_log_level, lost=lost) as compared:
             for outcome in compared:
                 untried += bool(outcome.not_tried)
                 bad += not outcome.ok and not outcome.not_tried

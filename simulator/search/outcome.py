@@ -5,7 +5,8 @@ bot of any kind is an outcome, never an error:
 
 * *safety*: a promise was broken while faults acted, or the end shows that it was;
 * *liveness*: what must happen did not: the bot did not recover, did not come back, waits for ever, or never ends;
-* *crash*: an error that nobody expected, in the bot, in a world, or in the drawing of the plan;
+* *crash*: an error that nobody expected, in the bot, in a world, or in the drawing of the plan; or the process that played it was lost, or
+  had to be killed since it did not end (:func:`lost_seed`);
 * *nondeterminism*: code reached for what no seed governs (a clock, chance, a thread). That two runs of a seed differ is the same
   class, and is found by whoever runs it twice.
 
@@ -33,10 +34,14 @@ from simulator.search.plan import SearchPlan, draw_night
 from simulator.simulated_bot import ApplicationFactory
 from simulator.sometimes import Sometimes
 from simulator.witness import Witness
+from simulator.workers import NightLimitError, WorkerDiedError, WorkerLostError
 from simulator.world import World, run_alone
 
 #: The invariants that say what must happen; the others say what must not.
 LIVENESS: Final = frozenset({"recovers", "present"})
+
+#: What stands in place of an invariant where the process was lost.
+LOST: Final = frozenset({NightLimitError.name, WorkerDiedError.name})
 
 Invariants = Callable[[], tuple[Invariant, ...]]
 
@@ -84,6 +89,11 @@ class Outcome:
     def ok(self) -> bool:
         """True if nothing went wrong."""
         return self.failure is None
+
+    @property
+    def lost(self) -> bool:
+        """True if its process was lost: whoever plays it in this one loses this one."""
+        return self.failure is not None and self.failure.invariant in LOST
 
     @property
     def replay(self) -> str:
@@ -182,15 +192,31 @@ def judge_seed_traced(
     return _judge_seed(seed, draw, keep_trace=True)
 
 
+def lost_seed(seed: int, error: WorkerLostError, draw: Callable[[int], SearchPlan] = draw_night) -> Outcome:
+    """The outcome of a seed whose process was lost: nobody knows more of the night than its plan, and what became of the process."""
+    return Outcome(_drawn(seed, draw)[0], failure_of_lost(error), "")
+
+
+def failure_of_lost(error: WorkerLostError, run: str = "") -> Failure:
+    """What is said of a night whose process was lost; ``run`` goes before it, where a night has more than one."""
+    return Failure(Verdict.CRASH, error.name, shape(str(error)), f"{run}{error}")
+
+
+def _drawn(seed: int, draw: Callable[[int], SearchPlan]) -> tuple[SearchPlan, Failure | None]:
+    """The night of a seed, or one of nothing and why there is none."""
+    try:
+        return draw(seed), None
+    except Exception as error:
+        # Supervisor: a seed from which no night can be drawn is a bad one, and a search goes on with the next.
+        return SearchPlan(seed, Scenario(str(seed), "could not be drawn"), "fifo"), failure_of(error)
+
+
 def _judge_seed(
     seed: int, draw: Callable[[int], SearchPlan], *, keep_trace: bool
 ) -> tuple[Outcome, tuple[str, ...]]:
-    try:
-        plan = draw(seed)
-    except Exception as error:
-        # Supervisor: a seed from which no night can be drawn is a bad one, and a search goes on with the next.
-        nothing = SearchPlan(seed, Scenario(str(seed), "could not be drawn"), "fifo")
-        return Outcome(nothing, failure_of(error), ""), ()
+    plan, failure = _drawn(seed, draw)
+    if failure is not None:
+        return Outcome(plan, failure, ""), ()
     return judge_traced(plan, keep_trace=keep_trace)
 
 

@@ -3,7 +3,8 @@
 How it works. Each seed is a night of its own (`plan.py`), so with ``--jobs`` other processes play some of them; outcomes are taken in the
 order of the seeds. One seed in twenty is played twice (`second_runs.py`). What fails is grouped (`groups.py`): a line when a group is
 first seen, everything about it at the end, with the command that plays its first seed again. Only then the first night of each group is
-made small. How far it is goes to standard error. Ctrl-C ends it with what was found so far.
+made small. A night whose process is lost, or does not end within the limit of real time, is a crash, and the search goes on (`workers.py`).
+How far it is goes to standard error. Ctrl-C ends it with what was found so far.
 
 The exit code says of what class the worst failure is, so that a script can tell a lost change from a slow recovery.
 """
@@ -24,10 +25,10 @@ from simulator.cli_options import Exit
 from simulator.progress import Progress
 from simulator.search.canary import Alarm, judge_canary
 from simulator.search.groups import Groups
-from simulator.search.outcome import Outcome, Verdict, judge_seed, judge_seed_traced
+from simulator.search.outcome import Outcome, Verdict, judge_seed, judge_seed_traced, lost_seed
 from simulator.search.second_runs import Judge, JudgeTraced, SecondRuns
 from simulator.sometimes import Sometimes, what_happened
-from simulator.workers import Elsewhere, OtherProcess, SetLogLevel, outcomes
+from simulator.workers import NIGHT_LIMIT_S, Elsewhere, OtherProcess, SetLogLevel, WorkerStartError, outcomes
 
 EXITS: Final[Mapping[Verdict, Exit]] = {
     Verdict.OK: Exit.OK,
@@ -59,7 +60,7 @@ def add_search(
     judge: Judge = judge_seed,
     traced: JudgeTraced = judge_seed_traced,
     canary: Judge = judge_canary,
-    elsewhere: Callable[[SetLogLevel], Elsewhere] = OtherProcess,
+    elsewhere: Callable[[SetLogLevel, float], Elsewhere] = OtherProcess,
     shrink: Shrink | None = None,
 ) -> None:
     """Register the command.
@@ -69,7 +70,7 @@ def add_search(
         set_log_level: sets up logging, here and in the other processes, for which all these functions must be importable.
         judge, traced: play the night of a seed; the latter keeps its events.
         canary: plays it with a bug in the bot.
-        elsewhere: makes the process in which some seeds are played again.
+        elsewhere: makes, with a limit of real seconds for a night, the process in which some seeds are played again.
         shrink: makes the first night of each group small; None: nobody does.
     """
 
@@ -80,6 +81,15 @@ def add_search(
             int, typer.Option("--start", min=0, help="The first of their seeds; the others follow.")
         ] = 1,
         jobs: Annotated[int, typer.Option(min=1, max=256, help="How many processes share the work.")] = 1,
+        night_limit_s: Annotated[
+            float,
+            typer.Option(
+                "--night-limit",
+                metavar="SECONDS",
+                min=0,
+                help="Give a night up as a crash after so much real time; 0: never.",
+            ),
+        ] = NIGHT_LIMIT_S,
         shrinking: Annotated[
             bool,
             typer.Option(
@@ -99,6 +109,7 @@ def add_search(
         what is ready at one instant.
         Every invariant judges; what fails is grouped by invariant and place, and `byte-sim replay SEED` plays it again.
         One night in twenty is played twice, in another process, and must be the same to the microsecond.
+        A night that does not end within --night-limit, or whose process is killed, is a crash, and the search goes on.
 
         Exit code 0 if nothing failed; 1 if a promise was broken (safety), 3 if two runs of a seed differ or a night cannot be
         replayed, 4 if the bot did not recover (liveness), 5 if a night ended by an unexpected error (crash); of several the
@@ -111,8 +122,10 @@ def add_search(
         chosen = canary if with_canary else judge
         alarm = Alarm(judge) if with_canary else None
         with ExitStack() as stack:
-            found = stack.enter_context(outcomes(run.seeds, jobs, chosen, set_log_level))
-            second = elsewhere(set_log_level)
+            found = stack.enter_context(
+                outcomes(run.seeds, jobs, chosen, set_log_level, night_limit_s=night_limit_s, lost=lost_seed)
+            )
+            second = elsewhere(set_log_level, night_limit_s)
             stack.callback(second.close)
             again = None if with_canary else SecondRuns(second, judge, traced)
             progress = Progress(seeds, "nights", "failed", unix_s)
@@ -129,6 +142,9 @@ def add_search(
                     run.take_back(again, wait=True)
             except KeyboardInterrupt:
                 run.interrupted = True
+            except WorkerStartError as error:
+                typer.echo(f"byte-sim: {error}", err=True)
+                raise typer.Exit(Exit.NOT_TRIED) from None
             progress.end()
             run.tell()
             if shrink is not None and shrinking and not (run.interrupted or with_canary or as_json):
@@ -200,6 +216,8 @@ class _Search:
     def shrink(self, shrink: Shrink) -> None:
         """The first night of each group, made small: after all the rest is told, since it takes up to a minute each."""
         for group in self.groups:
+            if group.first.lost:
+                continue  # it would be played here, and take the search with it
             small = shrink(group.first)
             failure = group.failure
             typer.echo(f"\n{failure.verdict.upper()}  {failure.invariant}  {failure.place}\n{small.text}")
@@ -213,8 +231,9 @@ class _Search:
         )
         stopped = "interrupted after " if self.interrupted else ""
         last = self.seeds[0] + self.nights - 1
+        seeds = f"seeds {self.seeds[0]} to {last}, " if self.nights else ""
         return (
-            f"{stopped}{self.nights} night{'' if self.nights == 1 else 's'}, seeds {self.seeds[0]} to {last}, {self._lines} replies in "
+            f"{stopped}{self.nights} night{'' if self.nights == 1 else 's'}, {seeds}{self._lines} replies in "
             f"{self._virtual_s:.0f} virtual s, {self._compared} played twice: {by_class or 'nothing'} failed"
         )
 

@@ -2,7 +2,8 @@
 
 How it works. Every :data:`EVERY`-th seed is given to another process as soon as its outcome is here, and the hashes of the two
 traces are compared when the second is through, which nobody waits for meanwhile. Where they differ both runs are made once more with
-every event kept, and the first in which they part is the failure's words. Its kind is the failure's place.
+every event kept, and the first in which they part is the failure's words. Its kind is the failure's place. A second run whose process is
+lost is a crash of the night.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import replace
 from typing import Final
 
 from simulator.replay import decoded, explain
-from simulator.search.outcome import Failure, Outcome, Verdict
+from simulator.search.outcome import Failure, Outcome, Verdict, failure_of_lost
 from simulator.trace import difference_of
-from simulator.workers import Elsewhere, Pending
+from simulator.workers import Elsewhere, Pending, WorkerLostError
 
 #: One in so many is played twice: 5 %.
 EVERY: Final = 20
@@ -43,7 +44,7 @@ class SecondRuns:
 
     def offer(self, outcome: Outcome) -> None:
         """A night is through: play it again, if it is one of those."""
-        if outcome.plan.seed % EVERY == 0:
+        if outcome.plan.seed % EVERY == 0 and not outcome.lost:
             self._pending.append((outcome, self._elsewhere.ask(self._judge, outcome.plan.seed)))
 
     def differing(self, *, wait: bool = False) -> Iterator[Outcome]:
@@ -53,10 +54,13 @@ class SecondRuns:
             if not wait and not pending.ready():
                 self._pending.append((first, pending))
                 continue
-            second = pending.get()
-            self.compared += 1
-            if (first.trace_hash, first.failure) != (second.trace_hash, second.failure):
-                yield replace(first, failure=self._parted(first, second))
+            try:
+                second = pending.get()
+                self.compared += 1
+                if (first.trace_hash, first.failure) != (second.trace_hash, second.failure):
+                    yield replace(first, failure=self._parted(first, second))
+            except WorkerLostError as error:
+                yield replace(first, failure=failure_of_lost(error, "its second run: "))
 
     def _parted(self, first: Outcome, second: Outcome) -> Failure:
         seed = first.plan.seed

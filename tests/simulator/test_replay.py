@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from pathlib import Path
 
 import pytest
 
+from byte_bot.app import Application, Surroundings
+from byte_bot.errors import ExitCode
+from byte_bot.settings import Settings
 from simulator.audience import CommandStorm
 from simulator.errors import SimulatorError, TraceError
-from simulator.faults import Hang
+from simulator.faults import Hang, TwitchPackets
 from simulator.replay import (
+    Ended,
     Night,
     Recording,
     compare,
+    decoded,
     explain,
+    interleaved,
     read_recording,
     record_elsewhere,
     record_night,
     timeline,
     write_recording,
 )
+from simulator.report import Violation
 from simulator.scenario import Scenario
-from simulator.world import simulate
+from simulator.search.outcome import Failure, Verdict, judge
+from simulator.search.plan import SearchPlan
+from simulator.simulated_bot import ApplicationFactory
+from simulator.world import World, simulate
 
 SHORT = Scenario(
     "short",
@@ -128,3 +139,92 @@ def test_a_process_that_fails_says_why() -> None:
     """What the other process printed is in the error."""
     with pytest.raises(SimulatorError, match="there is no scenario 'short'"):
         record_elsewhere(SHORT, NIGHT)
+
+
+# ── nights that end by an error ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def stumble(world: World) -> None:
+    """What the world itself does wrong."""
+    await world.joined()
+    raise ValueError("the world broke")
+
+
+STUMBLING = dataclasses.replace(SHORT, script=stumble)
+
+
+class Dying(Application):
+    """Ends by an error half a second after it was started."""
+
+    async def run(self) -> ExitCode:
+        """Not for long."""
+        await asyncio.sleep(0.5)
+        raise ValueError("the bot broke")
+
+
+def dying_once() -> ApplicationFactory:
+    """A factory of which the first bot dies, and every other one lives."""
+    built: list[Application] = []
+
+    def build(settings: Settings, surroundings: Surroundings) -> Application:
+        built.append((Application if built else Dying)(settings, surroundings))
+        return built[-1]
+
+    return build
+
+
+def test_a_night_that_ends_by_an_error_is_kept_up_to_it() -> None:
+    """What was said before is there, the error last, and nothing of what cleaning up did; the hash is the search's."""
+    recording = record_night(STUMBLING, NIGHT)
+    assert recording.report is None and recording.ended is not None
+    at_s, failure = recording.ended.at_s, recording.ended.failure
+    assert 0 < at_s < 3 and (failure.verdict, failure.invariant) == (Verdict.CRASH, "ValueError")
+    events = [decoded(line) for line in recording.lines]
+    place = "tests/simulator/test_replay.py:stumble"
+    told = {"error": "ValueError", "place": place, "verdict": "crash"}
+    assert events[-1] == (round(at_s * 1e6), "error", told)
+    kinds = [kind for _, kind, _ in events]
+    assert "bot_started" in kinds and "irc_in" in kinds and "bot_crashed" not in kinds
+    assert recording.trace_hash == judge(SearchPlan(3, STUMBLING, "fifo")).trace_hash
+    assert recording.verdict is Verdict.CRASH
+    first, second, *_, trace, again = recording.to_text().splitlines()
+    assert first == "short  seed 3  CRASH"
+    assert second == f"  ended          at {at_s:.6f} s by ValueError: the world broke"
+    assert trace.endswith(recording.trace_hash) and again.endswith("byte-sim replay short --seed 3")
+    assert compare(recording, record_night(STUMBLING, NIGHT)) is None, "the same night again"
+
+
+def test_a_bot_that_dies_unnoticed_died_when_it_did() -> None:
+    """The world tells of it when all is over; the error stands where it happened, and the night after it is there too."""
+    recording = record_night(SHORT, NIGHT, application=dying_once())
+    assert recording.ended is not None and recording.ended.at_s == 0.5
+    assert recording.ended.failure.place == "tests/simulator/test_replay.py:run"
+    events = [decoded(line) for line in recording.lines]
+    assert [time_us for time_us, _, _ in events] == sorted(time_us for time_us, _, _ in events)
+    (error,) = [index for index, event in enumerate(events) if event[1] == "error"]
+    assert events[error][0] == 500_000 and events[-1][0] > 3_000_000
+
+
+def test_a_night_that_cannot_be_played_has_no_recording() -> None:
+    """Nothing has happened in it: the error is the answer."""
+    with pytest.raises(SimulatorError, match="twitch_packets"):
+        record_night(dataclasses.replace(SHORT, faults=(TwitchPackets(),)), Night("short", 3, "tcp"))
+
+
+def test_the_class_of_what_went_wrong_is_the_searchs(recording: Recording) -> None:
+    """Of a broken promise, of an error, and of a night in which nothing did."""
+    assert recording.verdict is Verdict.OK and recording.report is not None
+    for invariant, verdict in (("gated", Verdict.SAFETY), ("recovers", Verdict.LIVENESS)):
+        broken = dataclasses.replace(recording.report, violations=(Violation(invariant, 1.0, "so"),))
+        assert dataclasses.replace(recording, report=broken).verdict is verdict
+    ended = Ended(1.0, Failure(Verdict.NONDETERMINISM, "NotReplayableError", "here", "a clock"))
+    assert dataclasses.replace(recording, report=None, ended=ended).verdict is Verdict.NONDETERMINISM
+
+
+def test_events_stand_at_their_moments() -> None:
+    """Behind what happened at the same one, before what came later; also before and after everything."""
+    lines = ('[1,"a",{}]', '[2,"b",{}]', '[2,"c",{}]', '[4,"d",{}]')
+    more = [(0, "x", {}), (2, "x", {"b": 1, "a": 2}), (3, "x", {}), (9, "x", {})]
+    assert interleaved(lines, more) == (
+        '[0,"x",{}]', lines[0], lines[1], lines[2], '[2,"x",{"a":2,"b":1}]', '[3,"x",{}]', lines[3], '[9,"x",{}]',
+    )  # fmt: skip

@@ -21,7 +21,7 @@ from simulator.report import Violation
 from simulator.scenario import Scenario
 from simulator.scenario_file import NightFile, read_night
 from simulator.scenarios import SCENARIOS
-from simulator.world import simulate
+from simulator.world import World, simulate
 
 SHORT = Scenario("short", "two seconds", duration_s=2, crowds=(CommandStorm("lobby", 1, ("!ping",)),))
 
@@ -61,6 +61,8 @@ def test_a_night_is_shown_event_by_event() -> None:
     result = call("--seed", "5")
     assert result.exit_code == 0
     assert "bot_started      incarnation=1" in result.output and "short  seed 5  ok" in result.output
+    states = call("--only", "state").output
+    assert "state            bot=1  chat=connected" in states and "joined=lobby" in states
     chat = call("--only", "chat").output
     assert "byte_bot: Pong" in chat and "bot_started" not in chat
     assert call("--only", "rain").exit_code == 2
@@ -73,16 +75,48 @@ def test_json_is_an_object_an_event() -> None:
 
 
 def test_a_broken_promise_is_an_exit_code() -> None:
-    """As for `byte-sim run`: 1."""
+    """That of its class, as the search has it."""
 
-    def broken(scenario: Scenario, night: Night) -> Recording:
-        recording = record_night(scenario, night)
-        assert recording.report is not None
-        report = dataclasses.replace(recording.report, violations=(Violation("present", 1.0, "away"),))
-        return dataclasses.replace(recording, report=report)
+    def breaking(invariant: str) -> Player:
+        def broken(scenario: Scenario, night: Night, **options: object) -> Recording:
+            recording = record_night(scenario, night, **options)
+            assert recording.report is not None
+            report = dataclasses.replace(recording.report, violations=(Violation(invariant, 1.0, "away"),))
+            return dataclasses.replace(recording, report=report)
 
-    result = call(here=broken)
-    assert result.exit_code == 1 and "present at 1.000000 s: away" in result.output
+        return broken
+
+    result = call(here=breaking("agreement"))
+    assert result.exit_code == 1 and "agreement at 1.000000 s: away" in result.output
+    assert call("--json", here=breaking("present")).exit_code == 4
+
+
+def test_an_error_that_ends_the_night_is_shown_after_what_led_to_it(tmp_path: Path) -> None:
+    """In the terminal, in JSON, in a file, and in a page, each with exit code 5."""
+
+    async def script(world: World) -> None:
+        await world.until(lambda: bool(world.transcript))
+        raise ValueError("out of <thin> air")
+
+    def stumbling(scenario: Scenario, night: Night, **options: object) -> Recording:
+        return record_night(dataclasses.replace(scenario, script=script), night, **options)
+
+    shown = call(here=stumbling)
+    assert shown.exit_code == 5
+    pong, error = shown.output.index("byte_bot: Pong"), shown.output.index("  error  ")
+    assert pong < error < shown.output.index("short  seed 1  CRASH")
+    assert "by ValueError: out of <thin> air" in shown.output and "Traceback" not in shown.output
+    as_json = call("--json", here=stumbling)
+    assert as_json.exit_code == 5 and "seed 1  CRASH" in as_json.stderr
+    assert json.loads(as_json.stdout.splitlines()[-1])["kind"] == "error"
+    written = call("--trace", str(tmp_path / "night.jsonl"), here=stumbling)
+    assert written.exit_code == 5 and "seed 1  CRASH" in written.stderr
+    file = tmp_path / "night.html"
+    assert call("--html", str(file), here=stumbling).exit_code == 5
+    page = file.read_text(encoding="utf-8")
+    assert "ended by ValueError" in page and "every promise kept" not in page
+    assert page.count('class="violation"') == 1 and "out of &lt;thin&gt; air" in page
+    assert call("--compare", here=stumbling).output.startswith("equal: 3 runs")
 
 
 def test_a_timeline_is_drawn(tmp_path: Path) -> None:

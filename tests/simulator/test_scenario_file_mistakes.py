@@ -44,6 +44,9 @@ SAID = '[[crowds]]\nkind = "spoken"\nlines = [\n'
         ('script = "edit"', "line 1: script must be edit_by_hand, hype_train, new_token or poisoned_row, got 'edit'; did you mean 'edit_by_hand'?"),
         ("summary = 2026-11-28", "line 1: a date or a time stands here"),
         ('[[faults]]\nkind = "human_edit"\nvalues = { x = 12:00:00 }', "line 3: a date or a time stands here"),
+        # faults that could never strike
+        ('duration_s = 9\n[[faults]]\nkind = "hang"\nstart_s = 9.5\n', "line 4: hang: start_s is 9.5, and at duration_s (9) everything is healed"),
+        ('[[faults]]\nkind = "hang"\nstart_s = 61\n', "line 3: hang: start_s is 61, and at duration_s (60) everything is healed"),
         # channels
         ('channels = "lobby"', "line 1: channels must be an array in brackets, got 'lobby'"),
         ("channels = []", "line 1: channels must name at least one"),
@@ -104,6 +107,13 @@ def test_a_mistake_is_told_with_its_line(text: str, words: str) -> None:
     (line,) = told(text)
     assert line.startswith("raid.toml")
     assert words in line
+
+
+def test_a_fault_that_can_strike_is_no_mistake() -> None:
+    """At the very moment of the heal, as the search draws some; and after it where a script takes longer than the night says."""
+    late = '[[faults]]\nkind = "hang"\nstart_s = 61\n'
+    assert parse_night(late.replace("61", "60"), "raid.toml").scenario.faults[0].start_s == 60
+    assert parse_night(f'script = "hype_train"\n{late}', "raid.toml").scenario.faults[0].start_s == 61
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_lines() -> None:

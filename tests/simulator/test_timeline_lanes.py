@@ -46,6 +46,17 @@ def test_processes_and_their_ends_are_drawn() -> None:
     assert [node.get("data-t") for node in elements(drawing, "death")] == ["9.000000"]
 
 
+def test_two_processes_at_the_same_time_stand_below_one_another() -> None:
+    """In the one lane, which is as high as they need; the lane of a night without a second one has one row."""
+    started = (0.0, "bot_started", {"incarnation": 1})
+    both = (started, (5.0, "rival_started", {"incarnation": 2}), END)
+    above, below = elements(draw(picture_of(written(*both), seen())), "life")
+    (alone,) = elements(draw(picture_of(written(started, END), seen())), "life")
+    height_px = float(above.get("height", "0"))
+    assert float(below.get("y", "0")) == float(above.get("y", "0")) + height_px
+    assert (alone.get("y"), below.get("data-start")) == (above.get("y"), "5.000000")
+
+
 def test_every_broken_promise_has_a_line_and_a_flag() -> None:
     """At its moment, with its number."""
     picture = replace(

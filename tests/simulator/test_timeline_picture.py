@@ -103,6 +103,35 @@ def test_a_process_ends_when_it_was_killed_or_was_seen_no_more() -> None:
     ), "from the instant of a death on nothing is known"  # fmt: skip
 
 
+def test_a_second_instance_has_a_life_of_its_own() -> None:
+    """In a row of its own; whichever of two ends, the other is the bot from then on, and it is what is killed."""
+    picture = picture_of(
+        written(
+            (0.0, "bot_started", {"incarnation": 1}),
+            (3.0, "rival_started", {"incarnation": 2}),
+            (5.0, "rivalry_over", {"ended": 1}),
+            (7.0, "rival_started", {"incarnation": 3}),
+            (8.0, "rivalry_over", {"ended": 3}),
+            (9.0, "rival_started", {"incarnation": 4}),
+            # The number is that of the newest process; what dies is the one that ran first.
+            (10.0, "bot_crashed", {"incarnation": 4}),
+            (10.0, "rivalry_over", {"ended": 2}),
+            (12.0, "power_cut", {"incarnation": 4}),
+            (13.0, "bot_started", {"incarnation": 5}),
+            END,
+        ),
+        # What runs has the newest number, whichever of two it is.
+        seen(at(0), at(3, 2), at(7, 3), at(9, 4), nobody(12.0), at(13, 5), nobody(18.0)),
+    )
+    assert picture.lives == (
+        Life(1, 0, 5, "ended"),
+        Life(2, 3, 10, "killed", row=1),
+        Life(3, 7, 8, "ended"),
+        Life(4, 9, 12, "power lost"),
+        Life(5, 13, 18, "ended"),
+    )
+
+
 def test_states_are_spans_of_one_value() -> None:
     """Whatever else changes meanwhile."""
     picture = picture_of(written(END), seen(at(1, rows=1), at(2, rows=5), at(4, circuit="open"), at(7)))

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
+import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from simulator.workers import COLLECT_EVERY, OTHER_HASH_SEED, OtherProcess, outcomes
+from simulator.workers import (
+    COLLECT_EVERY,
+    OTHER_HASH_SEED,
+    OtherProcess,
+    WorkerDiedError,
+    WorkerLostError,
+    WorkerStartError,
+    end_of,
+    outcomes,
+)
 
 
 class Ring:
@@ -81,3 +92,92 @@ def test_the_other_process_hashes_strings_in_its_own_way() -> None:
 def test_one_that_was_never_asked_is_closed_all_the_same() -> None:
     """It was never started."""
     OtherProcess(no_log).close()
+
+
+# ── processes that are lost ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def killed_in_3(seed: int) -> str:
+    """A night that takes its process with it."""
+    if seed == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return f"{seed} played"
+
+
+def leaving_in_3(seed: int) -> str:
+    """A night that ends its process."""
+    if seed == 3:
+        os._exit(7)
+    return f"{seed} played"
+
+
+def endless_in_3(seed: int) -> str:
+    """A night that never ends."""
+    while seed == 3:
+        signal.pause()
+    return f"{seed} played"
+
+
+def told(seed: int, error: WorkerLostError) -> str:
+    """In place of an outcome."""
+    return f"{seed}: {error.name}: {error}"
+
+
+def no_process(level: str) -> None:
+    """A process that cannot even begin."""
+    os._exit(9)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
+@pytest.mark.parametrize(
+    ("judge", "said"),
+    [
+        (
+            killed_in_3,
+            "3: WorkerDied: the process that played the night was killed by SIGKILL (as the kernel does when memory is short)",
+        ),
+        (leaving_in_3, "3: WorkerDied: the process that played the night ended with exit code 7"),
+        (
+            endless_in_3,
+            "3: NightLimit: did not end within 1 s of wall time: its process was killed",
+        ),
+    ],
+)
+def test_a_process_that_is_lost_costs_its_own_night(judge: Callable[[int], str], said: str) -> None:
+    """The others are played, by another process in its place, and all come in their order."""
+    with outcomes(range(1, 6), 1, judge, no_log, night_limit_s=1.0, lost=told) as found:
+        assert list(found) == ["1 played", "2 played", said, "4 played", "5 played"]
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
+def test_a_second_run_that_is_lost_says_so_and_the_next_is_played() -> None:
+    """Whoever waits for it learns what became of its process; the other hash is the new process's too."""
+    other = OtherProcess(no_log)
+    try:
+        lost, kept = other.ask(killed_in_3, 3), other.ask(surroundings, 4)
+        with pytest.raises(WorkerDiedError, match="killed by SIGKILL"):
+            lost.get()
+        assert kept.get()[1] == OTHER_HASH_SEED and lost.ready()
+    finally:
+        other.close()
+
+
+def test_without_a_word_for_it_a_lost_process_ends_the_search() -> None:
+    """And so does one that cannot begin at all, which would be replaced for ever."""
+    with (
+        outcomes(range(3, 5), 2, leaving_in_3, no_log) as found,
+        pytest.raises(WorkerDiedError, match="exit code 7"),
+    ):
+        list(found)
+    with (
+        outcomes(range(3, 5), 2, squared, no_process, lost=lambda seed, error: 0) as never,
+        pytest.raises(WorkerStartError, match="ended with exit code 9 before it could play one"),
+    ):
+        list(never)
+
+
+def test_the_end_of_a_process_is_named() -> None:
+    """By its signal, by a number that has no name here, or by its exit code."""
+    assert end_of(-15) == "was killed by SIGTERM"
+    assert end_of(-63) == "was killed by signal 63" and end_of(3) == "ended with exit code 3"

@@ -51,6 +51,7 @@ IMPORT_DIRECTION: Allowances = {
         "simulator/witness.py",
         "byte_bot",
     ): "looks at the bot's public state, and times its journal's commits",
+    ("simulator/timeline_states.py", "byte_bot"): "looks at the bot's public state",
     ("simulator/search/outcome.py", "byte_bot"): "plays the shipped bot unless a test gives it another",
     ("simulator/search/canary.py", "byte_bot"): "the shipped bot, with a bug planted in its surroundings",
     ("simulator/invariants/", "byte_bot"): "compare what the bot holds with what the fakes saw",
@@ -68,6 +69,10 @@ LATE_PROJECT_IMPORT: Allowances = {
 CLOCK_OR_RANDOMNESS: Allowances = {
     ("byte_bot/clock.py", ""): "the one place that reads the machine's clock, behind a protocol",
     ("byte_bot/launch.py", "os.urandom"): "the seed of the real bot's random.Random; a world gives its own",
+    (
+        "simulator/workers.py",
+        "time.monotonic",
+    ): "how long a process has played one night, in real time; no world asks",
     (
         "simulator/guards.py",
         "random.__all__",
@@ -123,7 +128,7 @@ COLLECTOR: Allowances = {
     ("simulator/demo.py", "gc"): "a real process, whose own stalls must not look like the bot's",
     ("simulator/bench/load.py", "gc"): "a real process; the same",
     ("simulator/replay.py", "record_elsewhere"): "gives another process other hashes on purpose, to compare",
-    ("simulator/workers.py", "OtherProcess._start"): "the same",
+    ("simulator/workers.py", "_hashing_by"): "the same",
 }
 
 UNIX_ONLY: Allowances = {
@@ -181,9 +186,10 @@ BROAD_EXCEPT: Allowances = {
         "run_seed",
     ): "supervisor: a plan that cannot be drawn ends one pair, not a search of thousands",
     ("simulator/search/outcome.py", "judge_traced"): "supervisor: a defect ends one night, not a search",
+    ("simulator/replay.py", "record_night"): "supervisor: whatever ends a night, what led to it is shown",
     (
         "simulator/search/outcome.py",
-        "_judge_seed",
+        "_drawn",
     ): "supervisor: a night that cannot be drawn is one bad seed of a search",
     ("byte_bot/chat/outbox.py", "Outbox._post"): "supervisor: a bug costs one message, logged and counted",
     ("byte_bot/chat/outbox.py", "Outbox._work"): "supervisor: a bug costs one message, logged and counted",

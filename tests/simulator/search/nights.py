@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from simulator.scenario import Scenario
@@ -32,10 +33,10 @@ def bad(
 
 
 class Answered(Generic[T]):
-    """An answer that is there."""
+    """An answer that is there, or will be as soon as somebody wants it."""
 
-    def __init__(self, value: T) -> None:
-        self._value = value
+    def __init__(self, answer: Callable[[], T]) -> None:
+        self._answer = answer
 
     def ready(self) -> bool:
         """It is."""
@@ -43,7 +44,7 @@ class Answered(Generic[T]):
 
     def get(self) -> T:
         """Here."""
-        return self._value
+        return self._answer()
 
 
 class SameProcess:
@@ -61,7 +62,7 @@ class SameProcess:
     def ask(self, play: Callable[[int], T], seed: int) -> Answered[T]:
         """At once."""
         self.asked.append(seed)
-        return Answered(self._instead.get(play, play)(seed))
+        return Answered(partial(self._instead.get(play, play), seed))
 
     def close(self) -> None:
         """It ends nothing."""

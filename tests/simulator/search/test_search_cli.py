@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -49,10 +50,11 @@ def call(
         judge=judge,
         traced=traced,
         canary=canary,
-        elsewhere=lambda _level: SameProcess({judge: second} if second else None),
+        elsewhere=lambda _level, _limit_s: SameProcess({judge: second} if second else None),
         shrink=shrink,
     )
-    return CliRunner().invoke(cli, ["search", *arguments])
+    # Without a limit the nights are played in this process, which a test's own functions need.
+    return CliRunner().invoke(cli, ["search", "--night-limit", "0", *arguments])
 
 
 def failing(*failures: Outcome) -> Callable[[int], Outcome]:
@@ -213,6 +215,40 @@ def test_ctrl_c_while_shrinking_loses_nothing(with_best: bool) -> None:
     assert lines[told + 1 :] == (["", "SAFETY  agreement  N lost", "  small  so far"] if with_best else [])
 
 
+def deadly(seed: int) -> Outcome:
+    """A night in twenty takes its process with it."""
+    if seed == 20:
+        os._exit(3)
+    return good(seed)
+
+
+def test_a_night_that_takes_its_process_with_it_is_a_crash() -> None:
+    """The search goes on behind it, says how to play it again, and does not make it small: that would be in its own process."""
+
+    def shrink(outcome: Outcome) -> Small:
+        raise AssertionError(outcome)
+
+    result = call("--start", "19", "--seeds", "3", "--night-limit", "60", judge=deadly, shrink=shrink)
+    assert result.exit_code == Exit.CRASHED, result.output
+    lines = result.stdout.splitlines()
+    assert "CRASH  WorkerDied  the process that played the night ended with exit code N  (1 night)" in lines
+    assert "  what   the process that played the night ended with exit code 3" in lines
+    assert "  again  byte-sim replay 20" in lines
+    assert (
+        lines[-1] == "3 nights, seeds 19 to 21, 20 replies in 100 virtual s, 0 played twice: 1 crash failed"
+    )
+
+
+def test_ctrl_c_before_the_first_night_names_no_seeds() -> None:
+    """There are none."""
+
+    def interrupted(seed: int) -> Outcome:
+        raise KeyboardInterrupt
+
+    last = call("--seeds", "5", judge=interrupted).stdout.splitlines()[-1]
+    assert last.startswith("interrupted after 0 nights, 0 replies in ")
+
+
 @pytest.mark.parametrize("arguments", [("--seeds", "0"), ("--jobs", "0"), ("--start", "-3")])
 def test_senseless_numbers_are_refused(arguments: tuple[str, ...]) -> None:
     """Before anything is played."""
@@ -222,16 +258,14 @@ def test_senseless_numbers_are_refused(arguments: tuple[str, ...]) -> None:
 def test_other_processes_come_to_the_same_outcomes() -> None:
     """In the same order; the real command is wired, and a seed is played twice in another process."""
 
-    def nights(jobs: str) -> list[str]:
+    def nights(*options: str) -> list[str]:
         cli = build_cli(SCENARIOS, simulate, set_log_level=no_log)
-        result = CliRunner().invoke(
-            cli, ["search", "--start", "19", "--seeds", "3", "--json", "--jobs", jobs]
-        )
+        result = CliRunner().invoke(cli, ["search", "--start", "19", "--seeds", "3", "--json", *options])
         assert result.exit_code == 0, result.stdout
         # The bot logs in between, where it runs in this process.
         return [line for line in result.stdout.splitlines() if line.startswith("{")]
 
-    alone = nights("1")
-    assert alone == nights("2")
+    alone = nights("--night-limit", "0")
+    assert alone == nights("--jobs", "2")
     assert [json.loads(line)["seed"] for line in alone[:-1]] == [19, 20, 21]
     assert json.loads(alone[-1])["played_twice"] == 1

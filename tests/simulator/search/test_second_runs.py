@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from simulator.search.outcome import Outcome, Verdict
+from simulator.search.outcome import Outcome, Verdict, lost_seed
 from simulator.search.second_runs import EVERY, SAME_RUN, SecondRuns
+from simulator.workers import NightLimitError
 from tests.simulator.search.nights import SameProcess, bad, good
 
 LINES = (
@@ -64,6 +65,19 @@ def test_another_verdict_is_one_too() -> None:
     assert outcome.failure is not None
     assert outcome.failure.place == "once"
     assert "two more runs of it were equal" in outcome.failure.words
+
+
+def test_a_second_run_whose_process_is_lost_is_a_crash() -> None:
+    """It says which run; a first run that was lost is not played again."""
+
+    def lost(seed: int) -> Outcome:
+        raise NightLimitError("did not end within 120 s of wall time")
+
+    [outcome] = differing(good(20), lost, Twice())
+    assert outcome.failure is not None and outcome.failure.verdict is Verdict.CRASH
+    assert outcome.failure.invariant == "NightLimit"
+    assert outcome.failure.words == "its second run: did not end within 120 s of wall time"
+    assert differing(lost_seed(20, NightLimitError("too long")), lost, Twice()) == []
 
 
 def test_nobody_waits_for_a_second_run_before_the_end() -> None:
