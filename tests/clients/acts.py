@@ -23,6 +23,12 @@ from tests.clients.stage import MODERATOR, POLL_S, Stage
 BREATH_S: Final = 1.3
 #: How long the old connection lives after RECONNECT or session_reconnect.
 GRACE_S: Final = 3.0
+#: Twitch takes so many messages of an account in 30 s; said at once, so many more are over it.
+MESSAGES_MAX: Final = 20
+MESSAGES_OVER: Final = 4
+#: One character more than Twitch takes. Only the whole of it ends so.
+LONG_END: Final = "abcEND"
+LONG_TEXT: Final = "abcd " * 99 + LONG_END
 #: How long after a message its copy is waited for.
 COPIES_S: Final = 1.5
 ALL: Final[tuple[Kind, ...]] = ("irc", "eventsub")
@@ -220,6 +226,53 @@ async def duplicate(seat: Seat) -> str:
     return "a message was lost without a word (msg_duplicate)"
 
 
+async def too_long(seat: Seat) -> str:
+    """501 characters: the library sends them in pieces, or tells that they are too many; Twitch's chat cuts them without a word."""
+    await asyncio.sleep(BREATH_S)
+    before, after = await seat.stage.last(), len(seat.driver.lines)
+    number = await seat.order("say", seat.home, LONG_TEXT)
+    words = ("500", "422", "length", "too l", "too quickly", "msg_ratelimit")
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + seat.wait_s("too long")
+    while not seat.driver.ended and loop.time() < deadline_s:
+        if any(text.endswith(LONG_END) for text in await seat.stage.texts(seat.client.login, before)):
+            return ""
+        refused = [line for line in seat.driver.lines[after:] if _about(line, number, seat.home)]
+        if any(_has(line["reason"], words) for line in refused):
+            return ""
+        if refused:
+            return f"a long message was refused with words that do not tell why: {refused[-1]['reason']}"
+        await asyncio.sleep(POLL_S)
+    return "the end of a long message was lost without a word"
+
+
+async def too_many(seat: Seat) -> str:
+    """More messages at once than Twitch takes in 30 s: the library holds back what is over, or tells which were refused.
+
+    Over the limit chat answers nothing, so only a library that counts for itself gets this right there. Twitch then ignores the account
+    for half an hour.
+    """
+    await asyncio.sleep(BREATH_S)
+    before, after = await seat.stage.last(), len(seat.driver.lines)
+    texts = [f"one of many, number {number}" for number in range(MESSAGES_MAX + MESSAGES_OVER)]
+    numbers = [
+        await seat.order("say", seat.client.channels[turn % 2], text) for turn, text in enumerate(texts)
+    ]
+    loop = asyncio.get_running_loop()
+    # Those that it holds back are no loss: what it says that it has sent must be there, or be refused.
+    sent = refused = arrived = 0
+    deadline_s, least_s = loop.time() + seat.patience.known_s, loop.time() + COPIES_S
+    while loop.time() < deadline_s and not seat.driver.ended:
+        await asyncio.sleep(POLL_S)
+        arrived = len(set(texts).intersection(await seat.stage.texts(seat.client.login, before)))
+        told = seat.driver.lines[after:]
+        sent = sum(line["saw"] == "sent" and line["n"] in numbers for line in told)
+        refused = sum(line["saw"] == "refused" and "n" not in line for line in told)
+        if loop.time() >= least_s and sent <= arrived + refused:
+            return "" if sent + refused + arrived else "none of its messages left"
+    return f"{sent - arrived - refused} of {sent} messages were lost without a word"
+
+
 async def banned(seat: Seat) -> str:
     """A moderator bans the account: the library tells that Twitch refused the next message, and goes on in the other channel."""
     await asyncio.sleep(BREATH_S)
@@ -363,6 +416,7 @@ ACTS: Final = (
     Act("replies", replies),
     Act("too fast", too_fast),
     Act("duplicate", duplicate),
+    Act("too long", too_long),
     Act("once", once, begin=begin_twice, finish=finish_twice),
     Act("reconnects", reconnects, loses=True, begin=begin_reconnect),
     Act("returns", returns, begin=begin_close, slow=True, loses=True),
@@ -370,6 +424,8 @@ ACTS: Final = (
     Act("4003", survives_4003, kinds=("eventsub",), begin=begin_unused, slow=True, loses=True),
     # After every act in which a client may start anew: the letters that it is started with are used up here.
     Act("401", survives_401, kinds=("eventsub",), slow=True),
-    # Last: a ban ends the account's EventSub subscriptions there (status chat_user_banned), and an unban does not bring them back.
+    # Late: a ban ends the account's EventSub subscriptions there (status chat_user_banned), and an unban does not bring them back.
     Act("banned", banned),
+    # Last: whoever is over the limit is ignored from then on.
+    Act("too many", too_many),
 )

@@ -64,6 +64,25 @@ TWITCHIO_THREE_4003: Final = Own(
 TWITCHAPI_429: Final = Own(
     "KeyError", "waits until the bucket is full again, then reads the refusal as if it were the answer"
 )
+#: Seen in their runs, and read in twitchAPI/chat/__init__.py, send_message, and in dank's client: no look at the length.
+CUT: Final = Own(
+    "the end of a long message was lost",
+    "sends a text of any length in one piece, and Twitch's chat cuts it at 500 characters",
+)
+#: Seen in its runs: Helix's 422 has no "data", which is what it reads.
+TWITCHAPI_422: Final = Own(
+    "KeyError", "reads the refusal of a text that is too long as if it were the answer"
+)
+#: Read in twitchio/abcs.py, RateLimitBucket, and in twitchAPI/chat/__init__.py, _get_message_bucket: a bucket for each channel.
+BY_CHANNEL: Final = Own(
+    "messages were lost",
+    "counts 20 messages in 30 s for each channel, and Twitch counts them for the account: what is over is dropped without an answer",
+)
+#: Read in tmi.js/lib/client.js, _sendMessage.
+UNCOUNTED: Final = Own(
+    "messages were lost",
+    "does not count what it sends: over 20 messages in 30 s Twitch drops them without an answer",
+)
 
 CLIENTS: Final = (
     Client(
@@ -73,7 +92,7 @@ CLIENTS: Final = (
         "irc",
         "twitchio2",
         "twitchio2.py",
-        {"once": TWICE, "returns": TWITCHIO_TWO_CLOSE},
+        {"once": TWICE, "returns": TWITCHIO_TWO_CLOSE, "too many": BY_CHANNEL},
     ),
     Client(
         "twitchapi_chat",
@@ -82,11 +101,17 @@ CLIENTS: Final = (
         "irc",
         "python",
         "twitchapi_chat.py",
-        {"once": TWICE, "reconnects": TWITCHAPI_CHAT_CLOSE, "returns": TWITCHAPI_CHAT_CLOSE},
+        {
+            "once": TWICE,
+            "reconnects": TWITCHAPI_CHAT_CLOSE,
+            "returns": TWITCHAPI_CHAT_CLOSE,
+            "too long": CUT,
+            "too many": BY_CHANNEL,
+        },
     ),
-    Client("tmijs", "tmi.js", "1.8.5", "irc", "node", "tmijs.js", {"once": TWICE}),
+    Client("tmijs", "tmi.js", "1.8.5", "irc", "node", "tmijs.js", {"once": TWICE, "too many": UNCOUNTED}),
     Client("twurple_chat", "@twurple/chat", "8.1.4", "irc", "node", "twurple_chat.js", {"once": TWICE}),
-    Client("dank", "dank-twitch-irc", "7.2.0", "irc", "node", "dank.js", {"once": TWICE}),
+    Client("dank", "dank-twitch-irc", "7.2.0", "irc", "node", "dank.js", {"once": TWICE, "too long": CUT}),
     Client(
         "twitchio_three",
         "twitchio",
@@ -113,7 +138,7 @@ CLIENTS: Final = (
         "eventsub",
         "python",
         "twitchapi_eventsub.py",
-        {"once": TWICE, "429": TWITCHAPI_429},
+        {"once": TWICE, "429": TWITCHAPI_429, "too long": TWITCHAPI_422},
     ),
     Client(
         "twurple_event",

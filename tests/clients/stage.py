@@ -98,6 +98,17 @@ class Stage:
                 return None
             await asyncio.sleep(POLL_S)
 
+    async def texts(self, login: str, after: int = 0) -> list[str]:
+        """What the account has said since the message of this number, oldest first."""
+        answer = await self._control.get("/transcript", params={"after": str(after)})
+        messages = answer.raise_for_status().json()["messages"]
+        return [message["text"] for message in messages if message["login"] == login]
+
+    async def last(self) -> int:
+        """The number of the last message that anybody said."""
+        answer = await self._control.get("/transcript", params={"limit": "1"})
+        return int(answer.raise_for_status().json()["last"])
+
     async def connections(self, login: str) -> int:
         """How many chat connections of the account are logged in."""
         state = await self._control.get("/state", params={"tail": "0"})

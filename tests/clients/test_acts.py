@@ -17,13 +17,15 @@ SOUND = Client("sound", "sound", "", "irc", "none", "by_hand.py")
 #: Defect, and the acts that must notice it; nobody else may be blamed.
 NOTICED = {
     "": set(),
-    "deaf": {"too fast", "duplicate", "banned"},
+    "deaf": {"too fast", "duplicate", "banned", "too many"},
     "flat": {"replies"},
     "garbled": {"receives", "replies"},
     "fragile": {"reconnects"},
     "twice": {"once"},
     "lost": {"joins", "receives", "reconnects", "banned"},
-    "dumb": {"sends", "replies", "too fast", "duplicate", "banned", "reconnects"},
+    "dumb": {"sends", "replies", "too fast", "duplicate", "banned", "reconnects", "too many"},
+    "blunt": {"too long"},
+    "hasty": {"too many"},
 }
 #: The client is known and the machine may be busy: long enough for what comes, short for what never does.
 PATIENCE = Patience(start_s=40.0, act_s=3.0, return_s=5.0, known_s=1.5)

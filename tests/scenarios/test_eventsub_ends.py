@@ -17,7 +17,8 @@ from simulator.world import World, play
 from tests.scenarios.places import PLACES
 
 CHANNELS = ("lobby", "arcade")
-ENDS = Scenario("ends", "each close code", channels=CHANNELS)
+#: One channel: what a world costs is its subscriptions, made anew after each end.
+ENDS = Scenario("ends", "each close code", channels=("lobby",))
 #: A session that lived so long is replaced without a pause.
 STABLE_S = 31.0
 #: Connecting and subscribing in two channels, on a line that takes no time.
@@ -48,8 +49,7 @@ def test_after_every_close_code_the_bot_is_back_at_once(seed: int) -> None:
             world.say("mod", "!count deaths +100")
             await world.joined(within_s=BACK_S)
             assert world.faces.counts()[f"eventsub_closed_{code}"] == 1
-        for channel in CHANNELS:
-            assert await world.ask("viewer", "!ping", channel=channel) == "Pong!"
+        assert await world.ask("viewer", "!ping") == "Pong!"
         await world.converge()
         assert world.counter("lobby", "deaths") == len(codes)
 

@@ -71,7 +71,12 @@ def test_the_night_is_the_same_kind_of_night_over_sockets(name: str) -> None:
     "name", [name for name, night in SCENARIOS.items() if len(night.channels) <= EVENTSUB_CHANNELS_MAX]
 )
 def test_the_night_keeps_every_promise_over_eventsub(name: str) -> None:
-    """With TwitchIO's own code on the bot's side; Twitch's faults strike EventSub then."""
+    """With TwitchIO's own code on the bot's side; Twitch's faults strike EventSub then.
+
+    Not `thousand_quiet_channels`: an account's WebSockets carry 3 x 300 subscriptions
+    (dev.twitch.tv/docs/eventsub/handling-websocket-events), which is 150 channels at six each. Cut down to 150 it would be another
+    night: 900 subscriptions at Helix's 800 points a minute take longer than it lasts, and after its broken connection once more.
+    """
     assert "irc_logins" not in spend(name, 1, "random", PLACES["eventsub"]).counts
 
 

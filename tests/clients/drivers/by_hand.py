@@ -2,7 +2,8 @@
 
 The variable ``DEFECT`` names what it gets wrong, so that each act of the table can be seen to notice: ``deaf`` tells nothing that Twitch
 refused, ``flat`` replies without the tag, ``garbled`` hands texts on without their accents, ``fragile`` never connects again,
-``lost`` joins one channel only, ``twice`` hands on a message that comes again, ``dumb`` never speaks. "" is sound.
+``lost`` joins one channel only, ``twice`` hands on a message that comes again, ``dumb`` never speaks, ``blunt`` sends texts of any length,
+``hasty`` any number of them. "" is sound.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import time
 
 from lines import obey, saw, scene
 
@@ -26,6 +28,7 @@ class Client:
     def __init__(self):
         self._writer = None
         self._seen = set()
+        self._said_at_s = []
 
     async def run(self):
         """Connect, and again whenever the connection is gone."""
@@ -62,9 +65,17 @@ class Client:
             saw("message", channel=found["where"], login=found["who"], text=text, id=tags["id"])
 
     async def say(self, channel, text):
-        """Say something."""
+        """Say something, if Twitch takes so long a text and so many."""
+        if len(text) > 500 and DEFECT != "blunt":
+            return "more than 500 characters"
+        now_s = time.monotonic()
+        self._said_at_s = [at_s for at_s in self._said_at_s if now_s - at_s < 30.0]
+        if len(self._said_at_s) >= 20 and DEFECT != "hasty":
+            return "more than 20 messages in 30 s"
+        self._said_at_s.append(now_s)
         if DEFECT != "dumb":
             self._send(f"PRIVMSG #{channel} :{text}")
+        return ""
 
     async def reply(self, channel, message_id, text):
         """Reply to a message."""
