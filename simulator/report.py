@@ -100,10 +100,16 @@ class Report:
             "-" if self.recovered_after_s is None else f"{self.recovered_after_s:.2f} s after the heal"
         )
         away = f" ({self.unanswered_away} while the bot was away)" if self.unanswered_away else ""
+        replies = f"{data['replies']} repl{'y' if data['replies'] == 1 else 'ies'}"
+        latency = (
+            f"p50 {data['p50_ms']:.2f} ms  p99 {data['p99_ms']:.2f} ms  max {data['max_ms']:.2f} ms"
+            if self.latencies_ms
+            else "-"
+        )
         lines = [
             f"{self.scenario}  seed {self.seed}  {'ok' if self.ok else 'BROKEN'}",
-            f"  {data['replies']} replies in {self.virtual_s:.1f} virtual s, {self.unanswered} commands unanswered{away}",
-            f"  reply latency  p50 {data['p50_ms']:.2f} ms  p99 {data['p99_ms']:.2f} ms  max {data['max_ms']:.2f} ms",
+            f"  {replies} in {self.virtual_s:.1f} virtual s, {self.unanswered} commands unanswered{away}",
+            f"  reply latency  {latency}",
             f"  recovered      {recovered}",
             f"  trace          {self.trace_hash}",
             *(f"  BROKEN         {violation}" for violation in self.violations),

@@ -128,8 +128,9 @@ def _facts(recording: Recording, picture: Picture) -> Iterator[tuple[str, str]]:
     yield "channels", f"{len(picture.channels)}"
     yield "lines of chat", f"{sum(who.values())}"
     yield "commands", f"{who['command']}"
-    yield "reply latency p50", f"{percentile(latencies_ms, 50):.1f} ms"
-    yield "p99", f"{percentile(latencies_ms, 99):.1f} ms"
+    if latencies_ms:
+        yield "reply latency p50", f"{percentile(latencies_ms, 50):.1f} ms"
+        yield "p99", f"{percentile(latencies_ms, 99):.1f} ms"
     yield "most rows waiting", f"{max((sample.rows_waiting for sample in picture.states), default=0)}"
     yield "processes", f"{len(picture.lives)}"
     if recording.report is not None and recording.report.recovered_after_s is not None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,6 +79,8 @@ class Outcome:
     virtual_s: float = 0.0
     #: How often the bot spoke.
     lines: int = 0
+    #: What else went wrong: the first broken promise of each further invariant.
+    others: tuple[Failure, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -89,6 +91,11 @@ class Outcome:
     def ok(self) -> bool:
         """True if nothing went wrong."""
         return self.failure is None
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What went wrong first, then what else did; nothing if nothing did."""
+        return () if self.failure is None else (self.failure, *self.others)
 
     @property
     def lost(self) -> bool:
@@ -176,6 +183,7 @@ def judge_traced(
         frozenset(witness.testimony()),
         world.loop.time(),
         len(world.transcript),
+        others_in(world.violations, failure),
     )
     return outcome, world.trace.lines if keep_trace else ()
 
@@ -220,14 +228,26 @@ def _judge_seed(
     return judge_traced(plan, keep_trace=keep_trace)
 
 
-def failure_in(violations: tuple[Violation, ...]) -> Failure | None:
+def failure_in(violations: Sequence[Violation]) -> Failure | None:
     """The first broken promise of a night."""
     if not violations:
         return None
-    first = violations[0]
-    verdict = Verdict.LIVENESS if first.invariant in LIVENESS else Verdict.SAFETY
     more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-    return Failure(verdict, first.invariant, shape(first.words), f"{first}{more}")
+    return _broken(violations[0], more)
+
+
+def others_in(violations: Sequence[Violation], failure: Failure | None) -> tuple[Failure, ...]:
+    """The first broken promise of each invariant but the one that failed first."""
+    first: dict[str, Violation] = {}
+    for violation in violations:
+        if failure is None or violation.invariant != failure.invariant:
+            first.setdefault(violation.invariant, violation)
+    return tuple(_broken(violation) for violation in first.values())
+
+
+def _broken(violation: Violation, more: str = "") -> Failure:
+    verdict = Verdict.LIVENESS if violation.invariant in LIVENESS else Verdict.SAFETY
+    return Failure(verdict, violation.invariant, shape(violation.words), f"{violation}{more}")
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -1,7 +1,8 @@
 """A failing night becomes a small one that fails in the same way: the one that a human reads.
 
 How it works. :func:`shrink` has the night judged again and again, each time with a little less in it (`reductions.py`), and keeps whatever still
-breaks the same invariant with the same verdict; the place may be another one. First the crowds are written down line by line, then all
+breaks the same invariant with the same verdict; the place may be another one. That is the one that the night broke first, or whichever of those
+that it broke was chosen. First the crowds are written down line by line, then all
 reductions are gone through until none of them finds anything more, or time or tries are used up, or Ctrl-C ends it with the smallest so
 far. No night is judged twice. Time is asked between two judgements, so the same failing night gives the same small one, unless the time
 runs out first; tries are counted too, for a bound that is the same on every machine.
@@ -25,6 +26,7 @@ from simulator.errors import SimulatorError
 from simulator.search.outcome import Failure, Outcome
 from simulator.search.plan import SearchPlan
 from simulator.search.reductions import REDUCTIONS, lines_of, spoken
+from simulator.spelling import did_you_mean
 
 #: Seconds of real time. Chosen: a typical failure takes a third of it, and people wait for a minute.
 BUDGET_S: Final = 50.0
@@ -99,6 +101,7 @@ def shrink(
     budget_s: float = BUDGET_S,
     tries_max: int = TRIES_MAX,
     say: Callable[[str], None] = lambda words: None,
+    invariant: str = "",
 ) -> Shrunk:
     """Make a failing night small.
 
@@ -109,15 +112,29 @@ def shrink(
         budget_s: seconds after which no further night is judged.
         tries_max: how many nights are judged at most.
         say: told now and then how far it is.
+        invariant: which of the broken ones goes on being broken; "": the first.
 
     Raises:
-        NothingToShrinkError: the night does not fail, or does not fail again.
+        NothingToShrinkError: the night does not fail, not by this invariant, or does not fail again.
         KeyboardInterrupt: Ctrl-C before it has failed again; later the smallest so far is returned.
     """
     if outcome.failure is None:
         raise NothingToShrinkError("the night keeps every promise: there is nothing to shrink")
-    search = _Search(outcome, judge, unix_s, budget_s, tries_max, say)
+    goal = chosen_failure(outcome, invariant)
+    if goal is None:
+        broken = [one.invariant for one in outcome.failures]
+        meant = did_you_mean(invariant, broken)
+        raise NothingToShrinkError(
+            f"the night does not break {invariant!r};{meant} what it breaks: {', '.join(broken)}"
+        )
+    search = _Search(outcome.plan, goal, judge, unix_s, budget_s, tries_max, say)
     return search.run()
+
+
+def chosen_failure(outcome: Outcome, invariant: str) -> Failure | None:
+    """The failure by this invariant ("": the first one), or None if the night has none."""
+    wanted = (one for one in outcome.failures if invariant in ("", one.invariant))
+    return next(wanted, None)
 
 
 class _Spent(Exception):
@@ -129,17 +146,17 @@ class _Search:
 
     def __init__(
         self,
-        outcome: Outcome,
+        first: SearchPlan,
+        goal: Failure,
         judge: Judge,
         unix_s: Callable[[], float],
         budget_s: float,
         tries_max: int,
         say: Callable[[str], None],
     ) -> None:
-        assert outcome.failure is not None
-        self._first = outcome.plan
-        self._best, self._failure = outcome.plan, outcome.failure
-        self._goal = (outcome.failure.verdict, outcome.failure.invariant)
+        self._first = first
+        self._best, self._failure = first, goal
+        self._goal = (goal.verdict, goal.invariant)
         self._judge = judge
         self._unix_s = unix_s
         self._budget_s = budget_s
@@ -205,8 +222,10 @@ class _Search:
         if self._tries and (now_s - self._began_s >= self._budget_s or self._tries >= self._tries_max):
             raise _Spent
         self._tries += 1
-        failure = self._judge(plan).failure
-        if failure is None or (failure.verdict, failure.invariant) != self._goal:
+        outcome = self._judge(plan)
+        # An invariant that is broken first by chance is left aside: others may be broken as well.
+        failure = next((one for one in outcome.failures if (one.verdict, one.invariant) == self._goal), None)
+        if failure is None:
             return False
         self._best, self._failure, self._again = plan, failure, True
         if now_s - self._told_s >= PROGRESS_S:

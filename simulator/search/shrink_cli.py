@@ -63,10 +63,18 @@ def add_shrink(
         seconds: Annotated[
             float, typer.Option(min=1, help="How long to go on looking for a smaller one.")
         ] = BUDGET_S,
+        invariant: Annotated[
+            str,
+            typer.Option(
+                metavar="NAME",
+                help="Which of the promises that it breaks goes on being broken.",
+                show_default="the first",
+            ),
+        ] = "",
     ) -> None:
         """Make a night that fails as small as it goes.
 
-        Fewest channels, messages and faults, shortest time, and it still breaks the same invariant. Printed as Python that runs; --out and --python write files instead.
+        Fewest channels, messages and faults, shortest time, and it still breaks the same invariant (the first that it broke, or --invariant). Printed as Python that runs; --out and --python write files instead.
 
         \b
           byte-sim shrink 4711 --out small.toml
@@ -85,7 +93,9 @@ def add_shrink(
             raise typer.Exit(Exit.INTERRUPTED) from None
         interrupted = False
         try:
-            shrunk = shrink(outcome, judge_night, unix_s=unix_s, budget_s=seconds, say=_say)
+            shrunk = shrink(
+                outcome, judge_night, unix_s=unix_s, budget_s=seconds, say=_say, invariant=invariant
+            )
             interrupted = shrunk.interrupted
             typer.echo(shrunk.summary(), err=True)
             small = night_of(shrunk)
@@ -106,7 +116,7 @@ def add_shrink(
             fail(f"{night}: {error}")
         except KeyboardInterrupt:
             raise typer.Exit(Exit.INTERRUPTED) from None
-        raise typer.Exit(Exit.INTERRUPTED if interrupted else EXITS[outcome.verdict])
+        raise typer.Exit(Exit.INTERRUPTED if interrupted else EXITS[shrunk.failure.verdict])
 
 
 def night_of(shrunk: Shrunk) -> NightFile:

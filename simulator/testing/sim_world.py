@@ -195,6 +195,8 @@ class SimWorld:
             return
         world.heal()
         await world.until(lambda: not world.bot.restarting, STOP_S, "the end of a restart")
+        # As in a night: of two instances one goes, and what it has left is reckoned before anybody judges.
+        await world.bot.end_rivalry()
         await world.converge()
         await world.returned()
         world.judge()

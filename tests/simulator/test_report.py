@@ -64,7 +64,7 @@ def test_a_night_from_a_file_is_replayed_from_it() -> None:
 
 
 def test_a_night_without_replies_has_no_latency() -> None:
-    """Nothing measured is shown as zero, and nothing drained as a dash."""
+    """For programs nothing measured is zero; for people it is a dash, as where nothing drained."""
     silent = Report(**{**vars(REPORT), "latencies_ms": (), "recovered_after_s": None})
     assert silent.to_json()["p99_ms"] == 0.0
     assert "recovered      -" in silent.to_text()
@@ -82,3 +82,10 @@ def test_a_night_of_the_search_is_replayed_by_its_seed_alone() -> None:
     """Which says its order too."""
     report = Report("41", 41, (), (), "ab12", (), 0, None, 60.0, options=("--order", "random"))
     assert report.replay == "byte-sim replay 41"
+
+
+def test_one_is_not_many_and_nothing_is_no_zero() -> None:
+    """In the text for people: one reply is one, and without any there is no latency of 0 ms."""
+    assert "  1 reply in 61.0 virtual s" in REPORT.to_text()
+    silent = Report(**{**vars(REPORT), "transcript": (), "latencies_ms": ()}).to_text()
+    assert "  0 replies in 61.0 virtual s" in silent and "  reply latency  -\n" in silent

@@ -147,6 +147,12 @@ def test_a_broken_promise_is_listed_and_marked() -> None:
     assert "every promise kept" in Parsed(page(written((1.0, "heal", {})), seen(), "night")).texts["span"]
 
 
+def test_without_replies_no_latency_is_told() -> None:
+    """Least of all one of 0 ms."""
+    silent = Parsed(page(written(chat(1.0, "ana", "!ping")), seen(), "night"))
+    assert "p99" not in silent.texts["dt"] and "p99" in parsed_night().texts["dt"]
+
+
 def test_what_is_left_out_is_said() -> None:
     """Looks that were not made."""
     found = Parsed(page(written((1.0, "heal", {})), replace(seen(), looks_left_out=3), "night"))

@@ -102,7 +102,7 @@ THREAD: Allowances = {
     ): "hybrid loops: time stands still while the job runs",
     (
         "simulator/workers.py",
-        "multiprocessing",
+        "",
     ): "each process plays whole worlds; what comes out is taken in order of the seeds",
 }
 

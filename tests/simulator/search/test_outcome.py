@@ -18,16 +18,20 @@ from simulator.faults import Crash, Hang
 from simulator.report import Violation
 from simulator.search.canary import canary
 from simulator.search.outcome import (
+    Failure,
     Verdict,
     failure_in,
     failure_of,
     judge,
     judge_seed,
     judge_traced,
+    lost_seed,
+    others_in,
     shape,
 )
 from simulator.search.plan import SearchPlan
 from simulator.sometimes import Sometimes
+from simulator.workers import NightLimitError
 from simulator.world import World
 from tests.simulator.search.nights import bad, good, plan
 
@@ -90,6 +94,27 @@ def test_a_broken_promise_is_told_by_its_invariant() -> None:
     assert failure is not None
     assert (failure.verdict, failure.invariant, failure.place) == (Verdict.SAFETY, "never", "N of … in #…")
     assert "7 of 'these' in #lobby" in failure.words
+
+
+def test_what_else_went_wrong_is_kept() -> None:
+    """Of each further invariant the first violation, with its own class; after an error all that were broken before it."""
+    broken = tuple(
+        Violation(name, at_s, f"{name} at {at_s}")
+        for name, at_s in (("gated", 1.0), ("recovers", 2.0), ("gated", 3.0), ("agreement", 4.0))
+    )
+    first = failure_in(broken)
+    assert first is not None and first.words.endswith("(and 3 more)")
+    others = others_in(broken, first)
+    assert [(one.verdict, one.invariant) for one in others] == [
+        (Verdict.LIVENESS, "recovers"), (Verdict.SAFETY, "agreement"),
+    ]  # fmt: skip
+    assert replace(bad(3), failure=first, others=others).failures == (first, *others)
+    assert [one.invariant for one in others_in(broken, failure_of(ValueError()))] == [
+        "gated",
+        "recovers",
+        "agreement",
+    ]
+    assert good(3).failures == ()
 
 
 def test_a_planted_bug_is_found() -> None:
@@ -161,6 +186,23 @@ def test_a_seed_that_cannot_be_drawn_is_a_crash() -> None:
     assert (outcome.verdict, outcome.failure.invariant) == (Verdict.CRASH, "ValueError")
     assert outcome.failure.place.endswith("test_outcome.py:undrawable")
     assert outcome.replay == "byte-sim replay 12"
+
+
+def test_a_seed_whose_process_was_lost_keeps_its_plan() -> None:
+    """And is a crash of its own kind, which nobody plays in their own process; without a plan too."""
+    outcome = lost_seed(5, NightLimitError("did not end within 120 s of wall time"), plan)
+    assert outcome.plan == plan(5) and outcome.lost and not good(5).lost
+    assert outcome.failure == Failure(
+        Verdict.CRASH,
+        "NightLimit",
+        "did not end within N s of wall time",
+        "did not end within 120 s of wall time",
+    )
+
+    def draw(seed: int) -> SearchPlan:
+        raise ValueError(seed)
+
+    assert lost_seed(5, NightLimitError("too long"), draw).replay == "byte-sim replay 5"
 
 
 def test_liveness_is_what_must_happen() -> None:

@@ -40,6 +40,7 @@ def call(
     *arguments: str,
     condition: Callable[[SearchPlan], bool] = lambda plan: bool(plan.scenario.crowds),
     night: NightFile = NIGHT,
+    judge_night: Callable[[SearchPlan], Outcome] | None = None,
 ) -> Result:
     """Run the command with these arguments."""
     app = typer.Typer()
@@ -48,7 +49,7 @@ def call(
     def top() -> None:
         """Makes the one command a command with a name."""
 
-    add_shrink(app, lambda _name: night, fail, lambda: 0.0, judge_night=judged(condition))
+    add_shrink(app, lambda _name: night, fail, lambda: 0.0, judge_night=judge_night or judged(condition))
     return CliRunner().invoke(app, ["shrink", "5", *arguments])
 
 
@@ -74,6 +75,30 @@ def test_it_is_written_into_files(tmp_path: Path) -> None:
     exec(compile(python.read_text(encoding="utf-8"), "night.py", "exec"), names)
     assert replace(night.scenario, name="night") == names["NIGHT"]
     assert f"byte-sim run {toml}" in result.stderr and f"python {python}" in result.stderr
+
+
+LATE = Failure(Verdict.LIVENESS, "recovers", "here", "too late")
+
+
+def broken_twice(plan: SearchPlan) -> Outcome:
+    """A night breaks one promise while somebody speaks, and another while there is a fault; the first of them first."""
+    found = [*([GATED] if plan.scenario.crowds else []), *([LATE] if plan.scenario.faults else [])]
+    return Outcome(plan, found[0] if found else None, "", others=tuple(found[1:]))
+
+
+def test_any_of_the_broken_promises_can_be_kept() -> None:
+    """The first one by default; the exit code is that of the chosen one. One that the night does not break is a mistake."""
+    first = call(judge_night=broken_twice)
+    assert first.exit_code == 1 and "to 1 channel, 1 message, 0 faults" in first.stderr
+    late = call("--invariant", "recovers", judge_night=broken_twice)
+    assert late.exit_code == 4 and "to 1 channel, 0 messages, 1 fault" in late.stderr
+    assert "liveness recovers: too late" in late.stderr
+    unknown = call("--invariant", "recover", judge_night=broken_twice)
+    assert unknown.exit_code == 2
+    assert (
+        "the night does not break 'recover'; did you mean 'recovers'? what it breaks: gated, recovers"
+        in unknown.output
+    )
 
 
 def test_a_night_that_does_not_fail_says_so() -> None:

@@ -191,6 +191,35 @@ def test_invariants_of_the_simulators_kind_are_judged_with_its_own() -> None:
     assert judge.calls == ["started", "converged"]
 
 
+class Company:
+    """An invariant that looks whether somebody is beside the bot when it is judged."""
+
+    name = "company"
+
+    def started(self, world: World) -> None:
+        """Nobody is there yet."""
+
+    def sampled(self, world: World) -> None:
+        """There may be."""
+
+    def converged(self, world: World) -> None:
+        """There must not be."""
+        if world.bot.rival is not None:
+            world.violated(self.name, "two instances are judged")
+
+
+def test_of_two_instances_one_has_gone_before_the_judgement() -> None:
+    """As in a night: else what the older one has left would be judged as if it still counted."""
+    world = SimWorld(WorldPlan(), (Company(),))
+
+    async def test() -> None:
+        assert await world.ask("mod", "!count deaths +1")
+        await world.saved()  # who has nothing to save does not learn that it was superseded
+        world.world.start_rival()
+
+    play(test, world)
+
+
 @pytest.mark.parametrize("judged", [True, False])
 def test_an_end_from_which_the_bot_does_not_get_well_is_judged_if_it_is_to_be(judged: bool) -> None:
     """A function is gone: no heal brings it back, and the backlog waits for a human."""
