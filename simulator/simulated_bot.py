@@ -140,6 +140,8 @@ class SimulatedBot:
         self._counted_before: Counter[str] = Counter()
         #: When a process of the bot ended last, whichever and however.
         self.last_end_s = -math.inf
+        #: Until then the bot spoke without any journal of the process that runs now knowing of it.
+        self.unknown_until_s = -math.inf
         self._bot: Instance | None = None
         self._second: Instance | None = None
         self.exit_codes: list[ExitCode] = []
@@ -175,6 +177,7 @@ class SimulatedBot:
         """Start a process; returns at once."""
         self.incarnation += 1
         if not self._disk_kept:
+            self.unknown_until_s = self.last_end_s
             self.disk = self._new_disk(f"disk-{self.incarnation}")
         self._superseded = False
         self._trace.record("bot_started", incarnation=self.incarnation)
@@ -257,6 +260,8 @@ class SimulatedBot:
             self._ungated_before += journal.ungated_replies
             announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
             behind = announced and not journal.committed(journal.appended)
+        if behind or lost:
+            self.unknown_until_s = self.last_end_s
         self._on_death(Death(one.disk, one.epoch, behind, lost))
 
     @property
