@@ -33,8 +33,8 @@ class Asked:
     heard_by: frozenset[int]
     #: How many replies had left before they were durable by then.
     ungated_before: int = 0
-    #: Which of the bot's processes ran then, 0 if none did.
-    process: int = 0
+    #: Which of the bot's processes ran then.
+    processes: frozenset[int] = frozenset()
 
 
 class Conversation:
@@ -48,7 +48,7 @@ class Conversation:
         default_channel: where people speak who name no channel.
         attendance: by which connections the bot hears a channel at this moment.
         ungated_replies: how many replies have left before they were durable, as the bot had announced and counts.
-        process: the number of the bot's process that runs now, 0 while none does.
+        processes: the numbers of the bot's processes that run now: one, two while one was started by mistake, none.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Conversation:
         default_channel: str,
         attendance: Callable[[str], frozenset[int]],
         ungated_replies: Callable[[], int],
-        process: Callable[[], int],
+        processes: Callable[[], frozenset[int]],
     ) -> None:
         self._twitch = twitch
         self._trace = trace
@@ -70,7 +70,7 @@ class Conversation:
         self._default_channel = default_channel
         self._attendance = attendance
         self._ungated_replies = ungated_replies
-        self._process = process
+        self._processes = processes
         self._asked: dict[str, Asked] = {}
         self._answered: dict[str, None] = {}
         self._answers: dict[str, list[SentMessage]] = {}
@@ -146,7 +146,7 @@ class Conversation:
         if message.login != self._bot_login:
             if message.text.startswith("!"):
                 self._asked[message.id] = Asked(
-                    message, self._attendance(message.channel), self._ungated_replies(), self._process()
+                    message, self._attendance(message.channel), self._ungated_replies(), self._processes()
                 )
             self._account.said(message)
             return
@@ -162,9 +162,9 @@ class Conversation:
             # Whether it was this very reply or another one meanwhile cannot be seen from outside.
             ungated = self._ungated_replies() > asked.ungated_before
         self._account.replied(message, ungated=ungated)
-        if ungated and asked is not None and asked.process != self._process():
-            # It was on its way when its sender died: what the death took with it was reckoned before. One that lives and has
-            # only lost its connection meanwhile knows what it said.
+        if ungated and asked is not None and not asked.processes <= self._processes():
+            # It was on its way when its sender died (of two it may have been either): what the death took with it was reckoned
+            # before. One that lives and has only lost its connection meanwhile knows what it said.
             self._account.take_back([message.reply_to])
 
 

@@ -164,6 +164,13 @@ class SimulatedBot:
         return self._bot is not None and self._bot.running
 
     @property
+    def incarnations_running(self) -> frozenset[int]:
+        """The number of each of its processes that runs: one, two, or none."""
+        return frozenset(
+            one.incarnation for one in (self._bot, self.rival) if one is not None and one.running
+        )
+
+    @property
     def app(self) -> Application | None:
         """The running bot's parts, to look at; None while no bot runs."""
         return self._bot.app if self._bot is not None else None

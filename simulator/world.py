@@ -146,7 +146,7 @@ class World:
             default_channel=scenario.channels[0],
             attendance=self.attendance,
             ungated_replies=lambda: self.bot.ungated_replies,
-            process=lambda: self.bot.incarnation if self.bot_runs else 0,
+            processes=lambda: self.bot.incarnations_running,
         )
         self.twitch.on_message(self.bot.overhear)
         self.editor = TableEditor(self.supabase, self.channels, self.account)

@@ -2,7 +2,7 @@
 
 Watched are commands that every bot of ours answers to that speaker: ``!ping``, ``!count`` and ``!count NAME`` by anybody, and
 ``!count NAME +1``, ``-1``, ``=1`` by moderators and broadcasters. The reply to that very message must reach Twitch within the way
-there and back and :data:`ANSWER_S`. Nothing else is an excuse than what the bot cannot help:
+there and back (longer while Twitch delivers out of order) and :data:`ANSWER_S`. Nothing else is an excuse than what the bot cannot help:
 
 * it was not in the channel on a sound connection, or lost the connection on which it heard the command: a fault of Twitch,
   a crash, a restart. From its next JOIN on it has to answer again;
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 from simulator.twitch.events import RoomModes, SentMessage
 from simulator.twitch.limits import MessageVerdict
 from simulator.twitch.rules import RefusedMessage
-from simulator.twitch_faults import HELIX_FAULTS, REFUSALS
+from simulator.twitch_faults import HELIX_FAULTS, REFUSALS, TwitchReordering
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -55,9 +55,11 @@ _AFTER_THE_LAST = ("msg_ratelimit", "msg_duplicate")
 
 @dataclass(frozen=True)
 class _Watched:
-    """A command to be answered: by which connections the bot heard it, and how many replies it had dropped by then."""
+    """A command to be answered within ``limit_s``: by which connections the bot heard it, and how many replies it had dropped by
+    then."""
 
     message: SentMessage
+    limit_s: float
     heard_by: frozenset[int]
     drops: int
     #: The same, with those that Helix did not take.
@@ -115,7 +117,7 @@ class Answered:
         self._look_at_helix(world)
         now_s, broken = world.loop.time(), list[str]()
         for watched in list(self._watched.values()):
-            if now_s > watched.message.at_s + limit_s(world):
+            if now_s > watched.message.at_s + watched.limit_s:
                 verdict = self._judge(world, watched, now_s)
                 if verdict is not None:
                     del self._watched[watched.message.id]
@@ -139,7 +141,11 @@ class Answered:
         self._look_asleep(world, message.channel)
         self._look_at_helix(world)
         self._watched[message.id] = _Watched(
-            message, asked.heard_by, world.bot.counted(_DROPS), world.bot.counted(_GIVEN_UP)
+            message,
+            limit_s(world),
+            asked.heard_by,
+            world.bot.counted(_DROPS),
+            world.bot.counted(_GIVEN_UP),
         )
 
     def _spoke(self, world: World, message: SentMessage) -> None:
@@ -171,17 +177,17 @@ class Answered:
         message = watched.message
         answer = world.chat.answer_to(message.id)
         took_s = (now_s if answer is None else answer.at_s) - message.at_s
-        if took_s <= limit_s(world) or self._excused(world, watched):
+        if took_s <= watched.limit_s or self._excused(world, watched):
             return ""
         # A limit may have ended just before the look, and the replies that it held back are leaving.
         until_s = message.at_s + took_s
-        lately_s = max(message.at_s, until_s - limit_s(world))
-        if took_s <= limit_s(world) + PATIENCE_S and self._near_a_limit(
+        lately_s = max(message.at_s, until_s - watched.limit_s)
+        if took_s <= watched.limit_s + PATIENCE_S and self._near_a_limit(
             world, message.channel, lately_s, until_s
         ):
             return None if answer is None else ""
         if message.at_s <= self._helix_s + PATIENCE_S:
-            if took_s <= limit_s(world) + PATIENCE_S:
+            if took_s <= watched.limit_s + PATIENCE_S:
                 return None if answer is None else ""
             if world.bot.counted(_GIVEN_UP) > watched.given_up:
                 return ""
@@ -242,8 +248,9 @@ def _is_ignored(world: World) -> bool:
 
 
 def limit_s(world: World) -> float:
-    """Within how many seconds a command must be answered."""
-    return ANSWER_S + 2 * world.scenario.latency_ms / 1000
+    """Within how many seconds a command that is said now must be answered."""
+    late_s = (fault.delay_s for fault in world.faults.twitch_now() if isinstance(fault, TwitchReordering))
+    return ANSWER_S + 2 * world.scenario.latency_ms / 1000 + max(late_s, default=0.0)
 
 
 def must_be_answered(world: World, message: SentMessage) -> bool:

@@ -30,7 +30,7 @@ class Stage:
         self.trace = Trace(loop.time, keep=True)
         self.account = Account()
         self.seats = frozenset({1})
-        self.process = 1
+        self.processes = frozenset({1})
         self.ungated = 0
         self.chat = Conversation(
             self.twitch,
@@ -40,7 +40,7 @@ class Stage:
             default_channel="lobby",
             attendance=lambda channel: self.seats,
             ungated_replies=lambda: self.ungated,
-            process=lambda: self.process,
+            processes=lambda: self.processes,
         )
 
     def reply(self, text: str, to: str = "", channel: str = "lobby") -> None:
@@ -148,8 +148,19 @@ def test_a_reply_is_ungated_if_one_left_so_since_its_command() -> None:
         assert reconnected in stage.account.ungated
         # On its way when its sender died: the account was reckoned before it came.
         third = stage.chat.say("mod", "!count deaths +1")
-        stage.ungated, stage.process = stage.ungated + 1, 2
+        stage.ungated, stage.processes = stage.ungated + 1, frozenset({2})
         stage.reply("deaths: 3", third)
         assert stage.account.range_of("lobby", "deaths") == (2, 3)
+        # Of two that ran when it was said one has died since: it may have been that one's.
+        stage.processes = frozenset({2, 3})
+        fourth = stage.chat.say("mod", "!count wins +1")
+        stage.ungated, stage.processes = stage.ungated + 1, frozenset({3})
+        stage.reply("wins: 2", fourth)
+        assert stage.account.range_of("lobby", "wins") == (1, 2)
+        # A second one that was started since has not taken the first one's memory.
+        fifth = stage.chat.say("mod", "!count wins +1")
+        stage.ungated, stage.processes = stage.ungated + 1, frozenset({3, 4})
+        stage.reply("wins: 3", fifth)
+        assert fifth in stage.account.ungated
 
     run(body())

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from byte_bot.persistence.pace import PAUSE_S, PIECE_BYTES, ROW_BYTES, Pace
+from byte_bot.persistence.pace import HURRIED_PAUSE_S, PATIENT_PIECES, PAUSE_S, PIECE_BYTES, ROW_BYTES, Pace
 from simulator.loop import in_virtual_time
 
 
 @in_virtual_time()
 async def test_a_piece_is_as_many_bytes_whatever_they_are_made_of() -> None:
-    """Twenty small rows, or a large one: then there is a pause, and the next piece begins at nothing."""
+    """Seven small rows, or a large one: then there is a pause, and the next piece begins at nothing."""
     loop, pace = asyncio.get_running_loop(), Pace()
     start_s = loop.time()
     for _ in range(PIECE_BYTES // ROW_BYTES - 1):
@@ -60,3 +60,21 @@ async def test_pieces_can_be_made_smaller() -> None:
     await pace.after(ROW_BYTES)
     await pace.after(ROW_BYTES)
     assert loop.time() - start_s == pytest.approx(2 * PAUSE_S)
+
+
+@in_virtual_time()
+async def test_long_work_hurries() -> None:
+    """A megabyte of rows takes well under the second that P6 leaves 500 rows, however small the pieces are."""
+    loop, pace = asyncio.get_running_loop(), Pace()
+    start_s = loop.time()
+    for _ in range(PATIENT_PIECES):
+        await pace.after(PIECE_BYTES)
+    patient_s = PATIENT_PIECES * PAUSE_S
+    assert loop.time() - start_s == pytest.approx(patient_s)
+    pieces = 1_000_000 // PIECE_BYTES
+    for _ in range(pieces - PATIENT_PIECES):
+        await pace.after(PIECE_BYTES)
+    took_s = loop.time() - start_s
+    assert took_s == pytest.approx(patient_s + (pieces - PATIENT_PIECES) * HURRIED_PAUSE_S)
+    # It is paced twice: when its rows are frozen, and when they are encoded.
+    assert 2 * took_s < 0.6

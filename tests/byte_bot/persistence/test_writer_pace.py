@@ -10,16 +10,17 @@ from byte_bot.persistence.journal import MemoryJournalStore
 from byte_bot.persistence.layer import CHANNELS_AT_ONCE, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.operations import RowKey
-from byte_bot.persistence.pace import PAUSE_S, PIECE_BYTES, ROW_BYTES
+from byte_bot.persistence.pace import ACKNOWLEDGED_BYTES, PAUSE_S, PIECE_BYTES, ROW_BYTES
 from byte_bot.persistence.row import Row
 from byte_bot.persistence.store import SaveAnswer, SaveRequest
 from simulator.faults import Latency
 from simulator.loop import in_virtual_time
 from tests.byte_bot.persistence.rig import Wrapped, fake_supabase, process, settled
 
-#: As many empty rows as are a piece.
+#: As many empty rows as are a piece of what is frozen, and of what is acknowledged.
 ROWS_AT_ONCE = PIECE_BYTES // ROW_BYTES
-ROWS = 3 * ROWS_AT_ONCE
+ACKNOWLEDGED_AT_ONCE = PIECE_BYTES // ACKNOWLEDGED_BYTES
+ROWS = 3 * ACKNOWLEDGED_AT_ONCE
 
 
 async def steps(count: Callable[[], int], changes: int, every_s: float = PAUSE_S / 2) -> list[int]:
@@ -52,7 +53,7 @@ async def test_a_batch_is_frozen_and_acknowledged_in_pieces() -> None:
         frozen = await steps(lambda: sum(row.sent is not None for row in rows(layer)), ROWS)
         assert max(frozen) <= ROWS_AT_ONCE
         saved = await steps(lambda: sum(not row.dirty for row in rows(layer)), ROWS)
-        assert max(saved) <= ROWS_AT_ONCE
+        assert max(saved) <= ACKNOWLEDGED_AT_ONCE
         await flush
         assert layer.ledger.rows_waiting == 0
     fake.close()

@@ -21,6 +21,7 @@ from simulator.faults import (
     TwitchDisconnect,
     TwitchHalfOpen,
     TwitchReconnect,
+    TwitchReordering,
 )
 from simulator.invariants.answered import Answered
 from simulator.scenario import Scenario
@@ -83,6 +84,14 @@ def test_a_bot_that_goes_silent_in_an_outage_is_seen() -> None:
 def test_a_late_answer_is_seen() -> None:
     """Five seconds are too many, while Twitch would let the bot speak."""
     assert broken(OUTAGE, application_with(lambda made: made.outbox, SlowOutbox)) == ["answered"]
+
+
+def test_what_twitch_delivers_late_may_be_answered_late() -> None:
+    """By as much: a command that comes two seconds late is answered after two seconds, and five are still too many."""
+    late = TwitchReordering(start_s=5, duration_s=20, delay_s=2.0, probability=1.0)
+    scenario = Scenario("late", "out of order", duration_s=30, crowds=OUTAGE.crowds, faults=(late,))
+    assert broken(scenario) == []
+    assert broken(scenario, application_with(lambda made: made.outbox, SlowOutbox)) == ["answered"]
 
 
 @pytest.mark.parametrize(
