@@ -77,6 +77,20 @@ class Instance:
     app: Application | None = None
     #: The epoch that it had when it ended, 0 if it had none.
     epoch: int = 0
+    #: True once the world has asked it to stop.
+    asked: bool = False
+    #: What it returned to the shell, None as long as it has not.
+    code: ExitCode | None = None
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """True if it has ended, and nobody had killed it or asked it to."""
+        return (
+            self.process is not None
+            and not self.process.running
+            and not self.process.killed
+            and not self.asked
+        )
 
     @property
     def running(self) -> bool:
@@ -174,6 +188,11 @@ class SimulatedBot:
     def app(self) -> Application | None:
         """The running bot's parts, to look at; None while no bot runs."""
         return self._bot.app if self._bot is not None else None
+
+    @property
+    def last(self) -> Instance | None:
+        """The bot that runs, or that has ended last of those that were started one after the other; None before a start."""
+        return self._bot
 
     @property
     def second(self) -> Application | None:
@@ -291,7 +310,7 @@ class SimulatedBot:
         one = self._bot
         if one is None or one.app is None or one.process is None:
             raise StoryError("there is no bot to stop")
-        self.stopping = True
+        self.stopping = one.asked = True
         one.app.stop()
         await one.process.wait()
         self.stopping = False
@@ -340,7 +359,8 @@ class SimulatedBot:
         return disk
 
     async def _main(self, one: Instance) -> None:
-        self.exit_codes.append(await self._run(self._seeds.child(f"bot-{one.incarnation}"), one))
+        one.code = await self._run(self._seeds.child(f"bot-{one.incarnation}"), one)
+        self.exit_codes.append(one.code)
         # Also an orderly end cannot keep what a failing disk does not take and the database did not get.
         self._reckon(one, ())
         self._ended(one)
