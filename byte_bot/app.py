@@ -208,6 +208,7 @@ class Application:
         image = self.layer.restore()
         self.manager.preload(image.pending_channels)
         self.bot.remember_handled(image.handled)
+        self.bot.voice.remember(image.spoken)
         self.manager.bind_loop(asyncio.get_running_loop())
         # What is not saved yet of channels that were listed: the login too, by which their configuration is found.
         pending = frozenset(image.pending_channels)

@@ -57,6 +57,7 @@ from byte_bot.persistence.journal import SEEN_MESSAGES_MAX
 from byte_bot.persistence.storable import storable_struct
 from byte_bot.telemetry import Telemetry
 from byte_bot.turn import BotOptions, Turn
+from byte_bot.voice import Voice
 
 #: Slow work under way at once, for all channels; more is refused and counted.
 DEFERRED_MAX = 100
@@ -96,6 +97,7 @@ class Bot:
         self._manager = manager
         self._layer = manager.layer
         self._outbox = outbox
+        self._voice = Voice(outbox, clock)
         self._directory = directory
         self._clock = clock
         #: On the loop's clock: the wall clock may be set meanwhile.
@@ -335,6 +337,11 @@ class Bot:
         return self._clock
 
     @property
+    def voice(self) -> Voice:
+        """The way from a turn to the outbox."""
+        return self._voice
+
+    @property
     def rng(self) -> random.Random:
         """The source of ``ctx.random``."""
         return self._rng
@@ -344,8 +351,7 @@ class Bot:
         self._layer.journal.after(gate, lambda: self._put(replies))
 
     def _put(self, replies: list[Reply]) -> None:
-        for reply in replies:
-            self._outbox.put(reply)
+        self._voice.put(replies)
 
     def remember_history(self, message: ChatMessage, now: float, replies: list[Reply]) -> None:
         """Queue the message and what was answered for ``channel_history``."""

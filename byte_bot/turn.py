@@ -266,8 +266,8 @@ class Turn:
         if self._context.in_use:
             # Observed, and no handler since; or a command was misused.
             self._stage()
-        handled = "" if isinstance(self._event, Returned) else self._event.id
-        gate = self._context.seal(handled)
+        message_id = "" if isinstance(self._event, Returned) else self._event.id
+        gate = self._context.seal(self._bot.voice.announce(message_id, self._replies))
         if record_history:
             self._bot.remember_history(self._message, self._now, self._replies)
         if self._replies:

@@ -77,6 +77,20 @@ class Instance:
     app: Application | None = None
     #: The epoch that it had when it ended, 0 if it had none.
     epoch: int = 0
+    #: True once the world has asked it to stop.
+    asked: bool = False
+    #: What it returned to the shell, None as long as it has not.
+    code: ExitCode | None = None
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """True if it has ended, and nobody had killed it or asked it to."""
+        return (
+            self.process is not None
+            and not self.process.running
+            and not self.process.killed
+            and not self.asked
+        )
 
     @property
     def running(self) -> bool:
@@ -140,6 +154,8 @@ class SimulatedBot:
         self._counted_before: Counter[str] = Counter()
         #: When a process of the bot ended last, whichever and however.
         self.last_end_s = -math.inf
+        #: Until then the bot spoke without any journal of the process that runs now knowing of it.
+        self.unknown_until_s = -math.inf
         self._bot: Instance | None = None
         self._second: Instance | None = None
         self.exit_codes: list[ExitCode] = []
@@ -174,6 +190,11 @@ class SimulatedBot:
         return self._bot.app if self._bot is not None else None
 
     @property
+    def last(self) -> Instance | None:
+        """The bot that runs, or that has ended last of those that were started one after the other; None before a start."""
+        return self._bot
+
+    @property
     def second(self) -> Application | None:
         """The parts of the bot started last by :meth:`run_second`."""
         return self._second.app if self._second is not None else None
@@ -182,6 +203,7 @@ class SimulatedBot:
         """Start a process; returns at once."""
         self.incarnation += 1
         if not self._disk_kept:
+            self.unknown_until_s = self.last_end_s
             self.disk = self._new_disk(f"disk-{self.incarnation}")
         self._superseded = False
         self._trace.record("bot_started", incarnation=self.incarnation)
@@ -264,6 +286,8 @@ class SimulatedBot:
             self._ungated_before += journal.ungated_replies
             announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
             behind = announced and not journal.committed(journal.appended)
+        if behind or lost:
+            self.unknown_until_s = self.last_end_s
         self._on_death(Death(one.disk, one.epoch, behind, lost))
 
     @property
@@ -286,7 +310,7 @@ class SimulatedBot:
         one = self._bot
         if one is None or one.app is None or one.process is None:
             raise StoryError("there is no bot to stop")
-        self.stopping = True
+        self.stopping = one.asked = True
         one.app.stop()
         await one.process.wait()
         self.stopping = False
@@ -335,7 +359,8 @@ class SimulatedBot:
         return disk
 
     async def _main(self, one: Instance) -> None:
-        self.exit_codes.append(await self._run(self._seeds.child(f"bot-{one.incarnation}"), one))
+        one.code = await self._run(self._seeds.child(f"bot-{one.incarnation}"), one)
+        self.exit_codes.append(one.code)
         # Also an orderly end cannot keep what a failing disk does not take and the database did not get.
         self._reckon(one, ())
         self._ended(one)

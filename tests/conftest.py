@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -51,6 +52,17 @@ def log_as_it_was_never_set_up() -> None:
     structlog.reset_defaults()
     if not os.environ.get("BYTE_BOT_TEST_LOG"):
         structlog.configure(processors=[_dropped])
+
+
+@pytest.fixture
+def testimonies(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Path:
+    """A folder of this test file's in this test run, the same for all of its processes: whoever is last there knows what all have seen."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / request.path.stem
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture

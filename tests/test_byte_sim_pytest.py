@@ -312,9 +312,11 @@ def test_every_fixture_stands_in_the_page(name: str) -> None:
     if name not in GIVEN:
         return
     own = [one for one in vars(GIVEN[name]) if not one.startswith("_")]
-    instance = {"sim_world": ["plan"], "fake_twitch": ["transcript"], "sim_audience": ["lines_said"]}.get(
-        name, []
-    )
+    instance = {
+        "sim_world": ["plan"],
+        "fake_twitch": ["transcript", "transcripts"],
+        "sim_audience": ["lines_said"],
+    }.get(name, [])
     of_the_night = {"order", "sockets", "standing", "judged"}
     shown = re.findall(r"`(?:await )?\.?(\w+)", found[0][1])
     missing = [one for one in own if one not in of_the_night and one not in shown]

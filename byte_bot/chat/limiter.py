@@ -19,18 +19,27 @@ Send Chat Message (EventSub's way to speak) has a bucket of its own, which the s
 only in its answers. So nothing is counted a second time: when an answer says that it is empty, :meth:`MessageLimiter.hold`
 stops everything until Twitch fills it again.
 
-Left out: what a former process of the same account sent shortly before this one started, or another one beside it sends; slow mode.
+A process that takes the place of another one does not begin with empty windows: what leaves is told to the journal
+(:meth:`MessageLimiter.take_untold`), and at boot the account's window is filled with what is known of it
+(:meth:`MessageLimiter.recall`). Going over it would cost half an hour of silence.
+
+Left out: what the process before said last *in a channel* (its pace and repetitions cost one message; the hundred messages of a
+verified account's channel are out of reach of a bot that has just started), what another process beside this one sends; slow mode.
 """
 
 from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from byte_bot.chat.utterance import CHARS_MAX, distinct
+
+#: Messages of which :meth:`MessageLimiter.take_untold` tells at once: more than an account that is not verified may say in a window are
+#: never asked for, and nobody says a verified one's 7,500 twice over because it was started anew.
+UNTOLD_MAX = 100
 
 
 class Tier(enum.StrEnum):
@@ -156,6 +165,7 @@ class MessageLimiter:
         self._channels: dict[str, _Channel] = {}
         self._privileged: dict[str, None] = {}
         self._held_until_s = float("-inf")
+        self._untold: deque[float] = deque(maxlen=UNTOLD_MAX)
 
     def _channel(self, channel: str) -> _Channel:
         found = self._channels.get(channel)
@@ -190,6 +200,32 @@ class MessageLimiter:
     def take_account(self, now: float) -> None:
         """Count one message of the account."""
         self._account.take(now)
+        self._untold.append(now)
+
+    def take_untold(self) -> list[float]:
+        """When the account's messages left that were not told of before: the last :data:`UNTOLD_MAX`, oldest first."""
+        if not self._untold:
+            return []
+        untold = list(self._untold)
+        self._untold.clear()
+        return untold
+
+    def recall(self, taken: Iterable[float], waiting: Mapping[bool, int], until: float) -> None:
+        """Count what the process before this one said; before anything else is counted.
+
+        Args:
+            taken: when messages of it left, none later than now.
+            waiting: how many more may have left, to channels in which the bot was privileged and to others. No more
+                than the limits let through by then, and as late as they can have: what is not known makes nobody early.
+            until: when the last of those can have left, at most now.
+        """
+        for at in sorted(taken):
+            self._account.take(at)
+        for privileged, count in waiting.items():
+            for _ in range(count):
+                if self.account_ready_at(privileged, until) > until:
+                    break
+                self.take_account(until)
 
     def channel_ready_at(self, channel: str, text: str, now: float) -> float:
         """When ``channel`` may get ``text``, ``now`` or later, as far as the channel is concerned."""
@@ -236,7 +272,7 @@ class MessageLimiter:
         if self.account_ready_at(state.privileged, now) > now:
             return None
         form = text if state.privileged else self.form(channel, text, now)
-        self._account.take(now)
+        self.take_account(now)
         self.take_channel(channel, form, now)
         return form
 

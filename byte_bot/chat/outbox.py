@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -89,9 +89,9 @@ class Outbox:
         on_sent: Callable[[Reply, float], None] = _ignore_sent,
     ) -> None:
         self._transport = transport
-        self._limiter = limiter
+        self.limiter = self._limiter = limiter
         self._now = now
-        self._reply_age_max_s = reply_age_max_s
+        self.reply_age_max_s = reply_age_max_s
         self._queue_max = queue_max
         self._on_drop = on_drop
         self._on_sent = on_sent
@@ -108,12 +108,14 @@ class Outbox:
         """Messages not sent yet."""
         return sum(len(queue) for queue in self._queues.values())
 
+    @property
+    def queued(self) -> Iterator[tuple[str, int]]:
+        """The channels with messages that are not sent yet, and of each how many."""
+        return ((channel, len(queue)) for channel, queue in self._queues.items())
+
     def put(self, reply: Reply) -> bool:
         """Take a reply to be said; False (and counted) if its queue is full or there is nothing to say."""
-        text = clean(reply.text)
-        pieces = split(text)
-        if len(pieces) > 1:
-            pieces = split(text, chars_max=CHARS_MAX - MARK_ROOM)
+        pieces = pieces_of(reply.text)
         if not pieces:
             self._on_drop(EMPTY)
             return False
@@ -137,7 +139,7 @@ class Outbox:
         if self._group is None or not transport.writable:
             return False
         now = self._now()
-        if now >= reply.received_at + self._reply_age_max_s or self._account.has_line(
+        if now >= reply.received_at + self.reply_age_max_s or self._account.has_line(
             limiter.privileged(channel)
         ):
             return False
@@ -214,7 +216,7 @@ class Outbox:
 
     async def _deliver(self, channel: str, reply: Reply, text: str) -> str | None:
         """Send one message when it may be sent; None, or why it was dropped."""
-        expires = reply.received_at + self._reply_age_max_s
+        expires = reply.received_at + self.reply_age_max_s
         limiter = self._limiter
         while (now := self._now()) < expires:
             if not self._transport.connected:
@@ -330,6 +332,13 @@ class _AccountLine:
         self.stop()
         if next_at is not None:
             self._timer = asyncio.get_running_loop().call_at(next_at, self._serve)
+
+
+def pieces_of(text: str) -> list[str]:
+    """The messages in which ``text`` is said; none if there is nothing to say."""
+    text = clean(text)
+    pieces = split(text)
+    return pieces if len(pieces) <= 1 else split(text, chars_max=CHARS_MAX - MARK_ROOM)
 
 
 def _settle(future: asyncio.Future[None] | None) -> None:

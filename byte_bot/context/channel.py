@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from byte_bot.context.stream_context import ChannelConfig, StreamContext
 from byte_bot.errors import StateError
+from byte_bot.persistence.journal import Handled
 from byte_bot.persistence.operations import Operation, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE, Row
 from byte_bot.persistence.state import ChannelState, StateSpec, StateT
@@ -227,10 +228,10 @@ class ChannelContext:
                     self._staged = []
                 self._staged.append((row, operations))
 
-    def seal(self, message_id: str = "") -> int:
+    def seal(self, handled: Handled | None = None) -> int:
         """Journal everything staged as one record; the sequence number that replies of this channel must wait for."""
         staged, self._staged = self._staged, None
-        self._gate = self._manager.layer.record(staged or (), message_id) or self._gate
+        self._gate = self._manager.layer.record(staged or (), handled) or self._gate
         return self._gate
 
     def rollback(self) -> None:

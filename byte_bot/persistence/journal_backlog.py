@@ -116,7 +116,7 @@ class Backlog:
         self._since: dict[RowKey, int] = {}
         self._channels: KnownChannels | None = None
         self._channels_since = 0
-        self._handled: dict[str, None] = {}
+        self._handled: dict[str, Handled] = {}
         self._epoch = 0
         #: Whoever was about to ask for an epoch: this process, nobody else.
         self._starts: dict[str, None] = {}
@@ -149,7 +149,7 @@ class Backlog:
         """Take one more write, appended under ``sequence``; ``boundary`` as in :func:`folded`."""
         match write:
             case Handled(message_id):
-                self._handled[message_id] = None
+                self._handled[message_id] = write
                 if len(self._handled) > SEEN_MESSAGES_MAX:
                     del self._handled[next(iter(self._handled))]
             case EpochTaken(epoch, start):
@@ -206,7 +206,7 @@ class Backlog:
             found.append(self._channels)
         for writes in self._rows.values():
             found += writes
-        found += map(Handled, self._handled)
+        found += self._handled.values()
         return found
 
     def take_all(self) -> list[Write]:

@@ -9,7 +9,7 @@ it touches the fewest pages, so the WAL has to reach the disk seldom. The log is
 * ``rows`` has a line for each row ever seen: its last known base (the snapshot), its pending operations, coalesced, and its
   boundary. However long an outage lasts, the file is as large as the rows.
 * ``handled`` is the window of message ids in pieces, ``dead_letters`` what the server refused, ``channels`` one JSON list.
-* ``meta`` has whose file it is, epoch and starts, and the number of the last folded commit: up to it the log does not count.
+* ``meta`` has whose file it is, epoch and starts, what was said, and the number of the last folded commit: up to it no log counts.
 
 A connection that has folded once keeps the image of what it commits after that, so the next fold reads nothing back; any other
 one reads the log. What :meth:`SqliteJournal.read` gives is the image in the tables with the log applied: the image of all that
@@ -22,11 +22,9 @@ written whole is dropped by SQLite: what remains is a prefix of the commits.
 
 **Bounds.** When the ring is full a commit folds first. :data:`PAGES_MAX` live pages, then the disk counts as full: a commit is
 then folded at once with everything before it, since what it trims may be what makes room; as long as that does not help it is
-put off more and more (:data:`FOLD_ALL_TRIES_MAX`). :meth:`SqliteJournal.tidy` moves
-the WAL into the file, :meth:`SqliteJournal.vacuum` gives free pages back, some at a time.
+put off more and more (:data:`FOLD_ALL_TRIES_MAX`). :meth:`SqliteJournal.vacuum` gives free pages back, some at a time.
 
-Left out: threads (:mod:`byte_bot.persistence.journal_thread`), and finding, making, checking and locking the file
-(:mod:`byte_bot.persistence.journal_opening`).
+Left out: threads (:mod:`.journal_thread`), and finding, making, checking and locking the file (:mod:`.journal_opening`).
 """
 
 from __future__ import annotations
@@ -53,6 +51,7 @@ from byte_bot.persistence.journal_image import (
 )
 from byte_bot.persistence.journal_line import (
     LINE_COLUMNS,
+    SAVE_ROW,
     UNENCODABLE_ERRORS,
     CommitsMissing,
     JournalDamaged,
@@ -63,6 +62,7 @@ from byte_bot.persistence.journal_line import (
     row_of,
 )
 from byte_bot.persistence.operations import Base, RowKey
+from byte_bot.persistence.spoken import NOTHING_SPOKEN, Spoken
 
 #: Lines of the log; chosen: a boot reads them in a quarter of a second, some 5 MB.
 LOG_SLOTS: Final = 8_192
@@ -90,12 +90,6 @@ VACUUMED_PAGES: Final = 1024
 FORMAT: Final = 1
 
 _log = structlog.get_logger(__name__)
-
-_SAVE_ROW: Final = f"""
-INSERT INTO rows ("table", channel_id, key, {", ".join(LINE_COLUMNS)})
-VALUES (?, ?, ?, {", ".join("?" * len(LINE_COLUMNS))})
-ON CONFLICT (channel_id, "table", key) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in LINE_COLUMNS)}
-"""
 
 
 class SqliteJournal:
@@ -281,7 +275,7 @@ class SqliteJournal:
     def _save(self, image: Folding, last: int) -> None:
         """Write an image that was begun with what the tables hold, and goes up to the commit ``last``."""
         execute, executemany = self._connection.execute, self._connection.executemany
-        executemany(_SAVE_ROW, [(*key, *line_of(row)) for key, row in image.rows.items()])
+        executemany(SAVE_ROW, [(*key, *line_of(row)) for key, row in image.rows.items()])
         if image.handled:
             execute(
                 "INSERT INTO handled (count, message_ids) VALUES (?, ?)",
@@ -306,7 +300,8 @@ class SqliteJournal:
                     for letter in image.dead_letters.values()
                 ],
             )
-        execute("REPLACE INTO meta VALUES ('epoch', ?), ('starts', ?)", (image.epoch, " ".join(image.starts)))
+        meta = (image.epoch, " ".join(image.starts), self._encode(image.spoken))
+        execute("REPLACE INTO meta VALUES ('epoch', ?), ('starts', ?), ('spoken', ?)", meta)
         execute("UPDATE meta SET value = ? WHERE name = 'folded'", (last,))
 
     def tidy(self) -> bool:
@@ -399,6 +394,11 @@ class SqliteJournal:
         """The highest epoch in the tables, and who has asked for one."""
         starts = self._connection.execute("SELECT value FROM meta WHERE name = 'starts'").fetchall()
         return int(str(self._meta("epoch"))), str(starts[0][0]).split() if starts else []
+
+    def spoken(self) -> Spoken:
+        """What was said lately, as the tables have it; a journal of a release that did not note it has nothing."""
+        found = self._connection.execute("SELECT value FROM meta WHERE name = 'spoken'").fetchall()
+        return msgspec.json.decode(found[0][0], type=Spoken) if found else NOTHING_SPOKEN
 
     def _log(self, commits_max: int = -1) -> Iterator[tuple[int, list[Write]]]:
         """The commits in the log, oldest first."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from byte_bot.persistence.journal_image import DeadLettered, JournalImage, RowImage
 from byte_bot.persistence.operations import RowKey
+from byte_bot.persistence.spoken import Spoken
 
 
 class Tables(Protocol):
@@ -27,6 +28,10 @@ class Tables(Protocol):
 
     def epochs(self) -> tuple[int, list[str]]:
         """The highest epoch, and who has asked for one."""
+        ...
+
+    def spoken(self) -> Spoken:
+        """What was said lately."""
         ...
 
 
@@ -48,6 +53,7 @@ class Folding(JournalImage):
         self.dead_letters = tables.letters()
         self.letters_before = dict(self.dead_letters)
         self.epoch, self.starts = tables.epochs()
+        self.spoken = tables.spoken()
 
     def successor(self, after: int) -> Folding:
         """The image for what is committed after this one has been saved."""

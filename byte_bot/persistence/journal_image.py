@@ -19,6 +19,7 @@ import msgspec
 from byte_bot.persistence.coalescing import INDEXED_MIN, Coalescing, coalesce, coalesced
 from byte_bot.persistence.operations import NO_STAMP, Base, Operation, RowKey, Stamp, is_contained
 from byte_bot.persistence.row import CONFIG_TABLE
+from byte_bot.persistence.spoken import NOTHING_SPOKEN, Spoken
 
 #: Message ids remembered as handled; chosen: Twitch repeats a message within seconds, and 10,000 ids are about
 #: 100 s at 100 messages/s (1 MB).
@@ -35,10 +36,15 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     operations: list[Operation]
 
 
-class Handled(msgspec.Struct, frozen=True, tag="handled"):
-    """A message was handled: if Twitch delivers it again it is passed over."""
+class Handled(msgspec.Struct, frozen=True, tag="handled", omit_defaults=True):
+    """A message was handled: if Twitch delivers it again it is passed over.
+
+    With ``spoken``, what has been said since the one before it; None: nothing, and nothing waits to be said. A release that does
+    not know the field passes over it.
+    """
 
     message_id: str
+    spoken: Spoken | None = None
 
 
 class Sending(msgspec.Struct, frozen=True, tag="sending"):
@@ -148,6 +154,7 @@ class JournalImage:
         #: The processes that have asked for an epoch, oldest first; never changed in place.
         self.starts: list[str] = []
         self.handled: OrderedDict[str, None] = OrderedDict()
+        self.spoken = NOTHING_SPOKEN
         self.dead_letters: dict[RowKey, DeadLettered] = {}
         #: The index of what is pending in a row with many parts that is written about again and again; None: once so far.
         self._coalescing: dict[RowKey, Coalescing | None] = {}
@@ -169,8 +176,9 @@ class JournalImage:
             self._record(write)
             return
         match write:
-            case Handled(message_id):
+            case Handled(message_id, spoken):
                 self.remember(message_id)
+                self.spoken = self.spoken.followed_by(spoken)
             case Sending(key, stamp):
                 row = self._row_to_change(key)
                 row.boundary = stamp

@@ -25,6 +25,13 @@ LINE_COLUMNS: Final = (
     "pending",
 )
 
+#: Puts a line where that of its key is, or to the others; its values are the key and those columns.
+SAVE_ROW: Final = f"""
+INSERT INTO rows ("table", channel_id, key, {", ".join(LINE_COLUMNS)})
+VALUES (?, ?, ?, {", ".join("?" * len(LINE_COLUMNS))})
+ON CONFLICT (channel_id, "table", key) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in LINE_COLUMNS)}
+"""
+
 #: What the encoder raises for a value that no JSON can hold: half a character, an object, lists without end.
 UNENCODABLE_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError)
 

@@ -90,7 +90,7 @@ class MemoryJournalStore:
             copy.keys_of[key.channel_id] = (*copy.keys_of.get(key.channel_id, ()), key)
         copy.channels = list(self._image.channels)
         copy.epoch, copy.starts = self._image.epoch, self._image.starts
-        copy.handled = OrderedDict(self._image.handled)
+        copy.handled, copy.spoken = OrderedDict(self._image.handled), self._image.spoken
         copy.dead_letters = dict(self._image.dead_letters)
         return copy
 

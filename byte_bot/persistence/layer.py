@@ -179,7 +179,7 @@ class PersistenceLayer:
         """True if a base has arrived for one of the owner's rows and waits for its open transaction to end."""
         return owner in self._deferred
 
-    def record(self, changes: Iterable[tuple[Row, list[Operation]]], message_id: str = "") -> int:
+    def record(self, changes: Iterable[tuple[Row, list[Operation]]], handled: Handled | None = None) -> int:
         """Journal what a transaction did and mark its rows dirty; the sequence number for the gate, 0 if nothing."""
         writes: list[Write] = []
         sequence = self.journal.appended + 1
@@ -191,8 +191,8 @@ class PersistenceLayer:
                 if row.dirty:  # else a save has overtaken the record: it took what was staged before the handler returned
                     self.ledger.mark(row.key, now_s)
                     row.recorded_at = row.recorded_at or sequence
-        if message_id:
-            writes.append(Handled(message_id))
+        if handled is not None:
+            writes.append(handled)
         if not writes:
             return 0
         self.writer.work_arrived()

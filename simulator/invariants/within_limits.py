@@ -4,8 +4,14 @@ Over a limit Twitch drops messages in silence, and may ignore the account for an
 dropped for that reason is looked at every second: messages over the account's window, closer than a second, or twice the same,
 JOINs and logins over theirs.
 
-One excuse: a process cannot know what the one before it sent. So in the first :data:`FORGIVEN_S` after a restart nothing is
-held against the bot, and nothing at all once two of its processes have run at the same time: they share the account's limits.
+What the process before it said counts for the one that runs now, which has it from the journal. Excused are, each for the
+:data:`FORGIVEN_S` in which Twitch counts it:
+
+* what was said by a process whose journal does not have it: it died degraded, its machine lost the power, or nothing is left of its disk;
+* what costs one message and not the account, after a restart: coming too soon after the last message of the process before in a
+  channel, or repeating it; so are JOINs and logins of the two together.
+
+Nothing is held against a bot of which two processes have run at the same time: they share the account's limits.
 
 Left out: Send Chat Message (EventSub's way to speak), where Twitch itself says that its bucket is empty, and for how long.
 """
@@ -21,8 +27,9 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 #: What the fake counts, and how people call it. What an account says after it was over the limit is ignored, whatever it does.
+OVER_LIMIT = "refused_over_limit"
 DROPPED: Mapping[str, str] = {
-    "refused_over_limit": "message over the account's limit",
+    OVER_LIMIT: "message over the account's limit",
     "refused_msg_ratelimit": "message within a second of the one before",
     "refused_msg_duplicate": "message that repeats the one before",
     "joins_over_limit": "JOIN over the limit",
@@ -50,14 +57,14 @@ class WithinLimits:
         """Look at what was dropped since the last look."""
         if world.bot.incarnation > self._process:
             self._process, self._began_s = world.bot.incarnation, world.loop.time()
-        forgiven = world.loop.time() < self._began_s + FORGIVEN_S or had_company(world)
-        stats = world.irc.stats
+        began_s, company, stats = world.loop.time() - FORGIVEN_S, had_company(world), world.irc.stats
         for name, words in DROPPED.items():
             now = stats.get(name, 0)
             dropped = now - self._seen.get(name, 0)
             if dropped:
                 self._seen[name] = now
-                if not forgiven:
+                excused_s = world.bot.unknown_until_s if name == OVER_LIMIT else self._began_s
+                if began_s >= excused_s and not company:
                     more = f", and {dropped - 1} more" if dropped > 1 else ""
                     world.violated(self.name, f"Twitch dropped a {words}{more}")
 

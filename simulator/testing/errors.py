@@ -5,6 +5,8 @@ SimulatorError
 ├── CannotConnect     a bot that cannot be pointed at the fakes, or did not come up; the message says what to change
 ├── NotHere           a fault, or an address, that this night does not have; the message says where it is
 └── PromiseBroken     invariants were broken; the message has their words
+
+and one warning, `NothingJudged`: a test has passed, and its end could not be judged.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ class CannotConnect(SimulatorError):
 
 class NotHere(SimulatorError):
     """A fault or an address was asked for that this night does not have."""
+
+
+class NothingJudged(UserWarning):
+    """The bot has ended in order without having been asked to, so nobody knows whether it would have become well."""
 
 
 class PromiseBroken(SimulatorError):

@@ -65,8 +65,9 @@ class FakeTwitch:
         self._started: list[str] = []
         self._bots: dict[str, tuple[Client, Process]] = {}
         self._spoke = asyncio.Event()
-        #: What the bots have said, oldest first.
+        #: What the bots have said, oldest first: all of them, and each by its login.
         self.transcript: list[SentMessage] = []
+        self.transcripts: dict[str, list[SentMessage]] = {}
 
     @asynccontextmanager
     async def standing(self, ground: Ground) -> AsyncIterator[None]:
@@ -201,7 +202,7 @@ class FakeTwitch:
         tokens = [
             self._issue(client, account, scopes) for account in dict.fromkeys((me, *self.state.channels))
         ]
-        ground.bot_login = me
+        self.bot_is(me)
         to = Addresses(
             helix=f"{self.helix_url}/",
             oauth=self.oauth_url.removesuffix("oauth2"),
@@ -269,8 +270,12 @@ class FakeTwitch:
         )
 
     def bot_is(self, login: str) -> None:
-        """The account of a bot that connects by itself (over IRC, with another library): whose replies `ask` waits for."""
-        self._here().bot_login = self.state.add_user(login).login
+        """The account of a bot that connects by itself (over IRC, with another library): whose replies `ask` waits for.
+
+        More than one may be named; each has a transcript of its own, and `ask` waits for the one named last.
+        """
+        me = self._here().bot_login = self.state.add_user(login).login
+        self.transcripts.setdefault(me, [])
 
     def crash(self, bot: object) -> None:
         """``kill -9`` for a connected bot: nothing of it runs again, not even a ``finally``."""
@@ -310,21 +315,29 @@ class FakeTwitch:
         give_role(self.state, room, login, role)
         return self.state.say(room, login, text)
 
-    async def ask(self, login: str, text: str, *, channel: str = "", within_s: float = 5.0) -> str:
+    async def ask(
+        self, login: str, text: str, *, channel: str = "", within_s: float = 5.0, bot: str = ""
+    ) -> str:
         """Say something and wait for the bot's reply to it, or the next thing it says in the channel; its text.
 
-        Raises `StoryError` without one within so many virtual seconds.
+        Of several bots it is the one connected last, or `bot`, the login of another. Raises `StoryError` without an answer within so many
+        virtual seconds.
         """
-        if not self._here().bot_login:
+        bot = bot or self._here().bot_login
+        if not bot:
             raise StoryError("nobody can answer: fake_twitch.connect(bot) first")
-        before = len(self.transcript)
+        if bot != self._here().bot_login and bot not in self.transcripts:
+            there_are = ", ".join(self.transcripts) or "none"
+            raise StoryError(f"{bot!r} is no bot's login here; there are: {there_are}")
+        said_by_it = self.transcripts.setdefault(bot, [])
+        before = len(said_by_it)
         asked = self.say(login, text, channel=channel)
         room = channel or self._first_channel()
         try:
             # Woken by what is said: to look every so often would cost a thousand looks at real sockets for a slow answer.
             async with asyncio.timeout(within_s):
                 while True:
-                    for said in self.transcript[before:]:
+                    for said in said_by_it[before:]:
                         if said.channel == room and said.reply_to in (asked, ""):
                             return spoken(said.text)
                     self._spoke.clear()
@@ -333,8 +346,9 @@ class FakeTwitch:
             raise StoryError(f"did not happen within {within_s:g} s: an answer to {text!r}") from None
 
     def _heard(self, message: SentMessage) -> None:
-        if message.login == self._here().bot_login:
+        if message.login in self.transcripts or message.login == self._here().bot_login:
             self.transcript.append(message)
+            self.transcripts.setdefault(message.login, []).append(message)
             self._spoke.set()
 
     def _first_channel(self) -> str:

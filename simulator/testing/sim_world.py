@@ -12,7 +12,8 @@ The bot is in its channels when the test begins. `WorldPlan` says what the world
 When the test has passed and a bot runs, everything is healed and the bot must get well as after every simulated night: saved and
 connected again within the promised time, database, memory and what viewers were told in agreement. What is broken then, or was at any
 second before, fails the test in the invariant's words. `judge=False` leaves the end as it is, for a test that ends in a state in which a
-human has to act (a table dropped, a grant revoked).
+human has to act (a table dropped, a grant revoked). A bot that the test has stopped or killed is not judged. One that has ended by itself
+with an error (fenced, its login refused) fails the test, and one that has ended by itself in order is told by a warning.
 
 Verbs that take time are awaited; those that happen at an instant are not. `world` is the whole `simulator.world.World`.
 """
@@ -20,6 +21,7 @@ Verbs that take time are awaited; those that happen at an instant are not. `worl
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,13 +38,14 @@ from simulator.invariants import Invariant
 from simulator.invariants.standard import night_invariants, standard_invariants
 from simulator.report import Line
 from simulator.scenario import DEFAULT_CHANNELS, DiskLatency, Scenario
-from simulator.testing.errors import NotYet
+from simulator.testing.errors import NothingJudged, NotYet
 from simulator.testing.ground import Check, Ground
 from simulator.world import STOP_S, Network, Transport, World, implied_network
 
 ComponentClass = type[Component]
 #: From its start the bot is in its channels within this, unless something is wrong with them (virtual seconds).
 JOIN_S: Final = 60.0
+_IF_MEANT: Final = "if that is what the test is about: sim(judge=False)"
 
 
 class PlanError(SimulatorError):
@@ -191,7 +194,10 @@ class SimWorld:
     async def judged(self) -> None:
         """Heal, let the bot get well, and let every invariant look, if a bot runs and the plan wants it."""
         world = self.world
-        if not self.plan.judge or not (world.bot_runs or world.bot.restarting):
+        if not self.plan.judge:
+            return
+        if not (world.bot_runs or world.bot.restarting):
+            self._look_at_end()
             return
         world.heal()
         await world.until(lambda: not world.bot.restarting, STOP_S, "the end of a restart")
@@ -200,6 +206,21 @@ class SimWorld:
         await world.converge()
         await world.returned()
         world.judge()
+
+    def _look_at_end(self) -> None:
+        """No bot runs: who was killed or stopped by the test passes; of one that has ended by itself the test must know."""
+        last = self.world.bot.last
+        if last is None or not last.ended_by_itself:
+            return
+        if last.code is ExitCode.OK:
+            warnings.warn(
+                f"the bot ended by itself, in order (exit code 0), so this end was not judged; {_IF_MEANT}",
+                NothingJudged,
+                stacklevel=2,
+            )
+        else:
+            how = "of an error" if last.code is None else f"as {last.code.name}, exit code {last.code.value}"
+            self.world.violated("running", f"the bot ended by itself, {how}; {_IF_MEANT}")
 
     @property
     def world(self) -> World:

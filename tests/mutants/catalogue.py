@@ -35,6 +35,7 @@ from tests.mutants.mutant import (
     Mutant,
     TaskPerChange,
     eager,
+    halved_to_the_end,
     in_the_bot,
     in_the_database,
     one_more,
@@ -184,6 +185,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         ),
         "agreement",
         needs=with_faults(TooLarge),
+        staging=halved_to_the_end,
     ),
     "writer_not_woken": in_the_bot(
         "nobody tells the writer that there is something to save",

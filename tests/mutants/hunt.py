@@ -2,7 +2,7 @@
 
 How it works. :func:`hunt` plays the night of each seed with the mutant as its bot, exactly as `byte-sim search` plays it with the
 shipped one, and stops at the first that fails, and that the shipped bot passes. Nights that could not notice it (:attr:`Mutant.needs`: a replay without a death, say)
-are drawn and passed over. Noticed by another invariant than the mutant names, it counts as a failure of the
+are drawn and passed over; one mutant has its nights *staged* (:attr:`Mutant.staging`), and the shipped bot must pass them as well. Noticed by another invariant than the mutant names, it counts as a failure of the
 list: either the mutant does something else than it says, or the list does not know its own invariants.
 
 The *canary* is a mutant that is none (:data:`CANARY`): the shipped bot. It must not be found, in the very nights in which the
@@ -59,10 +59,11 @@ def named(name: str) -> Mutant:
     return SHIPPED if name == CANARY else MUTANTS[name]
 
 
-def night_with(name: str, seed: int) -> Outcome:
-    """The night of a seed, with a mutant as its bot."""
+def night_with(name: str, seed: int, staged_for: str = "") -> Outcome:
+    """The night of a seed, with a mutant as its bot; staged for it, or for another."""
     mutant = named(name)
-    return judge(draw_night(seed), mutant.application, mutant.judges)
+    plan = named(staged_for or name).staging(draw_night(seed))
+    return judge(plan, mutant.application, mutant.judges)
 
 
 def hunt(name: str, seeds: Iterable[int]) -> Hunted:
@@ -75,7 +76,7 @@ def hunt(name: str, seeds: Iterable[int]) -> Hunted:
         failure = night_with(name, seed).failure
         if failure is None:
             continue
-        if name != CANARY and night_with(CANARY, seed).failure is not None:
+        if name != CANARY and night_with(CANARY, seed, staged_for=name).failure is not None:
             alarms.append(seed)
             continue
         seconds = time.perf_counter() - began_s

@@ -12,6 +12,7 @@ from simulator.search.outcome import judge
 from simulator.search.plan import draw_night
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.hunt import CANARY, SHIPPED, hunt, night_with
+from tests.mutants.mutant import as_drawn
 from tests.mutants.report import recorded
 
 FIRST_SEEDS = recorded()
@@ -40,6 +41,13 @@ def test_a_mutant_is_noticed(name: str) -> None:
 def test_the_shipped_bot_passes_the_same_nights(seed: int) -> None:
     """So what was noticed is the bug that was planted."""
     failure = judge(draw_night(seed)).failure
+    assert failure is None, failure.words
+
+
+@pytest.mark.parametrize("name", [name for name, mutant in MUTANTS.items() if mutant.staging is not as_drawn])
+def test_the_shipped_bot_passes_a_night_that_was_staged(name: str) -> None:
+    """What was done to the night is not what was noticed in it."""
+    failure = night_with(CANARY, FIRST_SEEDS[name][0], staged_for=name).failure
     assert failure is None, failure.words
 
 

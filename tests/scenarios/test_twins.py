@@ -25,15 +25,6 @@ EVENTSUB_SEEDS = tuple(seed for seed in range(1, 21) if not draw_plan(seed).loud
 EVENTSUB_LOUD = 154
 
 
-@pytest.fixture
-def testimonies(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder of this test run, the same for all of its processes."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own if worker_id == "master" else own.parent) / "twins"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 @pytest.mark.parametrize("first", FIRST_SEEDS)
 def test_the_database_does_not_interfere_with_chat(first: int, testimonies: Path) -> None:
     """Every pair of twins says the same, recovers, and loses nothing; and all of them together have seen all there is to see."""

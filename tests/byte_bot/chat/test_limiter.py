@@ -233,3 +233,33 @@ def test_nothing_leaves_while_twitchs_own_bucket_is_empty(privileged: bool) -> N
     assert limiter.account_ready_at(privileged, 5.0) == 30.0
     assert limiter.take("lobby", "hello", 29.9) is None
     assert limiter.take("lobby", "hello", 30.0) == "hello"
+
+
+def test_what_is_recalled_counts_and_is_not_told_again() -> None:
+    """The account's window goes on over the end of a process."""
+    limiter = MessageLimiter(rates=EXACT)
+    limiter.recall([5.0, -15.0, *[0.0] * 18], {False: 0, True: 0}, 5.0)
+    assert limiter.account_ready_at(False, 10.0) == 15.0
+    assert limiter.account_ready_at(True, 10.0) == 10.0
+    assert limiter.take_untold() == []
+    assert limiter.take("lobby", "hello", 15.0) == "hello"
+    assert (limiter.take_untold(), limiter.take_untold()) == ([15.0], [])
+
+
+def test_no_more_can_have_left_than_the_window_let_through() -> None:
+    """Of sixty that waited, five places were free: those count as taken at the last moment, the rest never left."""
+    limiter = MessageLimiter(rates=EXACT)
+    limiter.recall([0.0] * 15, {False: 60, True: 0}, 10.0)
+    assert limiter.account_ready_at(False, 12.0) == 30.0
+    assert limiter.take_untold() == [10.0] * 5
+    for _ in range(15):
+        limiter.take_account(30.0)
+    assert limiter.account_ready_at(False, 31.0) == 40.0
+
+
+def test_of_privileged_messages_more_can_have_left() -> None:
+    """They may use a hundred places: where the bot is nobody it is silent, and where it is moderator it goes on."""
+    limiter = MessageLimiter(rates=EXACT)
+    limiter.recall([], {False: 0, True: 30}, 10.0)
+    assert limiter.account_ready_at(False, 12.0) == 40.0
+    assert limiter.account_ready_at(True, 12.0) == 12.0

@@ -9,7 +9,7 @@ import pytest
 
 from byte_bot.context.channel import ChannelContext
 from byte_bot.errors import StateError
-from byte_bot.persistence.journal import MemoryJournalStore, Settled
+from byte_bot.persistence.journal import Handled, MemoryJournalStore, Settled
 from byte_bot.persistence.operations import Kind, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE
 from byte_bot.persistence.state import Add, ChannelState
@@ -178,7 +178,7 @@ async def test_staged_changes_reach_the_journal_with_the_seal() -> None:
         context.stage("m1")
         await place.layer.journal.drain()
         assert place.on_disk() == []
-        gate = context.seal("m1")
+        gate = context.seal(Handled("m1"))
         assert context.gate == gate
         assert not place.layer.journal.committed(gate)
         await place.layer.journal.drain()
@@ -194,7 +194,7 @@ async def test_a_message_that_changed_nothing_is_remembered_as_handled() -> None
     async with contexts(disk=disk) as place:
         context = place.context()
         context.stage("m1")
-        gate = context.seal("m1")
+        gate = context.seal(Handled("m1"))
         assert gate > 0
         assert context.seal() == gate
         await place.layer.journal.drain()
@@ -213,7 +213,7 @@ async def test_rolling_back_keeps_what_was_staged() -> None:
         context.state(Tally).last = "eve"
         context.rollback()
         assert (tally.total, tally.last) == (5, "")
-        context.seal("m1")
+        context.seal(Handled("m1"))
         await place.layer.journal.drain()
         assert [(op.kind, op.field, op.value) for op in place.on_disk()] == [(Kind.ADD, "total", 5)]
 

@@ -7,6 +7,7 @@ import gc
 from itertools import pairwise
 
 from byte_bot.context.manager import EVICTION_AT_ONCE
+from byte_bot.persistence.journal import Handled
 from simulator.loop import in_virtual_time
 from tests.byte_bot.context.contexts import TALLY, Shelf, Tally, contexts, stored
 from tests.byte_bot.rig import Disk
@@ -104,7 +105,7 @@ async def test_a_context_whose_last_record_is_not_on_disk_stays() -> None:
         context = place.context()
         await asyncio.sleep(20)
         context.stage("m1")
-        context.seal("m1")
+        context.seal(Handled("m1"))
         await asyncio.sleep(1)
         assert place.manager.evict_idle(1e9) == 0
         await asyncio.sleep(20)

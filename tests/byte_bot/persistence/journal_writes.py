@@ -19,6 +19,7 @@ from byte_bot.persistence.journal import (
     Write,
 )
 from byte_bot.persistence.operations import ABSENT, Base, Kind, Operation, RowKey, Stamp
+from byte_bot.persistence.spoken import Moment, Spoken
 
 KEYS = st.sampled_from(
     [
@@ -59,10 +60,13 @@ BASES = st.just(ABSENT) | st.builds(
 )
 LISTS = st.lists(operations(), max_size=4)
 
+MOMENTS = st.builds(Moment, st.sampled_from([1e9, 1e9 + 1.5]), st.sampled_from([0.0, 7.25]))
+SPOKEN = st.builds(Spoken, MOMENTS, st.lists(MOMENTS, max_size=3), st.integers(0, 2), st.integers(0, 1))
+
 WRITES: st.SearchStrategy[Write] = st.one_of(
     st.builds(Recorded, KEYS, LISTS),
     st.builds(Recorded, KEYS, LISTS),
-    st.builds(Handled, st.sampled_from("abcdef")),
+    st.builds(Handled, st.sampled_from("abcdef"), st.none() | SPOKEN),
     st.builds(Sending, KEYS, STAMPS),
     st.builds(Settled, KEYS, BASES),
     st.builds(Rebased, KEYS, BASES, LISTS),
@@ -95,5 +99,6 @@ def contents(image: JournalImage) -> tuple[object, ...]:
         image.epoch,
         image.starts,
         list(image.handled),
+        image.spoken,
         image.dead_letters,
     )

@@ -27,7 +27,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from byte_bot.errors import Fenced
-from byte_bot.persistence.journal import Journal, JournalStore
+from byte_bot.persistence.journal import Handled, Journal, JournalStore
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.state import Add, ChannelState
 from simulator.faults import Fault, Refused
@@ -240,7 +240,7 @@ class LayerWorld:
         if change.says:
             state.last = change.mark
         context.stage(change.mark)
-        sequence, journal = context.seal(change.mark), self.rig.layer.journal
+        sequence, journal = context.seal(Handled(change.mark)), self.rig.layer.journal
 
         def reply() -> None:
             if journal.degraded:

@@ -12,6 +12,7 @@ from byte_bot.persistence.journal_image import (
     RowImage,
 )
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
+from byte_bot.persistence.spoken import Moment, Spoken
 
 FIRST, SECOND = RowKey("component_state", "1", "deaths"), RowKey("component_state", "2", "deaths")
 
@@ -31,6 +32,10 @@ class Shelf:
     def epochs(self) -> tuple[int, list[str]]:
         """The seventh, and one that asked for it."""
         return 7, ["one"]
+
+    def spoken(self) -> Spoken:
+        """One message that has left, and one that waits."""
+        return Spoken(Moment(5.0, 5.0), [Moment(4.0, 4.0)], waiting=1)
 
     def letters(self) -> dict[RowKey, DeadLettered]:
         """One."""
@@ -53,6 +58,7 @@ def test_writes_are_put_on_what_the_tables_hold() -> None:
     shelf = Shelf()
     image = Folding(shelf, 3)
     assert (shelf.asked, image.epoch, image.starts, image.channels) == ([], 7, ["one"], [])
+    assert image.spoken == shelf.spoken()
     new = RowKey("component_state", "3", "deaths")
     for write in (add(2), add(3), add(1, 4, new)):
         image.apply(write)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from byte_bot.errors import DatabaseUnavailable, Fenced
-from byte_bot.persistence.journal import JournalImage, MemoryJournalStore, Sending, Write
+from byte_bot.persistence.journal import Handled, JournalImage, MemoryJournalStore, Sending, Write
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX
 from byte_bot.persistence.operations import RowKey
 from byte_bot.persistence.store import SaveAnswer, SaveRequest
@@ -358,7 +358,7 @@ async def test_a_save_that_overtakes_its_record_leaves_no_row_waiting() -> None:
         context.stage("first stage of a slow handler")
         await asyncio.sleep(0.5)
         assert rig.stored_total() == 2
-        context.seal("message")
+        context.seal(Handled("message"))
         context.end()
         await asyncio.sleep(5)
         assert rig.layer.ledger.rows_waiting == 0

@@ -35,9 +35,9 @@ def test_one_message_too_many_is_seen() -> None:
     assert words[0].startswith("Twitch dropped a message over the account's limit")
 
 
-async def dropped(world: World) -> None:
+async def dropped(world: World, reason: str = "refused_over_limit") -> None:
     """Twitch drops a message of the bot's, and then nothing more."""
-    world.irc.count("refused_over_limit")
+    world.irc.count(reason)
     await asyncio.sleep(2)
 
 
@@ -57,8 +57,27 @@ def test_it_is_told_once() -> None:
     ]
 
 
-def test_a_process_does_not_know_what_the_one_before_it_said() -> None:
-    """For as long as Twitch counts that; then it must keep the limits like any other."""
+def test_a_process_knows_what_the_one_before_it_said() -> None:
+    """The account's window does not begin anew with a process; what it said last in a channel, it need not know."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.crash_bot()
+        world.start_bot()
+        await world.joined()
+        await dropped(world)
+        await dropped(world, "refused_msg_ratelimit")
+        await asyncio.sleep(FORGIVEN_S)
+        await dropped(world, "refused_msg_duplicate")
+
+    assert watched(story, WithinLimits()) == [
+        "Twitch dropped a message over the account's limit",
+        "Twitch dropped a message that repeats the one before",
+    ]
+
+
+def test_a_process_whose_disk_is_lost_does_not_know() -> None:
+    """For as long as Twitch counts what the one before said; then it must keep the limits like any other."""
 
     async def story(world: World) -> None:
         await working_bot(world)
@@ -69,4 +88,7 @@ def test_a_process_does_not_know_what_the_one_before_it_said() -> None:
         await asyncio.sleep(FORGIVEN_S)
         await dropped(world)
 
-    assert watched(story, WithinLimits()) == ["Twitch dropped a message over the account's limit"]
+    forgetful = Scenario("forgetful", "nothing is left of the disk", disk="lost")
+    assert watched(story, WithinLimits(), scenario=forgetful) == [
+        "Twitch dropped a message over the account's limit"
+    ]

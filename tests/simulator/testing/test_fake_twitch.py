@@ -238,3 +238,28 @@ def test_before_the_test_nobody_listens() -> None:
             await twitch.ask("ana", "hello")
 
     play(test, twitch)
+
+
+def test_two_bots_have_a_transcript_each() -> None:
+    """What one says is no answer of the other's; both stand, in order, in what all have said."""
+    twitch = FakeTwitch()
+
+    async def test() -> None:
+        lobby = twitch.add_channel("lobby")
+        await twitch.connect(SmallBot(lobby.id), login="helper")
+        twitch.bot_is("greeter")
+        assert await twitch.ask("ana", "!hello", bot="helper") == "hello, ana"
+        with pytest.raises(StoryError, match="within 1 s"):
+            await twitch.ask("ana", "!wave", within_s=1)
+        twitch.say("greeter", "welcome")
+        assert {
+            login: [said.text for said in all_said] for login, all_said in twitch.transcripts.items()
+        } == {
+            "helper": ["hello, ana", "o/"],
+            "greeter": ["welcome"],
+        }
+        assert [said.login for said in twitch.transcript] == ["helper", "helper", "greeter"]
+        with pytest.raises(StoryError, match="'nobody' is no bot's login here; there are: helper, greeter"):
+            await twitch.ask("ana", "!hello", bot="nobody")
+
+    play(test, twitch)

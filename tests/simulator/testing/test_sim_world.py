@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import warnings
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +15,7 @@ from byte_bot.components.api import Add, ChannelState, Component, Context, comma
 from byte_bot.errors import ExitCode
 from simulator.conversation import StoryError
 from simulator.faults import Hang
-from simulator.testing.errors import NotYet, PromiseBroken
+from simulator.testing.errors import NothingJudged, NotYet, PromiseBroken
 from simulator.testing.sim_world import PlanError, SimWorld, WorldPlan
 from simulator.world import World
 from tests.clients import deaths
@@ -272,3 +274,46 @@ def test_before_the_test_there_is_no_world() -> None:
     """A fixture's object alone is not one."""
     with pytest.raises(NotYet, match="sim_world can be used while the test runs"):
         SimWorld(WorldPlan()).say("mod", "!ping")
+
+
+def test_a_bot_that_ended_by_itself_with_an_error_fails_the_test() -> None:
+    """Nothing of its end could be judged, so it must not pass in silence; `judge=False` is the way out."""
+
+    async def ends(world: SimWorld) -> None:
+        inner = world.world
+        await world.saved()
+        inner.supabase.human_update("bot_writer", {"id": 1}, {"epoch": 7, "holder": "another bot"})
+        await world.ask("mod", "!count deaths +1")
+        await world.until(lambda: not inner.bot_runs, 10)
+        assert inner.exit_codes == [ExitCode.FENCED]
+
+    judged, left_alone = SimWorld(WorldPlan()), SimWorld(WorldPlan(judge=False))
+    words = r"running .* the bot ended by itself, as FENCED, exit code \d+; if .*sim\(judge=False\)"
+    with pytest.raises(PromiseBroken, match=words):
+        play(lambda: ends(judged), judged)
+    play(lambda: ends(left_alone), left_alone)
+
+
+def test_a_bot_that_ended_by_itself_in_order_is_told() -> None:
+    """By a warning. One that the test has stopped, or killed, is the test's own business."""
+
+    async def ends(world: SimWorld, how: str) -> None:
+        app = world.world.app
+        assert app is not None
+        match how:
+            case "by itself":
+                app.stop()
+                await world.until(lambda: not world.world.bot_runs)
+            case "stopped":
+                await world.stop()
+            case _:
+                world.crash()
+
+    world = SimWorld(WorldPlan())
+    with pytest.warns(NothingJudged, match="ended by itself, in order"):
+        play(lambda: ends(world, "by itself"), world)
+    for how in ("stopped", "killed"):
+        other = SimWorld(WorldPlan())
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            play(partial(ends, other, how), other)
