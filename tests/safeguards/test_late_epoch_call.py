@@ -65,7 +65,11 @@ async def test_of_two_bots_on_copies_of_a_journal_one_ends(told_apart: bool) -> 
         await settled(second)
         first.add()
         second.add()
-        await asyncio.sleep(10 if told_apart else 2.05)
+        await asyncio.sleep(10 if told_apart else 2.0)
+        if not told_apart:
+            # They take it from each other at every step from the first save on: some dozens show that, thousands are only dear.
+            for _ in range(300):
+                await asyncio.sleep(0)
         ended = [rig.services[0].done() for rig in (first, second)]
         epochs = fake.rows("bot_writer")[0]["epoch"]
         if told_apart:

@@ -1,8 +1,9 @@
-"""Every named night keeps every promise, whatever the seed and the order of what is ready at the same instant, on both transports."""
+"""Every named night keeps every promise, on both transports."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,8 @@ from simulator.scenarios import SCENARIOS
 from simulator.world import World, play
 from tests.scenarios.places import PLACES, Place, over_sockets
 
+#: Each night is spent in one of them: three hundred twins and the sweep go through both.
+READY_ORDERS: tuple[ReadyOrder, ...] = ("fifo", "random")
 #: The nights in which the disk under the journal is in trouble for long.
 DISK_NIGHTS = ("disk_full", "slow_sync")
 #: What one account can hear over EventSub's WebSockets: three with 300 subscriptions each, six a channel.
@@ -23,9 +26,13 @@ EVENTSUB_CHANNELS_MAX = 150
 
 
 def over_real_sockets(scenario: Scenario) -> Scenario:
-    """The night as real sockets can have it; those being dear, the same people speak half as often."""
+    """The night as real sockets can have it; those being dear, the same people speak a third as often.
+
+    Half as often where the token runs out: some have to speak while the bot is away.
+    """
+    fewer = 2 if scenario.name == "token_expiry" else 3
     crowds = (
-        replace(crowd, rate_per_s=crowd.rate_per_s / 2)
+        replace(crowd, rate_per_s=crowd.rate_per_s / fewer)
         if isinstance(crowd, Chatter | CommandStorm)
         else crowd
         for crowd in scenario.crowds
@@ -54,11 +61,12 @@ def spend(name: str, seed: int, ready_order: ReadyOrder, place: Place) -> Report
     return report
 
 
-@pytest.mark.parametrize(("seed", "ready_order"), [(1, "fifo"), (2, "random")])
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_the_night_keeps_every_promise(name: str, seed: int, ready_order: ReadyOrder) -> None:
-    """No invariant breaks, the bot recovers in time, and the night had something to lose."""
-    spend(name, seed, ready_order, PLACES["memory"])
+@pytest.mark.parametrize(
+    ("name", "ready_order"), list(zip(SCENARIOS, itertools.cycle(READY_ORDERS), strict=False))
+)
+def test_the_night_keeps_every_promise(name: str, ready_order: ReadyOrder) -> None:
+    """No invariant breaks, the bot recovers in time, and the night had something to lose; one order in every other night."""
+    spend(name, 1, ready_order, PLACES["memory"])
 
 
 @pytest.mark.parametrize("name", ["outage", "restart"])

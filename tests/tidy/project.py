@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from tests.tidy.source import PACKAGES, Finding, Function, Module, functions_of
+from tests.tidy.source import PACKAGES, Finding, Function, Module
 
 IMPURE = frozenset(
     {
@@ -127,9 +127,7 @@ def unreferenced(
     used = set(public)
     for module in readers:
         used |= _mentions(module)
-    own = {
-        node.name for module in sources for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)
-    }
+    own = {node.name for module in sources for node in module.nodes if isinstance(node, ast.ClassDef)}
     for module in sources:
         for name, node in _definitions(module.tree, own, foreign=False):
             bare = name.rpartition(".")[2]
@@ -164,17 +162,21 @@ def _matches(path: str, text: str, pattern: re.Pattern[str], what: str) -> Itera
 def _mentions(module: Module) -> set[str]:
     """Every name that the file reads: as a name, as an attribute, or as a string that is one; recursion aside."""
     found: set[str] = set()
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         inside = where.rpartition(".")[2]
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id != inside:
             found.add(node.id)
-        elif isinstance(node, ast.Attribute) and (node.attr != inside or ast.unparse(node.value) != "self"):
+        elif isinstance(node, ast.Attribute) and (node.attr != inside or not _is_self(node.value)):
             found.add(node.attr)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             # getattr, annotations in quotes, "module:name", and what a package exports.
             named = IDENTIFIERS.fullmatch(node.value) and not _is_export_list(module, node)
             found.update(re.findall(r"\w+", node.value) if named else ())
     return found
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
 
 
 def _is_export_list(module: Module, node: ast.Constant) -> bool:
@@ -189,7 +191,7 @@ def _is_export_list(module: Module, node: ast.Constant) -> bool:
 
 def _does_something(module: Module) -> bool:
     """Whether any function of the file has a body besides a docstring, an ellipsis or pass."""
-    bodies = (node.body for node in ast.walk(module.tree) if isinstance(node, Function))
+    bodies = (node.body for node in module.nodes if isinstance(node, Function))
     statements = (part for body in bodies for part in body)
     return any(
         not (

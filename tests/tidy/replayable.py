@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tests.tidy.source import Finding, Function, Module, functions_of
+from tests.tidy.source import Finding, Function, Module
 
 THREAD_MODULES = frozenset({"threading", "_thread", "multiprocessing"})
 THREAD_CALLS = frozenset({"run_in_executor", "to_thread", "ThreadPoolExecutor", "ProcessPoolExecutor"})
@@ -44,14 +44,14 @@ def thread(module: Module) -> Iterator[Finding]:
     for entry in module.imports:
         if entry.target.partition(".")[0] in THREAD_MODULES and not entry.typing_only:
             yield module.finding(entry.line, entry.target, f"imports {entry.target}")
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         if isinstance(node, ast.Call) and _called(node) in THREAD_CALLS:
             yield module.finding(node, where, f"{_called(node)}() in {where or 'the module'}")
 
 
 def address_or_hash(module: Module) -> Iterator[Finding]:
     """`id()`, `hash()`, or all tasks (a set, ordered by both): addresses and hashes differ from run to run."""
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         if not isinstance(node, ast.Call):
             continue
         bare = isinstance(node.func, ast.Name) and node.func.id in {"id", "hash"}
@@ -64,12 +64,12 @@ def file_order(module: Module) -> Iterator[Finding]:
     """A folder's contents in the order of the file system: sort them."""
     in_order = {
         id(argument)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and _called(node) in UNORDERED
         for outer in node.args
         for argument in ast.walk(outer)
     }
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         if isinstance(node, ast.Call) and _called(node) in LISTINGS and id(node) not in in_order:
             if _called(node) == "walk" and module.dotted(node.func) != "os.walk":
                 continue
@@ -80,16 +80,16 @@ def named_set_order(module: Module) -> Iterator[Finding]:
     """A loop over a local name that is bound to a set (asyncio.wait gives two), in the function or at module level."""
     at_module = _sets_bound(module.tree.body)
     members = {
-        id(part) for node in ast.walk(module.tree) if isinstance(node, ast.Set) for part in node.elts
+        id(part) for node in module.nodes if isinstance(node, ast.Set) for part in node.elts
     }  # {*a, *b} is a set again
     members |= {
         id(argument)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and _called(node) in UNORDERED
         for argument in node.args
         if isinstance(argument, ast.GeneratorExp)
     }
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         if not isinstance(node, Function):
             continue
         sets = at_module | _sets_bound(node.body)
@@ -107,7 +107,7 @@ def collector(module: Module) -> Iterator[Finding]:
     for entry in module.imports:
         if entry.target.partition(".")[0] == "gc":
             yield module.finding(entry.line, "gc", "imports gc")
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         if isinstance(node, ast.Constant) and node.value == "PYTHONHASHSEED":
             yield module.finding(node, where, f"PYTHONHASHSEED in {where or 'the module'}")
 

@@ -13,7 +13,7 @@ import ast
 import re
 from collections.abc import Callable, Collection, Iterator
 
-from tests.tidy.source import PACKAGES, Finding, Function, Module, functions_of
+from tests.tidy.source import PACKAGES, Finding, Function, Module
 
 Rule = Callable[[Module], Iterator[Finding]]
 
@@ -72,7 +72,7 @@ def late_project_import(module: Module) -> Iterator[Finding]:
 
 def clock_or_randomness(module: Module) -> Iterator[Finding]:
     """A clock or a source of randomness that nobody injected (even unasked: `default=time.time` counts)."""
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         if not isinstance(node, ast.Attribute | ast.Name) or not isinstance(node.ctx, ast.Load):
             continue
         dotted = module.dotted(node)
@@ -85,7 +85,7 @@ def clock_or_randomness(module: Module) -> Iterator[Finding]:
             yield module.finding(
                 node, dotted, f"{dotted} in {where or 'the module'}: use {BANNED_NAMES[dotted]}"
             )
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if (
             isinstance(node, ast.Call)
             and module.dotted(node.func) == "random.Random"
@@ -105,14 +105,14 @@ def unix_only(module: Module) -> Iterator[Finding]:
     for entry in module.imports:
         if entry.target.partition(".")[0] in UNIX_MODULES:
             yield module.finding(entry.line, entry.target, f"imports {entry.target}, which Windows lacks")
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Attribute) and node.attr in UNIX_CALLS:
             yield module.finding(node, node.attr, f"calls {node.attr}, which fails on Windows")
 
 
 def global_statement(module: Module) -> Iterator[Finding]:
     """A `global` statement."""
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         if isinstance(node, ast.Global):
             yield module.finding(node, where, f"global {', '.join(node.names)} in {where}()")
 
@@ -148,7 +148,7 @@ def import_side_effect(module: Module, *, immutable: Collection[str] = ()) -> It
 
 def immutable_classes(module: Module) -> Iterator[str]:
     """Names of the file's classes whose instances hold nothing that can change: frozen, or without attributes."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ClassDef):
             options = [*node.keywords]
             for decorator in node.decorator_list:
@@ -166,7 +166,7 @@ def immutable_classes(module: Module) -> Iterator[str]:
 def broad_except(module: Module) -> Iterator[Finding]:
     """A handler for everything that does not end by raising again (`except:`, Exception, suppress(Exception))."""
     broad = {"Exception", "BaseException"}
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         if isinstance(node, ast.ExceptHandler):
             if node.type is None:
                 yield module.finding(node, where, f"bare except in {where}()")
@@ -187,18 +187,20 @@ def dropped_task(module: Module) -> Iterator[Finding]:
     """A task started outside a TaskGroup whose handle is thrown away: it may be collected, its error is never seen."""
     groups = {
         _last_name(item.optional_vars)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.AsyncWith)
         for item in node.items
         if item.optional_vars is not None and _last_name(item.context_expr) == "TaskGroup"
     }
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         value: ast.AST | None = None
         if isinstance(node, ast.Expr):
             value = node.value
         elif isinstance(node, ast.Lambda):
             value = node.body
-        elif isinstance(node, ast.Assign) and all(ast.unparse(target) == "_" for target in node.targets):
+        elif isinstance(node, ast.Assign) and all(
+            isinstance(target, ast.Name) and target.id == "_" for target in node.targets
+        ):
             value = node.value
         if not isinstance(value, ast.Call) or _last_name(value.func) not in {"create_task", "ensure_future"}:
             continue
@@ -211,7 +213,7 @@ def dropped_task(module: Module) -> Iterator[Finding]:
 
 def set_order(module: Module) -> Iterator[Finding]:
     """A loop over a set made on the spot: its order differs from process to process."""
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         iterated: list[ast.expr] = []
         if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
             iterated = [node.iter]
@@ -248,7 +250,7 @@ def module_docstring(module: Module) -> Iterator[Finding]:
 
 def test_docstring(module: Module) -> Iterator[Finding]:
     """A test without a docstring: the sentence is its specification."""
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         if isinstance(node, Function) and node.name.startswith("test") and "." not in where:
             outside = not where or where.startswith("Test")
             if outside and not ast.get_docstring(node):
@@ -260,7 +262,7 @@ def patched_code(module: Module) -> Iterator[Finding]:
     for entry in module.imports:
         if entry.target.startswith(("unittest.mock", "mock")) and "patch" in entry.target.split("."):
             yield module.finding(entry.line, entry.target, f"imports {entry.target}: inject a fake instead")
-    for where, node in functions_of(module.tree):
+    for where, node in module.placed:
         if isinstance(node, ast.Attribute):
             owner = _last_name(node.value)
             if (owner, node.attr) == ("monkeypatch", "setattr") or (owner, node.attr) == ("mock", "patch"):

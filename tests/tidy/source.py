@@ -92,6 +92,16 @@ class Module:
         """What each imported local name stands for, as a dotted name."""
         return {entry.local: entry.target for entry in self.imports}
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Every node of the tree, as `ast.walk` finds them: walked once, for some twenty rules."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def placed(self) -> tuple[tuple[str, ast.AST], ...]:
+        """Every node of the tree with the function or class around it (`functions_of`), found once as well."""
+        return tuple(functions_of(self.tree))
+
     def dotted(self, node: ast.AST) -> str:
         """The full dotted name of a name or attribute that starts at an import, else ''."""
         parts: list[str] = []
