@@ -5,7 +5,8 @@ the outbox behind it (:meth:`Voice.put`). What the account says is limited by Tw
 announcement is also what the journal gets to know: what has left since the last message was handled, and how much waits to
 (:mod:`byte_bot.persistence.spoken`). :meth:`Voice.remember` gives it to the limiter of the next process.
 
-It costs no commit: only a message that is handled carries it. Of slow work that has come back the next message tells.
+It costs no commit: only a message that is handled carries it. Of slow work that has come back the next message tells. Of a verified
+account nothing is told (:attr:`~byte_bot.chat.limiter.MessageLimiter.tells`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Voice:
 
     def announce(self, message_id: str, replies: Sequence[Reply]) -> Handled | None:
         """These replies will be put; what the journal is to know of the message, None of one without an id."""
+        if not self._limiter.tells:
+            return Handled(message_id) if message_id else None
         at_gate = self._at_gate
         for reply in replies:
             at_gate[reply.channel] = at_gate.get(reply.channel, 0) + len(pieces_of(reply.text))
@@ -54,11 +57,10 @@ class Voice:
         """The gate is open: have them said."""
         at_gate = self._at_gate
         for reply in replies:
-            left = at_gate.get(reply.channel, 0) - len(pieces_of(reply.text))
-            if left > 0:
-                at_gate[reply.channel] = left
-            else:
-                at_gate.pop(reply.channel, None)
+            if reply.channel in at_gate:
+                at_gate[reply.channel] -= len(pieces_of(reply.text))
+                if at_gate[reply.channel] <= 0:
+                    del at_gate[reply.channel]
             self._outbox.put(reply)
 
     def remember(self, spoken: Spoken) -> None:

@@ -37,8 +37,8 @@ import msgspec
 
 from byte_bot.chat.utterance import CHARS_MAX, distinct
 
-#: Messages of which :meth:`MessageLimiter.take_untold` tells at once: more than an account that is not verified may say in a window are
-#: never asked for, and nobody says a verified one's 7,500 twice over because it was started anew.
+#: The most messages in a window with which an account's window outlives the process: of one that may say more nothing is told, since
+#: nobody says a verified account's 7,500 twice over because it was started anew, and a busy chat would pay for it with each line.
 UNTOLD_MAX = 100
 
 
@@ -165,7 +165,9 @@ class MessageLimiter:
         self._channels: dict[str, _Channel] = {}
         self._privileged: dict[str, None] = {}
         self._held_until_s = float("-inf")
-        self._untold: deque[float] = deque(maxlen=UNTOLD_MAX)
+        #: Whether what the account says is told to the process after this one.
+        self.tells = max(self.rates.messages_privileged, self.rates.messages_unprivileged) <= UNTOLD_MAX
+        self._untold: deque[float] = deque(maxlen=UNTOLD_MAX if self.tells else 0)
 
     def _channel(self, channel: str) -> _Channel:
         found = self._channels.get(channel)

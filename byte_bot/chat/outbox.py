@@ -89,7 +89,7 @@ class Outbox:
         on_sent: Callable[[Reply, float], None] = _ignore_sent,
     ) -> None:
         self._transport = transport
-        self.limiter = self._limiter = limiter
+        self.limiter = limiter
         self._now = now
         self.reply_age_max_s = reply_age_max_s
         self._queue_max = queue_max
@@ -135,7 +135,7 @@ class Outbox:
 
     def _post(self, reply: Reply, text: str) -> bool:
         """Send a message at once if nothing at all stands in its way; False: it has to wait for its turn."""
-        transport, limiter, channel = self._transport, self._limiter, reply.channel
+        transport, limiter, channel = self._transport, self.limiter, reply.channel
         if self._group is None or not transport.writable:
             return False
         now = self._now()
@@ -167,10 +167,10 @@ class Outbox:
     def observe(self, event: ChatEvent) -> None:
         """Learn from what the transport reports; to be called with every chat event (others are ignored)."""
         if isinstance(event, Standing):
-            self._limiter.set_privileged(event.channel, event.privileged)
+            self.limiter.set_privileged(event.channel, event.privileged)
             _settle(self._paused.get(event.channel))
         elif isinstance(event, SendingHeld):
-            self._limiter.hold(event.until_s)
+            self.limiter.hold(event.until_s)
         elif isinstance(event, Connected):
             for future in list(self._paused.values()):
                 _settle(future)
@@ -217,7 +217,7 @@ class Outbox:
     async def _deliver(self, channel: str, reply: Reply, text: str) -> str | None:
         """Send one message when it may be sent; None, or why it was dropped."""
         expires = reply.received_at + self.reply_age_max_s
-        limiter = self._limiter
+        limiter = self.limiter
         while (now := self._now()) < expires:
             if not self._transport.connected:
                 await self._pause(channel, min(expires, now + _RECONNECT_POLL_S))
@@ -274,7 +274,7 @@ class _AccountLine:
     """
 
     def __init__(self, limiter: MessageLimiter, now: Callable[[], float]) -> None:
-        self._limiter = limiter
+        self.limiter = limiter
         self._now = now
         self._lines: dict[bool, deque[asyncio.Future[bool]]] = {True: deque(), False: deque()}
         self._timer: asyncio.TimerHandle | None = None
@@ -286,9 +286,9 @@ class _AccountLine:
     def take(self, privileged: bool) -> bool:
         """Take a place at once, if there is one and nobody is waiting for it."""
         now = self._now()
-        if self.has_line(privileged) or self._limiter.account_ready_at(privileged, now) > now:
+        if self.has_line(privileged) or self.limiter.account_ready_at(privileged, now) > now:
             return False
-        self._limiter.take_account(now)
+        self.limiter.take_account(now)
         return True
 
     async def wait(self, privileged: bool, expires: float) -> bool:
@@ -323,11 +323,11 @@ class _AccountLine:
         next_at: float | None = None
         for privileged in (True, False):
             while (ticket := self._first(privileged)) is not None:
-                ready = self._limiter.account_ready_at(privileged, now)
+                ready = self.limiter.account_ready_at(privileged, now)
                 if ready > now:
                     next_at = ready if next_at is None else min(next_at, ready)
                     break
-                self._limiter.take_account(now)
+                self.limiter.take_account(now)
                 ticket.set_result(True)
         self.stop()
         if next_at is not None:

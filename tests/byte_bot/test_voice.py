@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from byte_bot.chat.limiter import MessageLimiter
+from byte_bot.chat.limiter import MessageLimiter, Tier
 from byte_bot.chat.outbox import Outbox, Reply
 from byte_bot.chat.utterance import CHARS_MAX
 from byte_bot.persistence.journal import Handled
@@ -20,9 +20,9 @@ from tests.byte_bot.rig import LoopClock, WrittenDown
 
 
 @asynccontextmanager
-async def speaking() -> AsyncIterator[tuple[Voice, WrittenDown, MessageLimiter]]:
+async def speaking(tier: Tier = Tier.NORMAL) -> AsyncIterator[tuple[Voice, WrittenDown, MessageLimiter]]:
     """A voice over an outbox that runs, as an ordinary account's."""
-    transport, limiter = WrittenDown(), MessageLimiter()
+    transport, limiter = WrittenDown(), MessageLimiter(tier)
     outbox = Outbox(transport, limiter, current_loop().time)
     running = asyncio.create_task(outbox.run())
     yield Voice(outbox, LoopClock()), transport, limiter
@@ -106,3 +106,16 @@ async def test_who_knows_nothing_says_it_at_once() -> None:
         voice.put([reply("two")])
         await asyncio.sleep(1)
         assert [sent.at_s for sent in transport.sent] == [0.0, 50.0]
+
+
+@in_virtual_time()
+async def test_of_a_verified_account_nothing_is_told() -> None:
+    """It may say 7,500 messages in a window: a busy chat pays nothing for what no restart can cost."""
+    async with speaking(Tier.VERIFIED) as (voice, transport, limiter):
+        for number in range(3):
+            assert voice.announce(f"m{number}", [reply("one")]) == Handled(f"m{number}")
+            assert voice.announce("", [reply("of slow work")]) is None
+            voice.put([reply("one"), reply("of slow work")])
+            await asyncio.sleep(5)
+        assert len(transport.sent) == 6
+        assert limiter.take_untold() == []
