@@ -260,7 +260,7 @@ class TaskPerChange(PersistenceLayer):
 def one_more(settings: Settings, surroundings: Surroundings) -> Application:
     """One message more than Twitch allows, in each of its windows."""
     application = Application(settings, surroundings)
-    limiter = application.outbox._limiter
+    limiter = application.outbox.limiter
     windows = ("messages_unprivileged", "messages_privileged", "channel_unprivileged", "channel_privileged")
     limiter.rates = msgspec.structs.replace(
         limiter.rates, **{name: getattr(limiter.rates, name) + 1 for name in windows}

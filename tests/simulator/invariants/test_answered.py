@@ -257,7 +257,7 @@ def test_an_answer_too_soon_after_the_words_of_another_process_may_be_refused(ot
         assert world.chat.unanswered == 1
 
     alone = other == "nobody"
-    hasty = application_with(lambda made: made.outbox._limiter, HastyLimiter) if alone else Application
+    hasty = application_with(lambda made: made.outbox.limiter, HastyLimiter) if alone else Application
     assert len(watched(story, Answered(), NOBODY, hasty)) == (1 if alone else 0)
 
 
@@ -280,7 +280,7 @@ def test_an_answer_that_repeats_the_process_before_may_be_refused(own: bool) -> 
         await asyncio.sleep(25)
         assert world.irc.stats["refused_msg_duplicate"] == 1
 
-    repeating = application_with(lambda made: made.outbox._limiter, RepeatingLimiter)
+    repeating = application_with(lambda made: made.outbox.limiter, RepeatingLimiter)
     assert len(watched(story, Answered(), NOBODY, repeating)) == (1 if own else 0)
 
 
