@@ -261,7 +261,8 @@ async def too_many(seat: Seat) -> str:
     loop = asyncio.get_running_loop()
     # Those that it holds back are no loss: what it says that it has sent must be there, or be refused.
     sent = refused = arrived = 0
-    deadline_s, least_s = loop.time() + seat.patience.known_s, loop.time() + COPIES_S
+    least_s = loop.time() + COPIES_S
+    deadline_s = least_s + seat.wait_s("too many")
     while loop.time() < deadline_s and not seat.driver.ended:
         await asyncio.sleep(POLL_S)
         arrived = len(set(texts).intersection(await seat.stage.texts(seat.client.login, before)))
