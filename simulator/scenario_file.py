@@ -270,9 +270,9 @@ class _Reading:
             return None
 
     def _check_begins(self, faults: Iterable[Fault | None], duration_s: float) -> None:
-        """Refuse faults that begin after the heal, which is at this second unless a script takes longer."""
+        """Refuse faults that begin with the heal or after it, which is at this second unless a script takes longer."""
         for number, fault in enumerate(faults):
-            if fault is not None and fault.start_s > duration_s:
+            if fault is not None and fault.start_s >= duration_s:
                 self._wrong(
                     ("faults", number, "start_s"),
                     f"{fault.kind}: start_s is {fault.start_s:g}, and at duration_s ({duration_s:g}) everything is healed, so it would "

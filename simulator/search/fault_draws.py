@@ -4,7 +4,8 @@ How it works. :data:`DRAWN` has a function for each kind by its name in :data:`~
 kind, and when it acts is drawn for all alike. A night does not have a little of everything: :func:`draw_faults` first draws which
 families take part, then a few kinds of each, then with what probabilities faults of this night act, then how many there are (so
 called swarm testing: bugs that need much of one thing are found where nothing else disturbs it). In most nights most faults
-begin within :data:`FOCUS_S` of one moment: what breaks a bot is seldom one thing.
+begin within :data:`FOCUS_S` of one moment: what breaks a bot is seldom one thing. All begin before the heal, by
+:data:`BEFORE_HEAL_S` at least: one that begins with it never strikes.
 
 A kind that cannot break a bot over IRC in one process's memory stands in :data:`NOT_DRAWN`, with the reason; a test sees to it that
 every kind stands in one of the two.
@@ -71,6 +72,8 @@ FAMILY_SHARE: Mapping[str, float] = {
 #: Faults that begin while the bot starts; seconds, and how many of them.
 BOOT_S, BOOT_SHARE = 4.0, 0.15
 LASTS_MIN_S, LASTS_MAX_S = 0.3, 25.0
+#: No fault begins later than so many seconds before the heal, which ends it: each has as long to strike as the shortest.
+BEFORE_HEAL_S = LASTS_MIN_S
 #: In nights that have a focus: with which probability a fault begins within so many seconds before or after it.
 FOCUS_NIGHTS_SHARE, FOCUS_SHARE, FOCUS_S = 0.6, 0.7, 2.5
 #: As long as it takes: the heal ends it.
@@ -227,20 +230,21 @@ def _draw_fault(
 ) -> Fault:
     fault = DRAWN[rng.choice(kinds)](rng, stage)
     if focus_s is not None and rng.random() < FOCUS_SHARE:
-        start_s = min(max(0.0, focus_s + rng.uniform(-FOCUS_S, FOCUS_S)), stage.duration_s)
+        start_s = max(0.0, focus_s + rng.uniform(-FOCUS_S, FOCUS_S))
     elif rng.random() < BOOT_SHARE:
         start_s = rng.uniform(0.0, BOOT_S)
     else:
         start_s = rng.uniform(BOOT_S, stage.duration_s)
+    start_s = microseconds(min(start_s, stage.duration_s - BEFORE_HEAL_S))
     if fault.instant:
-        return replace(fault, start_s=microseconds(start_s))
+        return replace(fault, start_s=start_s)
     lasts_s = rng.uniform(LASTS_MIN_S, LASTS_MAX_S)
     # The time of a recovery is its duration, so it cannot be endless.
     if rng.random() < ENDLESS_SHARE and fault.kind != "slow_recovery":
         lasts_s = math.inf
     return replace(
         fault,
-        start_s=microseconds(start_s),
+        start_s=start_s,
         duration_s=microseconds(lasts_s),
         probability=chances(rng),
     )

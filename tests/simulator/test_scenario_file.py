@@ -266,17 +266,21 @@ def nights(draw: st.DrawFn) -> NightFile:
     some = st.lists(st.sampled_from(channels), unique=True).map(tuple)
     probability = st.floats(0, 1)
     disk = st.builds(DiskLatency, SECONDS, SECONDS, probability, SECONDS)
+    script = draw(st.sampled_from([None, *SCRIPTS.values()]))
+    duration_s = draw(st.integers(1, 100) | st.floats(0.5, 100))
+    # A fault that could not strike is refused, where no script makes the night longer.
+    striking = faults().filter(lambda fault: script is not None or fault.start_s < duration_s)
     scenario = Scenario(
         draw(TEXTS),
         draw(st.text(st.characters(exclude_categories=["Cs"]))),
-        duration_s=draw(st.integers(1, 100) | st.floats(0.5, 100)),
+        duration_s=duration_s,
         channels=channels,
         listed=draw(st.none() | some),
         fixed=draw(some),
         moderated=draw(st.booleans()),
         verified=draw(st.booleans()),
         crowds=tuple(draw(st.lists(crowds(channels), max_size=3))),
-        faults=tuple(draw(st.lists(faults(), max_size=4))),
+        faults=tuple(draw(st.lists(striking, max_size=4))),
         settings=draw(
             st.fixed_dictionaries(
                 {},
@@ -291,7 +295,7 @@ def nights(draw: st.DrawFn) -> NightFile:
         disk=draw(st.sampled_from(["kept", "lost"])),
         disk_latency=draw(st.none() | disk),
         latency_ms=draw(SECONDS),
-        script=draw(st.sampled_from([None, *SCRIPTS.values()])),
+        script=script,
     )
     return NightFile(
         scenario,

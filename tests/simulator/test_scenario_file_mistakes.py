@@ -45,7 +45,7 @@ SAID = '[[crowds]]\nkind = "spoken"\nlines = [\n'
         ("summary = 2026-11-28", "line 1: a date or a time stands here"),
         ('[[faults]]\nkind = "human_edit"\nvalues = { x = 12:00:00 }', "line 3: a date or a time stands here"),
         # faults that could never strike
-        ('duration_s = 9\n[[faults]]\nkind = "hang"\nstart_s = 9.5\n', "line 4: hang: start_s is 9.5, and at duration_s (9) everything is healed"),
+        ('duration_s = 9\n[[faults]]\nkind = "hang"\nstart_s = 9\n', "line 4: hang: start_s is 9, and at duration_s (9) everything is healed"),
         ('[[faults]]\nkind = "hang"\nstart_s = 61\n', "line 3: hang: start_s is 61, and at duration_s (60) everything is healed"),
         # channels
         ('channels = "lobby"', "line 1: channels must be an array in brackets, got 'lobby'"),
@@ -110,9 +110,9 @@ def test_a_mistake_is_told_with_its_line(text: str, words: str) -> None:
 
 
 def test_a_fault_that_can_strike_is_no_mistake() -> None:
-    """At the very moment of the heal, as the search draws some; and after it where a script takes longer than the night says."""
+    """Just before the heal; and after it where a script takes longer than the night says."""
     late = '[[faults]]\nkind = "hang"\nstart_s = 61\n'
-    assert parse_night(late.replace("61", "60"), "raid.toml").scenario.faults[0].start_s == 60
+    assert parse_night(late.replace("61", "59.9"), "raid.toml").scenario.faults[0].start_s == 59.9
     assert parse_night(f'script = "hype_train"\n{late}', "raid.toml").scenario.faults[0].start_s == 61
 
 

@@ -11,6 +11,7 @@ from simulator.fault_driver import check_simulated
 from simulator.faults import KINDS, Fault, HumanEdit
 from simulator.rng import SeedTree
 from simulator.search.fault_draws import (
+    BEFORE_HEAL_S,
     DRAWN,
     FAULTS_MAX,
     KINDS_MAX,
@@ -81,9 +82,15 @@ def test_faults_begin_in_the_boot_last_to_the_heal_and_overlap() -> None:
     """All of it."""
     faults = [fault for number in range(200) for fault in night(number)]
     assert any(fault.start_s < 2.0 for fault in faults)
-    assert all(fault.start_s <= STAGE.duration_s for fault in faults)
     lasting = [fault for fault in faults if not fault.instant]
     assert {math.isinf(fault.duration_s) for fault in lasting} == {True, False}
+
+
+def test_every_fault_begins_early_enough_to_strike() -> None:
+    """Also where what goes wrong is about the heal, which would end it in the instant in which it begins."""
+    starts = [fault.start_s for number in range(NIGHTS) for fault in night(number)]
+    assert max(starts) == STAGE.duration_s - BEFORE_HEAL_S
+    assert starts.count(max(starts)) > 10, "or nothing was held back"
 
 
 def test_a_human_edits_what_viewers_were_not_told() -> None:
