@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from simulator.twitch.eventsub_types import WITHDRAWN, fired, subscribable
+from simulator.twitch.eventsub_types import (
+    WEBSOCKET,
+    WITHDRAWN,
+    about_conduits,
+    fired,
+    sent_by_hand,
+    subscribable,
+)
 from simulator.twitch.scopes import unknown_scope
 
 
@@ -90,10 +97,24 @@ def test_every_type_that_twitchio_knows_is_there() -> None:
 def test_types_are_unique_and_none_is_withdrawn() -> None:
     """One entry a type and version."""
     kinds = subscribable()
-    readme = (Path(__file__).parents[3] / "simulator" / "README.md").read_text(encoding="utf-8")
-    assert f"({len(kinds)} with their versions)" in readme
     assert len({kind.name for kind in fired()}) == len(fired())
     assert not kinds.keys() & set(WITHDRAWN)
+
+
+def test_the_fidelity_tables_count_the_types_as_they_are() -> None:
+    """All of them, those that never come by themselves, and the scopes that showing what moderators do takes."""
+    readme = (Path(__file__).parents[3] / "simulator" / "README.md").read_text(encoding="utf-8")
+    kinds, by_hand = subscribable(), sent_by_hand()
+    over_websockets = [kind for kind in by_hand if WEBSOCKET in kind.transports]
+    first, second = (len(kinds["channel.moderate", version].scope_groups) for version in ("1", "2"))
+    assert len(kinds) == len(fired()) + len(by_hand) + len(about_conduits())
+    for words in (
+        f"every documented type ({len(kinds)} with their versions) can be subscribed to",
+        f"{len(by_hand)} more (with their versions) can be subscribed to, {len(over_websockets)} of them over WebSockets, "
+        "and are sent by hand",
+        f"for `channel.moderate` one of each of {first} groups ({second} in version 2)",
+    ):
+        assert readme.count(words) == 1, words
 
 
 def test_who_must_consent_is_in_the_condition() -> None:
