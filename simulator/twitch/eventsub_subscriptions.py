@@ -176,6 +176,13 @@ class SubscriptionBook:
         self._count("types_declared")
         return kind
 
+    def forget_declared(self) -> tuple[Subscription, ...]:
+        """Know the listed types alone again; return the enabled subscriptions to others, for the caller to revoke."""
+        self._types = dict(subscribable())
+        return tuple(
+            one for one in self._enabled.values() if (one.kind.name, one.kind.version) not in self._types
+        )
+
     def condition(self, kind: EventType, given: Mapping[str, str]) -> dict[str, str]:
         """Return the condition with the type's fields alone; raises `SubscriptionRefused` where one is missing or names nobody."""
         condition = {name: str(given.get(name) or "") for name in kind.fields}
