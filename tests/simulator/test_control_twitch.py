@@ -295,7 +295,10 @@ async def test_a_reset_forgets_types_that_twitch_does_not_have() -> None:
         transport = {"method": "websocket", "session_id": events.session_id}
         again = {"type": "channel.party", "version": "1", "condition": condition, "transport": transport}
         answer = await helix(http, stage, "POST", "/eventsub/subscriptions", BOT_TOKEN, again)
-        assert (answer.status_code, answer.json()["message"]) == (400, "invalid subscription type and version")
+        assert (answer.status_code, answer.json()["message"]) == (
+            400,
+            "invalid subscription type and version",
+        )
 
 
 @in_virtual_time(hybrid=True)

@@ -155,8 +155,7 @@ def test_the_fidelity_tables_count_the_types_as_they_are() -> None:
     assert len(kinds) == len(fired()) + len(by_hand) + len(about_conduits())
     for words in (
         f"every documented type ({len(kinds)} with their versions) can be subscribed to",
-        f"{len(by_hand)} more (with their versions) can be subscribed to, {len(over_websockets)} of them over WebSockets, "
-        "and are sent by hand",
+        f"{len(by_hand)} more (with their versions) can be subscribed to, {len(over_websockets)} of them over WebSockets",
         f"for `channel.moderate` one of each of {first} groups ({second} in version 2)",
     ):
         assert readme.count(words) == 1, words

@@ -52,7 +52,13 @@ NUMBERED = (
     "all shards down for {DOWN_MAX_H} h: deleted",
 )
 # Numbers without a row that shows them: said in words there, a default; how long a list shows something, or chosen, since Twitch names none.
-_IN_WORDS = ("message_interval_s", "POINTS_WINDOW_S", "duplicate_spares_privileged", "ignored_s", "keepalive_s")
+_IN_WORDS = (
+    "message_interval_s",
+    "POINTS_WINDOW_S",
+    "duplicate_spares_privileged",
+    "ignored_s",
+    "keepalive_s",
+)
 _CHOSEN = ("ping_interval_s", "pong_timeout_s", "queue_max", "DISABLED_S", "DISABLED_MAX", "DECLARED_MAX")
 # Ids that say more exactly what another one says, or answer what a rule of another row is about.
 _MORE_EXACT = ("msg_followersonly_zero", "msg_rejected_mandatory")
@@ -71,11 +77,17 @@ def named(cell: str) -> list[str]:
 
 def numbers() -> dict[str, float]:
     """Return what the fake enforces, by the name of the field or the constant; of Helix only what clients were found to need."""
-    found: dict[str, float] = {"MEMBERSHIP_MAX": MEMBERSHIP_MAX, "PAGE_MAX": PAGE_MAX, "TEXT_CHARS_MAX": TEXT_CHARS_MAX}
+    found: dict[str, float] = {
+        "MEMBERSHIP_MAX": MEMBERSHIP_MAX,
+        "PAGE_MAX": PAGE_MAX,
+        "TEXT_CHARS_MAX": TEXT_CHARS_MAX,
+    }
     for settings in (TwitchLimits(), EventSubTiming()):
         found |= {one.name: getattr(settings, one.name) for one in fields(settings)}
     for module in (conduits, eventsub, eventsub_subscriptions, ratelimit):
-        constants = {name: value for name, value in vars(module).items() if re.fullmatch("[A-Z][A-Z_]*", name)}
+        constants = {
+            name: value for name, value in vars(module).items() if re.fullmatch("[A-Z][A-Z_]*", name)
+        }
         found |= {name: value for name, value in constants.items() if isinstance(value, int | float)}
     found["DOWN_MAX_H"] = found.pop("DOWN_MAX_S") / 3_600
     return found
