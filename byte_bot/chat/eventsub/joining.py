@@ -251,7 +251,6 @@ class Joining:
     def delete_soon(self, subscription_ids: list[str]) -> None:
         """Delete subscriptions of which nobody wants to hear any more."""
         if subscription_ids:
-            self._leaving.update(subscription_ids)
             self._tasks.create_task(self._delete(subscription_ids), name="delete")
 
     async def _delete(self, subscription_ids: list[str]) -> None:

@@ -91,9 +91,10 @@ def test_a_channel_that_is_joined_again_before_its_subscriptions_are_deleted_hea
     """Twitch says that they exist (409), and a moment later they do not: they are not counted in, and made when they are gone."""
 
     async def story(place: Place) -> None:
-        await place.joined("arcade")
+        place.state.add_channel("kitchen")
+        await place.joined("arcade", "kitchen")
         place.web.helix_delay_s = 0.5
-        place.chat.part(["arcade", "lobby"])
+        place.chat.part(["arcade", "kitchen", "lobby"])
         await place.joined("lobby")
         place.web.helix_delay_s = 0.0
         await asyncio.sleep(5.0)
