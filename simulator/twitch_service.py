@@ -154,8 +154,9 @@ class TwitchService(Listening):
         restore_conduits(self.eventsub.conduits, snapshot.conduits, self.eventsub.has_session)
 
     def reset(self, beginning: Snapshot) -> None:
-        """Go back to the beginning: the state, and besides it what was said and what the limits have counted."""
+        """Go back to the beginning: the state, and besides it what was said, what limits have counted, types that a test made up."""
         self.restore(beginning)
+        self.eventsub.forget_declared()
         self._archive.clear()
         self._limits.forget()
         self.web.helix.rates.forget()

@@ -372,6 +372,11 @@ class EventSubServer:
         self._count("revocations")
         return True
 
+    def forget_declared(self) -> None:
+        """Know Twitch's own types alone again, and revoke what was subscribed to under others."""
+        for subscription in self._book.forget_declared():
+            self.revoke(subscription.id, "version_removed")
+
     def _consent_ended(self, client_id: str, login: str) -> None:
         for one in self._book.everyone():
             of_user = (one.client_id, one.login) == (client_id, login)

@@ -6,7 +6,8 @@ name is the same, and they share what the type is about. So one of `{"broadcaste
 wants any, as on Twitch, and not who wants another one.
 
 A type or version that is in no list (`eventsub_types`) is taken as it is told, with its condition: from then on it can be subscribed to, and
-whoever did so before the second event gets that. Left out: whether the data are those of the type.
+whoever did so before the second event gets that; a reset forgets it. What Twitch has
+withdrawn stays so. Left out: whether the data are those of the type.
 """
 
 from __future__ import annotations

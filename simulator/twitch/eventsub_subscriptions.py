@@ -169,12 +169,22 @@ class SubscriptionBook:
         return {version: kind for (known, version), kind in self._types.items() if known == name}
 
     def declare(self, name: str, version: str, fields: Iterable[str]) -> EventType:
-        """Let a type be subscribed to that is in no list; raises `ValueError` when there are too many of them."""
+        """Let a type be subscribed to that is in no list; raises `ValueError` for a withdrawn one, and when there are too many."""
+        if (name, version) in WITHDRAWN:
+            left = ", ".join(self.versions(name))
+            raise ValueError(f"Twitch has withdrawn version {version!r} of {name}; there are: {left}")
         if len(self._types) >= len(subscribable()) + DECLARED_MAX:
             raise ValueError(f"{DECLARED_MAX} types that Twitch does not know were sent already: no more")
         kind = self._types[name, version] = declared(name, version, fields)
         self._count("types_declared")
         return kind
+
+    def forget_declared(self) -> tuple[Subscription, ...]:
+        """Know the listed types alone again; return the enabled subscriptions to others, for the caller to revoke."""
+        self._types = dict(subscribable())
+        return tuple(
+            one for one in self._enabled.values() if (one.kind.name, one.kind.version) not in self._types
+        )
 
     def condition(self, kind: EventType, given: Mapping[str, str]) -> dict[str, str]:
         """Return the condition with the type's fields alone; raises `SubscriptionRefused` where one is missing or names nobody."""

@@ -279,6 +279,29 @@ async def test_a_subscription_about_an_account_that_goes_is_revoked() -> None:
 
 
 @in_virtual_time(hybrid=True)
+async def test_a_reset_forgets_types_that_twitch_does_not_have() -> None:
+    """Whoever subscribed to one is told that it is gone, and the next test gets Twitch's 400."""
+    async with controlled() as (stage, http), events_of(stage) as events:
+        condition = {"broadcaster_user_id": stage.twitch.channel("lobby").id}
+        party = {"type": "channel.party", "version": "1", "condition": condition, "event": {}}
+        assert (await http.post("/events", json=party)).json() == {"delivered": 0}
+        await subscribed(
+            stage, events, "channel.party", "lobby", version="1", fields=("broadcaster_user_id",)
+        )
+        assert (await http.post("/reset")).status_code == 200
+        message = json.loads(await events.connection.recv())
+        assert message["metadata"]["message_type"] == "revocation"
+        assert message["payload"]["subscription"]["status"] == "version_removed"
+        transport = {"method": "websocket", "session_id": events.session_id}
+        again = {"type": "channel.party", "version": "1", "condition": condition, "transport": transport}
+        answer = await helix(http, stage, "POST", "/eventsub/subscriptions", BOT_TOKEN, again)
+        assert (answer.status_code, answer.json()["message"]) == (
+            400,
+            "invalid subscription type and version",
+        )
+
+
+@in_virtual_time(hybrid=True)
 async def test_a_reset_is_the_start_again() -> None:
     """State, transcript and limits; faults, tables and connections stay."""
     async with controlled() as (stage, http), bot_on(stage, "lobby") as chat:

@@ -5,8 +5,9 @@ each in a task of its own: asking for ids (one request at a time, up to 100 logi
 (a few at once). Whatever ends, and whatever changes the roster from outside, wakes the loop.
 
 In which channels the bot is moderator is asked at the start and every ten minutes, if the token may: Twitch does not tell it
-over EventSub. The channels do not wait for that: until Helix has answered the bot speaks as anybody does. Who follows is told to moderators only, so a channel without that subscription is asked for it again at the same
-times, once the bot is known to be one there.
+over EventSub. The channels do not wait for that: until Helix has answered the bot speaks as anybody does. Who follows is told to
+moderators only, so a channel without that subscription is asked for it again at the same times, once the bot is known to be one there. The
+first of these that Helix does not answer ends the round, since each of the others would wait as long; the next is a minute later.
 
 The token's scopes say which subscriptions a channel has, and what may be asked. After a new login with others the channels stay: they
 get what they lack, or lose what is not allowed any more. Chat itself is left to Twitch, which ends what its account does not allow.
@@ -98,6 +99,8 @@ class Joining:
         self.allowed = True
         #: Channels without the subscription to who follows, and whether Twitch has refused it.
         self._without_follows: dict[str, bool] = {}
+        #: Subscriptions that are being deleted, or wait for it.
+        self._leaving: set[str] = set()
         #: Set when it is time to look where the bot is moderator.
         self._look = asyncio.Event()
 
@@ -188,7 +191,7 @@ class Joining:
                 # About the session rather than the channel: Twitch may have closed it a moment ago.
                 roster.on_unanswered(ask, words, loop.time())
             else:
-                roster.on_refused(ask, words, loop.time())
+                roster.on_refused(ask, words + self._perhaps_too_many(ask, error), loop.time())
         except HelixError as error:
             roster.on_unanswered(ask, str(error), loop.time())
         finally:
@@ -196,6 +199,16 @@ class Joining:
             self._wake.set()
         if self._sessions.session_id(ask.session) is not None:
             await self._delete(made + optional if useless is None else useless)
+
+    def _perhaps_too_many(self, ask: Ask, error: HelixRefused) -> str:
+        """What may be behind a 403, which Twitch says in the same words to a missing scope, a ban and one chat too many."""
+        others, most = self._roster.unmoderated_besides(ask.login), self._limits.unmoderated_chats_max
+        if error.status != 403 or others < most:
+            return ""
+        return (
+            f"; the bot is not known to be moderator of {others} other channels, and Twitch allows {most} where it is neither that nor "
+            "was granted channel:bot: let the broadcaster type /mod with its name"
+        )
 
     async def _make(self, wanted: Wanted, ask: Ask, session_id: str) -> str:
         """One subscription; its id, or "" if it may be missing, and is."""
@@ -212,9 +225,15 @@ class Joining:
             raise
 
     async def _made_before(self, wanted: Wanted, condition: Mapping[str, str], session_id: str) -> str:
-        """The id of a subscription that is there already: the answer that had it was lost. Without it nobody would notice its end."""
+        """The id of a subscription that is there already: the answer that had it was lost. Without it nobody would notice its end.
+
+        One that is about to go, since its channel was parted a moment ago, is none: the channel would be deaf.
+        """
+        leaving = frozenset(
+            self._leaving
+        )  # as of before the answer, which one that goes meanwhile may still be in
         found = await self._helix.subscription_id(wanted.kind, wanted.version, condition, session_id)
-        if not found:
+        if not found or found in leaving:
             raise HelixUnavailable(f"{wanted.kind} exists, and is not there", undelivered=True)
         return found
 
@@ -223,6 +242,7 @@ class Joining:
         if _FOLLOWS not in self._plan:  # the scope went in the meantime
             return [subscription_id]
         if self._roster.on_extra(ask, subscription_id):
+            self._without_follows.pop(ask.login, None)  # from before it was parted, or its session lost
             return []
         if self._roster.ask_of(ask.login) == ask:  # revoked before it was known
             self._without_follows[ask.login] = True
@@ -234,12 +254,15 @@ class Joining:
             self._tasks.create_task(self._delete(subscription_ids), name="delete")
 
     async def _delete(self, subscription_ids: list[str]) -> None:
+        self._leaving.update(subscription_ids)
         for subscription_id in subscription_ids:
             try:
                 await self._helix.unsubscribe(subscription_id)
             except HelixError as error:
                 # It costs room until the session ends; its events are passed over.
                 log.warning("an EventSub subscription could not be deleted, since %s", str(error))
+            finally:
+                self._leaving.discard(subscription_id)
 
     async def _read_moderated(self) -> None:
         """Learn in which channels the bot is moderator, if Helix says so."""
@@ -264,27 +287,36 @@ class Joining:
             self._look.clear()
             if self._may_read:
                 await self._read_moderated()
-            await self._follow_again()
+            answered = await self._follow_again()
             try:
-                async with asyncio.timeout(self._limits.moderated_refresh_s):
+                async with asyncio.timeout(
+                    self._limits.moderated_refresh_s if answered else self._limits.join_retry_s
+                ):
                     await self._look.wait()
             except TimeoutError:
                 pass
 
-    async def _follow_again(self) -> None:
+    async def _follow_again(self) -> bool:
+        """Ask for the follows that are missing and may be had; False if Helix did not answer, and the rest was left."""
         for login, refused in list(self._without_follows.items()):
             ask = self._roster.ask_of(login)
-            session_id = self._sessions.session_id(ask.session) if ask is not None else None
-            if ask is None or session_id is None or (refused and not self._roster.is_privileged(login)):
+            if ask is None:  # whoever joins it again asks for its follows too
+                self._without_follows.pop(login, None)
+                continue
+            session_id = self._sessions.session_id(ask.session)
+            if session_id is None or (refused and not self._roster.is_privileged(login)):
                 continue
             if _FOLLOWS not in self._plan:  # the scope went in the meantime
-                return
+                return True
             self._without_follows.pop(login, None)
             try:
                 subscription_id = await self._make(_FOLLOWS, ask, session_id)
             except HelixError as error:
-                self._without_follows[login] = refused
+                self._without_follows[login] = refused  # now the last: the others have their turn before it
                 log.warning("no follows of #%s, since %s", login, str(error))
-                continue
+                if isinstance(error, HelixRefused):
+                    continue
+                return False
             if subscription_id:
                 await self._delete(self._add_follows(ask, subscription_id))
+        return True

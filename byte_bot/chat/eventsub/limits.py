@@ -11,6 +11,8 @@ class EventSubLimits(msgspec.Struct, frozen=True):
     # dev.twitch.tv/docs/eventsub/handling-websocket-events: per client id and user 3 sockets, 300 subscriptions on each.
     sockets_max: int = 3
     subscriptions_per_socket_max: int = 300
+    # dev.twitch.tv/docs/chat/#rate-limits: chats at once, where the account is neither moderator nor was granted channel:bot.
+    unmoderated_chats_max: int = 100
 
     # The least that Twitch offers (10 to 600): a dead socket is noticed soonest.
     keepalive_s: int = 10

@@ -124,6 +124,15 @@ class Roster:
         known = self._channels.get(login)
         return known is not None and known.privileged is True
 
+    def unmoderated_besides(self, login: str) -> int:
+        """Of how many other channels the bot reads the chat, or asks for it, and is not known to be moderator, VIP or broadcaster."""
+        return sum(
+            known.login != login
+            and known.place in (Place.ASKED, Place.JOINED)
+            and known.privileged is not True
+            for known in self._channels.values()
+        )
+
     def wants_id(self, channel_id: str) -> bool:
         """Whether what happens in this channel is anybody's business; a subscription may outlive a part for a moment."""
         return channel_id in self._logins
@@ -149,6 +158,8 @@ class Roster:
             if not is_login(login):
                 self._events.append(JoinFailed(login[:50], "not a Twitch login"))
                 continue
+            if known is not None:
+                self._forget_id(known)
             self._channels[login] = _Channel(login)
             self._unknown.append(login)
 
@@ -162,7 +173,7 @@ class Roster:
             if known.place in (Place.ASKED, Place.JOINED):
                 self._release(known)
                 self._events.append(ChannelParted(known.login))
-            self._logins.pop(known.channel_id, None)
+            self._forget_id(known)
             ids += self._forget_subscriptions(known)
         return ids
 
@@ -185,6 +196,7 @@ class Roster:
             known = self._channels.get(login)
             if known is None or known.place is not Place.RESOLVING:
                 continue
+            self._forget_id(known)  # a login may belong to another id by now
             if login in ids:
                 known.channel_id = ids[login]
                 self._logins[known.channel_id] = login
@@ -284,9 +296,11 @@ class Roster:
         return Ask(known.ask, known.login, known.channel_id, known.session)
 
     def on_extra(self, ask: Ask, subscription_id: str) -> bool:
-        """One more subscription of a joined channel was made; False if nobody wants it any more, or it is revoked already."""
+        """One more subscription of a joined channel was made, or found; False if nobody wants it any more, or it is revoked already."""
         if self.ask_of(ask.login) != ask or subscription_id in self._revoked:
             return False
+        if subscription_id in self._extras:
+            return True  # known: asked for once more, and Twitch has said that it exists
         self._channels[ask.login].subscriptions.append(subscription_id)
         self._owners[subscription_id] = ask.login
         self._extras[subscription_id] = None
@@ -378,6 +392,11 @@ class Roster:
     def _enqueue(self, known: _Channel) -> None:
         known.place = Place.QUEUED
         self._queue.append(known.login)
+
+    def _forget_id(self, known: _Channel) -> None:
+        if self._logins.get(known.channel_id) == known.login:  # another channel may have the id by now
+            del self._logins[known.channel_id]
+        known.channel_id = ""
 
     def _release(self, known: _Channel) -> None:
         """Give back the room of a channel that is asked for or joined."""

@@ -77,6 +77,26 @@ def test_only_this_bots_requests_are_moved() -> None:
     run(main())
 
 
+def test_a_bot_starts_up_in_twitchios_order() -> None:
+    """Tokens of accounts, which the test gives it, are validated; one of the app, which is too; who it is; a socket; then it answers."""
+    twitch = FakeTwitch()
+
+    async def test() -> None:
+        lobby = twitch.add_channel("lobby")
+        await twitch.connect(SmallBot(lobby.id))
+        assert await twitch.ask("ana", "!hello") == "hello, ana"
+        asked = [name for name in twitch.service.web.stats if not name.startswith("helix_")]
+        assert asked == [
+            "validated",
+            "tokens_given_client_credentials",
+            "GET users",
+            "POST eventsub/subscriptions",
+            "POST chat/messages",
+        ], "each the first time"
+
+    play(test, twitch)
+
+
 def test_a_socket_on_which_nothing_comes_is_left_in_virtual_time() -> None:
     """TwitchIO's watchdog reads the machine's clock, of which no time passes here: this one reads the loop's."""
     twitch = FakeTwitch()
@@ -123,6 +143,12 @@ def test_an_autobot_has_its_shards_on_the_fake_and_brings_them_back() -> None:
         await twitch.connect(bot)
         assert await twitch.ask("ana", "!hello") == "hello, ana"
         assert twitch.service.eventsub.stats["connections"] == 2, "two shards, TwitchIO's least"
+        assert [name for name in twitch.service.web.stats if "eventsub" in name] == [
+            "GET eventsub/conduits",
+            "POST eventsub/conduits",
+            "POST eventsub/subscriptions",
+            "PATCH eventsub/conduits/shards",
+        ], "each the first time: no shard has a transport yet when the conduit is subscribed on"
         faults.begin(TwitchDisconnect())
         await asyncio.sleep(120)
         assert twitch.service.eventsub.stats["connections"] > 2

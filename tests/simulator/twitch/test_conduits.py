@@ -22,7 +22,6 @@ from simulator.twitch.conduits import (
 )
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID, Token
 from simulator.twitch.eventsub_subscriptions import (
-    APP_MAX_TOTAL_COST,
     Subscription,
     SubscriptionBook,
     SubscriptionRefused,
@@ -382,14 +381,26 @@ def test_the_same_once_a_conduit_and_three_times_an_app() -> None:
 
 
 def test_a_conduit_has_more_than_300_subscriptions_and_more_than_a_cost_of_10() -> None:
-    """The limits of sockets are not its; its app's is 10,000."""
+    """The limits of sockets are not its."""
     plant = Plant()
     conduit = plant.made("one")
     for number in range(301):
         room = plant.state.add_channel(f"room{number}")
         plant.subscribe(conduit, "stream.online", broadcaster_user_id=room.id)
     assert plant.book.total_cost(APP, "") == 301
-    assert APP_MAX_TOTAL_COST == 10_000
+
+
+def test_the_subscriptions_of_an_app_cost_10000_at_most() -> None:
+    """Over all of its conduits."""
+    plant = Plant()
+    one, other = plant.made("one"), plant.made("two")
+    rooms = [plant.state.add_channel(f"room{number}").id for number in range(3)]
+    plant.subscribe(one, "stream.online", broadcaster_user_id=rooms[0]).cost = 9_999  # as if of many channels
+    plant.subscribe(other, "stream.online", broadcaster_user_id=rooms[1])
+    assert plant.refusal(other, "stream.online", broadcaster_user_id=rooms[2]) == (
+        429,
+        "total cost of subscriptions would exceed 10000",
+    )
 
 
 def test_conduit_shard_disabled_is_for_the_app_in_its_condition() -> None:

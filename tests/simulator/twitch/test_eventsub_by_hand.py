@@ -70,6 +70,7 @@ def test_a_type_that_nobody_knows_is_taken_as_told_and_can_be_subscribed_to_from
         (HOLD, "", {}, "an event of automod.message.hold needs a channel, or a condition"),
         (HOLD, "", {"condition": {}}, "the condition of automod.message.hold must say what it is about"),
         ("channel.party", "", {"condition": {}}, "the condition of channel.party must say what it is about"),
+        ("channel.follow", "", {"version": "1", "condition": {"user_id": "1"}}, "withdrawn version '1' of channel.follow; there are: 2"),
         (HOLD, "", {"condition": {"user_id": "1"}}, "has no 'user_id'; it has: broadcaster_user_id, moderator_user_id"),
         (HOLD, "", {"condition": {"moderator_user_id": "1"}}, "must say broadcaster_user_id"),
     ],

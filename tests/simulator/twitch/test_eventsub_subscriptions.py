@@ -105,13 +105,24 @@ def test_a_type_that_its_transport_does_not_carry_is_400() -> None:
 
 
 def test_the_number_of_declared_types_is_bounded() -> None:
-    """Each is kept as long as the book."""
+    """Each is kept until they are forgotten; then there is room again."""
     office = Office()
     for number in range(DECLARED_MAX):
         office.book.declare(f"channel.party_{number}", "1", ("user_id",))
     with pytest.raises(ValueError, match="100 types that Twitch does not know were sent already"):
         office.book.declare("channel.party", "1", ("user_id",))
     assert office.stats["types_declared"] == DECLARED_MAX
+    office.book.forget_declared()
+    office.book.declare("channel.party", "1", ("user_id",))
+
+
+def test_subscriptions_to_types_that_are_forgotten_are_told() -> None:
+    """Those to Twitch's own types are not among them."""
+    office = Office()
+    office.book.declare("channel.party", "1", ("broadcaster_user_id",))
+    party = office.add("channel.party", "1", office.of())
+    office.add("stream.online", "1", office.of())
+    assert office.book.forget_declared() == (party,)
 
 
 def test_a_reward_in_the_condition_is_optional() -> None:

@@ -87,6 +87,23 @@ def test_parting_deletes_the_subscriptions() -> None:
     tell(story)
 
 
+def test_a_channel_that_is_joined_again_before_its_subscriptions_are_deleted_hears() -> None:
+    """Twitch says that they exist (409), and a moment later they do not: they are not counted in, and made when they are gone."""
+
+    async def story(place: Place) -> None:
+        place.state.add_channel("kitchen")
+        await place.joined("arcade", "kitchen")
+        place.web.helix_delay_s = 0.5
+        place.chat.part(["arcade", "kitchen", "lobby"])
+        await place.joined("lobby")
+        place.web.helix_delay_s = 0.0
+        await asyncio.sleep(5.0)
+        assert len(place.subscriptions()) == 5
+        assert place.of(JoinFailed) == []
+
+    tell(story)
+
+
 def test_a_channel_that_does_not_exist_fails() -> None:
     """Helix knows no such login."""
 
@@ -245,9 +262,24 @@ def test_a_refusal_of_twitch_is_the_reason_of_a_failed_join() -> None:
     async def story(place: Place) -> None:
         place.chat.join(["lobby"])
         (failed,) = await place.seen(JoinFailed)
-        assert "subscription missing proper authorization" in failed.reason
+        assert failed.reason == "Twitch says 'subscription missing proper authorization'"
 
     tell(story, scopes=("user:write:chat",), join=())
+
+
+def test_a_refusal_beyond_the_chats_that_twitch_allows_names_the_limit() -> None:
+    """Twitch's words are the same as for a missing scope. Here one chat is allowed, and a ban has the refusal come."""
+
+    async def story(place: Place) -> None:
+        place.state.ban("arcade", BOT)
+        place.chat.join(["arcade"])
+        (failed,) = await place.seen(JoinFailed)
+        assert failed.reason == (
+            "Twitch says 'subscription missing proper authorization'; the bot is not known to be moderator of 1 other channels, and "
+            "Twitch allows 1 where it is neither that nor was granted channel:bot: let the broadcaster type /mod with its name"
+        )
+
+    tell(story, limits=replace(EventSubLimits(), unmoderated_chats_max=1))
 
 
 def test_follows_are_heard_where_the_bot_is_moderator() -> None:
@@ -267,6 +299,54 @@ def test_follows_are_heard_where_the_bot_is_moderator() -> None:
         assert place.chat.joined == ("lobby",)
 
     tell(story, scopes=(*SCOPES, FOLLOWS))
+
+
+def test_a_channel_that_is_joined_again_with_its_follows_is_not_asked_for_them_once_more() -> None:
+    """It was refused them before it was parted; asking again would cost a 409 and a look through the list."""
+
+    async def story(place: Place) -> None:
+        place.state.set_role("lobby", BOT, "moderator")
+        place.chat.part(["lobby"])
+        await place.until(lambda: place.subscriptions() == [])
+        await place.joined("lobby")
+        await place.until(lambda: place.subscriptions("channel.follow") != [])
+        asked = place.web.stats["POST eventsub/subscriptions"]
+        await asyncio.sleep(place.limits.moderated_refresh_s + 1.0)
+        assert place.web.stats["POST eventsub/subscriptions"] == asked
+
+    tell(story, scopes=(*SCOPES, FOLLOWS))
+
+
+def test_a_channel_that_was_parted_is_forgotten_with_the_follows_it_lacked() -> None:
+    """At the next look."""
+
+    async def story(place: Place) -> None:
+        joining = place.chat._joining
+        assert joining is not None and list(joining._without_follows) == ["lobby"]
+        place.chat.part(["lobby"])
+        await asyncio.sleep(place.limits.moderated_refresh_s + 1.0)
+        assert joining._without_follows == {}
+
+    tell(story, scopes=(*SCOPES, FOLLOWS))
+
+
+def test_follows_that_helix_does_not_answer_wait_for_the_next_round() -> None:
+    """With many channels one timeout after the other would take half an hour; a minute later there is a look at those that are left."""
+    scopes = ("user:bot", "user:read:chat", "user:write:chat")
+
+    async def story(place: Place) -> None:
+        await place.joined("arcade")
+        for channel in ("lobby", "arcade"):
+            place.state.set_role(channel, BOT, "moderator")
+        asked = place.web.stats["POST eventsub/subscriptions"]
+        place.web.helix_delay_s = 60.0
+        place.keeper.give(place.new_token(*scopes, FOLLOWS))
+        await asyncio.sleep(2.5 * place.limits.helix_timeout_s)
+        assert place.web.stats["POST eventsub/subscriptions"] == asked + 1
+        place.web.helix_delay_s = 0.0
+        await place.until(lambda: len(place.subscriptions("channel.follow")) == 2, within_s=70.0)
+
+    tell(story, scopes=scopes)
 
 
 def test_follows_that_are_revoked_before_their_answer_has_come_are_asked_for_again() -> None:

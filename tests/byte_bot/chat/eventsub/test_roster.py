@@ -304,6 +304,49 @@ def test_a_failed_channel_that_is_wanted_again_is_tried_at_once() -> None:
     assert roster.take_unknown(61.0) == ["a"]
 
 
+def test_the_id_of_a_channel_that_is_wanted_again_is_asked_anew() -> None:
+    """Who parts it before the answer has come is told nothing of it any more."""
+    roster = Roster(LIMITS, 5)
+    joined(roster, "lobby")
+    roster.on_revoked("lobby-0", 0.0)
+    roster.want(["lobby"])
+    roster.unwant(["lobby"])
+    assert not roster.wants_id("id-lobby")
+
+
+def test_a_login_may_belong_to_another_id_by_now() -> None:
+    """Two accounts were renamed while the channel was being tried again: what the old id says is of no use, or of another channel."""
+    roster = Roster(LIMITS, 5)
+    joined(roster, "lobby")
+    roster.on_revoked("lobby-0", 0.0)
+    roster.on_ids(roster.take_unknown(LIMITS.join_retry_s), {"lobby": "other"}, LIMITS.join_retry_s)
+    assert (roster.wants_id("id-lobby"), roster.wants_id("other")) == (False, True)
+    roster.want(["arcade"])
+    roster.on_ids(roster.take_unknown(61.0), {"arcade": "other"}, 61.0)
+    roster.unwant(["lobby"])
+    assert roster.wants_id("other"), "it is the arcade's"
+
+
+def test_an_extra_subscription_that_is_known_is_counted_once() -> None:
+    """Asked for once more, Twitch says that it exists, and which it is."""
+    roster = Roster(LIMITS, 5)
+    joined(roster, "lobby")
+    ask = roster.ask_of("lobby")
+    assert ask is not None
+    assert roster.on_extra(ask, "follows") and roster.on_extra(ask, "follows")
+    assert roster.unwant(["lobby"]).count("follows") == 1
+
+
+def test_other_channels_where_the_bot_is_no_moderator_are_counted() -> None:
+    """Those it asks for too, since Twitch counts them from their first subscription on."""
+    roster = Roster(LIMITS, 5)
+    joined(roster, "lobby", "arcade", "cinema")
+    roster.on_standing("cinema", True)
+    known(roster, "kitchen", "garden")
+    take(roster)
+    assert [roster.unmoderated_besides(login) for login in ("lobby", "kitchen", "garden")] == [2, 2, 3]
+
+
 def test_standing_is_known_at_the_join_if_helix_said_it() -> None:
     """Before the channel's own event, as on IRC."""
     roster = Roster(LIMITS, 5)
