@@ -17,6 +17,7 @@ from byte_bot.app import DRAIN_S, FLUSH_S, JOURNAL_S
 from byte_bot.auth.timing import FINISH_S, KeeperTiming
 from byte_bot.errors import ExitCode
 from byte_bot.settings import Settings
+from simulator.faults import ConsentEnded, Refused, TokenRevoked
 from simulator.scenario import Scenario
 from simulator.world import BOT_LOGIN, BOT_TOKEN, World, play
 from tests.byte_bot.auth.desk import CLIENT_ID, OAUTH_URL, Desk, Desks
@@ -35,7 +36,6 @@ NIGHT = Scenario(
 SETTINGS = Settings(twitch_login=BOT_LOGIN, twitch_channel_logins=("lobby",), **TOKEN_SETTINGS)
 
 Story = Callable[[World, Desk, Desks], Awaitable[None]]
-
 
 def tell(story: Story, tmp_path: Path, scenario: Scenario = NIGHT) -> list[Any]:
     """Play a story with a desk; the log's lines."""
@@ -124,7 +124,7 @@ def test_a_withdrawn_consent_ends_the_session_and_a_new_login_brings_the_bot_bac
         world.start_bot()
         await world.joined()
         assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
-        world.twitch.credentials.disconnect(CLIENT_ID, BOT_LOGIN)
+        world.break_database(ConsentEnded(login=BOT_LOGIN))
         await asyncio.sleep(KeeperTiming().validate_every_s + 10)
         assert world.app is not None
         assert not world.app.transport.connected
@@ -139,6 +139,34 @@ def test_a_withdrawn_consent_ends_the_session_and_a_new_login_brings_the_bot_bac
     assert count(lines, "token_works_again") == 1
     first = next(line for line in lines if line["event"] == "token_unusable")
     assert "byte-bot login" in first["what_to_do"]
+
+
+def test_a_revoked_token_and_a_database_that_is_down_lose_nothing_that_was_confirmed(tmp_path: Path) -> None:
+    """The connection outlives the token, and the next login is refused: the bot waits with what it has to save."""
+
+    async def story(world: World, desk: Desk, desks: Desks) -> None:
+        await desk.log_in(SETTINGS, desks.file)
+        world.start_bot()
+        await world.joined()
+        await world.until(world.drained)
+        world.break_database(Refused())
+        world.break_database(TokenRevoked(login=BOT_LOGIN), name="token")
+        await asyncio.sleep(60)
+        assert await world.ask("mod", "!count deaths +10") == "deaths: 10"
+        world.irc.disconnect_all()
+        await asyncio.sleep(60)
+        assert world.bot_runs
+        assert world.app is not None and not world.app.transport.connected
+        await desk.log_in(SETTINGS, desks.file)
+        await world.joined()
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 11"
+        world.heal()
+        await world.converge()
+        assert world.counter("lobby", "deaths") == 11
+
+    lines = tell(story, tmp_path)
+    assert (count(lines, "token_unusable"), count(lines, "token_works_again")) == (1, 1)
+    assert count(lines, "login_refused") == 0
 
 
 def test_without_a_token_the_bot_waits_and_fences_nobody(tmp_path: Path) -> None:

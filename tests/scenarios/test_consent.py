@@ -1,6 +1,7 @@
 """What people allowed the bot is taken back in mid-life, and given again: over EventSub, where each request stands on it.
 
-On IRC the same is told in tests/byte_bot/test_app_token.py: there a connection outlives its token, and Twitch has no app tokens.
+A token or a consent that ends is told of IRC in tests/byte_bot/test_app_token.py: there a connection outlives its token by up to an hour.
+Application tokens, and subscriptions that Twitch takes away, are EventSub's alone.
 """
 
 from __future__ import annotations
