@@ -43,6 +43,21 @@ def test_it_is_connected_before_there_is_a_channel_and_opens_a_socket_for_one() 
     tell(story, join=())
 
 
+def test_with_a_token_that_nobody_has_validated_it_waits_until_twitch_has_said_whose_it_is() -> None:
+    """The authorization server was away: without the ids of account and application nothing can be asked."""
+
+    async def story(place: Place) -> None:
+        place.chat.join(["lobby"])
+        await asyncio.sleep(30.0)
+        assert (place.events, place.chat.connected) == ([], False)
+        assert (place.web.stats, place.eventsub.stats) == ({}, {})
+        place.keeper.give(place.new_token(*SCOPES))
+        await place.seen(Connected, within_s=place.limits.validated_look_s + 0.1)
+        await place.seen(ChannelJoined)
+
+    tell(story, join=(), validated=False)
+
+
 def test_a_message_arrives_and_an_answer_leaves() -> None:
     """Both ways, with the answer in its thread."""
 
