@@ -106,6 +106,7 @@ def test_a_broadcaster_takes_the_consent_back_and_gives_it_again() -> None:
         assert await world.ask("viewer", "!ping", channel="arcade") == "Pong!"
         await asyncio.sleep(5.0)
         assert world.chat.answer_to(unheard) is None
+        assert world.app is not None and world.app.layer.telemetry.counters["messages_refused"] == 1
         credentials.consent(DEFAULT_CLIENT_ID, "lobby", ("channel:bot",))
         assert "Hades" in await world.ask("viewer", "!game")
         await world.converge()
