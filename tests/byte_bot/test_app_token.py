@@ -11,15 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from byte_bot.app import DRAIN_S, FLUSH_S, JOURNAL_S
 from byte_bot.auth.timing import FINISH_S, KeeperTiming
 from byte_bot.errors import ExitCode
 from byte_bot.settings import Settings
+from simulator.faults import ConsentEnded, Refused, TokenRevoked
 from simulator.scenario import Scenario
 from simulator.world import BOT_LOGIN, BOT_TOKEN, World, play
 from tests.byte_bot.auth.desk import CLIENT_ID, OAUTH_URL, Desk, Desks
+from tests.scenarios.places import PLACES
 
 HOUR_S = 3_600.0
 #: A world's hours cost seconds: a token of ten minutes is renewed after seven and a half.
@@ -27,6 +30,7 @@ SHORT_LIFE_S = 600.0
 TOKEN_SETTINGS: dict[str, Any] = {
     "twitch_token": "",
     "twitch_client_id": CLIENT_ID,
+    "twitch_client_secret": "",
     "twitch_oauth_url": OAUTH_URL,
 }
 NIGHT = Scenario(
@@ -36,16 +40,18 @@ SETTINGS = Settings(twitch_login=BOT_LOGIN, twitch_channel_logins=("lobby",), **
 
 Story = Callable[[World, Desk, Desks], Awaitable[None]]
 
+on_both_transports = pytest.mark.parametrize("where", ["memory", "eventsub"])
 
-def tell(story: Story, tmp_path: Path, scenario: Scenario = NIGHT) -> list[Any]:
-    """Play a story with a desk; the log's lines."""
+
+def tell(story: Story, tmp_path: Path, where: str = "memory") -> list[Any]:
+    """Play a story with a desk, over IRC in memory or over EventSub; the log's lines."""
     desks = Desks(tmp_path / "bot.token.json")
 
     async def body(world: World) -> None:
         await story(world, desks.at(world.twitch), desks)
 
     with capture_logs() as lines:
-        play(body, scenario, application=desks.build, strict=False)
+        play(body, NIGHT, application=desks.build, strict=False, **PLACES[where])
     return list(lines)
 
 
@@ -124,7 +130,7 @@ def test_a_withdrawn_consent_ends_the_session_and_a_new_login_brings_the_bot_bac
         world.start_bot()
         await world.joined()
         assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
-        world.twitch.credentials.disconnect(CLIENT_ID, BOT_LOGIN)
+        world.break_database(ConsentEnded(login=BOT_LOGIN))
         await asyncio.sleep(KeeperTiming().validate_every_s + 10)
         assert world.app is not None
         assert not world.app.transport.connected
@@ -141,7 +147,36 @@ def test_a_withdrawn_consent_ends_the_session_and_a_new_login_brings_the_bot_bac
     assert "byte-bot login" in first["what_to_do"]
 
 
-def test_without_a_token_the_bot_waits_and_fences_nobody(tmp_path: Path) -> None:
+def test_a_revoked_token_and_a_database_that_is_down_lose_nothing_that_was_confirmed(tmp_path: Path) -> None:
+    """The connection outlives the token, and the next login is refused: the bot waits with what it has to save."""
+
+    async def story(world: World, desk: Desk, desks: Desks) -> None:
+        await desk.log_in(SETTINGS, desks.file)
+        world.start_bot()
+        await world.joined()
+        await world.until(world.drained)
+        world.break_database(Refused())
+        world.break_database(TokenRevoked(login=BOT_LOGIN), name="token")
+        await asyncio.sleep(60)
+        assert await world.ask("mod", "!count deaths +10") == "deaths: 10"
+        world.irc.disconnect_all()
+        await asyncio.sleep(60)
+        assert world.bot_runs
+        assert world.app is not None and not world.app.transport.connected
+        await desk.log_in(SETTINGS, desks.file)
+        await world.joined()
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 11"
+        world.heal()
+        await world.converge()
+        assert world.counter("lobby", "deaths") == 11
+
+    lines = tell(story, tmp_path)
+    assert (count(lines, "token_unusable"), count(lines, "token_works_again")) == (1, 1)
+    assert count(lines, "login_refused") == 0
+
+
+@on_both_transports
+def test_without_a_token_the_bot_waits_and_fences_nobody(tmp_path: Path, where: str) -> None:
     """No epoch is taken before there is a token, so a bot that runs elsewhere goes on; then everything starts."""
 
     async def story(world: World, desk: Desk, desks: Desks) -> None:
@@ -149,17 +184,18 @@ def test_without_a_token_the_bot_waits_and_fences_nobody(tmp_path: Path) -> None
         world.start_bot()
         await asyncio.sleep(300)
         assert world.supabase.requests_total == requests
-        assert world.irc.stats["connections"] == 0
+        assert world.irc.stats["connections"] == world.faces.connections_made() == 0
         await desk.log_in(SETTINGS, desks.file)
         await world.joined()
         assert await world.ask("mod", "!count deaths +1") == "deaths: 1"
 
-    lines = tell(story, tmp_path)
+    lines = tell(story, tmp_path, where)
     assert count(lines, "token_unusable") == 1
     assert count(lines, "twitch_away") == 0
 
 
-def test_a_bot_that_waits_for_a_token_stops_at_once(tmp_path: Path) -> None:
+@on_both_transports
+def test_a_bot_that_waits_for_a_token_stops_at_once(tmp_path: Path, where: str) -> None:
     """Ctrl-C is obeyed in every state."""
 
     async def story(world: World, desk: Desk, desks: Desks) -> None:
@@ -169,7 +205,7 @@ def test_a_bot_that_waits_for_a_token_stops_at_once(tmp_path: Path) -> None:
         assert await world.stop_bot() == ExitCode.OK
         assert world.loop.time() - before_s < 1
 
-    tell(story, tmp_path)
+    tell(story, tmp_path, where)
 
 
 def test_the_end_of_a_refresh_fits_into_the_time_that_there_is() -> None:

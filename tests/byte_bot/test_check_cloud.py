@@ -14,6 +14,7 @@ from byte_bot.settings import Settings
 from simulator.loop import run
 from simulator.twitch.credentials import DEFAULT_CLIENT_ID
 from tests.byte_bot.chat.eventsub.fake_twitch import BOT, SCOPES, LoopClock, Place
+from tests.byte_bot.written_log import written_log
 
 NEEDED = ("user:bot", "user:read:chat", "user:write:chat")
 
@@ -28,13 +29,19 @@ def found(
     *,
     scopes: tuple[str, ...] = (*NEEDED, *SCOPES),
     access: str | None = None,
+    given: list[str] | None = None,
     **changes: Any,
 ) -> list[Finding]:
-    """What the check finds about a bot whose account granted these scopes, in one channel."""
+    """What the check finds about a bot whose account granted these scopes, in one channel; the tokens it was given go to ``given``."""
+
+    async def overhear(response: httpx.Response) -> None:
+        if given is not None and response.url.path.endswith("/token"):
+            await response.aread()
+            given.append(response.json()["access_token"])
 
     async def body() -> list[Finding]:
         place = Place(scopes=scopes)
-        async with place.listener, httpx.AsyncClient() as http:
+        async with place.listener, httpx.AsyncClient(event_hooks={"response": [overhear]}) as http:
             prepare(place)
             app = place.state.credentials.apps[DEFAULT_CLIENT_ID]
             settings = Settings(
@@ -128,3 +135,11 @@ def test_helix_that_is_not_there_and_a_bot_that_is_not() -> None:
     assert (finding.status, "TWITCH_HELIX_URL" in finding.advice) == (Status.FAILED, True)
     finding = the_one(found(twitch_login="nobody_at_all"))
     assert (finding.status, finding.words) == (Status.FAILED, "Twitch has no account nobody_at_all")
+
+
+def test_the_applications_token_never_gets_into_the_log() -> None:
+    """It is ended with the check, which may fail."""
+    given: list[str] = []
+    with written_log() as log:
+        found(given=given)
+        assert log.hides(*given)

@@ -173,6 +173,16 @@ class Fakes:
             **changes,
         )
 
+    def secrets(self) -> list[str]:
+        """Every token that Twitch has given out and that still works, with those that renew it, and every secret of an application."""
+        snapshot = self._control.get("/snapshot").raise_for_status().json()
+        tokens = [
+            letters for one in snapshot["tokens"] for letters in (one["token"], one.get("refresh_token", ""))
+        ]
+        return [
+            secret for secret in (*tokens, *(app.get("secret", "") for app in snapshot["apps"])) if secret
+        ]
+
     def approve(self, user_code: str) -> None:
         """The bot's owner allows it, as at twitch.tv/activate."""
         body = {"user_code": user_code, "login": self.twitch["login"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -45,8 +46,13 @@ def test_sigterm_ends_the_bot_in_time_while_it_starts_without_a_database(
     ("mode", "auth"), [("irc", "installed"), ("eventsub", "installed"), ("eventsub", "cloud")]
 )
 def test_from_the_login_on_the_bot_chats(fakes: Fakes, tmp_path: Path, mode: str, auth: str) -> None:
-    """`byte-bot login`, a human's consent, `byte-bot run`: on both transports, as the account and as the application."""
-    variables = fakes.login_variables(tmp_path, TWITCH_CHAT_MODE=mode, TWITCH_BOT_AUTH=auth)
+    """`byte-bot login`, a human's consent, `byte-bot run`: on both transports, as the account and as the application.
+
+    However much they tell, neither prints or logs a token or a secret.
+    """
+    variables = fakes.login_variables(
+        tmp_path, TWITCH_CHAT_MODE=mode, TWITCH_BOT_AUTH=auth, LOG_LEVEL="debug"
+    )
     with Program("byte-bot", "login", "--json", variables=variables, directory=tmp_path) as login:
         fakes.approve(login.object(lambda line: line.get("event") == "code", "the code")["user_code"])
         assert login.exit_code() == ExitCode.OK
@@ -63,6 +69,10 @@ def test_from_the_login_on_the_bot_chats(fakes: Fakes, tmp_path: Path, mode: str
         ]
     asked_as_app = fakes.state()["web"].get("tokens_given_client_credentials", 0) > given
     assert asked_as_app == (auth == "cloud")
+    kept = json.loads((tmp_path / "token.json").read_text("utf-8"))
+    secrets = fakes.secrets()
+    assert {kept["access_token"], kept["refresh_token"], variables["TWITCH_CLIENT_SECRET"]} <= set(secrets)
+    assert [one for one in secrets if one in login.output or one in program.output] == []
 
 
 def test_wrong_settings_are_all_named(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from tests.scenarios.places import PLACES, Place
 from tests.scenarios.test_deleted_command import is_gone
 
 DAY_S = 86_400.0
+
+#: In memory stands for IRC as such: no socket of the kernel's looks at the bot's clock.
+on_both_transports = pytest.mark.parametrize("where", ["memory", "eventsub"])
 COMMANDS = (
     "!count deaths +1", "!ping", "!note add note {n}", "!quote add words {n}", "!note del 1", "!cmd add c{n} hi", "!cmd del c{n}",
     "!game Game {n}",
@@ -53,7 +56,7 @@ def test_a_clock_that_jumps_breaks_no_promise(place: Place) -> None:
     assert report.counts["confirmed_counter_changes"] > 5
 
 
-@pytest.mark.parametrize("where", ["memory", "eventsub"])
+@on_both_transports
 def test_what_is_said_and_when_does_not_depend_on_the_clock(where: str) -> None:
     """The same lines at the same microseconds as with a clock that is right."""
     scenario = shaken()
@@ -68,8 +71,11 @@ def test_what_is_said_and_when_does_not_depend_on_the_clock(where: str) -> None:
         assert sorted(map(str, wrong.transcript)) == sorted(map(str, right.transcript))
 
 
+@on_both_transports
 @pytest.mark.parametrize(("while_deleting_s", "afterwards_s"), [(0.0, 40 * DAY_S), (-40 * DAY_S, 0.0)])
-def test_a_jump_brings_no_deleted_command_back(while_deleting_s: float, afterwards_s: float) -> None:
+def test_a_jump_brings_no_deleted_command_back(
+    while_deleting_s: float, afterwards_s: float, where: str
+) -> None:
     """What a machine that was away changed about it before the deletion loses, however old the deletion seems to be."""
 
     async def story(world: World) -> None:
@@ -96,7 +102,7 @@ def test_a_jump_brings_no_deleted_command_back(while_deleting_s: float, afterwar
         await world.converge()
         world.judge()
 
-    play(story, Scenario("deleted", "deleted while the clock was wrong"))
+    play(story, Scenario("deleted", "deleted while the clock was wrong"), **PLACES[where])
 
 
 def commands(world: World) -> dict[str, object]:
@@ -105,7 +111,8 @@ def commands(world: World) -> dict[str, object]:
     return dict(stored.get("commands", {}))
 
 
-def test_a_note_keeps_its_number_when_the_clock_is_set_back() -> None:
+@on_both_transports
+def test_a_note_keeps_its_number_when_the_clock_is_set_back(where: str) -> None:
     """The newest note is the last one: the number that the bot tells must delete it and no other."""
 
     async def story(world: World) -> None:
@@ -120,10 +127,11 @@ def test_a_note_keeps_its_number_when_the_clock_is_set_back() -> None:
         assert await world.ask("mod", "!note list") == "Notes: 1) first · 2) second"
         await world.until(world.drained)
 
-    play(story, Scenario("notes", "notes under a clock that is set back"))
+    play(story, Scenario("notes", "notes under a clock that is set back"), **PLACES[where])
 
 
-def test_how_long_the_bot_is_up_is_not_asked_of_the_clock() -> None:
+@on_both_transports
+def test_how_long_the_bot_is_up_is_not_asked_of_the_clock(where: str) -> None:
     """A process of some seconds has not been up for a year."""
 
     async def story(world: World) -> None:
@@ -133,4 +141,4 @@ def test_how_long_the_bot_is_up_is_not_asked_of_the_clock() -> None:
         assert world.app is not None
         assert 0.0 <= world.app.bot.status()["uptime_s"] < 10.0
 
-    play(story, Scenario("uptime", "a clock that is set back"))
+    play(story, Scenario("uptime", "a clock that is set back"), **PLACES[where])

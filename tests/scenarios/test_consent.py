@@ -1,6 +1,7 @@
 """What people allowed the bot is taken back in mid-life, and given again: over EventSub, where each request stands on it.
 
-On IRC the same is told in tests/byte_bot/test_app_token.py: there a connection outlives its token, and Twitch has no app tokens.
+A token or a consent that ends is told of IRC in tests/byte_bot/test_app_token.py: there a connection outlives its token by up to an hour.
+Application tokens, and subscriptions that Twitch takes away, are EventSub's alone.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ def test_a_broadcaster_takes_the_consent_back_and_gives_it_again() -> None:
         assert await world.ask("viewer", "!ping", channel="arcade") == "Pong!"
         await asyncio.sleep(5.0)
         assert world.chat.answer_to(unheard) is None
+        assert world.app is not None and world.app.layer.telemetry.counters["messages_refused"] == 1
         credentials.consent(DEFAULT_CLIENT_ID, "lobby", ("channel:bot",))
         assert "Hades" in await world.ask("viewer", "!game")
         await world.converge()

@@ -1,4 +1,4 @@
-"""Somebody follows a channel: the bot thanks in chat, counts, and forgets nobody, whatever the database does.
+"""Somebody follows a channel: the bot thanks in chat, counts, and forgets nobody, also while the database hangs.
 
 Over EventSub only: chat itself does not show who follows, so a bot on IRC cannot know.
 """
@@ -40,7 +40,7 @@ class Thanks(Component):
         await ctx.send(f"thank you, {ctx.author}, number {followers.total}!")
 
 
-@pytest.mark.parametrize("outage", [(), (Hang(),)], ids=["quiet", "database down"])
+@pytest.mark.parametrize("outage", [(), (Hang(),)], ids=["quiet", "database hangs"])
 def test_who_follows_is_thanked_once_and_counted(outage: tuple[Fault, ...]) -> None:
     """Delivered twice, thanked once; in the channel that was followed; and in the database when that is there again."""
 

@@ -122,7 +122,7 @@ class EventSubTransport:
 
     @property
     def connected(self) -> bool:
-        """True while logged in, and a session stands if there ever was one."""
+        """True from a token on, until the last session is lost or the consent withdrawn; then with the next session or the next token."""
         return self._connected
 
     @property

@@ -8,6 +8,9 @@ and ``reconnect_base_s * 2**(n-1)``, at most ``reconnect_max_s``, as IRC's is.
 read until the new one is welcomed and ``linger_s`` longer, and only then closed: what Twitch sent on the old one before its welcome on
 the new one may come later. The subscriptions move with the session. If the new line fails the old one stays for as long as Twitch lets it.
 
+*Dropped* are all sessions at once when the account has withdrawn its consent, or the transport ends. A line that is being opened then,
+for a new session or for one that moves, is closed as soon as it is welcomed, and nobody hears of it.
+
 Source: dev.twitch.tv/docs/eventsub/handling-websocket-events.
 """
 
@@ -67,6 +70,8 @@ class _Session:
         self.opened_at_s = opened_at_s
         self.line: _Line | None = None
         self.moving = False
+        #: Asked after every wait for a welcome: the session is over, whatever Twitch thinks of its new line.
+        self.dropped = False
 
 
 class _Line:
@@ -120,8 +125,8 @@ class Sessions:
         self._sessions: dict[int, _Session] = {}
         self._failures = 0
         self._closing = False
-        #: True while a session is being opened: one at a time.
-        self.opening = False
+        #: The one that is being opened: one at a time.
+        self._coming: _Session | None = None
         #: The loop time before which none should be opened.
         self.open_at_s = 0.0
         self.counts = SessionCounts()
@@ -131,6 +136,11 @@ class Sessions:
         """True while a session stands."""
         return bool(self._sessions)
 
+    @property
+    def opening(self) -> bool:
+        """True while a session is being opened."""
+        return self._coming is not None
+
     def session_id(self, number: int) -> str | None:
         """Twitch's name for a session; None if it is over, or just now without a line."""
         session = self._sessions.get(number)
@@ -138,27 +148,35 @@ class Sessions:
 
     def open_soon(self) -> None:
         """Open one more session; ``on_opened`` or only ``on_attempt`` follows."""
-        assert not self.opening
-        self.opening = True
-        self._tasks.create_task(self._open(), name="session")
+        assert self._coming is None
+        self._coming = session = _Session(asyncio.get_running_loop().time())
+        self._tasks.create_task(self._open(session), name="session")
 
     async def close_all(self) -> None:
         """Close every session, within the deadline of one, telling nobody."""
         self._closing = True
-        sessions, self._sessions = list(self._sessions.values()), {}
-        lines = [session.line for session in sessions if session.line is not None]
+        lines = [session.line for session in self._drop() if session.line is not None]
+        self._sessions.clear()
         await asyncio.gather(*(line.socket.close() for line in lines))
 
     def lose_all(self, words: str) -> None:
-        """End every session, as if Twitch had."""
-        for session in list(self._sessions.values()):
-            if session.line is not None:
-                self.line_ended(session.line, words)
+        """End every session, as if Twitch had; one that is just being opened or moved too."""
+        for session in self._drop():
+            line, session.line = session.line, None
+            if line is not None:
+                self._tasks.create_task(line.socket.close(), name="close")
+            self._lose(session, words)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _open(self) -> None:
-        session = _Session(asyncio.get_running_loop().time())
+    def _drop(self) -> list[_Session]:
+        """Those that stand, all of them dropped now, with the one that is coming."""
+        standing = list(self._sessions.values())
+        for session in (*standing, *([] if self._coming is None else [self._coming])):
+            session.dropped = True
+        return standing
+
+    async def _open(self, session: _Session) -> None:
         line = _Line(self, session, self._user_id, self._limits)
         separator = "&" if "?" in self._url else "?"
         try:
@@ -169,11 +187,14 @@ class Sessions:
             log.warning("cannot open an EventSub session at %s: %s", self._url, str(error))
             self._pause(failed=True)
         else:
-            session.line, session.number = line, self.owner.on_opened()
-            self._sessions[session.number] = session
-            self.counts.opened += 1
+            if session.dropped:
+                await line.socket.close()
+            else:
+                session.line, session.number = line, self.owner.on_opened()
+                self._sessions[session.number] = session
+                self.counts.opened += 1
         finally:
-            self.opening = False
+            self._coming = None
             self.owner.on_attempt()
 
     def _pause(self, *, failed: bool) -> None:
@@ -205,6 +226,9 @@ class Sessions:
             log.warning("cannot move an EventSub session, since %s", str(error))
             if session.line is None:
                 self._lose(session, "it could not be moved, and the old socket is closed")
+            return
+        if session.dropped:
+            await line.socket.close()
             return
         session.moving = False
         session.line = line

@@ -21,6 +21,7 @@ from tests.byte_bot.auth.small_twitch import (
     keeping,
     stored,
 )
+from tests.byte_bot.written_log import written_log
 
 HOUR_S = 3_600.0
 TIMING = KeeperTiming()
@@ -311,3 +312,32 @@ async def test_missing_scopes_are_said_with_what_does_not_work() -> None:
     (line,) = [line for line in lines if line["event"] == "token_lacks_scopes"]
     assert line["missing"] == "chat:edit (the bot can say nothing)"
     assert "byte-bot login" in line["what_to_do"]
+
+
+@in_virtual_time()
+async def test_the_file_s_pair_never_gets_into_the_log() -> None:
+    """From the moment it was read; nobody has named it when the log was set up."""
+    twitch = SmallTwitch()
+    pair = twitch.issue()
+    with written_log() as log:
+        assert not log.hides(pair.access)
+        async with keeping(twitch, MemoryTokenStore(stored(pair))) as place:
+            await place.access()
+            assert log.hides(pair.access, pair.refresh)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@in_virtual_time()
+async def test_a_refreshed_pair_never_gets_into_the_log(kept: bool) -> None:
+    """It comes from Twitch, not from the file: also where it cannot be written there."""
+    twitch = SmallTwitch()
+    store = MemoryTokenStore(stored(twitch.issue()))
+    with written_log() as log:
+        async with keeping(twitch, store) as place:
+            old = await place.access()
+            store.broken = "" if kept else "the disk is full"
+            twitch.expire(old)
+            await place.keeper.rejected(old)
+            new = await place.access()
+            assert new != old
+            assert log.hides(new, twitch.issued[new].refresh)

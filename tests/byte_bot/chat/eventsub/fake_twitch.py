@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import httpx
+from msgspec.structs import replace
 
 from byte_bot.auth.oauth import TwitchOAuth
 from byte_bot.auth.token_source import Listener
@@ -192,11 +193,14 @@ def tell(
     limits: EventSubLimits | None = None,
     send_as: str = "user",
     join: tuple[str, ...] = ("lobby",),
+    validated: bool = True,
 ) -> None:
-    """Run a story with the transport connected, and in the channels of ``join``."""
+    """Run a story with the transport connected, and in the channels of ``join``; of a token not ``validated`` only the text is known."""
 
     async def body() -> None:
         place = Place(scopes=scopes, limits=limits)
+        if not validated:
+            place.keeper.give(replace(await place.keeper.token(), user_id="", scopes=(), client_id=""))
         app = place.state.credentials.apps[DEFAULT_CLIENT_ID]
         async with place.listener, httpx.AsyncClient() as http:
             oauth = TwitchOAuth(http, f"{place.listener.url}/oauth2", app.client_id, app.secret)

@@ -24,6 +24,7 @@ from byte_bot.chat.message import (
     SendingHeld,
     Standing,
 )
+from simulator.twitch.connection import LinkLatency
 from tests.byte_bot.chat.eventsub.fake_twitch import BOT, FOLLOWS, SCOPES, Place, tell
 
 
@@ -40,6 +41,21 @@ def test_it_is_connected_before_there_is_a_channel_and_opens_a_socket_for_one() 
         assert place.eventsub.stats["closed_4003"] == 0
 
     tell(story, join=())
+
+
+def test_with_a_token_that_nobody_has_validated_it_waits_until_twitch_has_said_whose_it_is() -> None:
+    """The authorization server was away: without the ids of account and application nothing can be asked."""
+
+    async def story(place: Place) -> None:
+        place.chat.join(["lobby"])
+        await asyncio.sleep(30.0)
+        assert (place.events, place.chat.connected) == ([], False)
+        assert (place.web.stats, place.eventsub.stats) == ({}, {})
+        place.keeper.give(place.new_token(*SCOPES))
+        await place.seen(Connected, within_s=place.limits.validated_look_s + 0.1)
+        await place.seen(ChannelJoined)
+
+    tell(story, join=(), validated=False)
 
 
 def test_a_message_arrives_and_an_answer_leaves() -> None:
@@ -262,6 +278,47 @@ def test_a_withdrawn_consent_ends_the_sessions_until_there_is_a_new_token() -> N
         assert place.chat.connected
 
     tell(story)
+
+
+def test_a_consent_withdrawn_while_a_session_is_moved_ends_it_too() -> None:
+    """The new socket is welcomed afterwards: it is closed, and the session does not come back to life with it."""
+
+    async def story(place: Place) -> None:
+        place.eventsub.latency = LinkLatency(to_client_s=2.0)
+        place.eventsub.session_reconnect(30.0)
+        await place.until(lambda: place.eventsub.stats["reconnects"] == 1)
+        place.keeper.give(None)
+        assert len(place.of(Disconnected)) == 1
+        assert place.chat.joined == ()
+        await asyncio.sleep(5.0)
+        assert place.eventsub.connected == ()
+        place.state.say("lobby", "ana", "!ping")
+        await asyncio.sleep(5.0)
+        assert place.of(ChatMessage) == []
+        place.keeper.give(place.new_token(*SCOPES))
+        await place.seen(ChannelJoined, 2)
+
+    tell(story)
+
+
+def test_a_consent_withdrawn_while_a_session_is_opened_ends_it_too() -> None:
+    """Its welcome comes afterwards: nobody is connected then, and Twitch need not close the socket."""
+
+    async def story(place: Place) -> None:
+        place.eventsub.latency = LinkLatency(to_client_s=2.0)
+        place.chat.join(["lobby"])
+        await place.until(lambda: place.eventsub.stats["connections"] == 1)
+        place.keeper.give(None)
+        await asyncio.sleep(5.0)
+        assert (len(place.of(Connected)), len(place.of(Disconnected))) == (1, 1)
+        assert not place.chat.connected
+        assert place.eventsub.connected == ()
+        assert place.eventsub.stats["closed_4003"] == 0
+        place.keeper.give(place.new_token(*SCOPES))
+        await place.seen(ChannelJoined)
+        assert place.eventsub.stats["connections"] == 2
+
+    tell(story, join=())
 
 
 def test_a_refreshed_token_changes_nothing() -> None:

@@ -14,6 +14,7 @@ from byte_bot.chat.eventsub.helix import APP, USER
 from byte_bot.chat.eventsub.tokens import BotTokens
 from simulator.loop import in_virtual_time
 from tests.byte_bot.chat.eventsub.fake_twitch import HeldToken, LoopClock
+from tests.byte_bot.written_log import written_log
 
 
 class Server:
@@ -121,3 +122,17 @@ async def test_an_authorization_server_that_is_away_is_a_reason() -> None:
         await bot.access(APP)
     server.away = False
     assert await bot.access(APP) == "app-2"
+
+
+@in_virtual_time()
+async def test_the_applications_token_never_gets_into_the_log() -> None:
+    """Nor does the next one."""
+    bot = tokens(Server())
+    with written_log() as log:
+        first = await bot.access(APP)
+        assert log.hides(first)
+        await asyncio.sleep(60.0)
+        await bot.rejected(APP, first)
+        second = await bot.access(APP)
+        assert second != first
+        assert log.hides(first, second)
