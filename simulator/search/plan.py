@@ -1,4 +1,4 @@
-"""The night that a seed of the search is: channels, audience, settings, disk, faults of every kind, the order of ready tasks.
+"""The night that a seed of the search is: channels, audience, settings, disk, faults, the order of ready tasks.
 
 How it works. :func:`draw_night` draws one thing after the other, each from a stream of its own below the node ``search`` of the
 seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What people type, how faults look and the disk come from

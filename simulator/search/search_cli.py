@@ -105,8 +105,8 @@ def add_search(
     ) -> None:
         """Look for a night that breaks the bot: each seed draws one.
 
-        Channels, audience, settings, disk, faults of every kind that can strike a bot over IRC, with their probabilities, and the order of
-        what is ready at one instant.
+        Channels, audience, settings, disk, faults of the database, of chat over IRC, the process, disk and clock, and a human's edits, with
+        their probabilities, and the order of what is ready at one instant. Not drawn: faults of EventSub, Helix and the bot's token.
         Every invariant judges; what fails is grouped by invariant and place, and `byte-sim replay SEED` plays it again.
         One night in twenty is played twice, in another process, and must be the same to the microsecond.
         A night that does not end within --night-limit, or whose process is killed, is a crash, and the search goes on.

@@ -5,6 +5,7 @@
 Each mutant is hunted from `--start` on, at most `--seeds` nights long; `--jobs` of them at a time, each in a process of its own. Last
 comes the canary, the shipped bot in every night in which anything was found: it must not be. How far it is goes to standard error;
 then comes the table, what is wrong, and as the last line `N passed, N failed`. `--record` writes the seeds down for `make test`.
+A mutant with a `*` was hunted in staged nights, which the search alone does not play; a line below the table says so.
 Exit code 0 if every mutant was found and the canary was not, 1 if not, 2 for a name that there is not, 130 after Ctrl-C (the table
 then shows what there is).
 """

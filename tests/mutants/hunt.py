@@ -1,9 +1,13 @@
 """The search after one planted bug: seed after seed, until a night notices it.
 
-How it works. :func:`hunt` plays the night of each seed with the mutant as its bot, exactly as `byte-sim search` plays it with the
-shipped one, and stops at the first that fails, and that the shipped bot passes. Nights that could not notice it (:attr:`Mutant.needs`: a replay without a death, say)
-are drawn and passed over; one mutant has its nights *staged* (:attr:`Mutant.staging`), and the shipped bot must pass them as well. Noticed by another invariant than the mutant names, it counts as a failure of the
-list: either the mutant does something else than it says, or the list does not know its own invariants.
+How it works. :func:`hunt` plays the night of each seed with the mutant as its bot and stops at the first that fails, and that the
+shipped bot passes. Nights that could not notice it (:attr:`Mutant.needs`: a replay without a death, say) are drawn and passed over.
+Noticed by another invariant than the mutant names, it counts as a failure of the list: either the mutant does something else than it
+says, or the list does not know its own invariants.
+
+For nearly all mutants the night is exactly the one that `byte-sim search` plays at that seed. Not for those whose nights are
+*staged* (:attr:`Mutant.staged`): theirs is the night of the seed with something done to it, so nothing is shown about when the search
+alone would notice them. The shipped bot must pass such a night as well, and the table marks them.
 
 The *canary* is a mutant that is none (:data:`CANARY`): the shipped bot. It must not be found, in the very nights in which the
 others were; else an alarm says nothing. :func:`shipped_passes` is the same for one night.
@@ -45,6 +49,11 @@ class Hunted:
     def is_canary(self) -> bool:
         """True for the mutant that is none."""
         return self.name == CANARY
+
+    @property
+    def staged(self) -> bool:
+        """True if its nights were not those that `byte-sim search` plays."""
+        return named(self.name).staged
 
     @property
     def passed(self) -> bool:

@@ -143,6 +143,11 @@ class Mutant:
     #: What is done to the night of a seed, for one that nearly all nights would hide; the shipped bot passes the night that comes of it.
     staging: Staging = as_drawn
 
+    @property
+    def staged(self) -> bool:
+        """True if its nights are not those that `byte-sim search` plays."""
+        return self.staging is not as_drawn
+
     def judges(self) -> tuple[Invariant, ...]:
         """The invariants of a search, and a hand in the world if this mutant needs one."""
         standard = night_invariants()

@@ -11,18 +11,25 @@ from tests.mutants.catalogue import MUTANTS
 from tests.mutants.hunt import Hunted
 
 HEAD: Final = ("mutant", "noticed by", "first seed", "seconds", "what is wrong")
+#: Behind the name of a mutant that was hunted in staged nights, and what that means, a line below the table.
+STAGED_MARK: Final = " *"
+STAGED_WORDS: Final = (
+    "* in staged nights: not the one that `byte-sim search` plays at this seed, but that one with something done to it "
+    "(Mutant.staging in tests/mutants/mutant.py)"
+)
 #: By mutant, the first seed whose night notices it, and by what; `make mutants ARGS=--record` writes it anew.
 FIRST_SEEDS: Final = Path(__file__).with_name("first_seeds.json")
 
 
 def table(hunted: Sequence[Hunted]) -> str:
-    """One line for each mutant, those not found last but for the canary."""
+    """One line for each mutant, in the order given; below them what the mark of the staged ones means, if there are any."""
     rows = [HEAD, *(_row(one) for one in hunted)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
+    below = [STAGED_WORDS] if any(one.staged for one in hunted) else []
+    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:], *below])
 
 
 def _row(one: Hunted) -> tuple[str, ...]:
@@ -37,14 +44,15 @@ def _row(one: Hunted) -> tuple[str, ...]:
             "the shipped bot",
         )
     summary = MUTANTS[one.name].summary
+    name = one.name + STAGED_MARK if one.staged else one.name
     if one.seed is None:
-        return one.name, "NOT FOUND", f"- ({one.tries} nights)", seconds, summary
+        return name, "NOT FOUND", f"- ({one.tries} nights)", seconds, summary
     noticed = (
         one.invariant
         if one.passed
         else f"{one.invariant}, NOT {' or '.join(sorted(MUTANTS[one.name].invariants))}"
     )
-    return one.name, noticed, str(one.seed), seconds, summary
+    return name, noticed, str(one.seed), seconds, summary
 
 
 def failure(one: Hunted) -> str:
@@ -74,6 +82,7 @@ def as_json(hunted: Sequence[Hunted]) -> dict[str, Any]:
                 "invariant": one.invariant or None,
                 "first_seed": one.seed,
                 "nights": one.tries,
+                "staged": one.staged,
                 "seconds": round(one.seconds, 3),
             }
             for one in hunted

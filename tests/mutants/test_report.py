@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.mutants.hunt import CANARY, Hunted
-from tests.mutants.report import as_json, failure, last_line, record, recorded, table
+from tests.mutants.report import STAGED_WORDS, as_json, failure, last_line, record, recorded, table
 
 GOOD = Hunted("gate_does_not_wait", 3, 1.25, 3, "gated", "gated at 5.000 s: …")
 LOST = Hunted("late_load_wins", 2_000, 480.0)
 ODD = Hunted("breaker_never_closes", 7, 2.0, 7, "answered", "answered at 9.000 s: …")
+STAGED = Hunted("bisection_drops_the_neighbour", 9, 3.0, 67, "agreement", "agreement at 60.000 s: …")
 QUIET = Hunted(CANARY, 12, 3.0)
 FALSE = Hunted(CANARY, 2, 1.0, 2, "present", "present at 60.000 s: …")
 
@@ -28,6 +29,14 @@ def test_the_table_has_a_line_for_each() -> None:
     assert lines[4].startswith("breaker_never_closes answered, NOT recovers 7")
     assert lines[5] == "no_change nothing, as it should be - (12 nights) 3.0 the shipped bot"
     assert "present: a false alarm" in table([FALSE])
+
+
+def test_who_was_hunted_in_staged_nights_is_marked() -> None:
+    """And a line says that the search alone does not play them; without such a mutant there is none."""
+    *_, marked, plain, words = table([STAGED, GOOD]).splitlines()
+    assert marked.startswith("bisection_drops_the_neighbour *  agreement") and words == STAGED_WORDS
+    assert plain.startswith("gate_does_not_wait  ") and "*" not in table([GOOD, LOST, QUIET])
+    assert [one["staged"] for one in as_json([STAGED, GOOD, QUIET])["mutants"]] == [True, False, False]
 
 
 def test_what_is_wrong_is_told() -> None:

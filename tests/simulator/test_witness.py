@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Set
 from dataclasses import replace
 
 import pytest
 
+from byte_bot.persistence.journal import WAITING_MAX, Handled
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX
 from simulator.audience import CommandStorm
-from simulator.faults import Hang, Refused, SlowSync, TwitchDisconnect, TwitchDuplicates, Unauthorized
+from simulator.faults import (
+    Crash,
+    Fault,
+    Hang,
+    Latency,
+    Refused,
+    SlowSync,
+    TwitchDisconnect,
+    TwitchDuplicates,
+    Unauthorized,
+)
 from simulator.scenario import DiskLatency, Scenario
+from simulator.search.outcome import judge
+from simulator.search.plan import SearchPlan
 from simulator.sometimes import BURST_PER_S, Sometimes
 from simulator.twin import run_twins
 from simulator.twin_plan import Plan
 from simulator.witness import Witness
+from simulator.world import World
 
 COUNTS = ("!count deaths +1",)
 QUIET = Scenario(
@@ -26,11 +42,18 @@ QUIET = Scenario(
 LOUD = replace(QUIET, crowds=(CommandStorm("lobby", 600.0, COUNTS, start_s=5.0, duration_s=1.2),))
 
 
-def seen(scenario: Scenario, *faults: Hang | Refused | Unauthorized) -> set[Sometimes]:
+def seen(scenario: Scenario, *faults: Fault) -> set[Sometimes]:
     """What happens in this night under these faults of its database."""
     outcome = run_twins(Plan(1, scenario, faults, "fifo"))
     assert outcome.ok, outcome.to_text()
     return set(outcome.seen)
+
+
+def seen_alone(scenario: Scenario) -> Set[Sometimes]:
+    """What happens in this night, which has no twin."""
+    outcome = judge(SearchPlan(1, scenario, "fifo"))
+    assert outcome.ok, outcome.failure
+    return outcome.seen
 
 
 def test_an_uneventful_night_has_seen_nothing() -> None:
@@ -64,6 +87,36 @@ def test_the_gate_is_seen_where_the_disk_takes_time() -> None:
     assert seen(replace(QUIET, disk_latency=DiskLatency(median_ms=5.0))) == {Sometimes.GATE_WAITED}
     stalled = replace(QUIET, faults=(SlowSync(sync_s=2.0, start_s=10.0, duration_s=5.0),))
     assert seen(stalled) >= {Sometimes.JOURNAL_DEGRADED, Sometimes.LEFT_UNGATED}
+
+
+@pytest.mark.parametrize(("writes", "expected"), [(0, set()), (1, {Sometimes.JOURNAL_FOLDED})])
+def test_a_journal_at_its_bound_is_seen(writes: int, expected: set[Sometimes]) -> None:
+    """When more wait than it keeps one by one, and not before."""
+
+    async def many_at_once(world: World) -> None:
+        await asyncio.sleep(5.0)
+        assert world.app is not None
+        world.app.layer.journal.append(Handled(f"message {number}") for number in range(WAITING_MAX + writes))
+
+    assert seen_alone(replace(QUIET, duration_s=10.0, crowds=(), script=many_at_once)) == expected
+
+
+def test_a_death_amid_a_commit_is_seen() -> None:
+    """Of a process whose disk takes its time while people change something; nothing is under way on one that takes none."""
+    busy = (CommandStorm("lobby", 4.0, COUNTS, start_s=5.0, duration_s=4.0),)
+    dying = replace(QUIET, duration_s=20.0, crowds=busy, faults=(Crash(start_s=7.0),))
+    slow = DiskLatency(median_ms=500.0, spread=0.0)
+    assert Sometimes.DIED_UNCOMMITTED in seen_alone(replace(dying, disk_latency=slow))
+    assert Sometimes.DIED_UNCOMMITTED not in seen_alone(dying)
+
+
+def test_a_save_that_a_newer_one_has_overtaken_is_seen() -> None:
+    """It is carried out long after the bot gave it up, saved the same and then more; not if it is lost on its way."""
+    late = Latency(ms=30_000.0, late_probability=1.0, start_s=6.0, duration_s=2.0)
+    both = {Sometimes.SAVE_FAILED, Sometimes.OVERTAKEN}
+    assert seen_alone(replace(QUIET, faults=(late,))) >= both
+    lost = replace(late, late_probability=0.0)
+    assert seen_alone(replace(QUIET, faults=(lost,))) & both == {Sometimes.SAVE_FAILED}
 
 
 def test_a_loud_channel_meets_the_bounds() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ from simulator.search.fault_draws import (
     family_of,
 )
 
+ROOT_README = Path(__file__).parents[3] / "README.md"
+SIMULATOR_README = ROOT_README.with_name("simulator") / "README.md"
 STAGE = Stage(("channel_1", "channel_2"), 40.0)
 NIGHTS = 1_000
 
@@ -35,6 +38,14 @@ def test_every_kind_is_drawn_or_it_is_said_why_not() -> None:
     assert set(DRAWN) | set(NOT_DRAWN) == set(KINDS)
     assert not set(DRAWN) & set(NOT_DRAWN)
     assert all(NOT_DRAWN.values())
+
+
+def test_the_readmes_say_which_kinds_are_not_drawn() -> None:
+    """Each by its name, and how many are."""
+    counted = f"faults of {len(DRAWN)} of the {len(KINDS)}"
+    section = SIMULATOR_README.read_text("utf-8").partition("\n## Search\n")[2].partition("\n## ")[0]
+    assert counted in section and counted in ROOT_README.read_text("utf-8")
+    assert not [kind for kind in NOT_DRAWN if f"`{kind}`" not in section]
 
 
 @pytest.mark.parametrize("kind", DRAWN)

@@ -2,10 +2,10 @@
 
 What happened in them is asked too: nights in which no breaker ever opened and no process ever died have shown nothing.
 
-And they are the same nights elsewhere (P7): the ten of each fifteen in which the bot speaks least, a hundred and ten seeds, are played once more in a process
-with another PYTHONHASHSEED, and each has the hash that it had here, in whichever process of the test run that was. That is one more night
-for each seed and no more: whether every event is the same wherever, and beside whatever, is asked of one night a hundred times
-(`tests/scenarios/test_determinism.py`).
+And they are the same nights elsewhere (P7): every seed that three does not divide, whatever happens in its night, a hundred and ten of
+them, is played once more in a process with another PYTHONHASHSEED, and has the hash that it had here, in whichever process of the test run that
+was. That is one more night for each seed and no more: whether every event is the same wherever, and beside whatever, is asked of one night a
+hundred times (`tests/scenarios/test_determinism.py`).
 """
 
 from __future__ import annotations
@@ -46,8 +46,10 @@ RARE = frozenset(
 
 
 ROOT = Path(__file__).parents[3]
-#: Of the nights of each test, those in which the bot speaks least: so many are played elsewhere too.
-ELSEWHERE_PER_TEST = 10
+#: The seeds whose nights are played elsewhere too, all but one in so many: a choice that knows nothing of a night.
+HERE_ONLY_EVERY = 3
+#: The issue asks for so many.
+ELSEWHERE_MIN = 100
 #: Of the process elsewhere; those of a test run have one that is drawn, or what the environment says.
 HASH_SEED = "4711"
 #: Prints the hash of the night of each seed that it is given.
@@ -57,6 +59,11 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.
 from simulator.search.outcome import judge_seed
 print(json.dumps({seed: judge_seed(int(seed)).trace_hash for seed in sys.argv[1:]}))
 """
+
+
+def is_played_elsewhere(seed: int) -> bool:
+    """Whether the night of this seed is played in another process too."""
+    return seed % HERE_ONLY_EVERY != 0
 
 
 def hashes_elsewhere(seeds: Iterable[str]) -> Mapping[str, str]:
@@ -84,11 +91,12 @@ def test_no_night_breaks_the_bot(first: int, testimonies: Path) -> None:
     mine = testimonies / f"{first}.json"
     # Renamed into place: another process may look at any moment.
     draft = mine.with_suffix(".part")
-    short = sorted(outcomes, key=lambda outcome: outcome.lines)[:ELSEWHERE_PER_TEST]
-    testimony = {
-        "seen": sorted({seen for outcome in outcomes for seen in outcome.seen}),
-        "hashes": {str(outcome.plan.seed): outcome.trace_hash for outcome in short},
+    hashes = {
+        str(outcome.plan.seed): outcome.trace_hash
+        for outcome in outcomes
+        if is_played_elsewhere(outcome.plan.seed)
     }
+    testimony = {"seen": sorted({seen for outcome in outcomes for seen in outcome.seen}), "hashes": hashes}
     draft.write_text(json.dumps(testimony))
     draft.rename(mine)
     told = sorted(testimonies.glob("*.json"))
@@ -99,7 +107,7 @@ def test_no_night_breaks_the_bot(first: int, testimonies: Path) -> None:
         never = sorted(set(Sometimes) - FLOODS - RARE - seen)
         assert not never, f"the nights have become quiet, never happened: {never}"
         here = {seed: digest for one in all_told for seed, digest in one["hashes"].items()}
-        assert len(here) == len(FIRST_SEEDS) * ELSEWHERE_PER_TEST
+        assert len(here) >= ELSEWHERE_MIN
         assert hashes_elsewhere(here) == here, (
             "a night depends on its process: byte-sim replay SEED --compare"
         )
