@@ -4,7 +4,8 @@ How it works. Each seed is a night of its own (`plan.py`), so with ``--jobs`` ot
 order of the seeds. One seed in twenty is played twice (`second_runs.py`). What fails is grouped (`groups.py`): a line when a group is
 first seen, everything about it at the end, with the command that plays its first seed again. Only then the first night of each group is
 made small. A night whose process is lost, or does not end within the limit of real time, is a crash, and the search goes on (`workers.py`).
-How far it is goes to standard error. Ctrl-C ends it with what was found so far.
+How far it is goes to standard error. Ctrl-C ends it with what was found so far, and so does a machine on which no other process can be
+started in place of one that was lost.
 
 The exit code says of what class the worst failure is, so that a script can tell a lost change from a slow recovery.
 """
@@ -113,7 +114,7 @@ def add_search(
 
         Exit code 0 if nothing failed; 1 if a promise was broken (safety), 3 if two runs of a seed differ or a night cannot be
         replayed, 4 if the bot did not recover (liveness), 5 if a night ended by an unexpected error (crash); of several the
-        worst, in the order 3, 1, 5, 4. 130 after Ctrl-C. With --canary: 0 if the planted bug was found, by the promise that
+        worst, in the order 3, 1, 5, 4. 2 if nothing failed and not all nights could be played, since no process can be started. 130 after Ctrl-C. With --canary: 0 if the planted bug was found, by the promise that
         it breaks and in a night that the bot without it passes; 1 if not.
         """
         # Also here, where nights are played again and made small.
@@ -143,17 +144,21 @@ def add_search(
             except KeyboardInterrupt:
                 run.interrupted = True
             except WorkerStartError as error:
-                typer.echo(f"byte-sim: {error}", err=True)
-                raise typer.Exit(Exit.NOT_TRIED) from None
+                run.gave_up = str(error)
             progress.end()
             run.tell()
-            if shrink is not None and shrinking and not (run.interrupted or with_canary or as_json):
+            if shrink is not None and shrinking and not (run.cut_short or with_canary or as_json):
                 try:
                     run.shrink(shrink)
                 except KeyboardInterrupt:
                     run.interrupted = True
         if run.interrupted:
             raise typer.Exit(Exit.INTERRUPTED)
+        if run.gave_up:
+            typer.echo(f"byte-sim: {run.gave_up}", err=True)
+            # What was found says more than that there may be more; a bug that was planted is no finding.
+            told = run.groups.worst is not Verdict.OK and alarm is None
+            raise typer.Exit(EXITS[run.groups.worst] if told else Exit.NOT_TRIED)
         if alarm is not None:
             typer.echo(alarm.to_text(), err=as_json)
             raise typer.Exit(Exit.OK if alarm.works else Exit.BROKEN)
@@ -169,10 +174,17 @@ class _Search:
         self.groups = Groups()
         self.nights = self.failed = 0
         self.interrupted = False
+        #: Why the rest could not be played; "" if it was.
+        self.gave_up = ""
         self._lines = 0
         self._virtual_s = 0.0
         self._compared = 0
         self._seen: Counter[Sometimes] = Counter()
+
+    @property
+    def cut_short(self) -> bool:
+        """True if not all was played."""
+        return self.interrupted or bool(self.gave_up)
 
     def take(self, outcome: Outcome) -> None:
         """One more night."""
@@ -229,7 +241,7 @@ class _Search:
         by_class = ", ".join(
             f"{self.groups.nights(verdict)} {verdict}" for verdict in Verdict if self.groups.nights(verdict)
         )
-        stopped = "interrupted after " if self.interrupted else ""
+        stopped = "interrupted after " if self.interrupted else "gave up after " if self.gave_up else ""
         last = self.seeds[0] + self.nights - 1
         seeds = f"seeds {self.seeds[0]} to {last}, " if self.nights else ""
         return (
@@ -242,6 +254,7 @@ class _Search:
             "nights": self.nights,
             "first_seed": self.seeds[0],
             "interrupted": self.interrupted,
+            "gave_up": self.gave_up,
             "lines": self._lines,
             "virtual_s": round(self._virtual_s, 6),
             "played_twice": self._compared,
