@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from simulator.search.outcome import Outcome, Verdict, lost_seed
-from simulator.search.second_runs import EVERY, SAME_RUN, SecondRuns
-from simulator.workers import NightLimitError
+from simulator.search.second_runs import EVERY, SAME_RUN, UNEXPLAINED, JudgeTraced, SecondRuns
+from simulator.workers import NightLimitError, WorkerDiedError, WorkerStartError
 from tests.simulator.search.nights import SameProcess, bad, good
 
 LINES = (
@@ -28,7 +30,7 @@ class Twice:
         return good(seed), self._runs.pop(0)
 
 
-def differing(first: Outcome, judge: Callable[[int], Outcome], traced: Twice) -> list[Outcome]:
+def differing(first: Outcome, judge: Callable[[int], Outcome], traced: JudgeTraced) -> list[Outcome]:
     """What comes of one night that is offered."""
     runs = SecondRuns(SameProcess(), judge, traced)
     runs.offer(first)
@@ -78,6 +80,22 @@ def test_a_second_run_whose_process_is_lost_is_a_crash() -> None:
     assert outcome.failure.invariant == "NightLimit"
     assert outcome.failure.words == "its second run: did not end within 120 s of wall time"
     assert differing(lost_seed(20, NightLimitError("too long")), lost, Twice()) == []
+
+
+@pytest.mark.parametrize("error", [WorkerDiedError("it was killed"), WorkerStartError("none begins")])
+def test_a_difference_that_cannot_be_explained_is_one(error: Exception) -> None:
+    """Two runs differ, whatever becomes of the process that was to show where."""
+
+    def lost(seed: int) -> tuple[Outcome, tuple[str, ...]]:
+        raise error
+
+    [outcome] = differing(good(20), lambda seed: replace(good(seed), trace_hash="other"), lost)
+    failure = outcome.failure
+    assert failure is not None
+    assert (failure.verdict, failure.place) == (Verdict.NONDETERMINISM, UNEXPLAINED)
+    assert failure.words == (
+        f"two runs had the traces hash-20 and other; where they part could not be found: {error}"
+    )
 
 
 def test_nobody_waits_for_a_second_run_before_the_end() -> None:
