@@ -59,6 +59,8 @@ SPARE_STARTS: Final = 2
 LOOK_S: Final = 0.5
 
 SetLogLevel = Callable[[str], None]
+#: Makes the other process: with a way to set up logging there, real seconds for a night, and how its strings hash.
+MakeElsewhere = Callable[[SetLogLevel, float, str | None], "Elsewhere"]
 
 
 class WorkerLostError(SimulatorError):
@@ -101,7 +103,7 @@ class Pending(Protocol[T_co]):
 
 
 class Elsewhere(Protocol):
-    """Where a seed is played a second time."""
+    """Where a seed is played a second time, or a night that might not end."""
 
     def ask(self, play: Callable[[int], T], seed: int) -> Pending[T]:
         """Have it play this seed."""
@@ -118,10 +120,16 @@ class OtherProcess:
     Args:
         set_log_level: sets up logging there; must be importable, as whatever is asked.
         night_limit_s: real seconds for one night; 0: no limit.
+        hash_seed: how its strings hash; None: as where seeds are played first.
     """
 
-    def __init__(self, set_log_level: SetLogLevel, night_limit_s: float = 0.0) -> None:
-        self._workers = _Workers(1, set_log_level, night_limit_s, OTHER_HASH_SEED)
+    def __init__(
+        self,
+        set_log_level: SetLogLevel,
+        night_limit_s: float = 0.0,
+        hash_seed: str | None = OTHER_HASH_SEED,
+    ) -> None:
+        self._workers = _Workers(1, set_log_level, night_limit_s, hash_seed)
 
     def ask(self, play: Callable[[int], T], seed: int) -> Pending[T]:
         """Have it play this seed."""

@@ -2,8 +2,9 @@
 
 How it works. Every :data:`EVERY`-th seed is given to another process as soon as its outcome is here, and the hashes of the two
 traces are compared when the second is through, which nobody waits for meanwhile. Where they differ both runs are made once more with
-every event kept, and the first in which they part is the failure's words. Its kind is the failure's place. A second run whose process is
-lost is a crash of the night; if that happens only while the difference is looked for, there is a difference all the same.
+every event kept, in other processes too, since a night that does not end would hold the search up. The first event in which they part is
+the failure's words, its kind the failure's place. A second run whose process is lost is a crash of the night; if that happens only while
+the difference is looked for, there is a difference all the same.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ class SecondRuns:
 
     Args:
         elsewhere: where the second runs are made.
+        first: where a first run is made once more.
         judge, traced: play a seed; the latter keeps the events.
     """
 
-    def __init__(self, elsewhere: Elsewhere, judge: Judge, traced: JudgeTraced) -> None:
+    def __init__(self, elsewhere: Elsewhere, first: Elsewhere, judge: Judge, traced: JudgeTraced) -> None:
         self._elsewhere = elsewhere
+        self._first = first
         self._judge = judge
         self._traced = traced
         self._pending: list[tuple[Outcome, Pending[Outcome]]] = []
@@ -69,7 +72,7 @@ class SecondRuns:
         seed = first.plan.seed
         traces = f"two runs had the traces {first.trace_hash} and {second.trace_hash}"
         try:
-            _, here = self._traced(seed)
+            _, here = self._first.ask(self._traced, seed).get()
             _, there = self._elsewhere.ask(self._traced, seed).get()
         except (WorkerLostError, WorkerStartError) as error:
             told = f"{traces}; where they part could not be found: {error}"

@@ -19,7 +19,7 @@ from simulator.search.outcome import Outcome, Verdict
 from simulator.search.search_cli import EXITS, Shrink, Small, add_search
 from simulator.search.second_runs import JudgeTraced
 from simulator.sometimes import Sometimes
-from simulator.workers import WorkerStartError
+from simulator.workers import Elsewhere, WorkerStartError
 from simulator.world import simulate
 from tests.simulator.search.nights import SameProcess, bad, good
 
@@ -51,7 +51,7 @@ def call(
         judge=judge,
         traced=traced,
         canary=canary,
-        elsewhere=lambda _level, _limit_s: SameProcess({judge: second} if second else None),
+        elsewhere=lambda *_: SameProcess({judge: second} if second else None),
         shrink=shrink,
     )
     # Without a limit the nights are played in this process, which a test's own functions need.
@@ -123,7 +123,7 @@ def test_what_is_found_is_made_small() -> None:
     """Of each group the first night, unless it is not wanted."""
     shrunk: list[int] = []
 
-    def shrink(outcome: Outcome) -> Small:
+    def shrink(outcome: Outcome, elsewhere: Elsewhere) -> Small:
         shrunk.append(outcome.plan.seed)
         return Small(f"  small  night {outcome.plan.seed}")
 
@@ -198,7 +198,7 @@ def test_ctrl_c_while_shrinking_loses_nothing(with_best: bool) -> None:
     """All groups and the last line are there before the first night is made small; what is small so far is shown. 130."""
     asked: list[int] = []
 
-    def shrink(outcome: Outcome) -> Small:
+    def shrink(outcome: Outcome, elsewhere: Elsewhere) -> Small:
         asked.append(outcome.plan.seed)
         if with_best:
             return Small("  small  so far", interrupted=True)
@@ -226,7 +226,7 @@ def deadly(seed: int) -> Outcome:
 def test_a_night_that_takes_its_process_with_it_is_a_crash() -> None:
     """The search goes on behind it, says how to play it again, and does not make it small: that would be in its own process."""
 
-    def shrink(outcome: Outcome) -> Small:
+    def shrink(outcome: Outcome, elsewhere: Elsewhere) -> Small:
         raise AssertionError(outcome)
 
     result = call("--start", "19", "--seeds", "3", "--night-limit", "60", judge=deadly, shrink=shrink)
@@ -254,7 +254,7 @@ def stranded(judge: Callable[[int], Outcome]) -> Callable[[int], Outcome]:
 def test_a_search_that_loses_its_processes_tells_what_it_found() -> None:
     """The groups, with how to play them again, and the worst class as the exit code; 2 if nothing was found. Nothing is made small."""
 
-    def shrink(outcome: Outcome) -> Small:
+    def shrink(outcome: Outcome, elsewhere: Elsewhere) -> Small:
         raise AssertionError(outcome)
 
     result = call("--seeds", "9", judge=stranded(failing(bad(3))), shrink=shrink)

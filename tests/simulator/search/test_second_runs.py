@@ -32,7 +32,7 @@ class Twice:
 
 def differing(first: Outcome, judge: Callable[[int], Outcome], traced: JudgeTraced) -> list[Outcome]:
     """What comes of one night that is offered."""
-    runs = SecondRuns(SameProcess(), judge, traced)
+    runs = SecondRuns(SameProcess(), SameProcess(), judge, traced)
     runs.offer(first)
     return list(runs.differing(wait=True))
 
@@ -40,7 +40,7 @@ def differing(first: Outcome, judge: Callable[[int], Outcome], traced: JudgeTrac
 def test_one_in_twenty_is_played_again() -> None:
     """By its seed, so that it is the same ones each time."""
     other = SameProcess()
-    runs = SecondRuns(other, good, Twice())
+    runs = SecondRuns(other, SameProcess(), good, Twice())
     for seed in range(1, 101):
         runs.offer(good(seed))
     assert other.asked == [EVERY, 2 * EVERY, 3 * EVERY, 4 * EVERY, 5 * EVERY]
@@ -59,6 +59,15 @@ def test_another_trace_is_a_failure_that_names_the_first_event() -> None:
         "irc_in",
     )
     assert "event 2 differs" in failure.words and "chat" in failure.words
+
+
+def test_a_difference_is_looked_for_in_other_processes() -> None:
+    """The first run is made again in one of its own: a night that does not end must not hold the search up."""
+    first, second = SameProcess(), SameProcess()
+    runs = SecondRuns(second, first, bad, Twice(LINES, OTHER))
+    runs.offer(good(20))
+    assert len(list(runs.differing(wait=True))) == 1
+    assert (first.asked, second.asked) == ([20], [20, 20])
 
 
 def test_another_verdict_is_one_too() -> None:
@@ -122,7 +131,7 @@ def test_nobody_waits_for_a_second_run_before_the_end() -> None:
             """Later."""
             return Slow()
 
-    runs = SecondRuns(Elsewhere(), good, Twice())  # type: ignore[arg-type]
+    runs = SecondRuns(Elsewhere(), SameProcess(), good, Twice())  # type: ignore[arg-type]
     runs.offer(good(20))
     assert list(runs.differing()) == [] and runs.compared == 0
     assert list(runs.differing()) == [] and runs.compared == 1
