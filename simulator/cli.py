@@ -281,7 +281,7 @@ def build_cli(
         shrink=partial(shrunk_text, unix_s=SystemClock().unix),
     )
 
-    add_shrink(cli, find, _fail, SystemClock().unix, quiet_log=lambda: set_log_level("critical"))
+    add_shrink(cli, find, _fail, SystemClock().unix, set_log_level=set_log_level)
 
     @cli.command("list")
     def list_(

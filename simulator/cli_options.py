@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import IntEnum, StrEnum
+from typing import Annotated
+
+import typer
 
 from simulator.scenario_file import NightFile
 
@@ -21,6 +24,17 @@ class Exit(IntEnum):
     #: A night ended by an error that nobody expected.
     CRASHED = 5
     INTERRUPTED = 130
+
+
+NightLimit = Annotated[
+    float,
+    typer.Option(
+        "--night-limit",
+        metavar="SECONDS",
+        min=0,
+        help="Give a night up as a crash after so much real time; 0: never.",
+    ),
+]
 
 
 class NetworkKind(StrEnum):

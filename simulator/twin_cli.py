@@ -3,7 +3,8 @@
 How it works. Each seed is a pair of its own (`twin.py`), so with ``--jobs`` other processes compare some of them; their
 outcomes are taken in the order of the seeds and do not depend on how many processes there are. What differs is printed at
 once, in full for the first few; how far it is goes to standard error. A pair that ends by an unexpected error is one of the bad
-ones, and the others go on. The end says in how many nights under faults what has happened, and what never has.
+ones, and the others go on; if no process can be started any more, what was compared until then is told. The end says in how many nights
+under faults what has happened, and what never has.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from simulator.cli_options import Exit, TransportKind
 from simulator.progress import Progress
 from simulator.sometimes import TWINS, Sometimes, what_happened
 from simulator.twin import Outcome, Undrawn, run_seed
-from simulator.workers import WorkerLostError, outcomes
+from simulator.workers import WorkerLostError, WorkerStartError, outcomes
 
 #: So many bad pairs are shown in full; of the others the command that shows them.
 SHOWN_MAX: Final = 5
@@ -68,22 +69,28 @@ def add_twin(
         none, 1 if there is one, another promise was broken or a night ended by an unexpected error, 2 if a pair could not be played.
         """
         progress = Progress(seeds, "pairs", "bad", unix_s)
-        bad = crashed = untried = lines = 0
+        bad = crashed = untried = lines = pairs = 0
+        gave_up = ""
         seen: Counter[Sometimes] = Counter()
         judge = compare if transport is TransportKind.IRC else partial(compare, transport=transport.value)
 
         def lost(at: int, error: WorkerLostError) -> Outcome:
             return Outcome(Undrawn(at), crashed=str(error), transport=transport.value)
 
-        with outcomes(range(seed, seed + seeds), jobs, judge, set_log_level, lost=lost) as compared:
-            for outcome in compared:
-                untried += bool(outcome.not_tried)
-                bad += not outcome.ok and not outcome.not_tried
-                crashed += bool(outcome.crashed)
-                seen.update(outcome.seen)
-                lines += outcome.lines
-                _show(outcome, bad + untried, alone=seeds == 1, as_json=as_json)
-                progress.step(bad)
+        try:
+            with outcomes(range(seed, seed + seeds), jobs, judge, set_log_level, lost=lost) as compared:
+                for outcome in compared:
+                    pairs += 1
+                    untried += bool(outcome.not_tried)
+                    bad += not outcome.ok and not outcome.not_tried
+                    crashed += bool(outcome.crashed)
+                    seen.update(outcome.seen)
+                    lines += outcome.lines
+                    _show(outcome, bad + untried, alone=seeds == 1, as_json=as_json)
+                    progress.step(bad)
+        except WorkerStartError as error:
+            gave_up = str(error)
+            untried += seeds - pairs
         progress.end()
         if seeds > 1 and not as_json:
             ended = f" ({crashed} by an unexpected error)" if crashed else ""
@@ -92,6 +99,8 @@ def add_twin(
             typer.echo(
                 f"{seeds} pairs, seeds {seed} to {seed + seeds - 1}, {lines} lines compared: {bad} bad{ended}{last}"
             )
+        if gave_up:
+            typer.echo(f"byte-sim: {gave_up}", err=True)
         raise typer.Exit(Exit.BROKEN if bad else Exit.NOT_TRIED if untried else Exit.OK)
 
 

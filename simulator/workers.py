@@ -7,7 +7,9 @@ a set, on an address or on chance comes out otherwise there. It is started when 
 A process may be lost: it is killed (by whoever finds memory short), or the night it plays does not end within the limit of real time, and
 then it is killed here. The night is given up as a :class:`WorkerLostError`, which says what became of the process; another process takes its place,
 and the search goes on. The time in which this process itself stood still (stopped in a terminal, suspended) is no night's.
-One that ends before it could play anything would only be replaced for ever: that ends the search.
+One that cannot be started, or ends before it could play anything, is tried again :data:`SPARE_STARTS` times in a row: what kills a night for
+want of memory may kill the next process while it begins. If none has begun yet, or none does any more, others would only be started
+for ever: that ends the search (:class:`WorkerStartError`).
 
 A world ends with garbage that only the collector can free, and while worlds are played nobody collects it (`garbage.py`): a process that has
 played a thousand of them would have a gigabyte of it. So it is collected after one seed in :data:`COLLECT_EVERY`.
@@ -50,10 +52,15 @@ NIGHT_LIMIT_S: Final = 120.0
 #: Seeds that are handed out ahead of the first whose outcome is not here; more would wait behind a night that takes its time.
 AHEAD_MAX: Final = 1_000
 
+#: Starts in a row that may fail once a process has begun. Chosen: each takes about a second, in which whoever took the memory may be gone.
+SPARE_STARTS: Final = 2
+
 #: Seconds after which the processes are looked at again, and twice as many are the most that count between two looks.
 LOOK_S: Final = 0.5
 
 SetLogLevel = Callable[[str], None]
+#: Makes the other process: with a way to set up logging there, real seconds for a night, and how its strings hash.
+MakeElsewhere = Callable[[SetLogLevel, float, str | None], "Elsewhere"]
 
 
 class WorkerLostError(SimulatorError):
@@ -70,7 +77,7 @@ class WorkerDiedError(WorkerLostError):
 
 
 class WorkerStartError(SimulatorError):
-    """A process ended before it could play anything; the next one would too."""
+    """No process can be started, or each ends before it could play anything; the next one would too."""
 
 
 class NightLimitError(WorkerLostError):
@@ -96,7 +103,7 @@ class Pending(Protocol[T_co]):
 
 
 class Elsewhere(Protocol):
-    """Where a seed is played a second time."""
+    """Where a seed is played a second time, or a night that might not end."""
 
     def ask(self, play: Callable[[int], T], seed: int) -> Pending[T]:
         """Have it play this seed."""
@@ -113,10 +120,16 @@ class OtherProcess:
     Args:
         set_log_level: sets up logging there; must be importable, as whatever is asked.
         night_limit_s: real seconds for one night; 0: no limit.
+        hash_seed: how its strings hash; None: as where seeds are played first.
     """
 
-    def __init__(self, set_log_level: SetLogLevel, night_limit_s: float = 0.0) -> None:
-        self._workers = _Workers(1, set_log_level, night_limit_s, OTHER_HASH_SEED)
+    def __init__(
+        self,
+        set_log_level: SetLogLevel,
+        night_limit_s: float = 0.0,
+        hash_seed: str | None = OTHER_HASH_SEED,
+    ) -> None:
+        self._workers = _Workers(1, set_log_level, night_limit_s, hash_seed)
 
     def ask(self, play: Callable[[int], T], seed: int) -> Pending[T]:
         """Have it play this seed."""
@@ -234,6 +247,8 @@ class _Workers:
         self._queue: deque[_Job[Any]] = deque()
         self._workers: list[_Worker] = []
         self._looked_s = time.monotonic()
+        #: Starts that may still fail; none before one has succeeded: why it fails is not for want of a moment's memory.
+        self._spare_starts = 0
 
     def ask(self, play: Callable[[int], T], seed: int) -> _Job[T]:
         """Have one of them play this seed, when one has time."""
@@ -243,8 +258,7 @@ class _Workers:
 
     def look(self, within_s: float) -> None:
         """Hand out seeds and take outcomes, of which none may be there within so many seconds; replace whoever is lost."""
-        while len(self._workers) < self._jobs and self._queue:
-            self._workers.append(self._started())
+        self._start()
         self._hand_out()
         watched: list[Any] = [
             one for worker in self._workers for one in (worker.connection, worker.process.sentinel)
@@ -265,6 +279,19 @@ class _Workers:
             worker.connection.close()
         self._workers.clear()
 
+    def _start(self) -> None:
+        try:
+            while len(self._workers) < self._jobs and self._queue:
+                self._workers.append(self._started())
+        except OSError as error:
+            # No memory, processes or files are left; those that are there may play on, and free some.
+            self._fail_to_start(f"cannot be started: {error.strerror or error}")
+
+    def _fail_to_start(self, end: str) -> None:
+        if not self._spare_starts:
+            raise WorkerStartError(f"a process that was to play nights {end}")
+        self._spare_starts -= 1
+
     def _hand_out(self) -> None:
         for worker in self._workers:
             if worker.ready and worker.job is None and self._queue:
@@ -281,7 +308,7 @@ class _Workers:
                 said = worker.connection.recv()
                 if worker.job is not None:
                     worker.job.outcome, worker.job = said, None
-                worker.ready = True
+                worker.ready, self._spare_starts = True, SPARE_STARTS
         except (EOFError, OSError):
             self._lose(worker, None)
             return
@@ -304,7 +331,7 @@ class _Workers:
         self._workers.remove(worker)
         end = end_of(worker.process.exitcode)
         if not worker.ready:
-            raise WorkerStartError(f"a process that was to play nights {end} before it could play one")
+            self._fail_to_start(f"{end} before it could play one")
         if worker.job is not None:
             worker.job.loss = loss or WorkerDiedError(f"the process that played the night {end}")
 
@@ -313,10 +340,15 @@ class _Workers:
         spawn = multiprocessing.get_context("spawn")
         ours, theirs = spawn.Pipe()
         process = spawn.Process(target=_work, args=(theirs, self._set_log_level), daemon=True)
-        with _hashing_by(self._hash_seed):
-            process.start()
-        # It has its own: so the pipe ends when it does.
-        theirs.close()
+        try:
+            with _hashing_by(self._hash_seed):
+                process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            # It has its own: so the pipe ends when it does.
+            theirs.close()
         return _Worker(process, ours)
 
 

@@ -4,7 +4,8 @@ How it works. Each seed is a night of its own (`plan.py`), so with ``--jobs`` ot
 order of the seeds. One seed in twenty is played twice (`second_runs.py`). What fails is grouped (`groups.py`): a line when a group is
 first seen, everything about it at the end, with the command that plays its first seed again. Only then the first night of each group is
 made small. A night whose process is lost, or does not end within the limit of real time, is a crash, and the search goes on (`workers.py`).
-How far it is goes to standard error. Ctrl-C ends it with what was found so far.
+How far it is goes to standard error. Ctrl-C ends it with what was found so far, and so does a machine on which no other process can be
+started in place of one that was lost.
 
 The exit code says of what class the worst failure is, so that a script can tell a lost change from a slow recovery.
 """
@@ -21,14 +22,23 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from simulator.cli_options import Exit
+from simulator.cli_options import Exit, NightLimit
 from simulator.progress import Progress
 from simulator.search.canary import Alarm, judge_canary
 from simulator.search.groups import Groups
 from simulator.search.outcome import Outcome, Verdict, judge_seed, judge_seed_traced, lost_seed
 from simulator.search.second_runs import Judge, JudgeTraced, SecondRuns
 from simulator.sometimes import Sometimes, what_happened
-from simulator.workers import NIGHT_LIMIT_S, Elsewhere, OtherProcess, SetLogLevel, WorkerStartError, outcomes
+from simulator.workers import (
+    NIGHT_LIMIT_S,
+    OTHER_HASH_SEED,
+    Elsewhere,
+    MakeElsewhere,
+    OtherProcess,
+    SetLogLevel,
+    WorkerStartError,
+    outcomes,
+)
 
 EXITS: Final[Mapping[Verdict, Exit]] = {
     Verdict.OK: Exit.OK,
@@ -49,7 +59,8 @@ class Small:
     interrupted: bool = False
 
 
-Shrink = Callable[[Outcome], Small]
+#: Makes the night of an outcome small, and plays what it tries elsewhere.
+Shrink = Callable[[Outcome, Elsewhere], Small]
 
 
 def add_search(
@@ -60,7 +71,7 @@ def add_search(
     judge: Judge = judge_seed,
     traced: JudgeTraced = judge_seed_traced,
     canary: Judge = judge_canary,
-    elsewhere: Callable[[SetLogLevel, float], Elsewhere] = OtherProcess,
+    elsewhere: MakeElsewhere = OtherProcess,
     shrink: Shrink | None = None,
 ) -> None:
     """Register the command.
@@ -70,7 +81,7 @@ def add_search(
         set_log_level: sets up logging, here and in the other processes, for which all these functions must be importable.
         judge, traced: play the night of a seed; the latter keeps its events.
         canary: plays it with a bug in the bot.
-        elsewhere: makes, with a limit of real seconds for a night, the process in which some seeds are played again.
+        elsewhere: makes the processes in which some seeds are played again, and nights made small.
         shrink: makes the first night of each group small; None: nobody does.
     """
 
@@ -81,15 +92,7 @@ def add_search(
             int, typer.Option("--start", min=0, help="The first of their seeds; the others follow.")
         ] = 1,
         jobs: Annotated[int, typer.Option(min=1, max=256, help="How many processes share the work.")] = 1,
-        night_limit_s: Annotated[
-            float,
-            typer.Option(
-                "--night-limit",
-                metavar="SECONDS",
-                min=0,
-                help="Give a night up as a crash after so much real time; 0: never.",
-            ),
-        ] = NIGHT_LIMIT_S,
+        night_limit_s: NightLimit = NIGHT_LIMIT_S,
         shrinking: Annotated[
             bool,
             typer.Option(
@@ -113,10 +116,10 @@ def add_search(
 
         Exit code 0 if nothing failed; 1 if a promise was broken (safety), 3 if two runs of a seed differ or a night cannot be
         replayed, 4 if the bot did not recover (liveness), 5 if a night ended by an unexpected error (crash); of several the
-        worst, in the order 3, 1, 5, 4. 130 after Ctrl-C. With --canary: 0 if the planted bug was found, by the promise that
-        it breaks and in a night that the bot without it passes; 1 if not.
+        worst, in the order 3, 1, 5, 4. 2 if nothing failed, but no process could be started for all nights. 130 after Ctrl-C. With
+        --canary: 0 if the planted bug was found, by the promise that it breaks and in a night that the bot without it passes; 1 if not.
         """
-        # Also here, where nights are played again and made small.
+        # Also here, where the nights are played if there is no limit.
         set_log_level("critical")
         run = _Search(range(start, start + seeds), as_json=as_json)
         chosen = canary if with_canary else judge
@@ -125,9 +128,12 @@ def add_search(
             found = stack.enter_context(
                 outcomes(run.seeds, jobs, chosen, set_log_level, night_limit_s=night_limit_s, lost=lost_seed)
             )
-            second = elsewhere(set_log_level, night_limit_s)
+            # Neither is started before it is asked.
+            first = elsewhere(set_log_level, night_limit_s, None)
+            second = elsewhere(set_log_level, night_limit_s, OTHER_HASH_SEED)
+            stack.callback(first.close)
             stack.callback(second.close)
-            again = None if with_canary else SecondRuns(second, judge, traced)
+            again = None if with_canary else SecondRuns(second, first, judge, traced)
             progress = Progress(seeds, "nights", "failed", unix_s)
             try:
                 for outcome in found:
@@ -143,17 +149,21 @@ def add_search(
             except KeyboardInterrupt:
                 run.interrupted = True
             except WorkerStartError as error:
-                typer.echo(f"byte-sim: {error}", err=True)
-                raise typer.Exit(Exit.NOT_TRIED) from None
+                run.gave_up = str(error)
             progress.end()
             run.tell()
-            if shrink is not None and shrinking and not (run.interrupted or with_canary or as_json):
+            if shrink is not None and shrinking and not (run.cut_short or with_canary or as_json):
                 try:
-                    run.shrink(shrink)
+                    run.shrink(shrink, second)
                 except KeyboardInterrupt:
                     run.interrupted = True
         if run.interrupted:
             raise typer.Exit(Exit.INTERRUPTED)
+        if run.gave_up:
+            typer.echo(f"byte-sim: {run.gave_up}", err=True)
+            # What was found says more than that there may be more; a bug that was planted is no finding.
+            told = run.groups.worst is not Verdict.OK and alarm is None
+            raise typer.Exit(EXITS[run.groups.worst] if told else Exit.NOT_TRIED)
         if alarm is not None:
             typer.echo(alarm.to_text(), err=as_json)
             raise typer.Exit(Exit.OK if alarm.works else Exit.BROKEN)
@@ -169,10 +179,17 @@ class _Search:
         self.groups = Groups()
         self.nights = self.failed = 0
         self.interrupted = False
+        #: Why the rest could not be played; "" if it was.
+        self.gave_up = ""
         self._lines = 0
         self._virtual_s = 0.0
         self._compared = 0
         self._seen: Counter[Sometimes] = Counter()
+
+    @property
+    def cut_short(self) -> bool:
+        """True if not all was played."""
+        return self.interrupted or bool(self.gave_up)
 
     def take(self, outcome: Outcome) -> None:
         """One more night."""
@@ -213,12 +230,12 @@ class _Search:
         typer.echo(self._last_line())
         sys.stdout.flush()
 
-    def shrink(self, shrink: Shrink) -> None:
+    def shrink(self, shrink: Shrink, elsewhere: Elsewhere) -> None:
         """The first night of each group, made small: after all the rest is told, since it takes up to a minute each."""
         for group in self.groups:
             if group.first.lost:
-                continue  # it would be played here, and take the search with it
-            small = shrink(group.first)
+                continue  # each try would take as long as a night may, or a process
+            small = shrink(group.first, elsewhere)
             failure = group.failure
             typer.echo(f"\n{failure.verdict.upper()}  {failure.invariant}  {failure.place}\n{small.text}")
             sys.stdout.flush()
@@ -229,7 +246,7 @@ class _Search:
         by_class = ", ".join(
             f"{self.groups.nights(verdict)} {verdict}" for verdict in Verdict if self.groups.nights(verdict)
         )
-        stopped = "interrupted after " if self.interrupted else ""
+        stopped = "interrupted after " if self.interrupted else "gave up after " if self.gave_up else ""
         last = self.seeds[0] + self.nights - 1
         seeds = f"seeds {self.seeds[0]} to {last}, " if self.nights else ""
         return (
@@ -242,6 +259,7 @@ class _Search:
             "nights": self.nights,
             "first_seed": self.seeds[0],
             "interrupted": self.interrupted,
+            "gave_up": self.gave_up,
             "lines": self._lines,
             "virtual_s": round(self._virtual_s, 6),
             "played_twice": self._compared,

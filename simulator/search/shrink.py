@@ -5,7 +5,8 @@ breaks the same invariant with the same verdict; the place may be another one. T
 that it broke was chosen. First the crowds are written down line by line, then all
 reductions are gone through until none of them finds anything more, or time or tries are used up, or Ctrl-C ends it with the smallest so
 far. No night is judged twice. Time is asked between two judgements, so the same failing night gives the same small one, unless the time
-runs out first; tries are counted too, for a bound that is the same on every machine.
+runs out first; tries are counted too, for a bound that is the same on every machine. A night whose process is lost
+(`judged_elsewhere.py`) is none that fails in the same way; if no process can be started any more, that ends it as time does.
 
 Why not Hypothesis, which shrinks well (a planted race in a virtual-time world to three messages in 12 s): it shrinks what its own strategies
 drew. A seed of the search is drawn from the seed tree, and would have to be drawn anew from a choice tape: another night, and the tape of one that
@@ -23,10 +24,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.errors import SimulatorError
-from simulator.search.outcome import Failure, Outcome
+from simulator.search.outcome import LOST, Failure, Outcome
 from simulator.search.plan import SearchPlan
 from simulator.search.reductions import REDUCTIONS, lines_of, spoken
 from simulator.spelling import did_you_mean
+from simulator.workers import WorkerStartError
 
 #: Seconds of real time. Chosen: a typical failure takes a third of it, and people wait for a minute.
 BUDGET_S: Final = 50.0
@@ -71,7 +73,7 @@ class Shrunk:
     after: Size
     tries: int
     took_s: float
-    #: False if time, tries or Ctrl-C ended it: there may be a smaller night.
+    #: False if time, tries, Ctrl-C or a want of processes ended it: there may be a smaller night.
     finished: bool
     #: True if Ctrl-C did.
     interrupted: bool = False
@@ -115,7 +117,8 @@ def shrink(
         invariant: which of the broken ones goes on being broken; "": the first.
 
     Raises:
-        NothingToShrinkError: the night does not fail, not by this invariant, or does not fail again.
+        NothingToShrinkError: the night does not fail, not by this invariant, does not fail again, or its process was lost.
+        WorkerStartError: no process can be started before it has failed again; later the smallest so far is returned.
         KeyboardInterrupt: Ctrl-C before it has failed again; later the smallest so far is returned.
     """
     if outcome.failure is None:
@@ -126,6 +129,10 @@ def shrink(
         meant = did_you_mean(invariant, broken)
         raise NothingToShrinkError(
             f"the night does not break {invariant!r};{meant} what it breaks: {', '.join(broken)}"
+        )
+    if goal.invariant in LOST:
+        raise NothingToShrinkError(
+            f"{goal.words}; a night that ends so is not made small, since each try would take as long or do as much harm"
         )
     search = _Search(outcome.plan, goal, judge, unix_s, budget_s, tries_max, say)
     return search.run()
@@ -179,6 +186,10 @@ class _Search:
             self._fails(spoken(self._first))
             self._reduce()
         except _Spent:
+            finished = False
+        except WorkerStartError:
+            if not self._again:
+                raise
             finished = False
         except KeyboardInterrupt:
             # What was found so far is small already; before the first night has failed again nothing was.

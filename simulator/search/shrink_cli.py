@@ -1,27 +1,38 @@
 """``byte-sim shrink``: a failing night made small, printed as Python that runs, written as files.
 
-How it works. The night is that of a seed of the search, or of a scenario file; it is judged as the search judges, made small by `shrink.py`, and
-written down by `scenario_python.py` and `scenario_file.py`. What goes to standard output can be put into a file and run; all words about it go to
-standard error. `shrunk_text` is the same for whoever has found the failure already: the search, for the first seed of each group.
+How it works. The night is that of a seed of the search, or of a scenario file; it is judged as the search judges, in another process and with
+its limit for a night (`judged_elsewhere.py`), made small by `shrink.py`, and written down by `scenario_python.py` and `scenario_file.py`.
+What goes to standard output can be put into a file and run; all words about it go to standard error.
+`shrunk_text` is the same for whoever has found the failure already: the search, for the first seed of each group.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
 
-from simulator.cli_options import Exit
+from simulator.cli_options import Exit, NightLimit
 from simulator.errors import SimulatorError
 from simulator.scenario_file import NightFile, night_toml
 from simulator.scenario_python import night_python
+from simulator.search.judged_elsewhere import JudgedElsewhere
 from simulator.search.outcome import Outcome, judge
 from simulator.search.plan_file import night_file, plan_of
 from simulator.search.search_cli import EXITS, Small
 from simulator.search.shrink import BUDGET_S, Judge, NothingToShrinkError, Shrunk, shrink
+from simulator.workers import (
+    NIGHT_LIMIT_S,
+    OTHER_HASH_SEED,
+    Elsewhere,
+    MakeElsewhere,
+    OtherProcess,
+    SetLogLevel,
+)
 
 _INDENT: Final = "    "
 
@@ -32,8 +43,9 @@ def add_shrink(
     fail: Callable[[str], NoReturn],
     unix_s: Callable[[], float],
     *,
-    quiet_log: Callable[[], None] = lambda: None,
+    set_log_level: SetLogLevel,
     judge_night: Judge = judge,
+    elsewhere: MakeElsewhere = OtherProcess,
 ) -> None:
     """Register the command.
 
@@ -41,8 +53,9 @@ def add_shrink(
         find_night: gives the night of a seed, a name or a file, or ends the program.
         fail: prints why nothing could be done, and ends the program.
         unix_s: real time, in seconds.
-        quiet_log: silences the bot's log.
+        set_log_level: sets up logging where nights are played; must be importable, as `judge_night`.
         judge_night: plays a night and judges it.
+        elsewhere: makes the process in which nights are played.
     """
 
     @cli.command("shrink")
@@ -71,6 +84,7 @@ def add_shrink(
                 show_default="the first",
             ),
         ] = "",
+        night_limit_s: NightLimit = NIGHT_LIMIT_S,
     ) -> None:
         """Make a night that fails as small as it goes.
 
@@ -86,16 +100,14 @@ def add_shrink(
         found = find_night(night)
         if found.transport != "irc":
             fail(f"{night} chats over {found.transport}; only nights over irc can be shrunk")
-        quiet_log()
+        interrupted, outcome = False, None
         try:
-            outcome = judge_night(plan_of(found))
-        except KeyboardInterrupt:
-            raise typer.Exit(Exit.INTERRUPTED) from None
-        interrupted = False
-        try:
-            shrunk = shrink(
-                outcome, judge_night, unix_s=unix_s, budget_s=seconds, say=_say, invariant=invariant
-            )
+            with closing(elsewhere(set_log_level, night_limit_s, OTHER_HASH_SEED)) as process:
+                judged = JudgedElsewhere(process, judge_night)
+                outcome = judged(plan_of(found))
+                shrunk = shrink(
+                    outcome, judged, unix_s=unix_s, budget_s=seconds, say=_say, invariant=invariant
+                )
             interrupted = shrunk.interrupted
             typer.echo(shrunk.summary(), err=True)
             small = night_of(shrunk)
@@ -108,7 +120,7 @@ def add_shrink(
             if out is None and python is None:
                 typer.echo(python_of(shrunk), nl=False)
         except NothingToShrinkError as error:
-            if outcome.failure is not None:
+            if outcome is not None and outcome.failure is not None:
                 fail(f"{night}: {error}")
             typer.echo(f"{night}: {error}")
             raise typer.Exit(Exit.OK) from None
@@ -133,14 +145,15 @@ def python_of(shrunk: Shrunk, *, application: str = "") -> str:
 
 def shrunk_text(
     outcome: Outcome,
-    unix_s: Callable[[], float],
+    elsewhere: Elsewhere,
     *,
+    unix_s: Callable[[], float],
     judge_night: Judge = judge,
     say: Callable[[str], None] | None = None,
 ) -> Small:
-    """What came out of shrinking a failure that a search has found; never raises for what a night can be."""
+    """What came out of shrinking a failure that a search has found, tried elsewhere; never raises for what a night can be."""
     try:
-        shrunk = shrink(outcome, judge_night, unix_s=unix_s, say=say or _say)
+        shrunk = shrink(outcome, JudgedElsewhere(elsewhere, judge_night), unix_s=unix_s, say=say or _say)
         script = python_of(shrunk)
     except SimulatorError as error:
         return Small(f"not made smaller: {error}")

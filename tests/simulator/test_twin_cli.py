@@ -18,6 +18,7 @@ from simulator.sometimes import Sometimes
 from simulator.twin import Outcome, first_difference, run_seed
 from simulator.twin_cli import SHOWN_MAX, Compare, add_twin
 from simulator.twin_plan import Plan, draw_plan
+from simulator.workers import WorkerStartError
 from simulator.world import simulate
 
 DIFFERENCE = first_difference((), (Line(1_500_000, "lobby", "Pong!"),))
@@ -65,6 +66,20 @@ def test_a_difference_is_an_exit_code_and_a_command_that_replays_it() -> None:
     assert "again      byte-sim twin --seed 3" in result.stdout
     assert "seed 2  same" not in result.stdout
     assert result.stdout.splitlines()[-1] == "3 pairs, seeds 2 to 4, 30 lines compared: 1 bad"
+
+
+def test_pairs_for_which_there_is_no_process_are_not_tried() -> None:
+    """What was compared before is told, and is the exit code if it is bad."""
+
+    def stranded(seed: int) -> Outcome:
+        if seed == 4:
+            raise WorkerStartError("no process begins")
+        return outcome(seed)
+
+    bad = call("--seed", "2", "--seeds", "5", compare=stranded)
+    assert (bad.exit_code, bad.stderr) == (1, "byte-sim: no process begins\n")
+    assert bad.stdout.splitlines()[-1] == "5 pairs, seeds 2 to 6, 20 lines compared: 1 bad, 3 not tried"
+    assert call("--seed", "4", compare=stranded).exit_code == 2
 
 
 def test_a_pair_that_ends_by_an_unexpected_error_is_bad_and_the_others_go_on() -> None:

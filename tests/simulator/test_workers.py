@@ -9,12 +9,15 @@ import signal
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from simulator.workers import (
     COLLECT_EVERY,
     OTHER_HASH_SEED,
+    SPARE_STARTS,
     OtherProcess,
     WorkerDiedError,
     WorkerLostError,
@@ -111,6 +114,11 @@ def leaving_in_3(seed: int) -> str:
     return f"{seed} played"
 
 
+def always_leaving(seed: int) -> str:
+    """Every night ends its process."""
+    os._exit(7)
+
+
 def endless_in_3(seed: int) -> str:
     """A night that never ends."""
     while seed == 3:
@@ -126,6 +134,21 @@ def told(seed: int, error: WorkerLostError) -> str:
 def no_process(level: str) -> None:
     """A process that cannot even begin."""
     os._exit(9)
+
+
+#: The file in which processes count themselves.
+COUNT = "BYTE_SIM_TEST_STARTS"
+#: Of the processes that begin one after the other, those that live to play: between the first and the next as many die as may.
+BEGINNING = (1, 2 + SPARE_STARTS)
+
+
+def some_begin(level: str) -> None:
+    """Each process counts itself; most end while they begin."""
+    starts = Path(os.environ[COUNT])
+    with starts.open("a", encoding="ascii") as file:
+        file.write(".")
+    if starts.stat().st_size not in BEGINNING:
+        os._exit(9)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
@@ -173,6 +196,47 @@ def test_without_a_word_for_it_a_lost_process_ends_the_search() -> None:
     with (
         outcomes(range(3, 5), 2, squared, no_process, lost=lambda seed, error: 0) as never,
         pytest.raises(WorkerStartError, match="ended with exit code 9 before it could play one"),
+    ):
+        list(never)
+
+
+def test_a_process_that_ends_while_it_begins_is_replaced_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once one has begun, and as often again after each that did; the nights that were played until then are there."""
+    starts = tmp_path / "starts"
+    monkeypatch.setenv(COUNT, str(starts))
+    played: list[str] = []
+    with (
+        outcomes(range(3, 6), 1, always_leaving, some_begin, night_limit_s=60.0, lost=told) as found,
+        pytest.raises(WorkerStartError, match="ended with exit code 9 before it could play one"),
+    ):
+        played.extend(found)
+    end = "WorkerDied: the process that played the night ended with exit code 7"
+    assert played == [f"3: {end}", f"4: {end}"]
+    assert starts.stat().st_size == BEGINNING[-1] + SPARE_STARTS + 1
+
+
+@contextmanager
+def no_file_left() -> Iterator[None]:
+    """Meanwhile nothing more can be opened."""
+    resource = pytest.importorskip("resource", reason="there are no such limits")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_process_that_the_machine_does_not_start_ends_the_search() -> None:
+    """With the machine's words."""
+    with (
+        outcomes(range(3, 5), 1, squared, no_log, night_limit_s=60.0) as never,
+        pytest.raises(WorkerStartError, match="cannot be started: Too many open files"),
+        no_file_left(),
     ):
         list(never)
 

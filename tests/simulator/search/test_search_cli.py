@@ -19,6 +19,7 @@ from simulator.search.outcome import Outcome, Verdict
 from simulator.search.search_cli import EXITS, Shrink, Small, add_search
 from simulator.search.second_runs import JudgeTraced
 from simulator.sometimes import Sometimes
+from simulator.workers import Elsewhere, WorkerStartError
 from simulator.world import simulate
 from tests.simulator.search.nights import SameProcess, bad, good
 
@@ -50,7 +51,7 @@ def call(
         judge=judge,
         traced=traced,
         canary=canary,
-        elsewhere=lambda _level, _limit_s: SameProcess({judge: second} if second else None),
+        elsewhere=lambda *_: SameProcess({judge: second} if second else None),
         shrink=shrink,
     )
     # Without a limit the nights are played in this process, which a test's own functions need.
@@ -122,7 +123,7 @@ def test_what_is_found_is_made_small() -> None:
     """Of each group the first night, unless it is not wanted."""
     shrunk: list[int] = []
 
-    def shrink(outcome: Outcome) -> Small:
+    def shrink(outcome: Outcome, elsewhere: Elsewhere) -> Small:
         shrunk.append(outcome.plan.seed)
         return Small(f"  small  night {outcome.plan.seed}")
 
@@ -197,7 +198,7 @@ def test_ctrl_c_while_shrinking_loses_nothing(with_best: bool) -> None:
     """All groups and the last line are there before the first night is made small; what is small so far is shown. 130."""
     asked: list[int] = []
 
-    def shrink(outcome: Outcome) -> Small:
+    def shrink(outcome: Outcome, elsewhere: Elsewhere) -> Small:
         asked.append(outcome.plan.seed)
         if with_best:
             return Small("  small  so far", interrupted=True)
@@ -225,7 +226,7 @@ def deadly(seed: int) -> Outcome:
 def test_a_night_that_takes_its_process_with_it_is_a_crash() -> None:
     """The search goes on behind it, says how to play it again, and does not make it small: that would be in its own process."""
 
-    def shrink(outcome: Outcome) -> Small:
+    def shrink(outcome: Outcome, elsewhere: Elsewhere) -> Small:
         raise AssertionError(outcome)
 
     result = call("--start", "19", "--seeds", "3", "--night-limit", "60", judge=deadly, shrink=shrink)
@@ -237,6 +238,36 @@ def test_a_night_that_takes_its_process_with_it_is_a_crash() -> None:
     assert (
         lines[-1] == "3 nights, seeds 19 to 21, 20 replies in 100 virtual s, 0 played twice: 1 crash failed"
     )
+
+
+def stranded(judge: Callable[[int], Outcome]) -> Callable[[int], Outcome]:
+    """From the fifth night on there is no process."""
+
+    def play(seed: int) -> Outcome:
+        if seed == 5:
+            raise WorkerStartError("no process begins")
+        return judge(seed)
+
+    return play
+
+
+def test_a_search_that_loses_its_processes_tells_what_it_found() -> None:
+    """The groups, with how to play them again, and the worst class as the exit code; 2 if nothing was found. Nothing is made small."""
+
+    def shrink(outcome: Outcome, elsewhere: Elsewhere) -> Small:
+        raise AssertionError(outcome)
+
+    result = call("--seeds", "9", judge=stranded(failing(bad(3))), shrink=shrink)
+    assert result.exit_code == Exit.BROKEN
+    assert "SAFETY  agreement  N lost  (1 night)" in result.stdout and "byte-sim replay 3" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("gave up after 4 nights, seeds 1 to 4, ")
+    assert result.stderr == "byte-sim: no process begins\n"
+    nothing = call("--seeds", "9", "--json", judge=stranded(good))
+    assert nothing.exit_code == Exit.NOT_TRIED
+    whole = json.loads(nothing.stdout.splitlines()[-1])
+    assert (whole["nights"], whole["gave_up"], whole["interrupted"]) == (4, "no process begins", False)
+    canary = call("--seeds", "9", "--canary", canary=stranded(failing(bad(3))))
+    assert canary.exit_code == Exit.NOT_TRIED and "the alarm" not in canary.stdout
 
 
 def test_ctrl_c_before_the_first_night_names_no_seeds() -> None:

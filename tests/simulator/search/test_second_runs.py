@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from simulator.search.outcome import Outcome, Verdict, lost_seed
-from simulator.search.second_runs import EVERY, SAME_RUN, SecondRuns
-from simulator.workers import NightLimitError
+from simulator.search.second_runs import EVERY, SAME_RUN, UNEXPLAINED, JudgeTraced, SecondRuns
+from simulator.workers import NightLimitError, WorkerDiedError, WorkerStartError
 from tests.simulator.search.nights import SameProcess, bad, good
 
 LINES = (
@@ -28,9 +30,9 @@ class Twice:
         return good(seed), self._runs.pop(0)
 
 
-def differing(first: Outcome, judge: Callable[[int], Outcome], traced: Twice) -> list[Outcome]:
+def differing(first: Outcome, judge: Callable[[int], Outcome], traced: JudgeTraced) -> list[Outcome]:
     """What comes of one night that is offered."""
-    runs = SecondRuns(SameProcess(), judge, traced)
+    runs = SecondRuns(SameProcess(), SameProcess(), judge, traced)
     runs.offer(first)
     return list(runs.differing(wait=True))
 
@@ -38,7 +40,7 @@ def differing(first: Outcome, judge: Callable[[int], Outcome], traced: Twice) ->
 def test_one_in_twenty_is_played_again() -> None:
     """By its seed, so that it is the same ones each time."""
     other = SameProcess()
-    runs = SecondRuns(other, good, Twice())
+    runs = SecondRuns(other, SameProcess(), good, Twice())
     for seed in range(1, 101):
         runs.offer(good(seed))
     assert other.asked == [EVERY, 2 * EVERY, 3 * EVERY, 4 * EVERY, 5 * EVERY]
@@ -57,6 +59,15 @@ def test_another_trace_is_a_failure_that_names_the_first_event() -> None:
         "irc_in",
     )
     assert "event 2 differs" in failure.words and "chat" in failure.words
+
+
+def test_a_difference_is_looked_for_in_other_processes() -> None:
+    """The first run is made again in one of its own: a night that does not end must not hold the search up."""
+    first, second = SameProcess(), SameProcess()
+    runs = SecondRuns(second, first, bad, Twice(LINES, OTHER))
+    runs.offer(good(20))
+    assert len(list(runs.differing(wait=True))) == 1
+    assert (first.asked, second.asked) == ([20], [20, 20])
 
 
 def test_another_verdict_is_one_too() -> None:
@@ -78,6 +89,22 @@ def test_a_second_run_whose_process_is_lost_is_a_crash() -> None:
     assert outcome.failure.invariant == "NightLimit"
     assert outcome.failure.words == "its second run: did not end within 120 s of wall time"
     assert differing(lost_seed(20, NightLimitError("too long")), lost, Twice()) == []
+
+
+@pytest.mark.parametrize("error", [WorkerDiedError("it was killed"), WorkerStartError("none begins")])
+def test_a_difference_that_cannot_be_explained_is_one(error: Exception) -> None:
+    """Two runs differ, whatever becomes of the process that was to show where."""
+
+    def lost(seed: int) -> tuple[Outcome, tuple[str, ...]]:
+        raise error
+
+    [outcome] = differing(good(20), lambda seed: replace(good(seed), trace_hash="other"), lost)
+    failure = outcome.failure
+    assert failure is not None
+    assert (failure.verdict, failure.place) == (Verdict.NONDETERMINISM, UNEXPLAINED)
+    assert failure.words == (
+        f"two runs had the traces hash-20 and other; where they part could not be found: {error}"
+    )
 
 
 def test_nobody_waits_for_a_second_run_before_the_end() -> None:
@@ -104,7 +131,7 @@ def test_nobody_waits_for_a_second_run_before_the_end() -> None:
             """Later."""
             return Slow()
 
-    runs = SecondRuns(Elsewhere(), good, Twice())  # type: ignore[arg-type]
+    runs = SecondRuns(Elsewhere(), SameProcess(), good, Twice())  # type: ignore[arg-type]
     runs.offer(good(20))
     assert list(runs.differing()) == [] and runs.compared == 0
     assert list(runs.differing()) == [] and runs.compared == 1

@@ -20,6 +20,7 @@ from simulator.search.plan import SearchPlan
 from simulator.search.reductions import lines_of, spoken
 from simulator.search.shrink import PROGRESS_S, NothingToShrinkError, Shrunk, Size, shrink, size_of
 from simulator.search.shrink_cli import night_of, python_of
+from simulator.workers import WorkerStartError
 from simulator.world import simulate
 from tests.simulator.search.planted import LOUD_NIGHT, forgetful
 
@@ -183,3 +184,22 @@ def test_ctrl_c_ends_it_with_the_smallest_so_far() -> None:
     assert shrunk.after.messages < shrunk.before.messages
     with pytest.raises(KeyboardInterrupt):
         shrunk_by(interrupted_at(1))
+
+
+def test_a_want_of_processes_ends_it_with_the_smallest_so_far() -> None:
+    """Unless the night has not failed again."""
+
+    def stranded_at(number: int) -> Judge:
+        def condition(plan: SearchPlan) -> bool:
+            if len(judge_night.asked) == number:
+                raise WorkerStartError("none begins")
+            return needs_a_crash_and_two_lines(plan)
+
+        judge_night = Judge(condition)
+        return judge_night
+
+    shrunk = shrunk_by(stranded_at(30))
+    assert not shrunk.finished and not shrunk.interrupted and shrunk.tries == 30
+    assert shrunk.after.messages < shrunk.before.messages
+    with pytest.raises(WorkerStartError):
+        shrunk_by(stranded_at(1))

@@ -19,6 +19,8 @@ from simulator.scenario_file import NightFile, read_night
 from simulator.search.outcome import Failure, Outcome, Verdict
 from simulator.search.plan import SearchPlan
 from simulator.search.shrink_cli import add_shrink, shrunk_text
+from simulator.workers import NIGHT_LIMIT_S, NightLimitError, SetLogLevel
+from tests.simulator.search.nights import SameProcess
 
 LINES = tuple(Utterance(float(second), "lobby", "mod", "!ping", "moderator") for second in range(1, 20))
 NIGHT = NightFile(Scenario("night", "", crowds=(Spoken(LINES),), faults=(Hang(start_s=3.0),)), seed=5)
@@ -41,15 +43,29 @@ def call(
     condition: Callable[[SearchPlan], bool] = lambda plan: bool(plan.scenario.crowds),
     night: NightFile = NIGHT,
     judge_night: Callable[[SearchPlan], Outcome] | None = None,
+    limits_s: list[float] | None = None,
 ) -> Result:
-    """Run the command with these arguments."""
+    """Run the command with these arguments; its limit for a night goes into the list."""
     app = typer.Typer()
+
+    def same_process(_level: SetLogLevel, night_limit_s: float, _hash_seed: str | None) -> SameProcess:
+        if limits_s is not None:
+            limits_s.append(night_limit_s)
+        return SameProcess()
 
     @app.callback()
     def top() -> None:
         """Makes the one command a command with a name."""
 
-    add_shrink(app, lambda _name: night, fail, lambda: 0.0, judge_night=judge_night or judged(condition))
+    add_shrink(
+        app,
+        lambda _name: night,
+        fail,
+        lambda: 0.0,
+        set_log_level=lambda _level: None,
+        judge_night=judge_night or judged(condition),
+        elsewhere=same_process,
+    )
     return CliRunner().invoke(app, ["shrink", "5", *arguments])
 
 
@@ -107,6 +123,37 @@ def test_a_night_that_does_not_fail_says_so() -> None:
     assert result.exit_code == 0 and "keeps every promise: there is nothing to shrink" in result.output
 
 
+def endless_if(condition: Callable[[SearchPlan], bool]) -> Callable[[SearchPlan], Outcome]:
+    """Every night fails, but these never end, and are cut off."""
+
+    def play(plan: SearchPlan) -> Outcome:
+        if condition(plan):
+            raise NightLimitError("did not end within 120 s of wall time")
+        return Outcome(plan, GATED, "")
+
+    return play
+
+
+def test_a_try_that_never_ends_is_left_aside() -> None:
+    """What is left then is the smallest that ends and fails; of the night itself it is said, and the exit code is 2."""
+    limits_s: list[float] = []
+    call("--night-limit", "7", limits_s=limits_s)
+    small = call(judge_night=endless_if(lambda plan: not plan.scenario.faults), limits_s=limits_s)
+    assert limits_s == [7.0, NIGHT_LIMIT_S]
+    assert small.exit_code == 1 and "to 1 channel, 0 messages, 1 fault" in small.stderr
+    itself = call(judge_night=endless_if(lambda plan: True))
+    assert itself.exit_code == 2 and "did not end within 120 s" in itself.stderr
+    assert "a night that ends so is not made small" in itself.stderr
+    plan = SearchPlan(NIGHT.seed, NIGHT.scenario, NIGHT.ready_order)
+    text = shrunk_text(
+        Outcome(plan, GATED, ""),
+        SameProcess(),
+        unix_s=lambda: 0.0,
+        judge_night=endless_if(lambda plan: not plan.scenario.faults),
+    ).text
+    assert "to 1 channel, 0 messages, 1 fault" in text
+
+
 def test_mistakes_are_told(tmp_path: Path) -> None:
     """A night over EventSub, and a file that cannot be written: exit code 2."""
     refused = call(night=replace(NIGHT, transport="eventsub"))
@@ -121,11 +168,11 @@ def test_the_search_gets_it_as_lines() -> None:
     """The summary, the Python, and the command that writes the file; of what cannot be shrunk, why."""
     plan = SearchPlan(NIGHT.seed, NIGHT.scenario, NIGHT.ready_order)
     always = judged(lambda plan: True)
-    text = shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=always).text
+    text = shrunk_text(Outcome(plan, GATED, ""), SameProcess(), unix_s=lambda: 0.0, judge_night=always).text
     assert text.startswith("safety gated: too early\nfrom 1 channel, 19 messages")
     assert "    NIGHT = Scenario(" in text and "byte-sim shrink 5 --out small.toml" in text
     never = judged(lambda plan: False)
-    said = shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=never)
+    said = shrunk_text(Outcome(plan, GATED, ""), SameProcess(), unix_s=lambda: 0.0, judge_night=never)
     assert said.text.startswith("not made smaller: played again") and not said.interrupted
 
 
@@ -150,5 +197,7 @@ def test_ctrl_c_shows_the_smallest_so_far() -> None:
         early = call(condition=interrupted_at(number))
         assert (early.exit_code, early.stdout) == (130, "")
     plan = SearchPlan(NIGHT.seed, NIGHT.scenario, NIGHT.ready_order)
-    small = shrunk_text(Outcome(plan, GATED, ""), lambda: 0.0, judge_night=judged(interrupted_at(5)))
+    small = shrunk_text(
+        Outcome(plan, GATED, ""), SameProcess(), unix_s=lambda: 0.0, judge_night=judged(interrupted_at(5))
+    )
     assert small.interrupted and "NIGHT = Scenario(" in small.text
