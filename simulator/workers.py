@@ -8,8 +8,7 @@ A process may be lost: it is killed (by whoever finds memory short), or the nigh
 then it is killed here. The night is given up as a :class:`WorkerLostError`, which says what became of the process; another process takes its place,
 and the search goes on. The time in which this process itself stood still (stopped in a terminal, suspended) is no night's.
 One that cannot be started, or ends before it could play anything, is tried again :data:`SPARE_STARTS` times in a row: what kills a night for
-want of memory may kill the next process while it begins. If none has begun yet, or none does any more, others would only be started
-for ever: that ends the search (:class:`WorkerStartError`).
+want of memory may kill the next process while it begins. If none begins, others would only be started for ever: that ends the search (:class:`WorkerStartError`).
 
 A world ends with garbage that only the collector can free, and while worlds are played nobody collects it (`garbage.py`): a process that has
 played a thousand of them would have a gigabyte of it. So it is collected after one seed in :data:`COLLECT_EVERY`.
@@ -52,7 +51,7 @@ NIGHT_LIMIT_S: Final = 120.0
 #: Seeds that are handed out ahead of the first whose outcome is not here; more would wait behind a night that takes its time.
 AHEAD_MAX: Final = 1_000
 
-#: Starts in a row that may fail once a process has begun. Chosen: each takes about a second, in which whoever took the memory may be gone.
+#: Starts in a row that may fail. Chosen: each takes about a second, in which whoever took the memory may be gone.
 SPARE_STARTS: Final = 2
 
 #: Seconds after which the processes are looked at again, and twice as many are the most that count between two looks.
@@ -247,8 +246,8 @@ class _Workers:
         self._queue: deque[_Job[Any]] = deque()
         self._workers: list[_Worker] = []
         self._looked_s = time.monotonic()
-        #: Starts that may still fail; none before one has succeeded: why it fails is not for want of a moment's memory.
-        self._spare_starts = 0
+        #: Starts that may still fail.
+        self._spare_starts = SPARE_STARTS
 
     def ask(self, play: Callable[[int], T], seed: int) -> _Job[T]:
         """Have one of them play this seed, when one has time."""
@@ -284,13 +283,10 @@ class _Workers:
             while len(self._workers) < self._jobs and self._queue:
                 self._workers.append(self._started())
         except OSError as error:
-            # No memory, processes or files are left; those that are there may play on, and free some.
-            self._fail_to_start(f"cannot be started: {error.strerror or error}")
-
-    def _fail_to_start(self, end: str) -> None:
-        if not self._spare_starts:
-            raise WorkerStartError(f"a process that was to play nights {end}")
-        self._spare_starts -= 1
+            # No memory, processes or files are left; those that are there play on, and may free some.
+            if not self._workers:
+                words = f"a process that was to play nights cannot be started: {error.strerror or error}"
+                raise WorkerStartError(words) from None
 
     def _hand_out(self) -> None:
         for worker in self._workers:
@@ -331,7 +327,9 @@ class _Workers:
         self._workers.remove(worker)
         end = end_of(worker.process.exitcode)
         if not worker.ready:
-            self._fail_to_start(f"{end} before it could play one")
+            if not self._spare_starts:
+                raise WorkerStartError(f"a process that was to play nights {end} before it could play one")
+            self._spare_starts -= 1
         if worker.job is not None:
             worker.job.loss = loss or WorkerDiedError(f"the process that played the night {end}")
 
