@@ -246,6 +246,8 @@ class SimulatedBot:
         """A process has ended: if it was one of two, the other is the bot."""
         if self.rival is None:
             return
+        # Neither knows what the other one has said.
+        self.unknown_until_s = self._loop.time()
         if one is not self.rival:
             self._bot, self.disk = self.rival, self.rival.disk
         self.rival = None

@@ -107,6 +107,9 @@ class Answered:
                 or (message.reason in _AFTER_THE_LAST and self._may_follow_another(world, message.channel))
             ):
                 self._refused[message.reply_to] = None
+            if message.reply_to in self._pauses:
+                self._sleeping[message.channel] = None  # it sleeps, though nobody was told
+                self._look_asleep(world, message.channel)
 
         world.twitch.on_message(heard)
         world.irc.rules.on_refusal(refused)

@@ -7,7 +7,8 @@ JOINs and logins over theirs.
 What the process before it said counts for the one that runs now, which has it from the journal. Excused are, each for the
 :data:`FORGIVEN_S` in which Twitch counts it:
 
-* what was said by a process whose journal does not have it: it died degraded, its machine lost the power, or nothing is left of its disk;
+* what was said by a process whose journal does not have it (it died degraded, its machine lost the power, or nothing is left of its
+  disk), or by another one that ran beside this one, be it for a moment;
 * what costs one message and not the account, after a restart: coming too soon after the last message of the process before in a
   channel, or repeating it; so are JOINs and logins of the two together.
 

@@ -21,6 +21,7 @@ from simulator.faults import (
     TwitchDisconnect,
     TwitchHalfOpen,
     TwitchReconnect,
+    TwitchRefusals,
     TwitchReordering,
 )
 from simulator.invariants.answered import Answered
@@ -167,6 +168,22 @@ def test_a_sleeping_channel_is_silent() -> None:
         await asyncio.sleep(5)
 
     assert len(watched(story, Answered())) == 1
+
+
+def test_a_channel_sleeps_although_twitch_refused_to_tell() -> None:
+    """The bot has obeyed `!pause`; that its answer was rejected by the channel's filters wakes nobody."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.faults.set("filters", TwitchRefusals())
+        world.say("mod", "!pause")
+        await asyncio.sleep(1)
+        world.faults.clear("filters")
+        world.say("viewer", "!ping")
+        await asyncio.sleep(5)
+        assert world.chat.unanswered == 2
+
+    assert watched(story, Answered()) == []
 
 
 def test_what_twitch_forbids_is_no_silence() -> None:

@@ -92,3 +92,18 @@ def test_a_process_whose_disk_is_lost_does_not_know() -> None:
     assert watched(story, WithinLimits(), scenario=forgetful) == [
         "Twitch dropped a message over the account's limit"
     ]
+
+
+def test_what_another_process_said_is_not_known() -> None:
+    """Somebody starts a second one, and the first is fenced before anybody has said a word: still, one cannot know of the other."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.start_rival()
+        await world.bot.end_rivalry()
+        await world.joined()
+        await dropped(world)
+        await asyncio.sleep(FORGIVEN_S)
+        await dropped(world)
+
+    assert watched(story, WithinLimits()) == ["Twitch dropped a message over the account's limit"]
