@@ -176,6 +176,7 @@ def test_a_channel_sleeps_although_twitch_refused_to_tell() -> None:
     async def story(world: World) -> None:
         await working_bot(world)
         world.faults.set("filters", TwitchRefusals())
+        world.faults.set("outage", Hang())  # or the row would say it
         world.say("mod", "!pause")
         await asyncio.sleep(1)
         world.faults.clear("filters")
