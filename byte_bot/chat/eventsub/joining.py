@@ -229,9 +229,8 @@ class Joining:
 
         One that is about to go, since its channel was parted a moment ago, is none: the channel would be deaf.
         """
-        leaving = frozenset(
-            self._leaving
-        )  # as of before the answer, which one that goes meanwhile may still be in
+        # As of before the answer, which one that goes meanwhile may still be in.
+        leaving = frozenset(self._leaving)
         found = await self._helix.subscription_id(wanted.kind, wanted.version, condition, session_id)
         if not found or found in leaving:
             raise HelixUnavailable(f"{wanted.kind} exists, and is not there", undelivered=True)
