@@ -38,8 +38,8 @@ def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp =
     position = len(operations) - 1
     while position >= 0:
         older = operations[position]
-        stamp = older.stamp
-        if stamp[0] == epoch and stamp[1] <= revision:
+        # As long as no save has left (nearly all that a replay reads) no stamp need be looked at.
+        if revision and (stamp := older.stamp)[0] == epoch and stamp[1] <= revision:
             break  # frozen, and everything before it
         if older.field == field and (key is None or older.key is None or older.key == key):
             combined = None if key is not None and older.key is None else _absorb(older, merged)
@@ -141,10 +141,18 @@ def _absorb(older: Operation, newer: Operation) -> Operation | None:
         if before is _ADD or before is _SET or before is _PUT:
             return _combined(newer, before, as_number(older.value) + newer.value, newer.cap)
     elif before is _APPEND:
-        return _combined(newer, kind, [*older.value, *newer.value][-newer.cap :], newer.cap)
+        return _combined(newer, kind, _newest(older.value, newer), newer.cap)
     elif before is _SET and isinstance(older.value, list):
-        return _combined(newer, _SET, [*older.value, *newer.value][-newer.cap :], 0)
+        return _combined(newer, _SET, _newest(older.value, newer), 0)
     return None
+
+
+def _newest(lines: list[Any], newer: Operation) -> list[Any]:
+    """``lines`` and those that ``newer`` appends, cut to its cap; each is copied once, and none that is cut off."""
+    kept = newer.cap - len(newer.value)
+    newest = lines[-kept:] if kept > 0 else []
+    newest += newer.value[-newer.cap :]
+    return newest
 
 
 def _combined(newer: Operation, kind: Kind, value: Any, cap: int) -> Operation:

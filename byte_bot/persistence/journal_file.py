@@ -401,22 +401,21 @@ class SqliteJournal:
         return msgspec.json.decode(found[0][0], type=Spoken) if found else NOTHING_SPOKEN
 
     def _log(self, commits_max: int = -1) -> Iterator[tuple[int, list[Write]]]:
-        """The commits in the log, oldest first."""
+        """The commits in the log, oldest first, along the ring: the slots are the table's own order, the numbers are not."""
         after = self.folded
-        while commits_max:
-            at_once = READ_ROWS if commits_max < 0 else min(READ_ROWS, commits_max)
+        last = self.commits if commits_max < 0 else min(self.commits, after + commits_max)
+        while after < last:
+            slot = (after + 1) % self._log_slots
+            end = min(slot + READ_ROWS, slot + last - after, self._log_slots)
             # Each to its end: an open cursor would keep the WAL from being used anew.
             lines = self._connection.execute(
-                "SELECT number, writes FROM log WHERE number > ? ORDER BY number LIMIT ?", (after, at_once)
+                "SELECT number, writes FROM log WHERE slot >= ? AND slot < ? ORDER BY slot", (slot, end)
             ).fetchall()
-            for number, writes in lines:
-                if number != after + 1:
-                    raise CommitsMissing(f"the journal lacks the commits from {after + 1} to {number - 1}")
-                after = number
-                yield number, self._decode_writes(writes)
-            if len(lines) < at_once:
-                return
-            commits_max -= len(lines) if commits_max > 0 else 0
+            if [number for number, _ in lines] != (expected := [*range(after + 1, after + 1 + end - slot)]):
+                missing = sorted({*expected} - {number for number, _ in lines})
+                raise CommitsMissing(f"the journal lacks the commits from {missing[0]} to {missing[-1]}")
+            for after, writes in lines:
+                yield after, self._decode_writes(writes)
 
     def _rows(self, only: str, *parameters: str) -> Iterator[tuple[RowKey, RowImage]]:
         after = 0

@@ -215,7 +215,7 @@ class JournalImage:
         if self.dead_letters:
             self._retire(write)
         row = self.rows.get(key) or self._row(key)
-        base, coalescing = row.base, self._coalescing.get(key)
+        base, coalescing = row.base, self._coalescing.get(key) if self._coalescing else None
         for operation in write.operations:
             # A save can overtake the record: the writer sends what a handler staged before it has returned.
             if base is not None and is_contained(operation, base):
