@@ -77,7 +77,7 @@ class Account:
 
     def said(self, message: SentMessage) -> None:
         """A viewer said something: remember it if it wishes a change. Delivered again, a message wishes nothing new."""
-        if message.id in self._confirmed:
+        if not message.text.startswith("!") or message.id in self._confirmed:
             return
         self.state.said(message)
         match = _COUNT.match(message.text)

@@ -239,7 +239,8 @@ def speaker(state: TwitchState) -> Callable[[Utterance], str]:
     """
 
     def say(line: Utterance) -> str:
-        give_role(state, line.channel, line.login, line.role)
+        if line.role != "viewer":
+            give_role(state, line.channel, line.login, line.role)
         return state.say(line.channel, line.login, line.text)
 
     return say

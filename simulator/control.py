@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -203,7 +204,7 @@ class _Control:
 
 
 def _message(said: Said) -> dict[str, Any]:
-    return {"number": said.number, **asdict(said.message)}
+    return {"number": said.number, **msgspec.structs.asdict(said.message)}
 
 
 def _last(items: typing.Iterable[Any], count: int) -> list[Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from simulator.account import Account
 from simulator.errors import SimulatorError
@@ -25,8 +26,7 @@ class StoryError(SimulatorError):
     """What a story waited for did not happen."""
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A command, and by which connections the bot heard the channel when it was said (none: it was away)."""
 
     message: SentMessage

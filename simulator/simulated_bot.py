@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -181,7 +181,7 @@ class SimulatedBot:
     def incarnations_running(self) -> frozenset[int]:
         """The number of each of its processes that runs: one, two, or none."""
         return frozenset(
-            one.incarnation for one in (self._bot, self.rival) if one is not None and one.running
+            [one.incarnation for one in (self._bot, self.rival) if one is not None and one.running]
         )
 
     @property
@@ -295,17 +295,21 @@ class SimulatedBot:
     @property
     def ungated_replies(self) -> int:
         """How many replies have left before they were durable, as the bots count them."""
-        rival = self.rival.app if self.rival is not None else None
-        live = (
-            app.layer.journal.ungated_replies for app in (self.app, rival, self.second) if app is not None
-        )
+        live = [
+            one.app.layer.journal.ungated_replies
+            for one in (self._bot, self.rival, self._second)
+            if one is not None and one.app is not None
+        ]
         return self._ungated_before + sum(live)
 
-    def counted(self, names: Iterable[str]) -> int:
+    def counted(self, names: Collection[str]) -> int:
         """The sum of these counters over all its processes so far, those that have ended and each of two: it never falls."""
-        rival = self.rival.app if self.rival is not None else None
-        live = [app.telemetry.counters for app in (self.app, rival) if app is not None]
-        return sum(counters.get(name, 0) for name in names for counters in (self._counted_before, *live))
+        live = [
+            one.app.telemetry.counters
+            for one in (self._bot, self.rival)
+            if one is not None and one.app is not None
+        ]
+        return sum([counters.get(name, 0) for counters in (self._counted_before, *live) for name in names])
 
     async def stop(self) -> ExitCode:
         """SIGTERM: ask it to stop, wait until it has; its exit code."""

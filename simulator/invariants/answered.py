@@ -25,8 +25,10 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from simulator.twitch.events import RoomModes, SentMessage
 from simulator.twitch.limits import MessageVerdict
@@ -53,8 +55,7 @@ _GIVEN_UP = (*_DROPS, "replies_dropped_unconfirmed", "messages_refused")
 _AFTER_THE_LAST = ("msg_ratelimit", "msg_duplicate")
 
 
-@dataclass(frozen=True)
-class _Watched:
+class _Watched(msgspec.Struct, frozen=True):
     """A command to be answered within ``limit_s``: by which connections the bot heard it, and how many replies it had dropped by
     then."""
 
@@ -75,6 +76,9 @@ class Answered:
         self._watched: dict[str, _Watched] = {}
         self._seen: dict[str, None] = {}
         self._pauses: dict[str, None] = {}
+        #: The table of channels at the last look, and those that it puts to sleep.
+        self._rows: object = None
+        self._put_to_sleep: dict[str, None] = {}
         #: The channels that sleep, and when each was last found asleep.
         self._sleeping: dict[str, None] = {}
         self._asleep_s: dict[str, float] = {}
@@ -162,12 +166,13 @@ class Answered:
     def _look_asleep(self, world: World, *channels: str) -> None:
         """Note which of these channels sleep now."""
         rows = world.supabase.view("channels_config")
+        if rows is not self._rows:
+            prefix = world.scenario.settings.get("default_prefix", "!")
+            self._rows = rows
+            self._put_to_sleep = {row["login"]: None for row in rows.values() if _sleeps(row, prefix)}
         for channel in channels:
-            row = rows.get((channel,))
-            if row is not None:
-                prefix = row["prefix"] or world.scenario.settings.get("default_prefix", "!")
-                if row["paused"] or not row["enabled"] or prefix != "!":
-                    self._sleeping[channel] = None
+            if channel in self._put_to_sleep:
+                self._sleeping[channel] = None
             if channel in self._sleeping:
                 self._asleep_s[channel] = world.loop.time()
 
@@ -242,6 +247,11 @@ class Answered:
             said_s[at + many - 1] - said_s[at] <= limits.message_window_s
             for at in range(first, end - many + 1)
         )
+
+
+def _sleeps(row: Mapping[str, Any], default_prefix: str) -> bool:
+    """True if the bot answers no `!` command in the channel of this row."""
+    return bool(row["paused"] or not row["enabled"] or (row["prefix"] or default_prefix) != "!")
 
 
 def _is_ignored(world: World) -> bool:

@@ -30,9 +30,9 @@ class Gated:
         def heard(message: SentMessage) -> None:
             if message.login != world.bot_login or not world.chat.was_command(message.reply_to):
                 return
-            durable = any(disk.holds(message.reply_to) for disk in world.bot.disks)
-            account = world.account
-            if not durable and message.reply_to not in (account.ever_ungated | account.forsaken):
+            reply_to, account = message.reply_to, world.account
+            durable = any(disk.holds(reply_to) for disk in world.bot.disks)
+            if not (durable or reply_to in account.ever_ungated or reply_to in account.forsaken):
                 world.violated(self.name, f"{message.text!r} was said before its command was in the journal")
 
         if world.scenario.settings.get("durability") != "off":

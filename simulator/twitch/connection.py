@@ -17,7 +17,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from simulator.twitch.line import LineSplitter
 from simulator.twitch.session import IrcSession
@@ -52,13 +52,6 @@ class _Ended(Exception):
     """Unwinds the TaskGroup of one connection; never leaves this module."""
 
 
-@dataclass(order=True, slots=True)
-class _Outgoing:
-    due_s: float
-    order: int
-    data: bytes = field(compare=False)
-
-
 class Connection:
     """One accepted connection; `run` is the handler's body."""
 
@@ -81,7 +74,8 @@ class Connection:
         self._count = count
         self._loop = asyncio.get_running_loop()
         self._incoming: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(INCOMING_CHUNKS_MAX)
-        self._outgoing: list[_Outgoing] = []
+        # A heap: when a line is due (s), its number, so that no two are compared further, and the line.
+        self._outgoing: list[tuple[float, int, bytes]] = []
         self._out_bytes = 0
         self._order = 0
         self._last_due_s = 0.0
@@ -113,7 +107,7 @@ class Connection:
         due_s = max(self._last_due_s, self._loop.time() + self._delay_down_s())
         if extra_delay_s == 0.0:
             self._last_due_s = due_s
-        heapq.heappush(self._outgoing, _Outgoing(due_s + extra_delay_s, self._order, data))
+        heapq.heappush(self._outgoing, (due_s + extra_delay_s, self._order, data))
         self._order += 1
         self._out_bytes += len(data)
         if self._out_bytes > self._timing.out_bytes_max:
@@ -242,13 +236,15 @@ class Connection:
             if self._gone or (self._closing and not self._outgoing):
                 raise _Ended
             self._output.clear()
-            await self._wait(self._output, self._outgoing[0].due_s if self._outgoing else math.inf)
+            await self._wait(self._output, self._outgoing[0][0] if self._outgoing else math.inf)
 
     def _take_due(self) -> bytes:
+        if not self._outgoing:
+            return b""
         now_s = self._loop.time()
         ready: list[bytes] = []
-        while self._outgoing and self._outgoing[0].due_s <= now_s:
-            ready.append(heapq.heappop(self._outgoing).data)
+        while self._outgoing and self._outgoing[0][0] <= now_s:
+            ready.append(heapq.heappop(self._outgoing)[2])
         data = b"".join(ready)
         self._out_bytes -= len(data)
         return data

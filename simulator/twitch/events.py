@@ -2,12 +2,16 @@
 
 Times are Twitch's: whole milliseconds of Unix time, as in `tmi-sent-ts`. Users and channels are the state's own objects, read by the
 faces and changed by nobody but the state.
+
+What is made for every message is a msgspec struct: it takes a tenth of the time of a frozen dataclass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import msgspec
 
 # Badges Twitch puts first, in this order, before subscriber and the global ones (seen in recorded lines).
 SUBSCRIBER_BADGE_STEPS = (0, 2, 3, 6, 9, 12)
@@ -83,8 +87,7 @@ class Channel:
         return login == self.login or login in self.moderators or login in self.vips
 
 
-@dataclass(frozen=True, slots=True)
-class SentMessage:
+class SentMessage(msgspec.Struct, frozen=True):
     """One message that went through. `text` is what its author wrote, without ACTION wrapping and without a reply's mention."""
 
     at_s: float  # seconds of the loop's clock
@@ -97,8 +100,7 @@ class SentMessage:
     from_client: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyParent:
+class ReplyParent(msgspec.Struct, frozen=True):
     """The message that a reply answers, and the first message of its thread."""
 
     message: SentMessage
@@ -107,8 +109,7 @@ class ReplyParent:
     thread_user: User
 
 
-@dataclass(frozen=True, slots=True)
-class ChatSaid:
+class ChatSaid(msgspec.Struct, frozen=True):
     """A chat message. `origin` is the connection it came from, which gets no copy of its own message."""
 
     channel: Channel

@@ -261,12 +261,13 @@ class IrcServer:
     # -- delivery ------------------------------------------------------------------------------------------------------------------------
 
     def _deliver(self, happening: Happening) -> None:
+        if isinstance(happening, ChatSaid):  # first: nearly all are
+            self._deliver_chat(happening)
+            return
         if isinstance(happening, ChannelHappening):
             return
         channel = happening.channel.login
-        if isinstance(happening, ChatSaid):
-            self._deliver_chat(happening)
-        elif not (isinstance(happening, ViewerCame) and self._too_many(channel)):
+        if not (isinstance(happening, ViewerCame) and self._too_many(channel)):
             self._to_room(channel, messages.broadcast(happening, self.state.emotes))
 
     def _to_room(self, channel: str, line: messages.Broadcast) -> None:

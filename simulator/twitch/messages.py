@@ -8,7 +8,6 @@ shared by all connections. `needs` is the capability without which Twitch does n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 from simulator.twitch import tags
 from simulator.twitch.events import (
@@ -58,24 +57,22 @@ class Broadcast:
         self._trailing = trailing
         self._prefix = prefix
         self._tags = tags
-
-    @cached_property
-    def tagged(self) -> bytes:
-        """The line with its tags."""
-        return format_line(
-            self._command, *self._middle, trailing=self._trailing, prefix=self._prefix, tags=self._tags
-        )
-
-    @cached_property
-    def plain(self) -> bytes:
-        """The line without tags."""
-        return format_line(self._command, *self._middle, trailing=self._trailing, prefix=self._prefix)
+        self._written: dict[bool, bytes] = {}  # with tags, and without; each once, whoever asks for it
 
     def for_capabilities(self, capabilities: Mapping[str, None]) -> bytes | None:
         """Return the bytes for a connection with these capabilities, None when Twitch would not send it the line."""
         if self.needs and self.needs not in capabilities:
             return None
-        return self.tagged if TAGS in capabilities else self.plain
+        tagged = TAGS in capabilities
+        if tagged not in self._written:
+            self._written[tagged] = format_line(
+                self._command,
+                *self._middle,
+                trailing=self._trailing,
+                prefix=self._prefix,
+                tags=self._tags if tagged else None,
+            )
+        return self._written[tagged]
 
 
 def broadcast(happening: ChatHappening, emotes: Mapping[str, str]) -> Broadcast:

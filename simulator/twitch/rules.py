@@ -23,6 +23,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from simulator.twitch.events import Channel, User
 from simulator.twitch.limits import AccountLimiter, LimitBook, MessageVerdict
 from simulator.twitch.notices import notice_text
@@ -38,8 +40,7 @@ class Refusal:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(msgspec.Struct, frozen=True):
     """The outcome of `judge`: the text as it is to be posted, or a refusal."""
 
     text: str = ""
@@ -108,9 +109,9 @@ class ChatRules:
             return Ruling(refusal=Refusal("empty"))
         # Twitch compares texts as they arrive in chat, so the mention that it puts before a reply counts.
         shown = self._state.mention(channel, reply_to) + body
-        refusal = self._room(user, channel, body, now_s) or _from_verdict(
-            limiter.check_text(channel.login, shown, now_s, privileged=privileged)
-        )
+        refusal = None if privileged else self._room(user, channel, body, now_s)
+        if refusal is None:
+            refusal = _from_verdict(limiter.check_text(channel.login, shown, now_s, privileged=privileged))
         if refusal is None and self._fault_strikes():
             refusal = _refusal(self.refusal_id)
         if refusal is not None:
@@ -136,9 +137,7 @@ class ChatRules:
         return None
 
     def _room(self, user: User, channel: Channel, text: str, now_s: float) -> Refusal | None:
-        """Apply the channel's modes, from which privileged accounts are exempt."""
-        if channel.privileged(user.login):
-            return None
+        """Apply the channel's modes to an account that is not privileged."""
         modes = channel.modes
         if modes.subs_only and user.login not in channel.subscribers:
             return _refusal("msg_subsonly", channel=channel.login)
@@ -165,9 +164,11 @@ def _normalize(text: str, chars_max: int) -> tuple[str, bool, str]:
         text, is_action = text[4:], True
     elif text.startswith(("/", ".")) and text[1:2].isalpha():
         return "", False, "/" + text[1:].split(" ", 1)[0]
+    shown = text[:chars_max]
     # Control characters never reach viewers: with one, a text could end the ACTION wrapping or the line.
-    shown = "".join(char for char in text[:chars_max] if char not in "\x01\r\n\0")
-    return " ".join(word for word in shown.split(" ") if word), is_action, ""
+    for control in "\x01\r\n\0":
+        shown = shown.replace(control, "")
+    return " ".join([word for word in shown.split(" ") if word]), is_action, ""
 
 
 def _from_verdict(verdict: MessageVerdict) -> Refusal | None:

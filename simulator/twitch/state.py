@@ -14,7 +14,6 @@ out: AutoMod, shared chat, whispers, hype trains. Verbs about the broadcast are 
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Callable, Mapping
 
 from simulator.twitch.archive import Archive
@@ -35,6 +34,7 @@ from simulator.twitch.events import (
     User,
     ViewerCame,
 )
+from simulator.twitch.message_id import new_message_id
 
 TOKEN_PREFIX = "oauth:"
 
@@ -129,10 +129,8 @@ class TwitchState:
         """Add a channel and its broadcaster, with roles given by login (made when new); `subscribers` maps to months."""
         owner = self.add_user(login, user_id=channel_id)
         channel = self.channels.setdefault(owner.login, Channel(owner.id, owner.login, owner))
-        for name in moderators:
-            channel.moderators[self.add_user(name).login] = None
-        for name in vips:
-            channel.vips[self.add_user(name).login] = None
+        channel.moderators.update(dict.fromkeys(self.add_user(name).login for name in moderators))
+        channel.vips.update(dict.fromkeys(self.add_user(name).login for name in vips))
         for name, months in (subscribers or {}).items():
             channel.subscribers[self.add_user(name).login] = months
         return channel
@@ -227,14 +225,14 @@ class TwitchState:
         The same `message_id` twice is the duplicate that Twitch may deliver. Raises `UnknownName` for the channel, `ValueError`
         for a text with CR, LF or NUL.
         """
-        if any(char in text for char in "\r\n\0"):
+        if "\r" in text or "\n" in text or "\0" in text:
             raise ValueError(f"a chat text cannot have CR, LF or NUL: {text!r}")
         room, user = self.channel(channel), self.add_user(login)
         return self._post(
             room,
             user,
             text,
-            message_id=message_id or self._new_message_id(self._audience_rng),
+            message_id=message_id or new_message_id(self._audience_rng),
             reply_to=reply_to,
             is_action=is_action,
             from_client=False,
@@ -257,7 +255,7 @@ class TwitchState:
             channel,
             user,
             text,
-            message_id=self._new_message_id(self._client_rng),
+            message_id=new_message_id(self._client_rng),
             reply_to=reply_to,
             is_action=is_action,
             from_client=True,
@@ -303,16 +301,20 @@ class TwitchState:
 
     def _parent(self, channel: Channel, reply_to: str) -> ReplyParent | None:
         """Find the message a reply answers; an unknown one makes it an ordinary message."""
-        message = self._archive.find(reply_to)
-        if message is None or message.channel != channel.login:
+        message = self._answered(channel, reply_to)
+        if message is None:
             return None
         root = self._archive.thread_root(message)
         return ReplyParent(message, self.users[message.login], root.id, self.users[root.login])
 
     def mention(self, channel: Channel, reply_to: str) -> str:
         """Return what Twitch puts before the text of a reply, "@Name " (seen in recorded lines), or nothing."""
-        parent = self._parent(channel, reply_to)
-        return f"@{parent.user.display_name} " if parent is not None else ""
+        message = self._answered(channel, reply_to)
+        return "" if message is None else f"@{self.users[message.login].display_name} "
+
+    def _answered(self, channel: Channel, reply_to: str) -> SentMessage | None:
+        message = self._archive.find(reply_to) if reply_to else None
+        return message if message is not None and message.channel == channel.login else None
 
     def said_before(self, channel: Channel, text: str) -> bool:
         """Say whether a recent message of the channel has exactly this text (unique-chat mode)."""
@@ -321,9 +323,6 @@ class TwitchState:
     def recent_message(self, message_id: str) -> SentMessage | None:
         """Return one of the recent messages, or None."""
         return self._archive.find(message_id)
-
-    def _new_message_id(self, rng: random.Random) -> str:
-        return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
     # -- moderation ---------------------------------------------------------------------------------------------------------------
 
@@ -446,5 +445,5 @@ class TwitchState:
         self, channel: Channel, user: User, kind: str, system_text: str, text: str, params: Mapping[str, str]
     ) -> None:
         """Post a USERNOTICE of the kind `kind` (Twitch's msg-id); for the verbs of `stream_life` and of this class."""
-        notice_id = self._new_message_id(self._audience_rng)
+        notice_id = new_message_id(self._audience_rng)
         self.emit(Noticed(channel, user, kind, notice_id, self.now_ms(), system_text, text, params))

@@ -34,24 +34,28 @@ def badge_info(user: User, channel: Channel) -> str:
 
 def badges(user: User, channel: Channel) -> str:
     """Return the badges shown in this channel: role first, then subscriber with its step, then global ones."""
+    login = user.login
     shown: list[str] = []
-    if user.login == channel.login:
+    if login == channel.login:
         shown.append("broadcaster/1")
-    elif user.login in channel.moderators:
+    elif login in channel.moderators:
         shown.append("moderator/1")
-    elif user.login in channel.vips:
+    elif login in channel.vips:
         shown.append("vip/1")
-    months = channel.subscribers.get(user.login)
-    if months is not None:
-        shown.append(f"subscriber/{max(step for step in SUBSCRIBER_BADGE_STEPS if step <= max(months, 0))}")
+    if login in channel.subscribers:
+        months = max(channel.subscribers[login], 0)
+        shown.append(f"subscriber/{max(step for step in SUBSCRIBER_BADGE_STEPS if step <= months)}")
     return ",".join((*shown, *user.badges))
 
 
 def emote_ranges(text: str, emotes: Mapping[str, str]) -> str:
     """Return "25:0-4,12-16/1902:6-10": inclusive positions in code points of each emote name standing as a word."""
+    words = text.split(" ")
+    if emotes.keys().isdisjoint(words):
+        return ""
     found: dict[str, list[str]] = {}
     position = 0
-    for word in text.split(" "):
+    for word in words:
         emote = emotes.get(word)
         if emote is not None:
             found.setdefault(emote, []).append(f"{position}-{position + len(word) - 1}")

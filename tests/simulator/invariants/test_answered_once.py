@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from simulator.invariants.answered_once import AnsweredOnce
 from simulator.world import World

@@ -61,6 +61,13 @@ def test_tag_values_survive_escaping(value: str) -> None:
     assert not any(char in escape(value) for char in "; \r\n")
 
 
+@pytest.mark.parametrize("value", ["a;b=c", "a b", "a\\b", "a\rb", "a\nb"])
+def test_each_character_that_must_be_escaped_is_escaped_in_a_line(value: str) -> None:
+    """Also where it is the only one of its line, and no tag's value or number changes by it."""
+    tags = {"first": "1", "body": value, "last": ""}
+    assert parse(format_line("PING", tags=tags).decode().rstrip("\r\n")).tags == tags
+
+
 def test_a_lone_backslash_vanishes_and_an_unknown_escape_gives_its_character() -> None:
     """The two corner cases of IRCv3's escaping rules."""
     assert unescape("a\\") == "a"
