@@ -40,7 +40,7 @@ import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -307,16 +307,21 @@ class Disk:
     def _over_file(self) -> SqliteJournal:
         return SqliteJournal(self._file, log_slots=LOG_SLOTS)
 
-    @contextmanager
-    def _struck(self, *, in_fold: bool = False) -> Iterator[None]:
+    def _struck(self, *, in_fold: bool = False) -> AbstractContextManager[None]:
         """What is written meanwhile meets the faults of this instant."""
         faults = () if self.durability == "off" else self._faults.disk_draw()
         file = self._file
-        file.full = any(isinstance(fault, DiskFull) for fault in faults)
-        read_only = any(isinstance(fault, DiskReadOnly) for fault in faults)
         file.failed_at = "query_only"
+        # Drawn without a fault too: one must not change what is drawn after it.
         file.statements_left = self._fold_rng.randrange(FOLD_STATEMENTS) if in_fold else FOLD_STATEMENTS
         file.ends_by_itself = self._fold_rng.random() < 0.5
+        return self._under(faults) if faults else nullcontext()
+
+    @contextmanager
+    def _under(self, faults: Sequence[Fault]) -> Iterator[None]:
+        file = self._file
+        file.full = any(isinstance(fault, DiskFull) for fault in faults)
+        read_only = any(isinstance(fault, DiskReadOnly) for fault in faults)
         if read_only:
             file.execute("PRAGMA query_only = ON")
         try:

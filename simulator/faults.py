@@ -275,6 +275,9 @@ class FaultBoard:
         self._rng = rng
         self._timeline: list[_Entry] = []
         self._named: dict[str, _Entry] = {}
+        #: The same, sorted anew after each change: what can act, by family, and what can become due. Every message asks.
+        self._lasting: dict[Family, list[_Entry]] = {}
+        self._instant: list[_Entry] = []
         self._observers: list[Callable[[], None]] = []
         self._struck_at_s: dict[Family, float] = {}
         for fault in timeline:
@@ -285,32 +288,39 @@ class FaultBoard:
     def add(self, fault: Fault) -> None:
         """Put a fault on the timeline: its ``start_s`` counts from zero of the time source."""
         self._timeline.append(_Entry(f"timeline-{len(self._timeline)}", fault.start_s, fault))
-        self._notify()
+        self._changed()
 
     def set(self, name: str, fault: Fault) -> None:
         """Set a fault under a name, in place of the one of that name; its ``start_s`` counts from now."""
         self._named[name] = _Entry(name, self._time_source() + fault.start_s, fault)
-        self._notify()
+        self._changed()
 
     def clear(self, name: str) -> bool:
         """Remove the fault of that name; False when there is none."""
         removed = self._named.pop(name, None) is not None
         if removed:
-            self._notify()
+            self._changed()
         return removed
 
     def clear_all(self) -> None:
         """Heal everything: the named faults and the whole timeline, what is still to come included."""
         self._named.clear()
         self._timeline.clear()
-        self._notify()
+        self._changed()
 
     def subscribe(self, observer: Callable[[], None]) -> Callable[[], None]:
         """Call ``observer`` after every change by hand; returns the function that ends it."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
 
-    def _notify(self) -> None:
+    def _changed(self) -> None:
+        self._lasting.clear()
+        self._instant = []
+        for entry in self._entries():
+            if not entry.fault.instant:
+                self._lasting.setdefault(entry.fault.family, []).append(entry)
+            elif not entry.taken:
+                self._instant.append(entry)
         for observer in tuple(self._observers):
             observer()
 
@@ -362,20 +372,16 @@ class FaultBoard:
     def take_due(self, kind: type[FaultT]) -> list[FaultT]:
         """Collect the instant faults of one kind which have become due, each exactly once, in order of time."""
         now_s = self._time_source()
-        due = [
-            entry
-            for entry in self._entries()
-            if isinstance(entry.fault, kind)
-            and entry.fault.instant
-            and not entry.taken
-            and entry.begins_s <= now_s
-        ]
+        due = [entry for entry in self._instant if isinstance(entry.fault, kind) and entry.begins_s <= now_s]
+        if not due:
+            return []
         due.sort(key=lambda entry: entry.begins_s)  # stable: entries of one instant keep the board's order
         taken: list[FaultT] = []
         for entry in due:
             entry.taken = True
             if isinstance(entry.fault, kind) and self._hits(entry.fault):
                 taken.append(entry.fault)
+        self._instant = [entry for entry in self._instant if not entry.taken]
         return taken
 
     def to_json(self) -> dict[str, Any]:
@@ -395,12 +401,18 @@ class FaultBoard:
         return [*self._timeline, *self._named.values()]
 
     def _acting(self, family: Family) -> tuple[Fault, ...]:
+        entries = self._lasting.get(family)
+        if not entries:
+            return ()
         now_s = self._time_source()
-        found = (entry.acting(now_s) for entry in self._entries() if entry.fault.family == family)
-        return tuple(fault for fault in found if fault is not None)
+        found = [entry.acting(now_s) for entry in entries]
+        return tuple([fault for fault in found if fault is not None])
 
     def _drawn(self, family: Family, kinds: tuple[type[Fault], ...]) -> tuple[Fault, ...]:
-        wanted = [fault for fault in self._acting(family) if not kinds or isinstance(fault, kinds)]
+        acting = self._acting(family)
+        if not acting:
+            return ()
+        wanted = [fault for fault in acting if not kinds or isinstance(fault, kinds)]
         hits = tuple(fault for fault in wanted if self._hits(fault))
         if hits:
             self._struck_at_s[family] = self._time_source()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 US_PER_S = 1_000_000
@@ -49,7 +49,7 @@ class Timers:
     def add(self, timer: asyncio.TimerHandle) -> None:
         """Take in a timer whose `when` is in virtual seconds."""
         self._numbers += 1
-        heapq.heappush(self._heap, (microseconds(timer.when()), self._numbers, timer))
+        heapq.heappush(self._heap, (microseconds(timer._when), self._numbers, timer))  # type: ignore[attr-defined]
         timer._scheduled = True  # type: ignore[attr-defined]
 
     @property
@@ -67,7 +67,7 @@ class Timers:
         if len(heap) > _SWEEP_MIN and self._cancelled * 2 > len(heap):
             self.remove(lambda timer: False)
             heap = self._heap
-        while heap and heap[0][2].cancelled():
+        while heap and heap[0][2]._cancelled:
             self._pop()
         return heap[0][0] if heap and heap[0][0] < _NEVER_US else None
 
@@ -75,15 +75,22 @@ class Timers:
         """Set the clock to a later instant in microseconds."""
         assert when_us > self.now_us, f"virtual time must not go from {self.now_us} us to {when_us} us"
         self.now_us = when_us
-        self.now_s = max(self.now_s, when_us / US_PER_S)
+        when_s = when_us / US_PER_S
+        if when_s > self.now_s:
+            self.now_s = when_s
 
-    def take_due(self) -> list[asyncio.TimerHandle]:
+    def take_due(self) -> Sequence[asyncio.TimerHandle]:
         """Take out the timers whose instant has come, in order."""
+        heap, now_us = self._heap, self.now_us
+        if not heap or heap[0][0] > now_us:
+            return ()  # as in most iterations
         due: list[asyncio.TimerHandle] = []
-        while self._heap and self._heap[0][0] <= self.now_us:
+        while heap and heap[0][0] <= now_us:
             timer = self._pop()
-            if not timer.cancelled():
-                self.now_s = max(self.now_s, timer.when())
+            if not timer._cancelled:
+                when_s: float = timer._when  # type: ignore[attr-defined]
+                if when_s > self.now_s:
+                    self.now_s = when_s
                 due.append(timer)
         return due
 
@@ -111,7 +118,7 @@ class Timers:
     def _pop(self) -> asyncio.TimerHandle:
         timer = heapq.heappop(self._heap)[2]
         timer._scheduled = False  # type: ignore[attr-defined]
-        if timer.cancelled():
+        if timer._cancelled:
             self._cancelled -= 1
         return timer
 

@@ -18,7 +18,6 @@ threads' order. Python code takes no time: a busy loop is instantaneous.
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextvars
 import gc
 import os
@@ -26,7 +25,6 @@ import selectors
 import socket
 import threading
 import weakref
-from asyncio import events
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any, Literal, TypeVar, TypeVarTuple, cast
 
@@ -44,8 +42,9 @@ from simulator.process import (
     run_root,
 )
 from simulator.rng import SeedTree
+from simulator.scheduling import SchedulingLoop
 from simulator.tasks import StepOrder, TaskCount, VirtualTask, cancel_and_wait, describe, inline_job, task_of
-from simulator.timers import US_PER_S, Limits, Timers
+from simulator.timers import US_PER_S, Limits
 from simulator.watches import Watches
 
 ReadyOrder = Literal["fifo", "random"]
@@ -66,10 +65,9 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(SchedulingLoop):
     """The virtual-time loop; see the module's docstring."""
 
-    _ready: collections.deque[asyncio.Handle]
     _stopping: bool
     _thread_id: int | None
     _transports: MutableMapping[int, Any]
@@ -92,9 +90,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._limits = limits or Limits()
         self.ready_order: ReadyOrder = ready_order
         self._step_order = StepOrder(self.seeds, self.time_us) if ready_order == "random" else None
-        self._timers = Timers()
         self.watches = Watches()
-        self._instant_iterations = 0
+        #: The last iteration that is allowed before time has to move.
+        self._iterations_last = self._last_of_instant()
         self._task_count = TaskCount()
         self._jobs = 0
         self.failures = Failures()
@@ -110,46 +108,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     # -- time ---------------------------------------------------------------------------------------------------
 
-    def time(self) -> float:
-        """Return the virtual time in seconds: the whole microsecond, or the deadline just reached if noise put it later."""
-        return self._timers.now_s
-
-    def time_us(self) -> int:
-        """Return the virtual time in microseconds, exactly."""
-        return self._timers.now_us
-
     def unix_time(self) -> float:
         """Return the simulated wall time in seconds since 1970."""
         return self._start_unix_s + self._timers.now_us / US_PER_S
 
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[[*_Ts], object],
-        *args: *_Ts,
-        context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
-        """Schedule a callback at virtual time `when` in seconds; ties fire in the order in which they were made."""
-        self._check_closed()  # type: ignore[attr-defined]
-        timer = events.TimerHandle(when, callback, args, self, context)
-        self._timers.add(timer)
-        return timer
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        if handle._scheduled:  # type: ignore[attr-defined]
-            self._timers.note_cancelled()
-
     # -- one iteration ------------------------------------------------------------------------------------------
 
     def _run_once(self) -> None:
+        ready = self._ready
         if self.hybrid:
             self._poll(0)
-        if not self._ready and not self._stopping:
+        if not ready and not self._stopping:
             self._wait()
-        self._ready.extend(self._timers.take_due())
+        ready.extend(self._timers.take_due())
         # A batch of its own, since a callback may kill a process and purge the queue. popleft and not list(): in hybrid
         # mode a job's thread may append at any moment.
-        batch = [self._ready.popleft() for _ in range(len(self._ready))]
+        count = len(ready)
+        batch = [ready.popleft()] if count == 1 else [ready.popleft() for _ in range(count)]
         if self._step_order is not None:
             self._step_order.permute(batch)
         self._count_iteration(batch)
@@ -164,7 +139,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                     continue
                 handle._run()
         finally:
-            self._ready.extendleft(reversed(batch[done:]))  # after KeyboardInterrupt the rest is still ready
+            if done < count:  # after KeyboardInterrupt the rest is still ready
+                ready.extendleft(reversed(batch[done:]))
 
     def _wait(self) -> None:
         """Nothing is ready: let real descriptors settle, see who waits for this, then move time to the next timer."""
@@ -185,7 +161,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             if when_us > limit_s * US_PER_S:
                 raise RunawayError(self._stuck(f"virtual time would pass the limit of {limit_s} s"))
             self._timers.advance(when_us)
-            self._instant_iterations = 0
+            self._iterations_last = self._last_of_instant()
 
     def _settle(self) -> None:
         """Give bytes and jobs that are under way a fair chance to arrive at this instant."""
@@ -202,19 +178,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _poll(self, timeout_s: float | None) -> None:
         self._process_events(self._selector.select(timeout_s))  # type: ignore[attr-defined]
 
+    def _last_of_instant(self) -> int:
+        limits = self._limits
+        return min(limits.iterations_max, self.iterations + limits.iterations_per_instant_max)
+
     def _count_iteration(self, batch: list[asyncio.Handle]) -> None:
         self.iterations += 1
-        self._instant_iterations += 1
         if self.iterations % _GC_ITERATIONS == 0:
             gc.collect()
-        if self._instant_iterations > self._limits.iterations_per_instant_max:
-            reason = f"{self._limits.iterations_per_instant_max} iterations passed without time moving"
-        elif self.iterations > self._limits.iterations_max:
+        if self.iterations <= self._iterations_last:
+            return
+        if self.iterations > self._limits.iterations_max:
             reason = f"the limit of {self._limits.iterations_max} iterations was reached"
         else:
-            return
+            reason = f"{self._limits.iterations_per_instant_max} iterations passed without time moving"
         self._ready.extendleft(reversed(batch))
-        self._instant_iterations = 0
+        self._iterations_last = self._last_of_instant()
         busy = ", ".join(repr(task_of(handle) or handle) for handle in batch[:5])
         raise RunawayError(self._stuck(f"{reason}; running now: {busy}"))
 
@@ -432,6 +411,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             iterations_max=self.iterations + _CLEAN_UP_ITERATIONS,
             iterations_per_instant_max=_CLEAN_UP_ITERATIONS,
         )
+        self._iterations_last = self._last_of_instant()
         try:
             for _ in range(_CLEAN_UP_ROUNDS):
                 if tasks := self.live_tasks():

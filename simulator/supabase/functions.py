@@ -46,8 +46,16 @@ _ANSWER_TYPES: Final[Mapping[str, PgType]] = {
     "paused": BOOLEAN,
     "updated_at": TIMESTAMPTZ,
 }
-
-
+# Of what a decoder of JSON makes.
+_JSON_TYPES: Final[Mapping[type, str]] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 #: The highest ``p_seen`` that is believed.
 _SEEN_MAX: Final = 1 << 62
 
@@ -205,25 +213,12 @@ def _as_text(value: object, name: str) -> str:
 
 def _field(value: object, name: str, json_type: str) -> Any:
     """The field ``name``, which must be of the JSON type; 22023 otherwise."""
-    if not isinstance(value, dict) or name not in value:
-        found_type = "missing"
-    else:
-        found_type = _json_type(value[name])
+    found_type = "missing"
+    if isinstance(value, dict) and name in value:
+        found_type = _JSON_TYPES[type(value[name])]
     if found_type != json_type:
         raise PgError("22023", f'"{name}" must be of the JSON type {json_type}, not {found_type}')
     return value[name]  # type: ignore[index]
-
-
-def _json_type(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
 
 
 def _refusal(item: _Item, error: _Refused | PgError | sqlite3.IntegrityError) -> Json:
@@ -342,9 +337,9 @@ def _is_there(stored: Json | None, sender: _Sender, value: object, revision: obj
     if edit_no is None and stored["epoch"] == sender.epoch:
         edit_no = 0  # perhaps the sender's own insert, whose answer was lost
     if sender.edit_guard and (edit_no is None or edit_no != stored["edit_no"]):
-        raise _Refused("edited", stored)
+        raise _Refused("edited", _shown(stored))
     if sender.row_guard and (stored["epoch"], stored["revision"]) > (sender.epoch, revision):
-        raise _Refused("stale", stored)
+        raise _Refused("stale", _shown(stored))
     return True
 
 
@@ -369,16 +364,17 @@ def _writer(connection: sqlite3.Connection) -> tuple[int, str | None]:
 
 
 def _stored(connection: sqlite3.Connection, table: str, keys: Json) -> Json | None:
+    """The row as SQLite has it, or None."""
     where = " and ".join(f'"{name}" = ?' for name in keys)
     cursor = connection.execute(f'select * from "{table}" where {where}', tuple(keys.values()))
     row = cursor.fetchone()
     if row is None:
         return None
-    names = [column[0] for column in cursor.description]
-    return {
-        name: pgtypes.to_json(_ANSWER_TYPES.get(name, TEXT), value)
-        for name, value in zip(names, row, strict=True)
-    }
+    return dict(zip([column[0] for column in cursor.description], row, strict=True))
+
+
+def _shown(stored: Json) -> Json:
+    return {name: pgtypes.to_json(_ANSWER_TYPES.get(name, TEXT), value) for name, value in stored.items()}
 
 
 def _insert(connection: sqlite3.Connection, table: str, values: Json, conflict: str = "") -> None:

@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from simulator.supabase import errors
 
 Stored = str | int | float | None
@@ -28,6 +30,7 @@ _CANONICAL_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{0,5}[1-9])?\+00:00"
 )
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UTC_OFFSET = "+00:00"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Unique prefixes of these words count as booleans (PostgreSQL 18, section 8.6).
@@ -71,6 +74,8 @@ def from_json(kind: PgType, value: Any) -> Stored:
         return None
     if kind is JSONB:
         return canonical_json(value)
+    if kind.bits and type(value) is int:
+        return _in_range(kind, value)
     return from_text(kind, value if isinstance(value, str) else _json_text(value))
 
 
@@ -130,21 +135,20 @@ def iso_utc(unix_s: float) -> str:
 
 def canonical_json(value: Any) -> str:
     """JSON as jsonb keeps it: keys by length, then bytes; raises PgError for U+0000."""
-    return _checked_text(sorted_keys(value))
-
-
-def canonical_value(value: Any) -> Any:
-    """What one reads back of `canonical_json`."""
-    value = sorted_keys(value)
-    _checked_text(value)
-    return value
-
-
-def _checked_text(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    if "\\u0000" in text and _has_nul(value):
-        raise errors.nul_character()
+    text = json.dumps(sorted_keys(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    if "\\u0000" in text:
+        refuse_nul(value)
     return text
+
+
+def refuse_nul(value: Any) -> None:
+    """Raise PgError if there is a U+0000 anywhere in a decoded JSON value, which no jsonb can hold."""
+    try:
+        clean = b"\\u0000" not in msgspec.json.encode(value)
+    except (OverflowError, UnicodeEncodeError):  # an integer of more than 64 bits, half a surrogate pair
+        clean = False
+    if not clean and _has_nul(value):
+        raise errors.nul_character()
 
 
 def sorted_keys(value: Any) -> Any:
@@ -186,9 +190,12 @@ def _json_text(value: Any) -> str:
 def _integer(kind: PgType, text: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise errors.invalid_input(kind.name, text)
-    number = int(text)
+    return _in_range(kind, int(text), text)
+
+
+def _in_range(kind: PgType, number: int, text: str = "") -> int:
     if not -(1 << (kind.bits - 1)) <= number < 1 << (kind.bits - 1):
-        raise errors.out_of_range(kind.name, text)
+        raise errors.out_of_range(kind.name, text or str(number))
     return number
 
 
@@ -207,7 +214,7 @@ def _timestamp(text: str) -> str:
     except ValueError:
         raise errors.invalid_input(TIMESTAMPTZ.name, text) from None
     if _CANONICAL_TIME.fullmatch(text):
-        return text  # nearly all are: to write 500 anew takes longer than to insert them
+        return text  # nearly all that are read are
     # A session of Supabase's API has the time zone UTC.
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -218,6 +225,5 @@ def _timestamp(text: str) -> str:
 
 
 def _canonical_time(moment: datetime) -> str:
-    text = moment.replace(tzinfo=None).isoformat(timespec="seconds")
-    fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
-    return f"{text}{fraction}+00:00"
+    text = moment.isoformat()
+    return f"{text.removesuffix(_UTC_OFFSET).rstrip('0')}{_UTC_OFFSET}" if moment.microsecond else text

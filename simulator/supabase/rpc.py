@@ -68,7 +68,9 @@ def _accepts(function: Function, arguments: Mapping[str, Any]) -> bool:
 def _argument(kind: pgtypes.PgType, value: Any) -> Any:
     """The argument as the function's body sees it, cast to the declared type; raises PgError."""
     if kind is pgtypes.JSONB:
-        return None if value is None else pgtypes.canonical_value(value)
+        # The order in which jsonb has the keys shows in what is stored, and is given to them there.
+        pgtypes.refuse_nul(value)
+        return value
     return pgtypes.to_json(kind, pgtypes.from_json(kind, value))
 
 

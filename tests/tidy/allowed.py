@@ -210,4 +210,5 @@ PUBLIC: Mapping[str, str] = {
     "guard": "extension API: decorator of a component's guard",
     "defer": "extension API: slow work of a handler",
     "_touch": "extension API: records changes made outside a transaction, from any thread",
+    "_run_once": "asyncio's run_forever calls it: an iteration of the loop",
 }

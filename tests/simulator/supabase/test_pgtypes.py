@@ -129,3 +129,19 @@ def test_unix_time_is_printed_as_postgrest_prints_it() -> None:
     """ISO 8601 in UTC, the fraction only when there is one, without trailing zeros."""
     assert pgtypes.iso_utc(1_767_225_600.0) == "2026-01-01T00:00:00+00:00"
     assert pgtypes.iso_utc(1_767_225_600.25) == "2026-01-01T00:00:00.25+00:00"
+
+
+@pytest.mark.parametrize("beside", [1, 1 << 70, "\ud800"])
+def test_a_nul_is_found_beside_what_the_encoder_cannot_write(beside: object) -> None:
+    """An integer of more than 64 bits and half a surrogate pair are no excuse, and no offence either."""
+    pgtypes.refuse_nul({"a": [beside, "\\u0000"]})
+    with pytest.raises(PgError, match="unsupported Unicode"):
+        pgtypes.refuse_nul({"a": [beside, {"\x00": 1}]})
+
+
+def test_an_integer_is_held_to_its_columns_range() -> None:
+    """A number of a body and a literal of a filter alike."""
+    assert pgtypes.from_json(pgtypes.SMALLINT, -(1 << 15)) == -(1 << 15)
+    for value in (1 << 15, str(1 << 15)):
+        with pytest.raises(PgError, match=f'"{1 << 15}" is out of range for type smallint'):
+            pgtypes.from_json(pgtypes.SMALLINT, value)
