@@ -11,6 +11,7 @@ Source: dev.twitch.tv/docs/chat/irc ("Commands", "Tags"), and the real lines in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from byte_bot.chat.badges import is_privileged, role_of
 from byte_bot.chat.irc.line import IrcLine, parse_action
@@ -34,6 +35,12 @@ def _badges(raw: str) -> list[str]:
     return [badge.partition("/")[0] for badge in raw.split(",")] if raw else []
 
 
+@lru_cache(maxsize=256)
+def _badge_role(raw: str) -> Role:
+    # Every line of chat has the tag, and a few values of it are nearly all.
+    return role_of(_badges(raw))
+
+
 def read_role(tags: Mapping[str, str]) -> Role:
     """What the author of a message is in the channel, from the ``badges``, ``mod``, ``vip`` and
     ``subscriber`` tags.
@@ -41,7 +48,7 @@ def read_role(tags: Mapping[str, str]) -> Role:
     Twitch sets ``mod=0`` for the broadcaster, and sometimes a badge without the tag or the tag without the
     badge, so either counts.
     """
-    role = role_of(_badges(tags.get("badges", "")))
+    role = _badge_role(tags.get("badges", ""))
     if role < Role.MODERATOR and tags.get("mod") == "1":
         return Role.MODERATOR
     if role < Role.VIP and tags.get("vip") == "1":
