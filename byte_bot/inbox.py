@@ -20,8 +20,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import structlog
 
 from byte_bot.chat.message import ChatMessage, ChatNotice
@@ -37,7 +38,7 @@ RESTING_MAX = 4
 _log = structlog.get_logger(__name__)
 
 
-class Returned(NamedTuple):
+class Returned(msgspec.Struct, frozen=True):
     """Slow work came back: the method that takes it, its result or error, and the message that had asked for it."""
 
     message: ChatMessage
@@ -45,7 +46,7 @@ class Returned(NamedTuple):
     result: Any
 
 
-class Waiting(NamedTuple):
+class Waiting(msgspec.Struct, frozen=True):
     """An inbox entry: what happened, and the loop time (s) at which it arrived."""
 
     event: ChatMessage | ChatNotice | Returned
