@@ -334,6 +334,8 @@ class Bot:
 
     def remember_history(self, message: ChatMessage, now: float, replies: list[Reply]) -> None:
         """Queue the message and what was answered for ``channel_history``."""
+        if not self._layer.has_database:
+            return  # nobody will ever be sent it
         self._layer.ledger.add_history(
             {
                 "id": message.id,

@@ -153,7 +153,19 @@ class Inboxes:
         self._called = False
         handled = 0
         while self._ready:
-            await self._handle_one(self._ready.popleft())
+            channel_id = self._ready.popleft()
+            inbox = self._inboxes[channel_id]
+            try:
+                await self._handle(channel_id, inbox[0])
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                    raise
+                # Supervisor: a defect here costs one message, not the channel.
+                _log.exception("message_failed", channel_id=channel_id)
+                self._count("messages_failed")
+            finally:
+                # Whatever happened: a channel that is neither ready nor gone would be deaf.
+                self._go_on(channel_id, inbox)
             handled += 1
             if handled % BURST_MAX == 0:
                 # Nobody else needs to be called: this worker is back at once.
@@ -161,26 +173,15 @@ class Inboxes:
                 await asyncio.sleep(0)
                 self._called = False
 
-    async def _handle_one(self, channel_id: str) -> None:
-        """Handle one channel's oldest entry."""
-        inbox = self._inboxes[channel_id]
-        try:
-            await self._handle(channel_id, inbox[0])
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and being_cancelled():
-                raise
-            # Supervisor: a defect here costs one message, not the channel.
-            _log.exception("message_failed", channel_id=channel_id)
-            self._count("messages_failed")
-        finally:
-            # Whatever happened: a channel that is neither ready nor gone would be deaf.
-            inbox.popleft()
-            if inbox:
-                self._ready.append(channel_id)
-            else:
-                del self._inboxes[channel_id]
-                if not self._inboxes:
-                    self._empty.set()
+    def _go_on(self, channel_id: str, inbox: deque[Waiting]) -> None:
+        """One channel's oldest entry has been handled."""
+        inbox.popleft()
+        if inbox:
+            self._ready.append(channel_id)
+        else:
+            del self._inboxes[channel_id]
+            if not self._inboxes:
+                self._empty.set()
 
 
 def being_cancelled() -> bool:

@@ -98,11 +98,10 @@ def parse(text: str) -> IrcLine:
 
 def parse_tags(raw: str) -> dict[str, str]:
     """Read ``key=value;key;…`` (without the leading ``@``); a key without a value is the empty string."""
-    tags: dict[str, str]
-    try:
-        tags = dict([item.split("=", 1) for item in raw.split(";")])
-    except ValueError:
-        tags = {key: value for key, _, value in (item.partition("=") for item in raw.split(";"))}
+    tags: dict[str, str] = {}
+    for item in raw.split(";"):
+        key, _, value = item.partition("=")
+        tags[key] = value
     tags.pop("", None)
     if "\\" in raw:
         for key, value in tags.items():

@@ -35,12 +35,6 @@ def _badges(raw: str) -> list[str]:
     return [badge.partition("/")[0] for badge in raw.split(",")] if raw else []
 
 
-@lru_cache(maxsize=256)
-def _badge_role(raw: str) -> Role:
-    # Every line of chat has the tag, and a few values of it are nearly all.
-    return role_of(_badges(raw))
-
-
 def read_role(tags: Mapping[str, str]) -> Role:
     """What the author of a message is in the channel, from the ``badges``, ``mod``, ``vip`` and
     ``subscriber`` tags.
@@ -48,12 +42,18 @@ def read_role(tags: Mapping[str, str]) -> Role:
     Twitch sets ``mod=0`` for the broadcaster, and sometimes a badge without the tag or the tag without the
     badge, so either counts.
     """
-    role = _badge_role(tags.get("badges", ""))
-    if role < Role.MODERATOR and tags.get("mod") == "1":
+    return _role(tags.get("badges", ""), tags.get("mod"), tags.get("vip"), tags.get("subscriber"))
+
+
+@lru_cache(maxsize=256)
+def _role(badges: str, mod: str | None, vip: str | None, subscriber: str | None) -> Role:
+    # Remembered: every line of chat has them, and nearly all have one of a few sets of values.
+    role = role_of(_badges(badges))
+    if role < Role.MODERATOR and mod == "1":
         return Role.MODERATOR
-    if role < Role.VIP and tags.get("vip") == "1":
+    if role < Role.VIP and vip == "1":
         return Role.VIP
-    if role < Role.SUBSCRIBER and tags.get("subscriber") == "1":
+    if role < Role.SUBSCRIBER and subscriber == "1":
         return Role.SUBSCRIBER
     return role
 
