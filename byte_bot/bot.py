@@ -93,18 +93,26 @@ class Bot:
         rng: random.Random,
         telemetry: Telemetry,
     ) -> None:
-        self._options = options
+        #: The settings.
+        self.options = options
         self._manager = manager
         self._layer = manager.layer
         self._outbox = outbox
-        self._voice = Voice(outbox, clock)
+        #: The way from a turn to the outbox.
+        self.voice = Voice(outbox, clock)
         self._directory = directory
-        self._clock = clock
+        #: Wall time.
+        self.clock = clock
+        #: The loop's clock, in seconds.
+        self.now = asyncio.get_running_loop().time
         #: On the loop's clock: the wall clock may be set meanwhile.
-        self._began_s = asyncio.get_running_loop().time()
-        self._rng = rng
-        self._telemetry = telemetry
-        self._router = Router()
+        self._began_s = self.now()
+        #: The source of ``ctx.random``.
+        self.rng = rng
+        #: Where everything is counted.
+        self.telemetry = telemetry
+        #: Commands and listeners.
+        self.router = Router()
         self._inboxes = Inboxes(self._handle, telemetry.count)
         self._handled: OrderedDict[str, None] = OrderedDict()
         self._tasks: asyncio.TaskGroup | None = None
@@ -115,33 +123,33 @@ class Bot:
 
     async def add_component(self, component: Component) -> None:
         """Register a component and load it; raises :class:`~byte_bot.errors.ComponentError` if a name is taken."""
-        self._router.add(component)
+        self.router.add(component)
         try:
             await component.component_load()
         except BaseException:
-            self._router.remove(component)
+            self.router.remove(component)
             raise
 
     async def remove_component(self, component: Component) -> None:
         """Take a component out and let it clean up; one that cannot is logged and counted, the stop goes on."""
-        self._router.remove(component)
+        self.router.remove(component)
         try:
             async with asyncio.timeout(TEARDOWN_TIMEOUT_S):
                 await component.component_teardown()
         except Exception:
             # Supervisor: a component may fail in any way, and what is not saved yet must be saved all the same.
-            self._telemetry.count("teardowns_failed")
+            self.telemetry.count("teardowns_failed")
             _log.exception("teardown_failed", component=type(component).__qualname__)
 
     @property
     def components(self) -> tuple[Component, ...]:
         """All components, in the order of their registration."""
-        return self._router.components
+        return self.router.components
 
     @property
     def commands(self) -> tuple[Command, ...]:
         """All commands, in the order of their registration."""
-        return self._router.commands
+        return self.router.commands
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,7 +181,7 @@ class Bot:
         ``reply_ms`` (p50, p99, max), ``degraded``, ``journal`` (what it has counted: ``replies_ungated``, ``overflows``,
         ``writes_dropped``, ``folds_put_off``), ``uptime_s``, ``counters``.
         """
-        now_s = asyncio.get_running_loop().time()
+        now_s = self.now()
         layer = self._layer
         return {
             "channels": len(self._directory.wanted) if self._directory else 0,
@@ -184,11 +192,11 @@ class Bot:
             "oldest_unsaved_s": round(layer.ledger.oldest_unsaved_s(now_s), 3),
             "dead_letters": len(layer.dead_letters),
             "circuit": str(layer.link.circuit) if layer.has_database else "none",
-            "reply_ms": dict(self._telemetry.reply_ms()),
+            "reply_ms": dict(self.telemetry.reply_ms()),
             "degraded": layer.journal.degraded,
             "journal": dict(layer.journal.counts),
             "uptime_s": round(now_s - self._began_s, 1),
-            "counters": dict(sorted(self._telemetry.counters.items())),
+            "counters": dict(sorted(self.telemetry.counters.items())),
         }
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -197,21 +205,22 @@ class Bot:
         """Take one event from the transport; never blocks, never awaits."""
         # Whatever a transport made of bytes or JSON: ids go into the journal, names and texts into the database.
         event = storable_struct(event)
+        if isinstance(event, ChatMessage):
+            self._on_message(event)
+            return
         self._outbox.observe(event)
         match event:
-            case ChatMessage():
-                self._on_message(event)
             case ChatNotice():
                 if not _from_elsewhere(event) and self._is_first(event.id):
                     self._inboxes.put(event.channel_id, event)
             case ChannelJoined(channel, channel_id):
-                self._telemetry.count("channels_joined")
+                self.telemetry.count("channels_joined")
                 # With its login, by which its configuration is found: a dashboard may ask before anybody speaks.
                 self._manager.obtain(channel_id, channel)
                 if self._directory is not None:
                     self._directory.name_channel(channel, channel_id)
             case JoinFailed(channel, reason):
-                self._telemetry.count("joins_failed")
+                self.telemetry.count("joins_failed")
                 _log.warning(
                     "join_failed",
                     channel=channel,
@@ -219,7 +228,7 @@ class Bot:
                     what_to_do="check the spelling of the login; the bot goes on trying, slowly",
                 )
             case ChannelParted(channel, by_twitch=True):
-                self._telemetry.count("channels_put_out")
+                self.telemetry.count("channels_put_out")
                 _log.warning(
                     "put_out_of_channel",
                     channel=channel,
@@ -227,17 +236,15 @@ class Bot:
                     "the bot goes on trying, slowly",
                 )
             case MessageRefused(channel, notice_id, text):
-                self._telemetry.count("messages_refused")
+                self.telemetry.count("messages_refused")
                 _log.warning("message_refused", channel=channel, why=notice_id, twitch_says=text)
             case _:
                 _log.debug("chat_event", chat_event=type(event).__name__)
 
     def _on_message(self, message: ChatMessage) -> None:
-        if message.author_login == self._options.login:
+        if message.author_login == self.options.login or _from_elsewhere(message):
             return
-        if _from_elsewhere(message):
-            return
-        self._telemetry.count("messages_seen")
+        self.telemetry.count("messages_seen")
         if self._is_first(message.id):
             self._inboxes.put(message.channel_id, message)
 
@@ -245,7 +252,7 @@ class Bot:
         """False, and counted, for a repetition; what has no id cannot be told apart and is always the first."""
         if not message_id or self._is_new(message_id):
             return True
-        self._telemetry.count("messages_repeated")
+        self.telemetry.count("messages_repeated")
         return False
 
     def _is_new(self, message_id: str) -> bool:
@@ -263,21 +270,26 @@ class Bot:
         context = self._manager.obtain(channel_id, login)
         if context.hold_first and self._layer.link.circuit is Circuit.CLOSED:
             self.hand_over()
-            await context.first_load(self._options.load_hold_s)
-        if context.lock.locked():
+            await context.first_load(self.options.load_hold_s)
+        lock = context.lock
+        if lock.locked():
             self.hand_over()
-        async with context.lock:
+        # Not ``async with``, which makes two coroutines more of it.
+        await lock.acquire()
+        try:
             context.begin()
             try:
                 await Turn(self, context, waiting).take()
             finally:
                 context.end()
+        finally:
+            lock.release()
 
     # ── what a turn needs ────────────────────────────────────────────────────────────────────────────────────────
 
     def role_of(self, message: ChatMessage) -> Role:
         """The author's role; owners come from the settings."""
-        return Role.OWNER if message.author_login in self._options.owners else message.role
+        return Role.OWNER if message.author_login in self.options.owners else message.role
 
     def hand_over(self) -> None:
         """The turn that is under way is about to wait; other channels must not."""
@@ -292,7 +304,7 @@ class Bot:
         """Start slow work that a handler asked for; refused and counted beyond :data:`DEFERRED_MAX`."""
         if self._tasks is None or self._deferred >= DEFERRED_MAX:
             deferred.coroutine.close()
-            self._telemetry.count("deferred_refused")
+            self.telemetry.count("deferred_refused")
             return
         self._deferred += 1
         task = self._tasks.create_task(self._run_deferred(message, deferred), name="deferred")
@@ -308,7 +320,7 @@ class Bot:
             if isinstance(error, asyncio.CancelledError) and being_cancelled():
                 raise
             # Supervisor: a component's slow work may fail in any way.
-            self._telemetry.count("deferred_failed")
+            self.telemetry.count("deferred_failed")
             _log.warning("deferred_failed", work=repr(deferred.coroutine), why=repr(error))
             handler, result = deferred.on_error, error
         finally:
@@ -316,45 +328,14 @@ class Bot:
         if handler is not None:
             self._inboxes.put(message.channel_id, Returned(message, handler, result))
 
-    @property
-    def options(self) -> BotOptions:
-        """The settings."""
-        return self._options
-
-    @property
-    def router(self) -> Router:
-        """Commands and listeners."""
-        return self._router
-
-    @property
-    def telemetry(self) -> Telemetry:
-        """Where everything is counted."""
-        return self._telemetry
-
-    @property
-    def clock(self) -> Clock:
-        """Wall time."""
-        return self._clock
-
-    @property
-    def voice(self) -> Voice:
-        """The way from a turn to the outbox."""
-        return self._voice
-
-    @property
-    def rng(self) -> random.Random:
-        """The source of ``ctx.random``."""
-        return self._rng
-
     def leave(self, context: ChannelContext, gate: int, replies: list[Reply]) -> None:
         """Let replies go once everything up to ``gate`` is journaled."""
-        self._layer.journal.after(gate, lambda: self._put(replies))
-
-    def _put(self, replies: list[Reply]) -> None:
-        self._voice.put(replies)
+        self._layer.journal.after(gate, lambda: self.voice.put(replies))
 
     def remember_history(self, message: ChatMessage, now: float, replies: list[Reply]) -> None:
         """Queue the message and what was answered for ``channel_history``."""
+        if not self._layer.has_database:
+            return  # nobody will ever be sent it
         self._layer.ledger.add_history(
             {
                 "id": message.id,
@@ -362,7 +343,7 @@ class Bot:
                 "at": iso_utc(message.sent_at or now),
                 "author": message.author_login,
                 "text": message.text,
-                "reply": "\n".join(reply.text for reply in replies) or None,
+                "reply": ("\n".join([reply.text for reply in replies]) or None) if replies else None,
             }
         )
 

@@ -20,8 +20,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import structlog
 
 from byte_bot.chat.message import ChatMessage, ChatNotice
@@ -37,7 +38,7 @@ RESTING_MAX = 4
 _log = structlog.get_logger(__name__)
 
 
-class Returned(NamedTuple):
+class Returned(msgspec.Struct, frozen=True):
     """Slow work came back: the method that takes it, its result or error, and the message that had asked for it."""
 
     message: ChatMessage
@@ -45,7 +46,7 @@ class Returned(NamedTuple):
     result: Any
 
 
-class Waiting(NamedTuple):
+class Waiting(msgspec.Struct, frozen=True):
     """An inbox entry: what happened, and the loop time (s) at which it arrived."""
 
     event: ChatMessage | ChatNotice | Returned
@@ -152,7 +153,19 @@ class Inboxes:
         self._called = False
         handled = 0
         while self._ready:
-            await self._handle_one(self._ready.popleft())
+            channel_id = self._ready.popleft()
+            inbox = self._inboxes[channel_id]
+            try:
+                await self._handle(channel_id, inbox[0])
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                    raise
+                # Supervisor: a defect here costs one message, not the channel.
+                _log.exception("message_failed", channel_id=channel_id)
+                self._count("messages_failed")
+            finally:
+                # Whatever happened: a channel that is neither ready nor gone would be deaf.
+                self._go_on(channel_id, inbox)
             handled += 1
             if handled % BURST_MAX == 0:
                 # Nobody else needs to be called: this worker is back at once.
@@ -160,26 +173,15 @@ class Inboxes:
                 await asyncio.sleep(0)
                 self._called = False
 
-    async def _handle_one(self, channel_id: str) -> None:
-        """Handle one channel's oldest entry."""
-        inbox = self._inboxes[channel_id]
-        try:
-            await self._handle(channel_id, inbox[0])
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and being_cancelled():
-                raise
-            # Supervisor: a defect here costs one message, not the channel.
-            _log.exception("message_failed", channel_id=channel_id)
-            self._count("messages_failed")
-        finally:
-            # Whatever happened: a channel that is neither ready nor gone would be deaf.
-            inbox.popleft()
-            if inbox:
-                self._ready.append(channel_id)
-            else:
-                del self._inboxes[channel_id]
-                if not self._inboxes:
-                    self._empty.set()
+    def _go_on(self, channel_id: str, inbox: deque[Waiting]) -> None:
+        """One channel's oldest entry has been handled."""
+        inbox.popleft()
+        if inbox:
+            self._ready.append(channel_id)
+        else:
+            del self._inboxes[channel_id]
+            if not self._inboxes:
+                self._empty.set()
 
 
 def being_cancelled() -> bool:

@@ -3,6 +3,9 @@
 Components of the bot record here; the command line, the status lines in the log, the ``bot_events`` table and later a
 metrics endpoint and a dashboard read here. Everything is bounded: the names of counters are fixed in the code, the
 latencies are an HdrHistogram, recent events are in a bounded queue that rides along with the next save.
+
+The histogram is in Python, and slow. So latencies are counted by their first eight binary digits, which are all that it keeps, and
+put into it when somebody looks.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from byte_bot.persistence.storable import storable_data
 
 #: Reply latency is recorded in microseconds up to one minute, with two significant digits (1 % error).
 _LATENCY_US_MAX = 60_000_000
+#: Binary digits of a latency that a histogram with two significant decimal digits tells apart.
+_LATENCY_DIGITS = 8
 
 
 class Telemetry:
@@ -34,7 +39,9 @@ class Telemetry:
         self._events = 0
         self._sink: Callable[[dict[str, Any]], None] | None = None
         self.counters: Counter[str] = Counter()
-        self.reply_latency = HdrHistogram(1, _LATENCY_US_MAX, 2)
+        self._reply_latency = HdrHistogram(1, _LATENCY_US_MAX, 2)
+        #: Latencies (µs) that are not in the histogram yet, and how often there was each: at most 128 for each power of two.
+        self._latencies: Counter[int] = Counter()
 
     def bind_events(self, sink: Callable[[dict[str, Any]], None]) -> None:
         """Where rows for ``bot_events`` go from now on."""
@@ -47,7 +54,17 @@ class Telemetry:
     def reply_left(self, latency_s: float) -> None:
         """A reply was written to Twitch ``latency_s`` seconds after its message had been received."""
         self.counters["replies_sent"] += 1
-        self.reply_latency.record_value(min(max(1, round(latency_s * 1e6)), _LATENCY_US_MAX))
+        latency_us = min(max(1, round(latency_s * 1e6)), _LATENCY_US_MAX)
+        rest = max(0, latency_us.bit_length() - _LATENCY_DIGITS)
+        self._latencies[latency_us >> rest << rest] += 1
+
+    @property
+    def reply_latency(self) -> HdrHistogram:
+        """All reply latencies, in microseconds."""
+        for latency_us, count in self._latencies.items():
+            self._reply_latency.record_value(latency_us, count)
+        self._latencies.clear()
+        return self._reply_latency
 
     def event(self, kind: str, **data: Any) -> None:
         """Something worth a row in ``bot_events``: the circuit opened, a row was refused, the bot started."""
@@ -66,10 +83,11 @@ class Telemetry:
 
     def reply_ms(self) -> Mapping[str, float]:
         """p50, p99 and max of the reply latency in milliseconds; zeros before the first reply."""
-        if not self.reply_latency.get_total_count():
+        latencies = self.reply_latency
+        if not latencies.get_total_count():
             return {"p50": 0.0, "p99": 0.0, "max": 0.0}
         return {
-            "p50": self.reply_latency.get_value_at_percentile(50) / 1000,
-            "p99": self.reply_latency.get_value_at_percentile(99) / 1000,
-            "max": self.reply_latency.get_max_value() / 1000,
+            "p50": latencies.get_value_at_percentile(50) / 1000,
+            "p99": latencies.get_value_at_percentile(99) / 1000,
+            "max": latencies.get_max_value() / 1000,
         }

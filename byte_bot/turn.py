@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from types import CoroutineType, coroutine
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 
 from byte_bot.chat.message import ChatMessage, ChatNotice, Role
 from byte_bot.chat.outbox import Reply
-from byte_bot.chat.utterance import clean
 from byte_bot.components.api import Command, Context, Deferred, Handler, UsageError
 from byte_bot.components.router import (
     Invocation,
@@ -27,7 +27,13 @@ from byte_bot.components.router import (
     without_mention,
 )
 from byte_bot.context.channel import ChannelContext
-from byte_bot.context.stream_context import CHAT_LINE_CHARS_MAX, ChannelConfig, ChatLine, LastEvent
+from byte_bot.context.stream_context import (
+    CHAT_LINE_CHARS_MAX,
+    ChannelConfig,
+    ChatLine,
+    LastEvent,
+    StreamContext,
+)
 from byte_bot.inbox import Returned, Waiting, being_cancelled
 
 if TYPE_CHECKING:
@@ -65,8 +71,10 @@ class Turn:
         "_now",
         "_observed",
         "_op_id",
+        "_prefix",
         "_replies",
         "_role",
+        "_said",
         "_steps",
     )
 
@@ -81,55 +89,54 @@ class Turn:
         self._steps = 0
         #: What was observed and is not staged yet: it must survive the rollback of a handler.
         self._observed: ChatMessage | ChatNotice | None = None
-        self._message = _as_message(waiting.event)
-        self._role = bot.role_of(self._message)
+        self._message = message = _as_message(waiting.event)
+        self._role = bot.role_of(message)
+        #: Whether it is a line of chat.
+        self._said = isinstance(waiting.event, ChatMessage)
         # Slow work comes back under the id of the message that asked for it, perhaps more than once.
-        first = isinstance(waiting.event, ChatMessage)
-        self._op_id = self._message.id if first else f"{self._message.id}+{bot.next_turn()}"
+        self._op_id = message.id if self._said else f"{message.id}+{bot.next_turn()}"
 
     async def take(self) -> None:
         """Run every handler, then record and answer."""
-        config = self._context.peek(ChannelConfig)
-        self._language = config.language or self._bot.options.default_language
-        prefix = config.prefix or self._bot.options.default_prefix
+        options, config, message = self._bot.options, self._context.peek(ChannelConfig), self._message
+        self._language = config.language or options.default_language
+        self._prefix = config.prefix or options.default_prefix
         invocation = None
-        if isinstance(self._event, ChatMessage):
-            said = self._message.text
-            invocation = parse_invocation(
-                without_mention(said) if self._event.reply_parent_id else said, prefix
-            )
+        if self._said:
+            text = without_mention(message.text) if message.reply_parent_id else message.text
+            invocation = parse_invocation(text, self._prefix)
         if config.paused:
-            await self._when_paused(prefix, invocation)
+            await self._when_paused(invocation)
         else:
-            await self._dispatch(prefix, invocation)
-        self._finish(record_history=isinstance(self._event, ChatMessage) and not config.paused)
+            await self._dispatch(invocation)
+        self._finish(record_history=self._said and not config.paused)
 
-    async def _when_paused(self, prefix: str, invocation: Invocation | None) -> None:
+    async def _when_paused(self, invocation: Invocation | None) -> None:
         command = self._bot.router.find(invocation.name) if invocation else None
         if command is not None and command.even_paused and invocation is not None:
-            await self._run_command(command, prefix, invocation)
+            await self._run_command(command, invocation)
 
-    async def _dispatch(self, prefix: str, invocation: Invocation | None) -> None:
-        event = self._event
+    async def _dispatch(self, invocation: Invocation | None) -> None:
+        event, router = self._event, self._bot.router
         if isinstance(event, Returned):
-            await self._transaction(event.handler, self._new_context(prefix), event.result)
+            await self._transaction(event.handler, self._new_context(), event.result)
             return
         self._observe(event)
         for kind in heard_as(event):
-            for listener in self._bot.router.listeners(kind):
-                await self._transaction(listener.handler, self._new_context(prefix))
+            for listener in router.listeners(kind):
+                await self._transaction(listener.handler, self._new_context())
         if invocation is None:
             return
-        command = self._bot.router.find(invocation.name)
+        command = router.find(invocation.name)
         if command is not None:
-            await self._run_command(command, prefix, invocation)
+            await self._run_command(command, invocation)
             return
-        for listener in self._bot.router.listeners("unknown_command"):
-            await self._transaction(listener.handler, self._new_context(prefix, invocation))
+        for listener in router.listeners("unknown_command"):
+            await self._transaction(listener.handler, self._new_context(invocation))
 
     def _observe(self, event: ChatMessage | ChatNotice) -> None:
         self._observed = event
-        stream = self._context.stream
+        stream = self._context.state(StreamContext)
         if isinstance(event, ChatMessage):
             text = self._message.text[:CHAT_LINE_CHARS_MAX]
             stream.heard(ChatLine(event.author_login, text, round(self._now, 3)))
@@ -137,13 +144,13 @@ class Turn:
             text = (event.system_text or event.text)[:CHAT_LINE_CHARS_MAX]
             stream.last_event = LastEvent(event.kind, text, round(self._now, 3))
 
-    async def _run_command(self, command: Command, prefix: str, invocation: Invocation) -> None:
-        bot, context = self._bot, self._new_context(prefix, invocation)
+    async def _run_command(self, command: Command, invocation: Invocation) -> None:
+        bot, context = self._bot, self._new_context(invocation)
         context.command = command
         if context.role < command.role:
             bot.telemetry.count("commands_not_allowed")
             return
-        if command.guards and not await self._allowed(command, self._new_context(prefix, invocation)):
+        if command.guards and not await self._allowed(command, self._new_context(invocation)):
             bot.telemetry.count("commands_guarded")
             return
         if not cooldown_passed(self._context.cooldowns, command, self._at_s):
@@ -180,7 +187,14 @@ class Turn:
         """Run one handler; keep what it did only if it returned in time."""
         bot = self._bot
         try:
-            await self._in_time(handler(context, *arguments, **keywords))
+            limit_at_s = bot.now() + bot.options.handler_timeout_s
+            # Nearly every handler ends without having waited for anything: no timer for it, and no other worker.
+            rest = _begun(handler(context, *arguments, **keywords))
+            if rest is not None:
+                await self._in_time(rest, limit_at_s)
+            if bot.now() > limit_at_s:
+                # It blocked the loop, timers included.
+                raise TimeoutError
             self._remember_reply(context)
             self._stage()
         except TimeoutError:
@@ -211,29 +225,13 @@ class Turn:
         self._bot.telemetry.count("handlers_failed")
         _log.exception("handler_failed", handler=_name(handler), channel=context.channel)
 
-    async def _in_time(self, handler: Awaitable[None]) -> None:
-        """Run a handler to its end; raises TimeoutError if that takes longer than the deadline.
-
-        Nearly every handler ends without having waited for anything. So it is started by hand, and only one that waits
-        gets a timer and lets the other channels go on.
-        """
-        now = asyncio.get_running_loop().time
-        limit_at_s = now() + self._bot.options.handler_timeout_s
-        rest: Awaitable[None] | None = handler
-        if isinstance(handler, CoroutineType):
-            try:
-                rest = _started(handler, handler.send(None))
-            except StopIteration:
-                rest = None
-        if rest is not None:
-            self._bot.hand_over()
-            async with asyncio.timeout_at(limit_at_s) as deadline:
-                await rest
-            if deadline.expired():
-                # It swallowed its cancellation and returned all the same.
-                raise TimeoutError
-        if now() > limit_at_s:
-            # It blocked the loop, timers included.
+    async def _in_time(self, rest: Awaitable[None], limit_at_s: float) -> None:
+        """Let a handler that waits for something come to its end, while the other channels go on; raises TimeoutError."""
+        self._bot.hand_over()
+        async with asyncio.timeout_at(limit_at_s) as deadline:
+            await rest
+        if deadline.expired():
+            # It swallowed its cancellation and returned all the same.
             raise TimeoutError
 
     def _stage(self) -> None:
@@ -243,7 +241,7 @@ class Turn:
 
     def _remember_reply(self, context: Context) -> None:
         if context.replies:
-            self._context.stream.last_reply = clean(context.replies[-1][0])[:CHAT_LINE_CHARS_MAX]
+            self._context.state(StreamContext).last_reply = context.replies[-1][0][:CHAT_LINE_CHARS_MAX]
 
     def _undo(self, context: Context) -> None:
         self._context.rollback()
@@ -257,8 +255,7 @@ class Turn:
     def _keep(self, context: Context) -> None:
         for text, as_reply in context.replies:
             reply_to = self._message.id if as_reply and not isinstance(self._event, ChatNotice) else ""
-            # As it will be said: what chat cannot carry, the database cannot store either.
-            self._replies.append(Reply(self._message.channel, clean(text), reply_to, self._at_s))
+            self._replies.append(Reply(self._message.channel, text, reply_to, self._at_s))
         if context.deferred:
             self._deferred.extend(context.deferred)
 
@@ -275,7 +272,7 @@ class Turn:
         for deferred in self._deferred:
             self._bot.start_deferred(self._message, deferred)
 
-    def _new_context(self, prefix: str, invocation: Invocation | None = None) -> Context:
+    def _new_context(self, invocation: Invocation | None = None) -> Context:
         bot = self._bot
         return Context(
             bot=bot,
@@ -284,12 +281,22 @@ class Turn:
             event=self._message if isinstance(self._event, Returned) else self._event,
             role=self._role,
             language=self._language,
-            prefix=prefix,
+            prefix=self._prefix,
             now=self._now,
             rng=bot.rng,
             invoked_with=invocation.name if invocation else "",
             arguments=invocation.arguments if invocation else "",
         )
+
+
+def _begun(handler: Awaitable[None]) -> Awaitable[None] | None:
+    """Run a handler until it waits for something; what is left to await, None if it has ended."""
+    if not isinstance(handler, CoroutineType):
+        return handler
+    try:
+        return _started(handler, handler.send(None))
+    except StopIteration:
+        return None
 
 
 @coroutine
@@ -310,23 +317,21 @@ def _started(handler: CoroutineType[Any, Any, None], waits_for: object) -> Gener
 
 def _as_message(event: ChatMessage | ChatNotice | Returned) -> ChatMessage:
     """The message a context shows: without invisible tails."""
+    if isinstance(event, ChatMessage):
+        text = event.text.rstrip(_INVISIBLE_TAIL)
+        return event if text == event.text else msgspec.structs.replace(event, text=text)
     if isinstance(event, Returned):
         return event.message
-    if isinstance(event, ChatNotice):
-        return ChatMessage(
-            id=event.id,
-            channel_id=event.channel_id,
-            channel=event.channel,
-            author_id=event.user_id,
-            author_login=event.login,
-            author_name=event.name or event.login,
-            role=Role.EVERYONE,
-            text=event.text,
-        )
-    text = event.text.rstrip(_INVISIBLE_TAIL)
-    if text == event.text:
-        return event
-    return ChatMessage(**{**{name: getattr(event, name) for name in event.__struct_fields__}, "text": text})
+    return ChatMessage(
+        id=event.id,
+        channel_id=event.channel_id,
+        channel=event.channel,
+        author_id=event.user_id,
+        author_login=event.login,
+        author_name=event.name or event.login,
+        role=Role.EVERYONE,
+        text=event.text,
+    )
 
 
 def _name(handler: Handler) -> str:

@@ -231,7 +231,10 @@ class MessageLimiter:
 
     def channel_ready_at(self, channel: str, text: str, now: float) -> float:
         """When ``channel`` may get ``text``, ``now`` or later, as far as the channel is concerned."""
-        state, rates = self._channel(channel), self.rates
+        return self._ready_at(self._channel(channel), text, now)
+
+    def _ready_at(self, state: _Channel, text: str, now: float) -> float:
+        rates = self.rates
         limit = rates.channel_privileged if state.privileged else rates.channel_unprivileged
         ready = state.window.ready_at(now, limit)
         if state.privileged:
@@ -247,7 +250,9 @@ class MessageLimiter:
 
         To be asked only when ``channel_ready_at`` said now.
         """
-        state = self._channel(channel)
+        return self._form(self._channel(channel), text, now)
+
+    def _form(self, state: _Channel, text: str, now: float) -> str:
         if state.privileged:
             return text
         form = self._free_form(state, text, now)
@@ -256,7 +261,9 @@ class MessageLimiter:
 
     def take_channel(self, channel: str, form: str, now: float) -> None:
         """Count one message to ``channel``, as it was sent."""
-        state = self._channel(channel)
+        self._take_channel(self._channel(channel), form, now)
+
+    def _take_channel(self, state: _Channel, form: str, now: float) -> None:
         state.window.take(now)
         state.last_at = now
         if not state.privileged:
@@ -265,17 +272,12 @@ class MessageLimiter:
 
     def take(self, channel: str, text: str, now: float) -> str | None:
         """Count one message and return the form in which it may leave now; None if anything makes it wait."""
-        state, rates = self._channel(channel), self.rates
-        if state.privileged:
-            if state.window.ready_at(now, rates.channel_privileged) > now:
-                return None
-        elif self.channel_ready_at(channel, text, now) > now:
+        state = self._channel(channel)
+        if self._ready_at(state, text, now) > now or self.account_ready_at(state.privileged, now) > now:
             return None
-        if self.account_ready_at(state.privileged, now) > now:
-            return None
-        form = text if state.privileged else self.form(channel, text, now)
+        form = self._form(state, text, now)
         self.take_account(now)
-        self.take_channel(channel, form, now)
+        self._take_channel(state, form, now)
         return form
 
     def _free_form(self, state: _Channel, text: str, now: float) -> str | None:

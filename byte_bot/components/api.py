@@ -52,6 +52,7 @@ from byte_bot.chat.message import (
     Role,
     Subscription,
 )
+from byte_bot.chat.utterance import clean
 from byte_bot.components.parameters import UsageError, fill, parameters_of
 from byte_bot.components.texts import Texts
 from byte_bot.context.channel import ChannelContext
@@ -176,6 +177,7 @@ class Context:
         self.arguments = arguments
         #: The command that runs, None in a listener, a guard, and what comes back from :meth:`defer`.
         self.command: Command | None = None
+        #: What it says, as it will be said (what chat cannot carry, the database cannot store either), and whether as a reply.
         self.replies: list[tuple[str, bool]] = []
         self.deferred: list[Deferred] = []
         self._channel = channel
@@ -228,11 +230,11 @@ class Context:
 
     async def reply(self, text: str) -> None:
         """Answer the message, as a reply to it; it leaves when the handler has returned and its changes are journaled."""
-        self.replies.append((text, True))
+        self.replies.append((clean(text), True))
 
     async def send(self, text: str) -> None:
         """Say something in the channel, not as a reply; it leaves like :meth:`reply`."""
-        self.replies.append((text, False))
+        self.replies.append((clean(text), False))
 
     def defer(
         self, coroutine: Coroutine[Any, Any, Any], *, then: Handler, on_error: Handler | None = None

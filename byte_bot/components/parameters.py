@@ -99,8 +99,9 @@ def fill(parameters: Sequence[Parameter], line: str) -> tuple[list[Any], dict[st
         shape = parameter.shape
         if shape is _WORD:
             # Not partition(" "): people type other blanks too, such as U+3000.
-            word, rest = (*rest.split(maxsplit=1), "", "")[:2]
-            positional.append(parameter.value(word))
+            words = rest.split(maxsplit=1)
+            rest = words[1] if len(words) > 1 else ""
+            positional.append(parameter.value(words[0] if words else ""))
         elif shape is _REST_OF_LINE:
             keywords[parameter.name] = parameter.value(rest)
         else:

@@ -6,14 +6,14 @@ regard to case. Two commands of the same name are an error at start, not a surpr
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from byte_bot.chat.message import ChatMessage, ChatNotice, Follow, Gift, Raid, Subscription
 from byte_bot.components.api import EVENTS, Command, Component, Listener
 from byte_bot.errors import ComponentError
 
 
-class Invocation(NamedTuple):
+class Invocation(msgspec.Struct, frozen=True):
     """What a line asks for: the name as typed, lower case, and the rest of the line."""
 
     name: str
@@ -110,8 +110,8 @@ def parse_invocation(text: str, prefix: str) -> Invocation | None:
     if not rest or rest[0].isspace():
         return None
     # Not partition(" "): people type other blanks too, such as U+3000.
-    name, arguments = (*rest.split(maxsplit=1), "")[:2]
-    return Invocation(name.lower(), arguments.strip())
+    name, *arguments = rest.split(maxsplit=1)
+    return Invocation(name.lower(), arguments[0].rstrip() if arguments else "")
 
 
 def without_mention(text: str) -> str:

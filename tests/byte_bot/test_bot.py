@@ -343,3 +343,13 @@ async def test_every_field_of_an_event_is_cleaned_at_the_border() -> None:
         place.hear("he\x00llo", message_id="m\ud800", reply_parent_id="p\x00")
         await asyncio.sleep(1)
         assert list(disk.read().handled) == ["m\ufffd"]
+
+
+@in_virtual_time()
+async def test_without_a_database_no_history_is_kept() -> None:
+    """Nobody would ever be sent it; with one it waits for the next save."""
+    for database, waiting in ((None, 0), (Database(), 1)):
+        async with room(Porter(), database=database) as place:
+            place.hear("hello")
+            await asyncio.sleep(0.1)
+            assert place.bot.status()["appends_waiting"] == waiting

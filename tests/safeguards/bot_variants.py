@@ -41,7 +41,7 @@ class SavesFirst(Bot):
             ledger = self._layer.ledger
             while ledger.rows_waiting or ledger.in_flight:  # noqa: ASYNC110 - that it polls is not what is wrong with it
                 await asyncio.sleep(0.05)
-            self._put(replies)
+            self.voice.put(replies)
 
         assert self._tasks is not None
         self._tasks.create_task(wait(), name="saves first")

@@ -148,7 +148,7 @@ BROAD_EXCEPT: Allowances = {
     ): "supervisor: a failing clean-up must not stop the shutdown's flush",
     (
         "byte_bot/inbox.py",
-        "Inboxes._handle_one",
+        "Inboxes._handle_ready",
     ): "supervisor: a defect costs one message, logged and counted",
     ("byte_bot/turn.py", "_started"): "hands whatever reaches the task on to the handler that runs in it",
     ("byte_bot/bot.py", "Bot._run_deferred"): "supervisor: a component's slow work may fail in any way",

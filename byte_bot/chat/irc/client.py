@@ -276,6 +276,7 @@ class _Connection:
         self.was_ready = False
         self._reader = reader
         self._writer = writer
+        self._transport = writer.transport
         self._handler = handler
         self._write_timeout_s = write_timeout_s
         self._wake = asyncio.Event()
@@ -301,7 +302,7 @@ class _Connection:
     @property
     def keeps_up(self) -> bool:
         """True while what was written before is on its way; False: wait with :meth:`flush`."""
-        transport = self._writer.transport
+        transport = self._transport
         return not transport.is_closing() and transport.get_write_buffer_size() < _UNSENT_BYTES_MAX
 
     def write_soon(self) -> None:
@@ -312,7 +313,7 @@ class _Connection:
     def _write(self) -> None:
         self._write_handle = None
         data = self.session.data_to_send()
-        if data and not self._writer.transport.is_closing():
+        if data and not self._transport.is_closing():
             self._writer.write(data)
 
     async def flush(self) -> bool:
@@ -331,7 +332,7 @@ class _Connection:
         except (OSError, TimeoutError) as error:
             # The reader comes to the end of the stream after an abort, and ends the connection.
             self._write_failure = f"cannot write: {str(error) or type(error).__name__}"
-            self._writer.transport.abort()
+            self._transport.abort()
             return False
         return True
 

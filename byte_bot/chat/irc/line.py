@@ -82,15 +82,13 @@ def parse(text: str) -> IrcLine:
     rest = text
     tags: dict[str, str] = {}
     if rest.startswith("@"):
-        raw_tags, _, rest = rest[1:].partition(" ")
-        tags = parse_tags(raw_tags)
-    rest = rest.lstrip(" ")
-    source = ""
-    if rest.startswith(":"):
-        source, _, rest = rest[1:].partition(" ")
-        rest = rest.lstrip(" ")
-    head, colon, trailing = rest.partition(" :")
-    words = [word for word in head.split(" ") if word]
+        raw_tags, _, rest = rest.partition(" ")
+        tags = parse_tags(raw_tags[1:])
+    head, colon, trailing = rest.lstrip(" ").partition(" :")
+    words = head.split(" ")
+    if "" in words:
+        words = [word for word in words if word]
+    source = words.pop(0)[1:] if words and words[0].startswith(":") else ""
     if not words or words[0].startswith(":"):
         raise IrcLineError(f"a line without a command: {text[:_SHOWN_IN_ERRORS]!r}")
     if colon:
@@ -100,11 +98,10 @@ def parse(text: str) -> IrcLine:
 
 def parse_tags(raw: str) -> dict[str, str]:
     """Read ``key=value;key;…`` (without the leading ``@``); a key without a value is the empty string."""
-    tags: dict[str, str]
-    try:
-        tags = dict([item.split("=", 1) for item in raw.split(";")])
-    except ValueError:
-        tags = {key: value for key, _, value in (item.partition("=") for item in raw.split(";"))}
+    tags: dict[str, str] = {}
+    for item in raw.split(";"):
+        key, _, value = item.partition("=")
+        tags[key] = value
     tags.pop("", None)
     if "\\" in raw:
         for key, value in tags.items():

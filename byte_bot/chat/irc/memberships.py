@@ -105,7 +105,8 @@ class Memberships:
         self._retries: deque[tuple[float, str]] = deque()
         # PARTs of ours that Twitch has not echoed: such an echo says nothing about a JOIN sent since.
         self._parting: dict[str, int] = {}
-        self._events: list[ChatEvent] = []
+        #: What happened since :meth:`take_events`; the session adds to it, so the order of events is that of the lines.
+        self.events: list[ChatEvent] = []
         self.joins_sent = 0
 
     @property
@@ -115,9 +116,14 @@ class Memberships:
             login for login, known in self._channels.items() if known.membership is Membership.JOINED
         )
 
+    def __contains__(self, channel: str) -> bool:
+        """Whether a normalized name is that of a wanted channel; such a name can be a login."""
+        return channel in self._channels
+
     def take_events(self) -> list[ChatEvent]:
         """What happened since the last call."""
-        events, self._events = self._events, []
+        events = self.events.copy()
+        self.events.clear()
         return events
 
     def want(self, channels: Iterable[str]) -> None:
@@ -128,7 +134,7 @@ class Memberships:
             if known is not None and known.membership is not Membership.FAILED:
                 continue
             if not is_login(channel):
-                self._events.append(JoinFailed(channel[:50], "not a Twitch login"))
+                self.events.append(JoinFailed(channel[:50], "not a Twitch login"))
                 continue
             self._channels[channel] = _Channel(channel, asked=known is not None)
             self._queue.append(channel)
@@ -148,8 +154,10 @@ class Memberships:
 
     def next_deadline(self, now: float) -> float | None:
         """When ``next_joins`` has something to do, or None."""
+        if not (self._queue or self._unanswered or self._retries or self.events):
+            return None  # as nearly always
         due: list[float] = []
-        if self._events:
+        if self.events:
             due.append(now)
         if self._queue:
             due.append(self._joins.ready_at(now))
@@ -201,7 +209,7 @@ class Memberships:
         self._channels[known.login] = self._channels.pop(known.login)
         # Twitch answers in order, so a PART without an echo by now never gets one.
         self._parting.pop(channel, None)
-        self._events.append(ChannelJoined(known.login, channel_id))
+        self.events.append(ChannelJoined(known.login, channel_id))
 
     def on_userstate(self, channel: str, privileged: bool) -> None:
         """Twitch said what the bot is in ``channel``."""
@@ -209,7 +217,7 @@ class Memberships:
         if known is not None and known.privileged is not privileged:
             known.privileged = privileged
             # The login that is kept already: each of 100,000 channels' logins is kept in several places.
-            self._events.append(Standing(known.login, privileged))
+            self.events.append(Standing(known.login, privileged))
 
     def on_part(self, channel: str, now: float) -> None:
         """Twitch took the bot out of ``channel``, as we asked or by itself: then it is tried again later."""
@@ -221,7 +229,7 @@ class Memberships:
             if known is None or known.membership is not Membership.JOINED:
                 return
             self._retry_later(channel, known, now)
-        self._events.append(ChannelParted(channel, by_twitch=expected == 0))
+        self.events.append(ChannelParted(channel, by_twitch=expected == 0))
 
     def on_refusal(self, channel: str, reason: str, now: float) -> bool:
         """Twitch refused something in ``channel``; whether that was our JOIN."""
@@ -259,7 +267,7 @@ class Memberships:
         self._retry_later(channel, known, now)
         if not known.failure_said:
             known.failure_said = True
-            self._events.append(JoinFailed(channel, reason))
+            self.events.append(JoinFailed(channel, reason))
 
     def _retry_later(self, channel: str, known: _Channel, now: float) -> None:
         known.membership = Membership.FAILED

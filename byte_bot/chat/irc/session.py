@@ -153,12 +153,14 @@ class IrcSession:
         self._limits = limits if limits is not None else SessionLimits()
         self._memberships = Memberships(joins, self._limits)
         self.state = State.NEW
+        #: True while logged in.
+        self.ready = False
         self.closed: End | None = None
         self._counts = SessionCounts()
         self._out = bytearray()
         self._in = b""
         self._skipping = False
-        self._events: list[ChatEvent] = []
+        self._events = self._memberships.events
         self._now = 0.0
         self._welcome_by = 0.0
         self._heard_at = 0.0
@@ -166,11 +168,6 @@ class IrcSession:
 
     def __repr__(self) -> str:
         return f"IrcSession(login={self.login!r}, token=[redacted], state={self.state.value})"
-
-    @property
-    def ready(self) -> bool:
-        """True while logged in."""
-        return self.state is State.READY
 
     @property
     def joined(self) -> tuple[str, ...]:
@@ -206,7 +203,7 @@ class IrcSession:
             # The rest of this line is skipped as it comes, so a line without an end never grows in memory.
             self._skipping = True
             self._in = b""
-        return self._take_events()
+        return self._memberships.take_events()
 
     def receive_eof(self, words: str) -> None:
         """The socket came to its end, for the reason ``words``; a half-received last line is dropped."""
@@ -221,7 +218,7 @@ class IrcSession:
             self._check_life()
         if self.ready:
             self._send_joins()
-        return self._take_events()
+        return self._memberships.take_events()
 
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do (the caller's clock); None before ``start`` and after the end."""
@@ -235,6 +232,8 @@ class IrcSession:
 
     def data_to_send(self) -> bytes:
         """The bytes to write now; each is given once."""
+        if not self._out:
+            return b""
         data = bytes(self._out)
         self._out.clear()
         return data
@@ -264,9 +263,10 @@ class IrcSession:
         """
         if not self.ready:
             raise NotConnected(f"cannot say anything in #{channel}: the session is {self.state.value}")
-        channel = normalize_channel(channel)
-        if not is_login(channel):
-            raise IrcLineError(f"not a Twitch login: {channel[:50]!r}")
+        if channel not in self._memberships:  # those have been looked at
+            channel = normalize_channel(channel)
+            if not is_login(channel):
+                raise IrcLineError(f"not a Twitch login: {channel[:50]!r}")
         text = clean(text)
         if text.startswith(ACTION_PREFIX):
             text = format_action(text[len(ACTION_PREFIX) :])
@@ -276,6 +276,7 @@ class IrcSession:
     def _step(self, step: Step) -> None:
         assert (self.state, step) in TRANSITIONS, f"{step} while {self.state}"
         self.state = TRANSITIONS[self.state, step]
+        self.ready = self.state is State.READY
 
     def _end(self, kind: EndKind, words: str) -> None:
         if self.closed is None:
@@ -284,11 +285,6 @@ class IrcSession:
 
     def _write(self, line: IrcLine) -> None:
         self._out += format_line(line).encode("utf-8", "replace") + b"\r\n"
-
-    def _take_events(self) -> list[ChatEvent]:
-        self._events += self._memberships.take_events()
-        events, self._events = self._events, []
-        return events
 
     def _send_joins(self) -> None:
         for channels in self._memberships.next_joins(self._now):
@@ -324,8 +320,6 @@ class IrcSession:
                     self._events.append(event)
             elif (handler := self._HANDLERS.get(line.command)) is not None:
                 handler(self, line)
-                # Keeps the order of events that of the lines.
-                self._events += self._memberships.take_events()
         except (KeyError, IndexError, ValueError):
             # It lacks a tag or a parameter that every such line has.
             self._counts.lines_incomplete += 1

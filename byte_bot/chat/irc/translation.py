@@ -11,6 +11,7 @@ Source: dev.twitch.tv/docs/chat/irc ("Commands", "Tags"), and the real lines in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from byte_bot.chat.badges import is_privileged, role_of
 from byte_bot.chat.irc.line import IrcLine, parse_action
@@ -41,12 +42,18 @@ def read_role(tags: Mapping[str, str]) -> Role:
     Twitch sets ``mod=0`` for the broadcaster, and sometimes a badge without the tag or the tag without the
     badge, so either counts.
     """
-    role = role_of(_badges(tags.get("badges", "")))
-    if role < Role.MODERATOR and tags.get("mod") == "1":
+    return _role(tags.get("badges", ""), tags.get("mod"), tags.get("vip"), tags.get("subscriber"))
+
+
+@lru_cache(maxsize=256)
+def _role(badges: str, mod: str | None, vip: str | None, subscriber: str | None) -> Role:
+    # Remembered: every line of chat has them, and nearly all have one of a few sets of values.
+    role = role_of(_badges(badges))
+    if role < Role.MODERATOR and mod == "1":
         return Role.MODERATOR
-    if role < Role.VIP and tags.get("vip") == "1":
+    if role < Role.VIP and vip == "1":
         return Role.VIP
-    if role < Role.SUBSCRIBER and tags.get("subscriber") == "1":
+    if role < Role.SUBSCRIBER and subscriber == "1":
         return Role.SUBSCRIBER
     return role
 
