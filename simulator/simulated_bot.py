@@ -152,6 +152,7 @@ class SimulatedBot:
         self._ungated_before = 0
         #: What those that have ended had counted.
         self._counted_before: Counter[str] = Counter()
+        self._dropped_before: Counter[tuple[str, str]] = Counter()
         #: When a process of the bot ended last, whichever and however.
         self.last_end_s = -math.inf
         #: Until then the bot spoke without any journal of the process that runs now knowing of it.
@@ -284,6 +285,7 @@ class SimulatedBot:
         self.last_end_s = self._loop.time()
         if app is not None:
             self._counted_before.update(app.telemetry.counters)
+            self._dropped_before.update(app.outbox.drops)
             journal, one.epoch = app.layer.journal, app.layer.epoch
             self._ungated_before += journal.ungated_replies
             announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
@@ -306,6 +308,13 @@ class SimulatedBot:
         rival = self.rival.app if self.rival is not None else None
         live = [app.telemetry.counters for app in (self.app, rival) if app is not None]
         return sum(counters.get(name, 0) for name in names for counters in (self._counted_before, *live))
+
+    def dropped(self, channel: str, reasons: Iterable[str]) -> int:
+        """How many messages to this channel all of them have dropped for these reasons; it never falls either."""
+        live = [
+            one.app.outbox.drops for one in (self._bot, self.rival) if one is not None and one.app is not None
+        ]
+        return sum(drops[channel, reason] for reason in reasons for drops in (self._dropped_before, *live))
 
     async def stop(self) -> ExitCode:
         """SIGTERM: ask it to stop, wait until it has; its exit code."""
