@@ -200,6 +200,11 @@ class SimulatedBot:
         """The parts of the bot started last by :meth:`run_second`."""
         return self._second.app if self._second is not None else None
 
+    @property
+    def in_company(self) -> bool:
+        """True while two of its processes run, on two machines."""
+        return self.rival is not None or (self._second is not None and self._second.code is None)
+
     def start(self) -> None:
         """Start a process; returns at once."""
         self.incarnation += 1
@@ -342,7 +347,8 @@ class SimulatedBot:
     async def run_second(self) -> ExitCode:
         """Run another bot with a disk of its own until it ends, beside everything else; its exit code."""
         self._second = Instance("second", 0, self._new_disk("second"))
-        return await self._run(self._seeds.child("second"), self._second)
+        self._second.code = await self._run(self._seeds.child("second"), self._second)
+        return self._second.code
 
     def tasks(self) -> list[Any]:
         """Its live tasks."""
