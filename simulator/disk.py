@@ -59,7 +59,7 @@ from byte_bot.persistence.journal_image import (
 from byte_bot.persistence.journal_opening import Owner, make_tables
 from byte_bot.persistence.journal_store import StoreCounts
 from byte_bot.persistence.journal_thread import TIDY_EVERY
-from byte_bot.persistence.operations import Base, RowKey
+from byte_bot.persistence.operations import Base, RowKey, Stamp
 from simulator.faults import DiskFull, DiskReadOnly, Fault, FaultBoard, SlowSync
 from simulator.rng import SeedTree
 from simulator.scenario import DiskLatency
@@ -154,8 +154,9 @@ class Disk:
         self._fold_ends_s: float | None = None
         #: When it was written that a message was handled; infinity: nobody knows any more.
         self._handled: dict[str, float] = {}
-        #: When it was written that a row is being sent; and of the last time that it was saved.
-        self._sending_s: dict[RowKey, float] = {}
+        #: When it was first written that a row is being sent up to a stamp, since it was last saved (whatever was handled later is not in
+        #: that save, however often it is tried again); and the same of the last save.
+        self._sending_s: dict[RowKey, dict[Stamp, float]] = {}
         self._saved_s: dict[RowKey, float] = {}
         #: How often it failed, or took so long that a journal gives up waiting; and until when that is an excuse.
         self.troubles = 0
@@ -263,9 +264,10 @@ class Disk:
             if isinstance(write, Handled):
                 self._handled[write.message_id] = now_s
             elif isinstance(write, Sending):
-                self._sending_s[write.key] = now_s
+                self._sending_s.setdefault(write.key, {}).setdefault(write.stamp, now_s)
             elif isinstance(write, Settled):
-                self._saved_s[write.key] = self._sending_s.get(write.key, 0.0)
+                sent_s = self._sending_s.pop(write.key, {})
+                self._saved_s[write.key] = sent_s.get(write.base.stamp, max(sent_s.values(), default=0.0))
         while len(self._handled) > SEEN_MESSAGES_MAX:
             del self._handled[next(iter(self._handled))]
 

@@ -59,6 +59,8 @@ class Scenario:
     ``fixed`` are the bot's ``TWITCH_CHANNEL_LOGINS`` (default: none). ``moderated`` says whether the bot is moderator
     in them. ``disk`` says what a crash leaves of the journal: ``kept`` or ``lost``; ``disk_latency`` how long a commit to
     it takes (default: no time). ``settings`` are the bot's, by field name. ``duration_s`` is the safety phase; ``latency_ms`` the way to Twitch and back, each.
+    With ``renewable_token`` the bot's token lies in a file and is renewed, as after ``byte-bot login``, also over IRC, where it otherwise is a
+    bare ``TWITCH_TOKEN`` (over EventSub it always is).
     """
 
     name: str
@@ -76,3 +78,4 @@ class Scenario:
     disk_latency: DiskLatency | None = None
     latency_ms: float = 10.0
     script: Script | None = None
+    renewable_token: bool = False

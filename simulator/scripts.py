@@ -25,6 +25,8 @@ GIFTS = 60
 POISONED_S, CORRECTED_S, EPOCH_OF_THE_DUMP = 12.0, 40.0, 2**53 + 1
 #: When the bot gets a new token.
 NEW_TOKEN_S = 35.0
+#: How often somebody looks whether the bot has written that it needs a new login.
+LOOKS_EVERY_S = 7.0
 
 
 async def edit_by_hand(world: World) -> None:
@@ -94,6 +96,13 @@ async def new_token(world: World) -> None:
         world.start_bot()
 
 
+async def log_in_anew(world: World) -> None:
+    """Somebody who looks at the bot's log now and then plays `byte-bot login` when its token cannot be renewed any more."""
+    while (left_s := world.scenario.duration_s - world.loop.time()) > 0:
+        await asyncio.sleep(min(LOOKS_EVERY_S, left_s))
+        world.faces.log_in_if_needed()
+
+
 SCRIPTS: Mapping[str, Script] = {
-    script.__name__: script for script in (edit_by_hand, hype_train, new_token, poisoned_row)
+    script.__name__: script for script in (edit_by_hand, hype_train, log_in_anew, new_token, poisoned_row)
 }

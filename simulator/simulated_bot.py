@@ -152,6 +152,7 @@ class SimulatedBot:
         self._ungated_before = 0
         #: What those that have ended had counted.
         self._counted_before: Counter[str] = Counter()
+        self._dropped_before: Counter[tuple[str, str]] = Counter()
         #: When a process of the bot ended last, whichever and however.
         self.last_end_s = -math.inf
         #: Until then the bot spoke without any journal of the process that runs now knowing of it.
@@ -198,6 +199,11 @@ class SimulatedBot:
     def second(self) -> Application | None:
         """The parts of the bot started last by :meth:`run_second`."""
         return self._second.app if self._second is not None else None
+
+    @property
+    def in_company(self) -> bool:
+        """True while two of its processes run, on two machines."""
+        return self.rival is not None or (self._second is not None and self._second.code is None)
 
     def start(self) -> None:
         """Start a process; returns at once."""
@@ -284,6 +290,7 @@ class SimulatedBot:
         self.last_end_s = self._loop.time()
         if app is not None:
             self._counted_before.update(app.telemetry.counters)
+            self._dropped_before.update(app.outbox.drops)
             journal, one.epoch = app.layer.journal, app.layer.epoch
             self._ungated_before += journal.ungated_replies
             announced = journal.degraded or app.telemetry.counters["event_journal_degraded"] > 0
@@ -311,6 +318,13 @@ class SimulatedBot:
         ]
         return sum([counters.get(name, 0) for counters in (self._counted_before, *live) for name in names])
 
+    def dropped(self, channel: str, reasons: Iterable[str]) -> int:
+        """How many messages to this channel all of them have dropped for these reasons; it never falls either."""
+        live = [
+            one.app.outbox.drops for one in (self._bot, self.rival) if one is not None and one.app is not None
+        ]
+        return sum(drops[channel, reason] for reason in reasons for drops in (self._dropped_before, *live))
+
     async def stop(self) -> ExitCode:
         """SIGTERM: ask it to stop, wait until it has; its exit code."""
         one = self._bot
@@ -337,7 +351,8 @@ class SimulatedBot:
     async def run_second(self) -> ExitCode:
         """Run another bot with a disk of its own until it ends, beside everything else; its exit code."""
         self._second = Instance("second", 0, self._new_disk("second"))
-        return await self._run(self._seeds.child("second"), self._second)
+        self._second.code = await self._run(self._seeds.child("second"), self._second)
+        return self._second.code
 
     def tasks(self) -> list[Any]:
         """Its live tasks."""

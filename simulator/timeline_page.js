@@ -129,10 +129,12 @@
 
   function stateAt(t) {
     const state = night.states[before(night.states, t) - 1];
-    const lives = night.lives.filter(([, from, to]) => from <= t && t < to);
+    // An end is no part of what ends, but for what was cut off by the end of the night: there the bot is as it was when an error ended it.
+    const within = (from, to, cut) => from <= t && (t < to || (cut && to >= end && t >= end));
+    const lives = night.lives.filter(([, from, to, how]) => within(from, to, how === ""));
     const acting = night.bands
       .filter(([from, to, , , instant, phases]) =>
-        instant ? Math.abs(from - t) < (view.to - view.from) / 200 : from <= t && t < to && phases.some(([a, b]) => a <= t && t < b))
+        instant ? Math.abs(from - t) < (view.to - view.from) / 200 : within(from, to, true) && phases.some(([a, b]) => within(a, b, true)))
       .map(([, , family, words]) => `${words} (${family})`);
     const running = lives.length > 0 && state && state[1] > 0;
     return {

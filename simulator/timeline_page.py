@@ -154,7 +154,8 @@ def _violations(picture: Picture) -> Iterator[str]:
 
 
 def _chart(picture: Picture, drawing: Drawing) -> Iterator[str]:
-    present = dict.fromkeys(band.family for band in picture.bands)
+    # Not those that were planned for a time which an error has kept from coming.
+    present = dict.fromkeys(band.family for band in picture.bands if band.start_s <= picture.end_s)
     families = [
         *(name for name in _FAMILIES if name in present),
         *(name for name in present if name not in _FAMILIES),
@@ -200,7 +201,9 @@ def _panels() -> Iterator[str]:
 def _footer(recording: Recording, watched: Watched, picture: Picture) -> Iterator[str]:
     yield "<footer>"
     if outcome := recording.to_text():
-        yield f"<details><summary>Report</summary><pre>{shown(outcome)}</pre></details>"
+        # The calls that led to an error stand there and nowhere else.
+        opened = "" if recording.ended is None else " open"
+        yield f"<details{opened}><summary>Report</summary><pre>{shown(outcome)}</pre></details>"
     yield f"<p>trace <code>{shown(recording.trace_hash)}</code></p>"
     yield f"<p>again <code>{shown(' '.join(('byte-sim replay', *recording.night.arguments)))}</code></p>"
     if picture.messages_left_out:

@@ -128,7 +128,9 @@ def picture_of(recording: Recording, watched: Watched, *, messages_max: int = ME
     broken = list(events.violations)
     if recording.ended is not None:
         failure = recording.ended.failure
-        broken.append(Broken(recording.ended.at_s, failure.invariant, failure.words.partition("\n")[0]))
+        # Where it came from is in the report; its type stands beside the words already.
+        words = failure.words.partition("\n")[0].removeprefix(f"{failure.invariant}: ")
+        broken.append(Broken(recording.ended.at_s, failure.invariant, words))
     states = _with_deaths(watched.samples, [at_s for at_s, _ in events.deaths])
     said = events.chat[:messages_max]
     return Picture(

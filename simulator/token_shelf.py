@@ -49,12 +49,21 @@ class TokenShelf:
         """A number that counts changes."""
         return (self._changes,)
 
+    @property
+    def token(self) -> UserToken:
+        """What lies there now."""
+        return self._token
+
     async def load(self) -> UserToken | None:
         """The token."""
         return self._token
 
     async def save(self, token: UserToken) -> None:
         """Keep ``token`` instead."""
+        self.put(token)
+
+    def put(self, token: UserToken) -> None:
+        """The same, at once."""
         self._token = token
         self._changes += 1
 

@@ -3,7 +3,7 @@
 How it works. Each seed is a pair of its own (`twin.py`), so with ``--jobs`` other processes compare some of them; their
 outcomes are taken in the order of the seeds and do not depend on how many processes there are. What differs is printed at
 once, in full for the first few; how far it is goes to standard error. A pair that ends by an unexpected error is one of the bad
-ones, and the others go on; if no process can be started any more, what was compared until then is told. The end says in how many nights
+ones, and the others go on; so does one that does not end within the limit of real time, or whose process is lost; if no process can be started any more, what was compared until then is told. The end says in how many nights
 under faults what has happened, and what never has.
 """
 
@@ -18,11 +18,11 @@ from typing import Annotated, Final
 
 import typer
 
-from simulator.cli_options import Exit, TransportKind
+from simulator.cli_options import Exit, NightLimit, TransportKind
 from simulator.progress import Progress
 from simulator.sometimes import TWINS, Sometimes, what_happened
 from simulator.twin import Outcome, Undrawn, run_seed
-from simulator.workers import WorkerLostError, WorkerStartError, outcomes
+from simulator.workers import NIGHT_LIMIT_S, WorkerLostError, WorkerStartError, outcomes
 
 #: So many bad pairs are shown in full; of the others the command that shows them.
 SHOWN_MAX: Final = 5
@@ -61,12 +61,14 @@ def add_twin(
             TransportKind, typer.Option(help="How the bot chats: over IRC, or over EventSub with TwitchIO.")
         ] = TransportKind.IRC,
         jobs: Annotated[int, typer.Option(min=1, max=256, help="How many processes share the work.")] = 1,
+        night_limit_s: NightLimit = NIGHT_LIMIT_S,
     ) -> None:
         """Play a night twice, its database broken and perfect, and compare.
 
         A seed draws channels, audience, disk and faults of the database. Compared is every line the bot said: its text, its place and its virtual
         microsecond. The first difference is shown side by side, with the faults of that moment. Exit code 0 if there is
         none, 1 if there is one, another promise was broken or a night ended by an unexpected error, 2 if a pair could not be played.
+        A pair that does not end within --night-limit, or whose process is killed, is an unexpected error, and the others go on.
         """
         progress = Progress(seeds, "pairs", "bad", unix_s)
         bad = crashed = untried = lines = pairs = 0
@@ -78,7 +80,9 @@ def add_twin(
             return Outcome(Undrawn(at), crashed=str(error), transport=transport.value)
 
         try:
-            with outcomes(range(seed, seed + seeds), jobs, judge, set_log_level, lost=lost) as compared:
+            with outcomes(
+                range(seed, seed + seeds), jobs, judge, set_log_level, night_limit_s=night_limit_s, lost=lost
+            ) as compared:
                 for outcome in compared:
                     pairs += 1
                     untried += bool(outcome.not_tried)

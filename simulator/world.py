@@ -110,6 +110,7 @@ class World:
             latency_s=scenario.latency_ms / 1000,
             bot_login=BOT_LOGIN,
             bot_token=BOT_TOKEN,
+            renewable_token=scenario.renewable_token,
         )
         self.twitch, self.irc, self.life = self.faces.state, self.faces.irc, self.faces.life
         self.supabase = FakeSupabase(

@@ -9,7 +9,11 @@ Which faces listen depends on the bot's *transport* and the world's *network*:
 
 What is asked of it is the same for all: where Twitch has the bot, and by which sound connection it hears a channel now.
 
-Left out: TLS, chat over WebSocket, a bot on both transports at once.
+The bot's token is a bare one over IRC, unless the scenario has it renewed (``renewable_token``): then it lies on a
+:class:`~simulator.token_shelf.TokenShelf`, as it always does over EventSub, and the authorization server answers, in memory without a socket.
+:meth:`WorldTwitch.log_in_anew` is a human's ``byte-bot login``, which is all that helps when a token cannot be renewed any more.
+
+Left out: TLS, chat over WebSocket, a bot on both transports at once, a token that is renewed over IRC's real sockets.
 """
 
 from __future__ import annotations
@@ -26,17 +30,19 @@ import httpx
 from simulator.errors import NotSimulatedError
 from simulator.loop import START_UNIX_S
 from simulator.network import Chunking, MemoryNetwork
+from simulator.oauth_transport import OAUTH_URL, OAuthTransport
 from simulator.recording import RecordedTransport, recorded_chat, recorded_socket
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
 from simulator.token_shelf import TokenShelf, shelved
 from simulator.trace import Trace
 from simulator.twitch.connection import LinkLatency
-from simulator.twitch.credentials import DEFAULT_CLIENT_ID
+from simulator.twitch.credentials import ALL_SCOPES, DEFAULT_CLIENT_ID
 from simulator.twitch.eventsub import EventSubServer
 from simulator.twitch.irc import IrcServer
 from simulator.twitch.limits import TwitchLimits
 from simulator.twitch.listener import WebListener
+from simulator.twitch.oauth import OAuth
 from simulator.twitch.state import TwitchState
 from simulator.twitch.stream_life import StreamLife
 from simulator.twitch.web import WebFace, web_app
@@ -92,6 +98,7 @@ class WorldTwitch:
         network, transport: see above.
         latency_s: one way between Twitch and the bot, seconds.
         bot_login, bot_token: the bot's account.
+        renewable_token: whether a bot over IRC can renew its token.
     """
 
     def __init__(
@@ -105,13 +112,19 @@ class WorldTwitch:
         latency_s: float,
         bot_login: str,
         bot_token: str,
+        renewable_token: bool = False,
     ) -> None:
         check_transport(transport, network)
+        if renewable_token and transport == "irc" and network != "memory":
+            raise NotSimulatedError(
+                f"a bot over IRC that renews its token needs the network 'memory' (network {network!r})"
+            )
         self._trace = trace
         self._network = network
         self._transport = transport
         self._bot_login = bot_login
         self._bot_token = bot_token
+        self._latency_s = latency_s
         self.memory = MemoryNetwork(seeds.stream("network"), latency_s=latency_s)
         self.state = TwitchState(loop.time, seeds.stream("twitch"), START_UNIX_S)
         self.irc = IrcServer(self.state, TwitchLimits(), seeds.stream("irc"))
@@ -122,6 +135,9 @@ class WorldTwitch:
         self._listener: WebListener | None = None
         self._session_numbers: dict[str, int] = {}
         self._shelf: TokenShelf | None = None
+        self._oauth: OAuth | None = None
+        if renewable_token and transport == "irc":
+            self._oauth = OAuth(self.state, seeds.stream("oauth"), lambda: OAUTH_URL, Counter())
         if transport == "eventsub":
             self.eventsub = EventSubServer(
                 self.state, seeds.stream("eventsub"), unix_start=START_UNIX_S, ws_url=lambda: ""
@@ -168,7 +184,7 @@ class WorldTwitch:
         """Make the accounts of the bot and of ``mod``, the scenario's channels, and the bot's token; the channels' ids by login."""
         self.state.add_user(self._bot_login, display_name="ByteBot", verified=scenario.verified)
         self.state.grant_token(self._bot_token, self._bot_login)
-        if self.web is not None:
+        if self.web is not None or self._oauth is not None:
             self._shelf = shelved(self.state.credentials.tokens[self._bot_token], START_UNIX_S)
         self.state.add_user("mod", display_name="Mod")
         moderators = ("mod", self._bot_login) if scenario.moderated else ("mod",)
@@ -179,6 +195,11 @@ class WorldTwitch:
     def settings(self) -> dict[str, Any]:
         """The bot's settings about Twitch, by field name."""
         common = {"twitch_login": self._bot_login, "twitch_token": self._bot_token}
+        app = self.state.credentials.apps[DEFAULT_CLIENT_ID]
+        if self._shelf is not None:
+            common |= {"twitch_client_id": app.client_id, "twitch_client_secret": app.secret}
+        if self._oauth is not None:
+            common["twitch_oauth_url"] = OAUTH_URL
         if self._transport == "irc":
             in_memory = self._network == "memory"
             return {
@@ -188,12 +209,9 @@ class WorldTwitch:
                 "twitch_irc_tls": False,
             }
         assert self._listener is not None, "nothing listens yet"
-        app = self.state.credentials.apps[DEFAULT_CLIENT_ID]
         return {
             **common,
             "twitch_chat_mode": "eventsub",
-            "twitch_client_id": app.client_id,
-            "twitch_client_secret": app.secret,
             "twitch_oauth_url": f"{self._web_url}/oauth2",
             "twitch_helix_url": f"{self._web_url}/helix",
             "twitch_eventsub_url": f"{self._listener.ws_url}{_EVENTSUB_PATH}",
@@ -201,6 +219,8 @@ class WorldTwitch:
 
     def oauth_transport(self) -> httpx.AsyncBaseTransport | None:
         """The way to the authorization server; None for a bot that never asks it."""
+        if self._oauth is not None:
+            return RecordedTransport(OAuthTransport(self._oauth, self._latency_s), self._trace)
         if self._transport == "irc":
             return None
         # Plain http: no certificates to read (30 ms). Idle connections would age by the machine's clock.
@@ -210,6 +230,23 @@ class WorldTwitch:
     def token_store(self) -> TokenShelf | None:
         """Where the bot's token lies; None for a bot with a bare one, which is never renewed."""
         return self._shelf
+
+    def log_in_anew(self) -> None:
+        """A human plays ``byte-bot login``: the account gives its consent, and a new pair lies in the token's file."""
+        assert self._shelf is not None, "this bot has a bare token"
+        token = self.state.credentials.issue_user(DEFAULT_CLIENT_ID, self._bot_login, (ALL_SCOPES,))
+        self._shelf.put(shelved(token, START_UNIX_S + self.state.now_s()).token)
+        self._trace.record("logged_in_anew")
+
+    def log_in_if_needed(self) -> None:
+        """The same, if the token that lies there cannot be used any more, nor renewed: nothing but a human helps."""
+        if self._shelf is None:
+            return
+        token, credentials = self._shelf.token, self.state.credentials
+        known = credentials.tokens.get(token.access)
+        renewable = known is not None and credentials.can_refresh(known)
+        if not renewable and credentials.valid(token.access) is None:
+            self.log_in_anew()
 
     # ── Twitch's side ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -250,7 +287,8 @@ class WorldTwitch:
         return partial(self.memory.chunk, IRC_HOST, IRC_PORT) if self._network == "memory" else None
 
     def heal(self) -> None:
-        """End what is wrong with the connections."""
+        """End what is wrong with the connections, and with the token."""
+        self.log_in_if_needed()
         self.irc.duplicate_probability = 0.0
         self.memory.chunk(IRC_HOST, IRC_PORT, None)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -95,6 +95,8 @@ class Outbox:
         self._queue_max = queue_max
         self._on_drop = on_drop
         self._on_sent = on_sent
+        #: How many messages (or whole replies) were dropped, by channel and reason: at most six numbers for a channel.
+        self.drops: Counter[tuple[str, str]] = Counter()
         # While running, a channel is in here exactly as long as its task lives.
         self._queues: dict[str, deque[tuple[Reply, str]]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -117,11 +119,11 @@ class Outbox:
         """Take a reply to be said; False (and counted) if its queue is full or there is nothing to say."""
         pieces = pieces_of(reply.text)
         if not pieces:
-            self._on_drop(EMPTY)
+            self._drop(reply.channel, EMPTY)
             return False
         queue = self._queues.get(reply.channel)
         if len(pieces) + (len(queue) if queue else 0) > self._queue_max:
-            self._on_drop(QUEUE_FULL)
+            self._drop(reply.channel, QUEUE_FULL)
             return False
         if queue is None:
             if len(pieces) == 1 and self._post(reply, pieces[0]):
@@ -132,6 +134,10 @@ class Outbox:
                 self._group.create_task(self._work(reply.channel, queue))
         queue.extend((reply, piece) for piece in pieces)
         return True
+
+    def _drop(self, channel: str, reason: str) -> None:
+        self.drops[channel, reason] += 1
+        self._on_drop(reason)
 
     def _post(self, reply: Reply, text: str) -> bool:
         """Send a message at once if nothing at all stands in its way; False: it has to wait for its turn."""
@@ -150,12 +156,12 @@ class Outbox:
             transport.post(channel, form, reply.reply_to)
         except ByteBotError as error:
             log.warning("a reply to #%s was refused: %s", channel, error)
-            self._on_drop(REFUSED)
+            self._drop(channel, REFUSED)
             return True
         except Exception:
             # Supervisor, as in _work: whoever puts (the journal, opening its gate) must not end by a transport's bug.
             log.exception("a reply to #%s failed", channel)
-            self._on_drop(FAILED)
+            self._drop(channel, FAILED)
             return True
         try:
             self._on_sent(reply, now)
@@ -209,7 +215,7 @@ class Outbox:
                 dropped = FAILED
             queue.popleft()
             if dropped is not None:
-                self._on_drop(dropped)
+                self._drop(channel, dropped)
         del self._queues[channel]
         if not self._queues:
             self._idle.set()

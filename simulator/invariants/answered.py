@@ -13,9 +13,9 @@ there and back (longer while Twitch delivers out of order) and :data:`ANSWER_S`.
   both lose it for a while; and a process cannot know what another one, beside it or before it, has said last in the channel, so
   that Twitch may refuse its answer for coming too soon after that or repeating it;
 * Helix is in trouble (over EventSub every answer is a request to it). Then an answer may be late, and behind it those of its channel, at
-  most by :data:`PATIENCE_S`, or be given up, which the bot must count;
+  most by :data:`PATIENCE_S`, or be given up, which the bot must count (what Twitch refuses, for all channels together);
 * it has said almost as much as Twitch allows. Then a reply may wait until it has not, at most for :data:`PATIENCE_S`, after
-  which the bot may drop it, if it counts it.
+  which the bot may drop it, if it counts it there: what it drops in one channel excuses nobody in another.
 
 Left out: a bot that leaves its channels for no reason; where it is at the end is :mod:`~simulator.invariants.present`'s business.
 """
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from byte_bot.chat.outbox import QUEUE_FULL, TOO_OLD, UNCONFIRMED
 from simulator.twitch.events import RoomModes, SentMessage
 from simulator.twitch.limits import MessageVerdict
 from simulator.twitch.rules import RefusedMessage
@@ -49,15 +50,15 @@ _FOR_ALL = re.compile(r"^!(?:ping|count(?: [a-z0-9_-]{1,25})?)$")
 _FOR_MODERATORS = re.compile(r"^!count [a-z0-9_-]{1,25} [+=-][0-9]{1,9}$")
 #: What comes of more messages than an account may send.
 _OVER = (MessageVerdict.OVER_LIMIT.value, MessageVerdict.IGNORED.value)
-_DROPS = ("replies_dropped_too_old", "replies_dropped_queue_full")
-_GIVEN_UP = (*_DROPS, "replies_dropped_unconfirmed", "messages_refused")
+_DROPS = (TOO_OLD, QUEUE_FULL)
+_REFUSED = ("messages_refused",)
 #: What Twitch refuses for what the account has said last in the channel.
 _AFTER_THE_LAST = ("msg_ratelimit", "msg_duplicate")
 
 
 class _Watched(msgspec.Struct, frozen=True):
-    """A command to be answered within ``limit_s``: by which connections the bot heard it, and how many replies it had dropped by
-    then."""
+    """A command to be answered within ``limit_s``: by which connections the bot heard it, and how many replies it had dropped in that
+    channel by then."""
 
     message: SentMessage
     limit_s: float
@@ -151,8 +152,8 @@ class Answered:
             message,
             limit_s(world),
             asked.heard_by,
-            world.bot.counted(_DROPS),
-            world.bot.counted(_GIVEN_UP),
+            world.bot.dropped(message.channel, _DROPS),
+            _given_up(world, message.channel),
         )
 
     def _spoke(self, world: World, message: SentMessage) -> None:
@@ -197,10 +198,10 @@ class Answered:
         if message.at_s <= self._helix_s + PATIENCE_S:
             if took_s <= watched.limit_s + PATIENCE_S:
                 return None if answer is None else ""
-            if world.bot.counted(_GIVEN_UP) > watched.given_up:
+            if _given_up(world, message.channel) > watched.given_up:
                 return ""
         patience_ends_s = message.at_s + PATIENCE_S
-        if world.bot.counted(_DROPS) > watched.drops and self._near_a_limit(
+        if world.bot.dropped(message.channel, _DROPS) > watched.drops and self._near_a_limit(
             world, message.channel, message.at_s, patience_ends_s
         ):
             return ""
@@ -252,6 +253,10 @@ class Answered:
 def _sleeps(row: Mapping[str, Any], default_prefix: str) -> bool:
     """True if the bot answers no `!` command in the channel of this row."""
     return bool(row["paused"] or not row["enabled"] or (row["prefix"] or default_prefix) != "!")
+
+
+def _given_up(world: World, channel: str) -> int:
+    return world.bot.dropped(channel, (*_DROPS, UNCONFIRMED)) + world.bot.counted(_REFUSED)
 
 
 def _is_ignored(world: World) -> bool:

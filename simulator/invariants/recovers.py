@@ -6,7 +6,8 @@
   shows a channel as its journal knew it.
 * While all is well: a change is in the database within a second more than the flush interval, 3 s as shipped. All is well
   when for :data:`WELL_S` a bot has run, its circuit was closed, its journal gated replies (a degraded one holds rows back that
-  it could not give new stamps) and no fault of the database or of the disk acted, which is looked at every second, nor
+  it could not give new stamps), its account was not locked out (who waits for a human's ``byte-bot login`` at its start saves nothing,
+  lest it fence a bot that chats) and no fault of the database or of the disk acted, which is looked at every second, nor
   hit anybody in between: a request that hangs does so for its whole deadline.
 
 Rows that the database refuses for what is in them, that the bot cannot read, or whose channel a human took out of the list, wait
@@ -61,6 +62,7 @@ class Recovers:
             app is None
             or app.layer.link.circuit is not Circuit.CLOSED
             or app.layer.journal.degraded
+            or (app.keeper.waiting and not app.layer.epoch)
             or faulty
         ):
             self._unwell_s = now_s

@@ -12,17 +12,17 @@ What the process before it said counts for the one that runs now, which has it f
 * what costs one message and not the account, after a restart: coming too soon after the last message of the process before in a
   channel, or repeating it; so are JOINs and logins of the two together.
 
-Nothing is held against a bot of which two processes have run at the same time: they share the account's limits.
+Nothing is held against a bot while two of its processes run, nor for :data:`FORGIVEN_S` after it: they share the account's limits, and each
+knows only what it has said itself. Then the one that is left is judged like any other.
 
 Left out: Send Chat Message (EventSub's way to speak), where Twitch itself says that its bucket is empty, and for how long.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-
-from simulator.invariants import had_company
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -50,6 +50,8 @@ class WithinLimits:
         self._seen: dict[str, int] = {}
         self._process = 1
         self._began_s = -FORGIVEN_S
+        #: When two processes were last found running.
+        self._company_s = -math.inf
 
     def started(self, world: World) -> None:
         """Nothing: it looks every second."""
@@ -58,14 +60,16 @@ class WithinLimits:
         """Look at what was dropped since the last look."""
         if world.bot.incarnation > self._process:
             self._process, self._began_s = world.bot.incarnation, world.loop.time()
-        began_s, company, stats = world.loop.time() - FORGIVEN_S, had_company(world), world.irc.stats
+        if world.bot.in_company:
+            self._company_s = world.loop.time()
+        began_s, stats = world.loop.time() - FORGIVEN_S, world.irc.stats
         for name, words in DROPPED.items():
             now = stats.get(name, 0)
             dropped = now - self._seen.get(name, 0)
             if dropped:
                 self._seen[name] = now
                 excused_s = world.bot.unknown_until_s if name == OVER_LIMIT else self._began_s
-                if began_s >= excused_s and not company:
+                if began_s >= max(excused_s, self._company_s):
                     more = f", and {dropped - 1} more" if dropped > 1 else ""
                     world.violated(self.name, f"Twitch dropped a {words}{more}")
 

@@ -7,8 +7,11 @@ called swarm testing: bugs that need much of one thing are found where nothing e
 begin within :data:`FOCUS_S` of one moment: what breaks a bot is seldom one thing. All begin before the heal, by
 :data:`BEFORE_HEAL_S` at least: one that begins with it never strikes.
 
-What it leaves out stands in :data:`NOT_DRAWN`, with the reason: kinds that strike nothing of a bot over IRC, and those that end its login,
-which can, but which nothing could mend in such a night; other tests have them. A test sees to it that every kind stands in one of the two.
+Tokens end only in nights in which the bot can renew its own: :func:`draw_token_faults` draws those of :data:`TOKEN_DRAWN`, from a stream of
+its own, beside the others. A connection of IRC outlives its token, so most of them come with something after which the bot must log in again.
+
+What it leaves out stands in :data:`NOT_DRAWN`, with the reason: kinds that strike nothing of a bot over IRC; other tests have them. A test sees
+to it that every kind stands in one of the three.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from simulator.faults import (
     KINDS,
     ClockJump,
     ClockSkew,
+    ConsentEnded,
     Crash,
     DiskFull,
     DiskReadOnly,
@@ -33,6 +37,8 @@ from simulator.faults import (
     Restart,
     SecondInstance,
     SlowSync,
+    TokenExpires,
+    TokenRevoked,
     TooLarge,
     TwitchDisconnect,
     TwitchDuplicates,
@@ -74,6 +80,10 @@ BOOT_S, BOOT_SHARE = 4.0, 0.15
 LASTS_MIN_S, LASTS_MAX_S = 0.3, 25.0
 #: No fault begins later than so many seconds before the heal, which ends it: each has as long to strike as the shortest.
 BEFORE_HEAL_S = LASTS_MIN_S
+#: How often a token ends in a night in which it may, with which probability the connection ends too, and how many seconds later at most.
+TOKENS_MAX, LOST_SHARE, LOST_MAX_S = 3, 0.8, 3.0
+#: After these the bot needs its token: it has to log in again.
+_LOST = ("twitch_disconnect", "twitch_half_open", "twitch_reconnect", "crash", "restart")
 #: In nights that have a focus: with which probability a fault begins within so many seconds before or after it.
 FOCUS_NIGHTS_SHARE, FOCUS_SHARE, FOCUS_S = 0.6, 0.7, 2.5
 #: As long as it takes: the heal ends it.
@@ -168,9 +178,12 @@ DRAWN: Mapping[str, Draw] = {
     "clock_skew": lambda rng, stage: ClockSkew(rate=rng.choice((0.5, 0.99, 1.01, 2.0))),
 }
 
+#: What ends a token; a bot with a bare one then ends, as it should, and the rest of the night would show nothing.
+TOKEN_DRAWN: Mapping[str, Draw] = {
+    kind.kind: _plain(kind) for kind in (TokenExpires, TokenRevoked, ConsentEnded)
+}
+
 _NOT_USED = "strikes a face that a bot over IRC does not use: twins over EventSub draw it"
-# `world_twitch.py` gives a bot over IRC neither a place for tokens nor a way to the authorization server.
-_LOGIN = "the token of a world over IRC cannot be renewed, so the bot ends, as it should:"
 #: The kinds that no night of the search has, and why.
 NOT_DRAWN: Mapping[str, str] = {
     "eventsub_mute": _NOT_USED,
@@ -180,9 +193,6 @@ NOT_DRAWN: Mapping[str, str] = {
     "helix_503": _NOT_USED,
     "helix_401": _NOT_USED,
     "helix_slow": _NOT_USED,
-    "token_expires": f"{_LOGIN} twins over EventSub draw it, and the scenario token_expiry has it",
-    "token_revoked": f"{_LOGIN} tests/scenarios/test_consent.py has it",
-    "consent_ended": f"{_LOGIN} tests/scenarios/test_consent.py has it",
 }
 
 
@@ -205,6 +215,25 @@ def draw_faults(
     focus_s = rng.uniform(0.0, stage.duration_s) if rng.random() < FOCUS_NIGHTS_SHARE else None
     count = rng.randint(at_least, FAULTS_MAX)
     return tuple(_draw_fault(rng, stage, chosen, chances, focus_s) for _ in range(count))
+
+
+def draw_token_faults(rng: random.Random, stage: Stage, *, without: Sequence[str] = ()) -> tuple[Fault, ...]:
+    """How the token ends in one night, and what makes the bot need it; ``without`` as in :func:`draw_faults`."""
+    lost = [kind for kind in _LOST if kind not in without]
+    faults: list[Fault] = []
+    for _ in range(rng.randint(1, TOKENS_MAX)):
+        latest_s = stage.duration_s - BEFORE_HEAL_S
+        ends_s = rng.uniform(0.0, latest_s)
+        faults.append(_beginning(TOKEN_DRAWN[rng.choice(list(TOKEN_DRAWN))](rng, stage), ends_s))
+        after_s = 0.0 if rng.random() < 0.3 else rng.uniform(0.0, LOST_MAX_S)
+        companion = DRAWN[rng.choice(lost)](rng, stage)
+        if rng.random() < LOST_SHARE:
+            faults.append(_beginning(companion, min(ends_s + after_s, latest_s)))
+    return tuple(faults)
+
+
+def _beginning(fault: Fault, start_s: float) -> Fault:
+    return replace(fault, start_s=microseconds(start_s))
 
 
 def _draw_kinds(rng: random.Random, without: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
   people who change each of them again after it; in one in :data:`TYPO_EVERY` a human types a version that no program knows yet into the
   counters, corrects it later, and starts the bot anew; in one in :data:`COLD_EVERY` the process ends in the midst of an outage, and people
   ask the next one for what was counted, and saved, before it.
+* *Tokens*: in one night in :data:`TOKEN_EVERY` the bot's token lies in a file, and ends once or more; in the others it is a bare one.
 * *Faults* may begin while the bot starts, overlap, and last until the heal.
 * *Channels* come from the table, from the bot's settings, or from both.
 
@@ -23,7 +24,7 @@ together with an end of the process (what was not saved is gone), and a disk tha
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from simulator.audience import CommandStorm, Crowd, Raid
@@ -52,7 +53,8 @@ from simulator.night_draws import (
 )
 from simulator.rng import SeedTree
 from simulator.scenario import DiskLatency, Scenario
-from simulator.search.fault_draws import DRAWN, Stage, draw_faults, family_of
+from simulator.scripts import log_in_anew
+from simulator.search.fault_draws import DRAWN, Stage, draw_faults, draw_token_faults, family_of
 
 CHANNELS_MAX: Final = 6
 MESSAGES_MIN, MESSAGES_MAX = 15, 90
@@ -75,6 +77,8 @@ TYPED_VERSION: Final = 99
 COLD_EVERY: Final = 60
 #: For how long people count first, when all of it is saved even by a bot that saves every four seconds, and how long the outage lasts.
 COUNTING_LASTS_S, COUNTED_S, COLD_LASTS_S = 3.0, 8.0, 9.0
+#: In one night in so many the bot's token can be renewed, and ends; in some of them somebody logs it in anew before the heal does.
+TOKEN_EVERY, CARED_FOR_SHARE = 10, 0.7
 #: People speak for so long in a staged night that each row is changed before what is staged, meanwhile, and after it; seconds.
 STAGED_SPEAKING_S: Final = 20.0
 #: More than the journal queues one by one (2,000 writes) before the first commit of a stalled disk is through.
@@ -103,6 +107,7 @@ class SearchPlan:
             f"ready tasks {self.ready_order}",
             "disk at once" if disk is None else f"disk {disk.median_ms:.1f} ms",
             *settings,
+            *(["token renewed"] if scenario.renewable_token else []),
             f"faults: {', '.join(described(fault) for fault in scenario.faults) or 'none'}",
         )
         return ", ".join(parts)
@@ -128,12 +133,8 @@ def draw_night(seed: int) -> SearchPlan:
     duration_s = microseconds(until_s + rng.uniform(SILENT_MIN_S, SILENT_MAX_S))
     settings = _draw_settings(rng)
     disk_latency = draw_disk(seeds.stream("disk"))
-    faults = draw_faults(
-        seeds.stream("faults"),
-        Stage(channels, duration_s),
-        without=_impossible(settings, narrow=narrow),
-        at_least=0,
-    )
+    impossible = _impossible(settings, narrow=narrow)
+    faults = draw_faults(seeds.stream("faults"), Stage(channels, duration_s), without=impossible, at_least=0)
     crowds = _draw_crowds(seeds.stream("audience"), channels, begin_s, until_s, big=big)
     if flood:
         storm, stall = _draw_flood(seeds.stream("flood"), channels if wide else channels[:1], begin_s)
@@ -152,7 +153,7 @@ def draw_night(seed: int) -> SearchPlan:
     # Somebody who may say nothing faster than once a second cannot be in hundreds of channels either.
     ordinary = not big and not wide and rng.random() < 0.2
     listed, fixed = _draw_lists(rng, channels)
-    return SearchPlan(
+    plan = SearchPlan(
         seed,
         Scenario(
             str(seed),
@@ -171,6 +172,11 @@ def draw_night(seed: int) -> SearchPlan:
         ),
         rng.choice(("fifo", "random")),
     )
+    token = seeds.stream("log_in_anew")
+    # What is staged leaves no room for a bot that is away until a human comes.
+    if token.randrange(TOKEN_EVERY) or narrow or cold:
+        return plan
+    return _with_token(plan, token, without=impossible)
 
 
 def _draw_settings(rng: random.Random) -> dict[str, Any]:
@@ -199,6 +205,15 @@ def _impossible(settings: dict[str, Any], *, narrow: bool) -> tuple[str, ...]:
         # Who is not heard after the gateway is wide again changes no row, and a dead letter waits for a human.
         families += ["process", "twitch", "human"]
     return tuple(kind for kind in DRAWN if family_of(kind) in families)
+
+
+def _with_token(plan: SearchPlan, rng: random.Random, *, without: tuple[str, ...]) -> SearchPlan:
+    """The same night for a bot whose token can be renewed, and ends."""
+    scenario = plan.scenario
+    ends = draw_token_faults(rng, Stage(scenario.channels, scenario.duration_s), without=without)
+    faults = tuple(sorted((*scenario.faults, *ends), key=lambda fault: fault.start_s))
+    script = log_in_anew if rng.random() < CARED_FOR_SHARE else None
+    return replace(plan, scenario=replace(scenario, faults=faults, renewable_token=True, script=script))
 
 
 def _draw_lists(

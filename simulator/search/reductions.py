@@ -97,6 +97,7 @@ def plainer(plan: SearchPlan, fails: Fails) -> SearchPlan:
         "verified": True,
         "disk": "kept",
         "script": None,
+        "renewable_token": False,
     }
     plan = _first(plan, fails, [_with(plan, **plain)])
     for name, value in plain.items():

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -36,6 +37,7 @@ from simulator.workers import (
     MakeElsewhere,
     OtherProcess,
     SetLogLevel,
+    WorkerLostError,
     WorkerStartError,
     outcomes,
 )
@@ -109,7 +111,7 @@ def add_search(
         """Look for a night that breaks the bot: each seed draws one.
 
         Channels, audience, settings, disk, faults of the database, of chat over IRC, the process, disk and clock, and a human's edits, with
-        their probabilities, and the order of what is ready at one instant. Not drawn: faults of EventSub, Helix and the bot's token.
+        their probabilities, and the order of what is ready at one instant; in some nights the bot's token ends. Not drawn: faults of EventSub and Helix.
         Every invariant judges; what fails is grouped by invariant and place, and `byte-sim replay SEED` plays it again.
         One night in twenty is played twice, in another process, and must be the same to the microsecond.
         A night that does not end within --night-limit, or whose process is killed, is a crash, and the search goes on.
@@ -123,7 +125,6 @@ def add_search(
         set_log_level("critical")
         run = _Search(range(start, start + seeds), as_json=as_json)
         chosen = canary if with_canary else judge
-        alarm = Alarm(judge) if with_canary else None
         with ExitStack() as stack:
             found = stack.enter_context(
                 outcomes(run.seeds, jobs, chosen, set_log_level, night_limit_s=night_limit_s, lost=lost_seed)
@@ -133,6 +134,7 @@ def add_search(
             second = elsewhere(set_log_level, night_limit_s, OTHER_HASH_SEED)
             stack.callback(first.close)
             stack.callback(second.close)
+            alarm = Alarm(partial(_judged, first, judge)) if with_canary else None
             again = None if with_canary else SecondRuns(second, first, judge, traced)
             progress = Progress(seeds, "nights", "failed", unix_s)
             try:
@@ -168,6 +170,14 @@ def add_search(
             typer.echo(alarm.to_text(), err=as_json)
             raise typer.Exit(Exit.OK if alarm.works else Exit.BROKEN)
         raise typer.Exit(EXITS[run.groups.worst])
+
+
+def _judged(elsewhere: Elsewhere, judge: Judge, seed: int) -> Outcome:
+    """A seed's night, played there: it may hang like any other."""
+    try:
+        return elsewhere.ask(judge, seed).get()
+    except WorkerLostError as error:
+        return lost_seed(seed, error)
 
 
 class _Search:

@@ -55,10 +55,12 @@ from tests.mutants.mutant import (
     with_two_deaths,
     with_writer,
 )
+from tests.mutants.stagings import doubted_then_refused, inherited_while_the_disk_fails
 from tests.safeguards.altered import altered
 from tests.safeguards.bot_variants import (
     CredulousBot,
     FairWeatherBot,
+    HastyWriter,
     ImpatientWriter,
     LazyWriter,
     OneLifeTransport,
@@ -172,6 +174,17 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "recovers",
         needs=with_eviction,
     ),
+    "doubt_forgotten": in_the_bot(
+        "after a save without an answer, one that surely failed makes the first certain too",
+        with_rows(
+            altered(
+                Row,
+                unfreeze=("if self.sent is not None and not self.in_doubt:", "if self.sent is not None:"),
+            )
+        ),
+        "agreement",
+        staging=doubted_then_refused,
+    ),
     "bisection_drops_the_neighbour": in_the_bot(
         "when a batch is refused as a whole, its second half counts as saved",
         with_writer(
@@ -233,6 +246,12 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "agreement",
         "remembers",
         needs=with_all(with_trouble_at_the_disk, with_two_deaths),
+    ),
+    "saved_while_degraded": in_the_bot(
+        "rows of an earlier process are saved while the disk takes no new stamps",
+        with_writer(HastyWriter),
+        "agreement",
+        staging=inherited_while_the_disk_fails,
     ),
     "disk_waited_for": in_the_bot(
         "nobody watches how long a commit takes",

@@ -14,10 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from simulator.faults import ConsentEnded, Refused, TokenRevoked
-from simulator.loop import START_UNIX_S
 from simulator.scenario import Scenario
-from simulator.token_shelf import shelved
-from simulator.twitch.credentials import ALL_SCOPES, DEFAULT_CLIENT_ID
+from simulator.twitch.credentials import DEFAULT_CLIENT_ID
 from simulator.world import BOT_LOGIN, World, play
 from tests.scenarios.places import PLACES
 
@@ -28,16 +26,6 @@ NIGHT = Scenario(
 CLOUD = replace(NIGHT, moderated=False, settings={"twitch_bot_auth": "cloud"})
 #: How long a channel that Twitch took away is left alone.
 AGAIN_S = 60.0
-
-
-async def log_in(world: World) -> None:
-    """A human plays `byte-bot login`: a new pair lies in the token's file."""
-    store = world.faces.token_store()
-    assert store is not None
-    token = world.twitch.credentials.issue_user(DEFAULT_CLIENT_ID, BOT_LOGIN, (ALL_SCOPES,))
-    fresh = await shelved(token, START_UNIX_S + world.loop.time()).load()
-    assert fresh is not None
-    await store.save(fresh)
 
 
 def told(logs: list[Any], event: str) -> list[dict[str, Any]]:
@@ -72,7 +60,7 @@ def test_a_token_that_ends_is_waited_for_and_nothing_confirmed_is_lost(
         assert world.app is not None and not world.app.transport.connected
         assert world.faces.bot_channels() == ()
         while_away = world.say("mod", "!count deaths +100")
-        await log_in(world)
+        world.faces.log_in_anew()
         await world.joined(within_s=30)
         assert await world.ask("mod", "!count deaths +1") == "deaths: 12"
         assert await world.ask("viewer", "!ping", channel="arcade") == "Pong!"

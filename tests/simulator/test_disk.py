@@ -16,10 +16,12 @@ from byte_bot.persistence.journal_image import (
     KnownChannel,
     KnownChannels,
     Recorded,
+    Sending,
+    Settled,
     Write,
 )
 from byte_bot.persistence.journal_thread import TIDY_EVERY
-from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
+from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 from simulator.disk import FOLD_EVERY, FOLD_MAX_S, NO_ROOM, Disk, Durability
 from simulator.faults import DiskFull, DiskReadOnly, Fault, FaultBoard, SlowSync
 from simulator.loop import current_loop, in_virtual_time
@@ -304,3 +306,18 @@ async def test_a_journal_on_it_degrades_and_recovers() -> None:
     assert disk.holds("m1")
     assert states == [(2.0, True), (6.0, False)]
     await ended(running)
+
+
+@in_virtual_time()
+async def test_a_save_that_is_tried_again_has_nothing_of_what_was_handled_meanwhile() -> None:
+    """It goes up to the stamp that it had when it was first sent; what was handled before that is saved with it."""
+    disk, row, first, second = disk_with(), RowKey("channel_state", "1", ""), Stamp(1, 1), Stamp(1, 2)
+    disk.write([Handled("before")], 1.0)
+    disk.write([Sending(row, first)], 2.0)
+    disk.write([Handled("meanwhile")], 3.0)
+    disk.write([Sending(row, first)], 4.0)
+    disk.write([Settled(row, Base(epoch=1, revision=1))], 5.0)
+    assert [disk.handled_since(message, row) for message in ("before", "meanwhile")] == [False, True]
+    disk.write([Sending(row, second)], 6.0)
+    disk.write([Settled(row, Base(epoch=1, revision=2))], 7.0)
+    assert not disk.handled_since("meanwhile", row)

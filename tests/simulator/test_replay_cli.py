@@ -115,7 +115,8 @@ def test_an_error_that_ends_the_night_is_shown_after_what_led_to_it(tmp_path: Pa
     assert call("--html", str(file), here=stumbling).exit_code == 5
     page = file.read_text(encoding="utf-8")
     assert "ended by ValueError" in page and "every promise kept" not in page
-    assert page.count('class="violation"') == 1 and "out of &lt;thin&gt; air" in page
+    assert page.count('class="violation"') == 1 and "<span>out of &lt;thin&gt; air</span>" in page
+    assert "<details open>" in page and "in script" in page, "where it came from"
     assert call("--compare", here=stumbling).output.startswith("equal: 3 runs")
 
 

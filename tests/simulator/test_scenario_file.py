@@ -53,6 +53,7 @@ moderated = false
 verified = false
 disk = "lost"
 latency_ms = 2.5
+renewable_token = true
 script = "edit_by_hand"
 
 [disk_latency]
@@ -142,6 +143,7 @@ EVERYTHING = NightFile(
         disk_latency=DiskLatency(8.0, stall_probability=0.1, stall_ms=900),
         latency_ms=2.5,
         script=SCRIPTS["edit_by_hand"],
+        renewable_token=True,
     ),
     seed=7,
     ready_order="random",
@@ -296,6 +298,7 @@ def nights(draw: st.DrawFn) -> NightFile:
         disk_latency=draw(st.none() | disk),
         latency_ms=draw(SECONDS),
         script=script,
+        renewable_token=draw(st.booleans()),
     )
     return NightFile(
         scenario,

@@ -41,7 +41,7 @@ SAID = '[[crowds]]\nkind = "spoken"\nlines = [\n'
         ('ready_order = "randm"', "line 1: ready_order must be fifo or random, got 'randm'; did you mean 'random'?"),
         ('transport = "mail"', "line 1: transport must be irc or eventsub, got 'mail'"),
         ("latency_ms = -1", "line 1: latency_ms must be finite and not negative, got -1"),
-        ('script = "edit"', "line 1: script must be edit_by_hand, hype_train, new_token or poisoned_row, got 'edit'; did you mean 'edit_by_hand'?"),
+        ('script = "edit"', "line 1: script must be edit_by_hand, hype_train, log_in_anew, new_token or poisoned_row, got 'edit'; did you mean 'edit_by_hand'?"),
         ("summary = 2026-11-28", "line 1: a date or a time stands here"),
         ('[[faults]]\nkind = "human_edit"\nvalues = { x = 12:00:00 }', "line 3: a date or a time stands here"),
         # faults that could never strike

@@ -30,6 +30,13 @@ def outcome(seed: int) -> Outcome:
     return Outcome(Plan(seed, NIGHT, (), "fifo"), 10, None if seed % 2 == 0 else DIFFERENCE)
 
 
+def endless_at_3(seed: int) -> Outcome:
+    """One of the pairs never ends."""
+    while seed == 3:
+        pass
+    return outcome(seed)
+
+
 def no_log(level: str) -> None:
     """Logging as it is."""
 
@@ -47,7 +54,8 @@ def call(*arguments: str, compare: Compare = outcome, step_s: float = 0.0) -> Re
     cli.callback()(lambda: None)
     ticks = clock()
     add_twin(cli, lambda: next(ticks), set_log_level=no_log, compare=compare)
-    return CliRunner().invoke(cli, ["twin", *arguments])
+    # Without a limit the pairs are played in this process, which a test's own functions need.
+    return CliRunner().invoke(cli, ["twin", "--night-limit", "0", *arguments])
 
 
 def test_one_pair_without_a_difference() -> None:
@@ -101,6 +109,17 @@ def test_a_pair_that_ends_by_an_unexpected_error_is_bad_and_the_others_go_on() -
     assert "seed 4  CRASHED" in many.stdout
     assert many.stdout.splitlines()[-1] == (
         "5 pairs, seeds 2 to 6, 40 lines compared: 3 bad (1 by an unexpected error)"
+    )
+
+
+def test_a_pair_that_does_not_end_is_bad_and_the_others_go_on() -> None:
+    """Its process is killed after so much real time, also where there is one job."""
+    result = call("--seed", "2", "--seeds", "3", "--night-limit", "1", compare=endless_at_3)
+    assert result.exit_code == 1
+    assert "seed 3  CRASHED" in result.stdout
+    assert "did not end within 1 s of wall time" in result.stdout
+    assert result.stdout.splitlines()[-1] == (
+        "3 pairs, seeds 2 to 4, 20 lines compared: 1 bad (1 by an unexpected error)"
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from byte_bot.chat.errors import ChatError, NotConnected, SendUnconfirmed
 from byte_bot.chat.limiter import MessageLimiter, Rates
 from byte_bot.chat.message import Connected, SendingHeld, Standing
-from byte_bot.chat.outbox import Outbox, Reply
+from byte_bot.chat.outbox import EMPTY, QUEUE_FULL, TOO_OLD, Outbox, Reply
 from simulator.loop import in_virtual_time, run
 
 EXACT = Rates(margin_s=0.0)
@@ -417,3 +417,21 @@ async def test_replies_wait_until_twitchs_own_bucket_has_a_place() -> None:
         story.put("lobby", "hello")
         await asyncio.sleep(10.0)
         assert story.said("lobby") == [(7.0, "hello")]
+
+
+@in_virtual_time()
+async def test_what_was_dropped_is_counted_by_channel() -> None:
+    """Full, empty, too old: each where it was to be said."""
+    story = Story(queue_max=1)
+    story.put("ana", "one", "two", "   ")
+    story.put("bia", " ")
+    story.transport.connected = False
+    async with story.running():
+        await asyncio.sleep(20)
+    assert story.outbox.drops == {
+        ("ana", QUEUE_FULL): 1,
+        ("ana", EMPTY): 1,
+        ("bia", EMPTY): 1,
+        ("ana", TOO_OLD): 1,
+    }
+    assert len(story.dropped) == 4

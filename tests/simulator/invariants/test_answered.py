@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -249,6 +250,30 @@ def test_a_limit_that_is_over_is_no_excuse() -> None:
 
 #: An account like any other: in a channel one message a second, and none that repeats the one before it.
 NOBODY = Scenario("nobody", "nobody anywhere", channels=("lobby", "arcade"), moderated=False)
+
+
+class DeafOutbox(Outbox):
+    """Says nothing at all in one channel, and counts nothing."""
+
+    def put(self, reply: Reply) -> bool:
+        """Take it, and forget it where nobody is to be answered."""
+        return True if reply.channel == "arcade" else super().put(reply)
+
+
+def test_what_was_dropped_in_one_channel_excuses_nobody_in_another() -> None:
+    """The bot is nobody, and has too much to say in the lobby: whoever has no answer in the arcade has none for another reason."""
+    lines = (
+        *(Utterance(5.0 + 0.01 * number, "lobby", "viewer", "!ping") for number in range(30)),
+        Utterance(6.0, "arcade", "viewer", "!ping"),
+    )
+    scenario = replace(NOBODY, duration_s=30, crowds=(Spoken(lines=lines),))
+    assert simulate(scenario, 1).ok
+    found = simulate(
+        scenario, 1, application=application_with(lambda made: made.outbox, DeafOutbox)
+    ).violations
+    assert [(item.invariant, item.words.partition(" at ")[0]) for item in found] == [
+        ("answered", "'!ping' by viewer in #arcade")
+    ]
 
 
 @pytest.mark.parametrize("other", ["nobody", "died", "cut off"])

@@ -7,6 +7,7 @@ import asyncio
 from simulator.faults import Hang
 from simulator.invariants.recovers import Recovers
 from simulator.scenario import Scenario
+from simulator.twitch.credentials import DEFAULT_CLIENT_ID
 from simulator.world import World
 from tests.safeguards.bot_variants import LazyWriter
 from tests.safeguards.variants import become
@@ -71,6 +72,28 @@ def test_in_an_outage_and_shortly_after_nothing_is_held_against_the_bot() -> Non
         await asyncio.sleep(5)
 
     assert watched(story, Recovers()) == []
+
+
+def test_who_may_not_log_in_saves_nothing_yet() -> None:
+    """A process that waits for its first login has taken no epoch: what the one before it left waits for a human."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        world.break_database(Hang())
+        await world.ask("mod", "!count deaths +1")
+        world.twitch.credentials.disconnect(DEFAULT_CLIENT_ID, world.bot_login)
+        world.crash_bot()
+        world.faults.clear_all()
+        world.start_bot()
+        await asyncio.sleep(30)
+        assert world.app is not None and world.app.keeper.waiting
+        world.heal()
+        await world.joined()
+        await world.converge()
+
+    renewed = Scenario("renewed", "a token that is renewed", renewable_token=True)
+    assert watched(story, Recovers(), renewed) == []
 
 
 def test_a_fault_between_two_looks_counts_too() -> None:

@@ -107,3 +107,46 @@ def test_what_another_process_said_is_not_known() -> None:
         await dropped(world)
 
     assert watched(story, WithinLimits()) == ["Twitch dropped a message over the account's limit"]
+
+
+def test_company_is_an_excuse_for_as_long_as_twitch_counts() -> None:
+    """Two processes run and people speak: what Twitch drops then, and soon after, is both their doing; later it is one's own."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.start_rival()
+        rival = world.bot.rival
+        assert rival is not None
+        await world.until(lambda: rival.app is not None and "lobby" in rival.app.transport.joined)
+        world.say("viewer", "!ping")
+        await dropped(world)
+        await world.bot.end_rivalry()
+        assert world.bot.heard_by_two
+        await asyncio.sleep(FORGIVEN_S / 2)
+        await dropped(world, "joins_over_limit")
+        await asyncio.sleep(FORGIVEN_S)
+        await dropped(world)
+        await dropped(world, "refused_msg_duplicate")
+
+    assert watched(story, WithinLimits()) == [
+        "Twitch dropped a message over the account's limit",
+        "Twitch dropped a message that repeats the one before",
+    ]
+
+
+def test_a_second_bot_is_company_until_it_has_ended() -> None:
+    """One that is told that the database belongs to another."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        second = asyncio.ensure_future(world.start_second_bot())
+        await world.until(lambda: world.second is not None and bool(world.second.transport.joined))
+        await asyncio.sleep(2)
+        await dropped(world)
+        assert world.second is not None
+        world.second.stop()
+        await second
+        await asyncio.sleep(FORGIVEN_S)
+        await dropped(world)
+
+    assert watched(story, WithinLimits()) == ["Twitch dropped a message over the account's limit"]

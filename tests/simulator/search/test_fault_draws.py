@@ -17,8 +17,11 @@ from simulator.search.fault_draws import (
     FAULTS_MAX,
     KINDS_MAX,
     NOT_DRAWN,
+    TOKEN_DRAWN,
+    TOKENS_MAX,
     Stage,
     draw_faults,
+    draw_token_faults,
     family_of,
 )
 
@@ -35,23 +38,22 @@ def night(number: int, **options: int | tuple[str, ...]) -> tuple[Fault, ...]:
 
 def test_every_kind_is_drawn_or_it_is_said_why_not() -> None:
     """Whoever adds a kind of fault decides about it here."""
-    assert set(DRAWN) | set(NOT_DRAWN) == set(KINDS)
-    assert not set(DRAWN) & set(NOT_DRAWN)
+    assert sorted((*DRAWN, *TOKEN_DRAWN, *NOT_DRAWN)) == sorted(KINDS)
     assert all(NOT_DRAWN.values())
 
 
 def test_the_readmes_say_which_kinds_are_not_drawn() -> None:
     """Each by its name, and how many are."""
-    counted = f"faults of {len(DRAWN)} of the {len(KINDS)}"
+    counted = f"faults of {len(DRAWN) + len(TOKEN_DRAWN)} of the {len(KINDS)}"
     section = SIMULATOR_README.read_text("utf-8").partition("\n## Search\n")[2].partition("\n## ")[0]
     assert counted in section and counted in ROOT_README.read_text("utf-8")
     assert not [kind for kind in NOT_DRAWN if f"`{kind}`" not in section]
 
 
-@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("kind", [*DRAWN, *TOKEN_DRAWN])
 def test_what_is_drawn_is_of_that_kind(kind: str) -> None:
     """Under its own name."""
-    assert DRAWN[kind](SeedTree(1).stream("kind"), STAGE).kind == kind
+    assert {**DRAWN, **TOKEN_DRAWN}[kind](SeedTree(1).stream("kind"), STAGE).kind == kind
 
 
 def test_every_kind_comes_up() -> None:
@@ -110,6 +112,22 @@ def test_a_human_edits_what_viewers_were_not_told() -> None:
         edit = DRAWN[HumanEdit.kind](SeedTree(number).stream("edit"), STAGE)
         assert isinstance(edit, HumanEdit)
         assert edit.table == "channels_config" or edit.values == {"version": 1}
+
+
+def test_tokens_end_and_the_bot_needs_them() -> None:
+    """Once or more in a night; mostly it must log in again at that moment, or soon after."""
+    nights = [draw_token_faults(SeedTree(number).stream("token"), STAGE) for number in range(200)]
+    ends = [[fault for fault in faults if fault.kind in TOKEN_DRAWN] for faults in nights]
+    assert {len(faults) for faults in ends} == set(range(1, TOKENS_MAX + 1))
+    assert {fault.kind for faults in ends for fault in faults} == set(TOKEN_DRAWN)
+    lost = Counter(fault.kind for faults in nights for fault in faults if fault.kind in DRAWN)
+    assert len(lost) == 5 and sum(lost.values()) > sum(map(len, ends)) / 2
+    assert all(fault.start_s <= STAGE.duration_s - BEFORE_HEAL_S for faults in nights for fault in faults)
+    without = ("crash", "restart")
+    peaceful = [
+        draw_token_faults(SeedTree(number).stream("token"), STAGE, without=without) for number in range(50)
+    ]
+    assert not [fault for faults in peaceful for fault in faults if fault.kind in without]
 
 
 def test_kinds_can_be_left_out() -> None:

@@ -9,11 +9,13 @@ import pytest
 from byte_bot.persistence.journal import WAITING_MAX
 from simulator.audience import utterances
 from simulator.rng import SeedTree
-from simulator.search.fault_draws import family_of
+from simulator.scripts import SCRIPTS
+from simulator.search.fault_draws import TOKEN_DRAWN, family_of
 from simulator.search.plan import (
     BIG_CHANNELS_MAX,
     CHANNELS_MAX,
     MESSAGES_MAX,
+    TOKEN_EVERY,
     SearchPlan,
     draw_night,
 )
@@ -86,6 +88,18 @@ def test_everything_else_comes_too() -> None:
     assert families >= {"database", "twitch", "process", "disk", "human"}
     deaths = [sum(family_of(fault.kind) == "process" for fault in it.faults) for it in scenarios]
     assert max(deaths) >= 4
+
+
+def test_in_some_nights_the_token_ends() -> None:
+    """In those in which it can be renewed, and in no other; some have somebody who logs the bot in before the heal does."""
+    scenarios = [plan.scenario for plan in plans()]
+    renewed = [it for it in scenarios if it.renewable_token]
+    assert len(plans()) / TOKEN_EVERY / 2 < len(renewed) < len(plans()) / TOKEN_EVERY * 1.5
+    for it in scenarios:
+        assert it.renewable_token == any(fault.kind in TOKEN_DRAWN for fault in it.faults)
+    assert {fault.kind for it in renewed for fault in it.faults} >= set(TOKEN_DRAWN)
+    assert {it.script for it in renewed} == {None, SCRIPTS["log_in_anew"]}
+    assert any("token renewed" in plan.summary() for plan in plans())
 
 
 def test_no_fault_begins_with_the_heal() -> None:

@@ -19,7 +19,7 @@ from simulator.search.outcome import Outcome, Verdict
 from simulator.search.search_cli import EXITS, Shrink, Small, add_search
 from simulator.search.second_runs import JudgeTraced
 from simulator.sometimes import Sometimes
-from simulator.workers import Elsewhere, WorkerStartError
+from simulator.workers import Elsewhere, NightLimitError, WorkerStartError
 from simulator.world import simulate
 from tests.simulator.search.nights import SameProcess, bad, good
 
@@ -177,6 +177,18 @@ def test_another_failure_is_not_the_canary() -> None:
     as_json = call("--seeds", "5", "--canary", "--json", canary=crash)
     assert as_json.exit_code == Exit.BROKEN and "NOT found" in as_json.stderr
     assert all(line.startswith("{") for line in as_json.stdout.splitlines())
+
+
+def test_the_night_without_the_canary_may_hang_too() -> None:
+    """It is played in another process with the same limit: what does not end there says nothing of the alarm."""
+
+    def endless(_seed: int) -> Outcome:
+        raise NightLimitError("did not end within 1 s of wall time")
+
+    gated = failing(bad(3, invariant="gated"))
+    result = call("--seeds", "5", "--canary", canary=gated, second=endless)
+    assert result.exit_code == Exit.BROKEN
+    assert "in seed 3 the bot without it fails as well, by NightLimit" in result.stdout
 
 
 def test_ctrl_c_ends_it_with_what_was_found() -> None:
