@@ -34,20 +34,22 @@ def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp =
     """
     epoch, revision = boundary
     # What absorbs another keeps its field and key.
-    merged, field, key = newer, newer.field, newer.key
-    position = len(operations) - 1
-    while position >= 0:
+    merged, field, key, kind = newer, newer.field, newer.key, newer.kind
+    replaces = kind is _SET or kind is _PUT or kind is _DROP
+    for position in range(len(operations) - 1, -1, -1):
         older = operations[position]
         # As long as no save has left (nearly all that a replay reads) no stamp need be looked at.
         if revision and (stamp := older.stamp)[0] == epoch and stamp[1] <= revision:
             break  # frozen, and everything before it
         if older.field == field and (key is None or older.key is None or older.key == key):
-            combined = None if key is not None and older.key is None else _absorb(older, merged)
-            if combined is None:
+            if key is not None and older.key is None:
                 break  # it stays, so nothing from before it may move behind it
-            merged = combined
+            if not replaces:
+                combined = _absorb(older, merged)
+                if combined is None:
+                    break  # it stays too
+                merged = combined
             del operations[position]
-        position -= 1
     operations.append(merged)
 
 

@@ -170,15 +170,15 @@ class JournalImage:
 
     def apply(self, write: Write) -> None:
         """Take one more write into account."""
-        if (
-            type(write) is Recorded
-        ):  # nearly all are: to match them below takes as long as what is done with them
+        # Nearly all are of these two: to match them below takes as long as what is done with them.
+        if type(write) is Recorded:
             self._record(write)
             return
+        if type(write) is Handled:
+            self.remember(write.message_id)
+            self.spoken = self.spoken.followed_by(write.spoken)
+            return
         match write:
-            case Handled(message_id, spoken):
-                self.remember(message_id)
-                self.spoken = self.spoken.followed_by(spoken)
             case Sending(key, stamp):
                 row = self._row_to_change(key)
                 row.boundary = stamp

@@ -90,8 +90,12 @@ def _why_not(value: Any) -> str:
 
 
 def bases_in(writes: Iterable[Write]) -> str | None:
-    """The channels of which there are bases, as the column ``bases`` has them."""
-    channels = dict.fromkeys(write.key.channel_id for write in writes if isinstance(write, Settled | Rebased))
+    """The channels of which there are bases, as the column ``bases`` has them; None if there are none."""
+    channels: dict[str, None] = {}
+    for write in writes:
+        # Not isinstance() of a union, which is made anew each time: this is asked of each line of chat.
+        if type(write) is Settled or type(write) is Rebased:
+            channels[write.key.channel_id] = None
     return f" {' '.join(channels)} " if channels else None
 
 

@@ -35,7 +35,8 @@ import structlog
 
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_image import JournalImage, Rebased, Settled, Write
+from byte_bot.persistence.journal_image import JournalImage, Write
+from byte_bot.persistence.journal_line import bases_in
 from byte_bot.persistence.journal_store import StoreCounts
 from byte_bot.persistence.operations import Base, RowKey
 
@@ -194,7 +195,7 @@ class FileJournalStore:
                 done.get_loop().call_soon_threadsafe(self._answer, done, error)
             except RuntimeError:
                 pass  # the loop has ended; the commit stands
-            debt += BASES_WEIGH if any(isinstance(write, Settled | Rebased) for write in writes) else 1
+            debt += BASES_WEIGH if bases_in(writes) else 1
             folding = folding or debt >= TIDY_EVERY or self._writer.fold_is_due
         # One piece: all of it but right after a start, and the next one goes on with the rest.
         self._fold()

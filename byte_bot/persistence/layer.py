@@ -162,9 +162,11 @@ class PersistenceLayer:
     def end(self, *owners: str) -> None:
         """The transaction is closed: what waited is put into RAM now."""
         for owner in owners:
-            self._open[owner] -= 1
-            if not self._open[owner]:
-                del self._open[owner]
+            if others := self._open[owner] - 1:
+                self._open[owner] = others
+                continue
+            del self._open[owner]
+            if self._deferred:
                 for apply in self._deferred.pop(owner, ()):
                     apply()
 
@@ -183,13 +185,12 @@ class PersistenceLayer:
         """Journal what a transaction did and mark its rows dirty; the sequence number for the gate, 0 if nothing."""
         writes: list[Write] = []
         sequence = self.journal.appended + 1
-        now_s = asyncio.get_running_loop().time()
         for row, operations in changes:
             if operations:
                 writes.append(Recorded(row.key, operations))
                 self.dead_letters.look_at(row)
-                if row.dirty:  # else a save has overtaken the record: it took what was staged before the handler returned
-                    self.ledger.mark(row.key, now_s)
+                if row.pending:  # else a save has overtaken the record: it took what was staged before the handler returned
+                    self.ledger.mark(row.key, asyncio.get_running_loop().time())
                     row.recorded_at = row.recorded_at or sequence
         if handled is not None:
             writes.append(handled)

@@ -245,8 +245,8 @@ def _purged(graves: Tombstones, now_s: int) -> Tombstones:
     return kept or NO_TOMBSTONES
 
 
-class Change(NamedTuple):
-    """A difference between two values of a row, not yet stamped: kind, field, key, value, cap."""
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """A difference between two values of a row, not yet stamped; plain data as an :class:`Operation` is."""
 
     kind: Kind
     field: str

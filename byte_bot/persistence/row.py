@@ -202,13 +202,14 @@ class Row:
         # Before the base is known neither is the stored revision: the number of this epoch could be taken already.
         stamp = Stamp(epoch if self.loaded else 0, self.revision + 1)
         version = self._spec.version
-        operations = [
-            change.stamped(stamp, op_id, at_s, version) for told in changes.values() for change in told
-        ]
+        operations: list[Operation] = []
+        for told in changes.values():
+            for change in told:
+                operation = change.stamped(stamp, op_id, at_s, version)
+                operations.append(operation)
+                coalesce(self.pending, operation, boundary=self.boundary)
         if operations:
             self.revision += 1
-        for operation in operations:
-            coalesce(self.pending, operation, boundary=self.boundary)
         return operations
 
     def changed(self) -> bool:

@@ -141,7 +141,7 @@ def state_classes(root: type[ChannelState] = ChannelState) -> Iterator[type[Chan
 class Kept(enum.Enum):
     """How :mod:`byte_bot.persistence.shadow` remembers a field, by what can change inside its values."""
 
-    FLAT = "flat"  #: nothing can
+    FLAT = "flat"  #: nothing can, and what is equal holds the same
     ITEMS = "items"  #: a list, but not its items
     ENTRIES = "entries"  #: a dict by strings, but not its values
     DEEP = "deep"  #: anything
@@ -331,13 +331,14 @@ def _kept(info: msgspec.inspect.Type) -> Kept:
 
 
 def _is_flat(info: msgspec.inspect.Type, within: tuple[type, ...] = ()) -> bool:
-    """True if no value of the type can change inside; ``within`` are the structs around it."""
+    """True if no value of the type can change inside, and equal ones hold the same; ``within`` are the structs around it."""
     match info:
         case msgspec.inspect.StructType():
-            frozen: bool = info.cls.__struct_config__.frozen
+            # An equality of the author's own may pass over a field.
+            fixed = info.cls.__struct_config__.frozen and info.cls.__eq__ is msgspec.Struct.__eq__
             # A struct inside itself adds nothing that was not looked at.
             return info.cls in within or (
-                frozen and all(_is_flat(field.type, (*within, info.cls)) for field in info.fields)
+                fixed and all(_is_flat(field.type, (*within, info.cls)) for field in info.fields)
             )
         case msgspec.inspect.UnionType():
             return all(_is_flat(member, within) for member in info.types)

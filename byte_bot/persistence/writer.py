@@ -117,12 +117,9 @@ class Writer:
         if not self._work.is_set():
             self._work_since_s = self._now_s()
             self._work.set()
-        if self._is_full():
-            self._full.set()
-
-    def _is_full(self) -> bool:
         # Without the rows that stay in any case: 500 dead letters would else have each change sent by itself.
-        return self._layer.ledger.rows_waiting - self._left_over >= BATCH_ROWS_MAX
+        if self._layer.ledger.rows_waiting - self._left_over >= BATCH_ROWS_MAX:
+            self._full.set()
 
     async def run(self) -> None:
         """Flush for ever, until cancelled or fenced."""

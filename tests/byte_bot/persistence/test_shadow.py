@@ -30,6 +30,18 @@ class Box(msgspec.Struct, frozen=True):
     content: list[int] = []
 
 
+class Labelled(msgspec.Struct, frozen=True):
+    """Frozen, but equal whatever its number."""
+
+    label: str
+    number: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Labelled) and self.label == other.label
+
+    __hash__ = None  # type: ignore[assignment]  # nobody puts one into a set
+
+
 class Node(msgspec.Struct, frozen=True):
     """Holds its own kind."""
 
@@ -52,6 +64,7 @@ class Everything(ChannelState, key="test-shadow"):
     notes: dict[str, Line] = {}
     deep: dict[str, list[int]] = {}
     boxes: list[Box] = []
+    labelled: list[Labelled] = []
 
 
 SPEC = StateSpec(Everything)
@@ -171,7 +184,27 @@ def test_fields_are_remembered_by_what_can_change_inside() -> None:
     assert kinds["last"] is kinds["node"] is kinds["word"] is Kept.FLAT
     assert kinds["lines"] is kinds["plain"] is Kept.ITEMS
     assert kinds["counts"] is kinds["notes"] is Kept.ENTRIES
-    assert kinds["deep"] is kinds["boxes"] is Kept.DEEP
+    assert kinds["deep"] is kinds["boxes"] is kinds["labelled"] is Kept.DEEP
+
+
+def test_an_equality_that_passes_over_a_field_hides_no_change() -> None:
+    """Items that an author calls equal are told apart by what is stored of them."""
+    state = Everything(labelled=[Labelled("a", 1)])
+    shadow = Shadow(SPEC, state)
+    state.labelled[0] = Labelled("a", 2)
+    assert shadow.changes(SPEC, state) == {
+        "labelled": [Change(Kind.SET, "labelled", None, [{"label": "a", "number": 2}])]
+    }
+
+
+def test_an_item_that_was_exchanged_is_found_in_the_midst_of_a_list_that_grew() -> None:
+    """Then the new line alone would not do: all of them are told."""
+    state = Everything(lines=[Line("a"), Line("b")])
+    shadow = Shadow(SPEC, state)
+    state.lines[0] = Line("other")
+    state.lines.append(Line("c"))
+    lines = [{"text": text, "at": 0.0} for text in ("other", "b", "c")]
+    assert shadow.changes(SPEC, state) == {"lines": [Change(Kind.APPEND, "lines", None, lines, CAP)]}
 
 
 def test_an_appended_line_is_told_alone() -> None:
