@@ -245,6 +245,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         with_journal(HastyJournal),
         "agreement",
         "remembers",
+        # What was said is not on the disk either when the process believes that it is, so the next one says too much.
+        "within_limits",
         needs=with_all(with_trouble_at_the_disk, with_two_deaths),
     ),
     "saved_while_degraded": in_the_bot(

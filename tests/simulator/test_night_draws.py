@@ -54,7 +54,7 @@ def test_the_faults_know_every_table_and_function() -> None:
 def test_the_pairs_of_twins_of_old_seeds_are_the_same_pairs() -> None:
     """A seed that somebody has noted means the same night today; who changes that on purpose changes the hash here."""
     plans = "\n".join(repr(draw_plan(seed)) for seed in range(1, 51))
-    assert hashlib.blake2b(plans.encode(), digest_size=8).hexdigest() == "ecff5a3abb38d4ce"
+    assert hashlib.blake2b(plans.encode(), digest_size=8).hexdigest() == "c973cf5dbfd970e0"
 
 
 def test_numbers_are_spread_over_orders_of_magnitude() -> None:

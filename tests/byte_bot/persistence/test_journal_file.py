@@ -236,6 +236,21 @@ def test_whatever_fails_what_was_acknowledged_is_read(
     journal.close()
 
 
+def test_a_log_is_read_whatever_size_its_ring_had() -> None:
+    """A release with a longer log must not take the journal of an earlier one for damaged."""
+    _, connection = in_memory()
+    shorter = SqliteJournal(connection, log_slots=8)
+    writes = [add(number) for number in range(1, 14)]
+    for number, write in enumerate(writes, start=1):
+        shorter.apply([write], number)
+    longer = SqliteJournal(connection, log_slots=64)
+    assert contents(longer.read()) == contents(image_of(*writes))
+    while longer.fold():
+        pass
+    assert contents(longer.read()) == contents(image_of(*writes))
+    longer.close()
+
+
 def test_a_hole_in_the_log_is_damage() -> None:
     """Commits that are missing are never passed over."""
     journal, connection = in_memory()
