@@ -40,12 +40,14 @@ demo: $(STAMP) ## watch the bot answer while its database goes down and comes ba
 # that the longest single tests decide.
 # worksteal: a worker starts with one contiguous part, so that what its tests share is set up once, and an idle one takes over.
 # What ARGS says comes last and wins: -n0 runs everything in this one process, as a debugger and -s need it.
+# The house rules are `make check`'s (ARGS=tests/tidy runs them here): reading the whole tree costs half a minute, and says nothing about
+# what the code does.
 WORKERS = $$($(BIN)/python -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 # Real clients are among the tests; the first time they are installed before (pip and npm, about a minute; or it says why not and they are
 # skipped).  Who names some tests does not wait for that, unless CLIENTS=yes; CLIENTS=no leaves it out.
 test: $(STAMP) ## all tests, real clients included (ARGS="tests/simulator -x"; with ARGS=-n0 in one process; CLIENTS=no)
 	@[ "$(CLIENTS)" = no ] || $(BIN)/python -m tests.clients --install
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --ignore=tests/tidy $(ARGS)
 
 # The bot as its users start it, killed with SIGKILL while people give commands; two kills at a time, each a few seconds.
 kill: $(STAMP) ## kill the bot again and again: is anything lost? (KILLS=200, about ten minutes; ARGS="--seed 7 --json FILE")

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import respx
 
 from simulator.faults import CommitThenDrop, CutBody, Drip, Hang, Refused, Reset
 from simulator.process import context_for
@@ -27,6 +26,9 @@ from simulator.supabase.conduct import FACE_FAULTS, Conduct, decide, drip
 from simulator.supabase.server import FakeSupabase
 from simulator.supabase.sockets import SupabaseServer, asgi_app
 from simulator.supabase.wire import Request, Response
+
+if TYPE_CHECKING:
+    import respx
 
 __all__ = ["SupabaseServer", "SupabaseTransport", "asgi_app", "respx_router"]
 
@@ -102,6 +104,8 @@ def respx_router(fake: FakeSupabase) -> respx.MockRouter:
     The routes are named after the table, ``rpc/<function>``, and ``other``. Faults act as on
     `SupabaseTransport`.
     """
+    import respx  # lazy: whoever asks for no router starts without it, and what it brings of unittest
+
     router = respx.MockRouter(base_url=fake.url, assert_all_called=False)
     transport = SupabaseTransport(fake)
 

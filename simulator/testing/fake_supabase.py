@@ -23,10 +23,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import respx
 
 from simulator.loop import START_UNIX_S
 from simulator.recording import record_answers
@@ -34,6 +33,9 @@ from simulator.supabase.faces import SupabaseServer, SupabaseTransport, respx_ro
 from simulator.supabase.server import FakeSupabase, RequestRecord
 from simulator.testing.errors import NotHere, NotYet
 from simulator.testing.ground import Ground
+
+if TYPE_CHECKING:
+    import respx
 
 
 class FakeProject:

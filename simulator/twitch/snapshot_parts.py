@@ -38,7 +38,8 @@ _TIMEOUT_S_MAX = 1_209_600  # documented: two weeks
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built when the first snapshot is read: that takes a tenth of a second, and most programs read none.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class UserPart(_Part):

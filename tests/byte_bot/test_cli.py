@@ -411,3 +411,11 @@ def test_python_m_byte_bot_is_the_same_program(tmp_path: Path) -> None:
     assert ended.stdout == ""
     assert "TWITCH_LOGIN is missing" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_start_imports_nothing_that_only_others_need() -> None:
+    """Neither what an extra brings nor the parts of Supabase's client for logins, files and sockets, half a second on a slow machine."""
+    left_out = ("supabase", "realtime", "storage3", "supabase_auth", "twitchio", "aiohttp", "psycopg", "simulator")
+    program = f"import byte_bot.cli, sys; print(*[name for name in {left_out} if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == []

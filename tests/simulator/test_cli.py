@@ -307,3 +307,11 @@ def test_every_command_stands_in_the_first_help() -> None:
     for name in commands:
         assert re.search(rf"^  byte-sim {name}\b", HELP, re.MULTILINE), name
         assert re.search(rf"\b{name}\b", told), name
+
+
+def test_a_start_imports_nothing_that_only_others_need() -> None:
+    """Neither what draws pictures nor what runs tests, nor the parts of Supabase's client that the bot has no use for."""
+    left_out = ("supabase", "realtime", "respx", "twitchio", "matplotlib", "hypothesis", "pytest", "trustme")
+    program = f"import simulator.cli, sys; print(*[name for name in {left_out} if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == []
