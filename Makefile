@@ -20,6 +20,9 @@ KILLS ?= 200
 # Whether `make test` installs the real clients that it has not yet: yes or no.
 CLIENTS ?= $(if $(ARGS),no,yes)
 
+# Many container images say so: but the tests start some two hundred processes of this project, each of which would compile all of it anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 STAMP := .venv/.byte-bot-stamp
 BIN := .venv/bin
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
