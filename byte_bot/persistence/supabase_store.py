@@ -317,7 +317,8 @@ def _translated(timeout_s: float) -> Iterator[None]:
         # is nested a thousand deep.
         if _last_response.get() is None:
             raise RequestRefused(UNENCODABLE, str(error)) from None
-        raise DatabaseUnavailable(f"an answer that cannot be read: {type(error).__name__}") from None
+        why = "nested too deep" if isinstance(error, RecursionError) else type(error).__name__
+        raise DatabaseUnavailable(f"an answer that cannot be read: {why}") from None
 
 
 def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestRefused:

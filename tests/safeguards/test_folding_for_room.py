@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 
 import pytest
@@ -16,22 +17,25 @@ from tests.safeguards.variants import become
 Resigned = altered(SqliteJournal, apply=("self._fold_all(writes, number)", "raise"))
 
 
+def fill(journal: SqliteJournal, size: int) -> None:
+    """Record texts of that size, until the disk has no room for one more."""
+    while True:
+        revision = journal.commits + 1
+        text = Operation(Kind.SET, f"text_{revision}", None, "x" * size, Stamp(1, revision))
+        journal.apply([Recorded(KEY, [text])], revision)
+
+
 def tries_until_settled(journal: SqliteJournal) -> int | None:
     """An outage fills the disk; then all is saved. How often that has to be told the journal until it is in it; None: never."""
-    number = 0
     for size in (8_000, 400, 10):  # to the last page
         with pytest.raises(sqlite3.OperationalError, match="full"):
-            while True:
-                text = Operation(Kind.SET, f"text_{number}", None, "x" * size, Stamp(1, number + 1))
-                journal.apply([Recorded(KEY, [text])], number + 1)
-                number += 1
+            fill(journal, size)
+    saved = Settled(KEY, Base(b"{}", {}, 1, 1, journal.commits, 0))
     for tries in range(1, 100):
-        try:
-            journal.apply([Settled(KEY, Base(b"{}", {}, 1, 1, number, 0))], journal.commits + 1)
-        except sqlite3.OperationalError:
-            continue
-        assert journal.read().rows[KEY].pending == []
-        return tries
+        with contextlib.suppress(sqlite3.OperationalError):
+            journal.apply([saved], journal.commits + 1)
+            assert journal.read().rows[KEY].pending == []
+            return tries
     return None
 
 

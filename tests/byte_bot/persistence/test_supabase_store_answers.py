@@ -13,6 +13,7 @@ from simulator.faults import (
     Hang,
 )
 from simulator.loop import in_virtual_time, run
+from tests.byte_bot.persistence.nesting import BOTTOMLESS, nested
 from tests.byte_bot.persistence.store_calls import (
     CALLS,
     answered,
@@ -76,9 +77,9 @@ def error_body(code: str | None, message: str = "words") -> str:
         (400, error_body("72000"), DatabasePaused),
         (500, error_body("P0002"), DatabaseUnavailable),
         (500, error_body("53400"), DatabaseUnavailable),
-        (200, "[" * 5000 + "]" * 5000, DatabaseUnavailable),
-        (200, '{"a":' * 5000 + "1" + "}" * 5000, DatabaseUnavailable),
-        (500, "[" * 5000 + "]" * 5000, DatabaseUnavailable),
+        (200, "[" * BOTTOMLESS + "]" * BOTTOMLESS, DatabaseUnavailable),
+        (200, '{"a":' * BOTTOMLESS + "1" + "}" * BOTTOMLESS, DatabaseUnavailable),
+        (500, "[" * BOTTOMLESS + "]" * BOTTOMLESS, DatabaseUnavailable),
         (401, error_body("PGRST301"), DatabasePaused),
         (500, error_body("PGRST300"), DatabasePaused),
         (402, '{"message":"restricted"}', DatabasePaused),
@@ -187,15 +188,7 @@ def test_a_body_that_cannot_be_unpacked_is_unavailable() -> None:
     assert isinstance(error, DatabaseUnavailable), repr(error)
 
 
-def nested(depth: int) -> list[object]:
-    """Lists in lists."""
-    value: list[object] = []
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", object(), nested(5000)])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", object(), nested(BOTTOMLESS)])
 def test_what_json_cannot_hold_is_refused_before_anything_is_sent(value: object) -> None:
     """An argument that cannot be encoded is the request's own fault."""
 
