@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
+import pytest
+
 from byte_bot.bot import Bot
 from byte_bot.chat.message import ChatMessage
+from byte_bot.errors import StateError
+from byte_bot.persistence.row import Row
+from byte_bot.persistence.shadow import Shadow
+from simulator.loop import in_virtual_time
 from simulator.scenario import Scenario
 from simulator.world import ApplicationFactory, World, play
+from tests.byte_bot.persistence.rig import fake_supabase, process, settled
 from tests.safeguards.altered import altered
-from tests.safeguards.variants import application_with, begun
+from tests.safeguards.row_variants import layer_of
+from tests.safeguards.variants import application_with, become, begun
 
 STORY = Scenario("odd_text", "a line with a NUL in it, as JSON can carry it", fixed=("lobby",))
 
 Trusting = altered(Bot, {"storable_struct": lambda event: event}, on_event=None)
+
+
+class _Never(Exception):
+    """Nobody raises it."""
+
+
+Untouched = altered(Shadow, {"_UnstorableText": _Never}, changes=None)
+RowOfTexts = altered(Row, {"Shadow": Untouched}, _materialise=None)
 
 
 async def odd_text(world: World) -> tuple[list[str], int]:
@@ -46,3 +65,21 @@ def test_without_it_one_line_spoils_the_save_of_all() -> None:
     texts, bisected = told(application_with(lambda application: application.bot, Trusting))
     assert texts == ["before", "after"]
     assert bisected > 0
+
+
+@pytest.mark.parametrize("cleaned", [True, False], ids=["with it", "without it"])
+@in_virtual_time()
+async def test_what_a_component_got_from_elsewhere_is_remembered(cleaned: bool) -> None:
+    """Without the cleaning of values a handler that meets such a text fails, and what it counted is undone."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        if not cleaned:
+            become(rig.layer, layer_of(RowOfTexts))
+        await settled(rig)
+        with contextlib.nullcontext() if cleaned else pytest.raises(StateError, match="NUL"):
+            rig.add(last="nul \x00 and on")
+        rig.context().rollback()
+        await asyncio.sleep(5)
+        expected = {"total": 1, "last": "nul  and on"} if cleaned else None
+        assert rig.stored().get("data") == expected
+    fake.close()
