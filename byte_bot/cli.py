@@ -71,7 +71,8 @@ To try it without Twitch and Supabase: byte-sim demo
 
 NO_DATABASE_URL: Final = """which database? Either
   - byte-bot migrate --print            and paste what it prints into Supabase's SQL editor, or
-  - set SUPABASE_DB_URL to the database's address (dashboard, Connect, Session pooler) and try again"""
+  - set SUPABASE_DB_URL to the database's address (dashboard, Connect, Session pooler) in this shell (export; of this
+    command no .env is read, so that the database's password need not lie beside the bot) and try again"""
 
 _EXIT_CODES: Final[tuple[tuple[type[ByteBotError], ExitCode], ...]] = (
     (SettingsError, ExitCode.SETTINGS),
@@ -226,8 +227,8 @@ def build_cli(
         byte-bot migrate --print > schema.sql
 
         prints SQL to paste into Supabase's SQL editor. With the address of the database in SUPABASE_DB_URL (or
-        DATABASE_URL, or --database-url, which your shell remembers, password and all) it is applied at once, in one
-        transaction. Either way nothing that is there is changed, and doing it again does no harm.
+        DATABASE_URL, from the environment, not from .env; or in --database-url, which counts more than both, and which
+        your shell remembers, password and all) it is applied at once, in one transaction. Either way nothing that is there is changed, and doing it again does no harm.
 
         Exit codes: 0 done, or nothing to do; 1 failed, and nothing was changed (with --check: or something is to be
         done); 2 no address, or a wrong one.

@@ -15,7 +15,7 @@ Left out: looking at them, sending them again and giving them up, which is ``byt
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -57,13 +57,12 @@ class DeadLetters:
         """The server will never take the row as it was sent; without ``sent`` it could not even be encoded."""
         row.refuse(sent)
         words = storable(words)[:WORDS_MAX]
-        payload = {"operations": msgspec.to_builtins(row.pending)} if sent is None else sent.payload
         letter = DeadLettered(
             row.key,
             row.refused,
             sqlstate,
             words,
-            _readable(payload)[:PAYLOAD_BYTES_MAX],
+            _readable(row, sent)[:PAYLOAD_BYTES_MAX],
             self._clock.unix(),
         )
         # The boundary first: what was sent is surely not in the database.
@@ -111,6 +110,10 @@ class DeadLetters:
         return [letter]
 
 
-def _readable(payload: Any) -> bytes:
-    """The payload as JSON that shows also what JSON cannot hold: halves of surrogate pairs, NaN."""
-    return json.dumps(payload, default=str).encode("ascii")
+def _readable(row: Row, sent: Sent | None) -> bytes:
+    """What was sent, or else what is pending, as JSON that shows also what JSON cannot hold: halves of surrogate pairs, NaN."""
+    try:
+        payload = {"operations": msgspec.to_builtins(row.pending)} if sent is None else sent.payload
+        return json.dumps(payload, default=str).encode("ascii")
+    except RecursionError:
+        return b'"nested too deep to be shown"'

@@ -42,6 +42,7 @@ from byte_bot.persistence.operations import (
 )
 from byte_bot.persistence.shadow import Shadow, encoded
 from byte_bot.persistence.state import ChannelState, StateSpec, StateT, stored_object
+from byte_bot.persistence.storable import encoded_with_room
 
 CONFIG_TABLE = "channels_config"
 #: :attr:`Row.recorded_at` of what was replayed: older than every number.
@@ -419,7 +420,7 @@ class Row:
     def _frozen(self, epoch: int, now_s: int) -> Sent:
         data, tombstones = self._rebased(now_s)
         base = Base(
-            msgspec.json.encode(data),
+            encoded_with_room(data),
             tombstones,
             self._version,
             epoch,

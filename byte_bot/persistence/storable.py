@@ -1,10 +1,13 @@
-"""Texts that the database can hold; pure.
+"""Texts that the database can hold, and values that can be read when they come back from it; pure.
 
 PostgreSQL has no place for NUL in a text or in JSON, and half of a surrogate pair is no character: UTF-8 cannot write it.
 Both can come from outside (a chat line, a forum's text that a component fetched, another thread), and a row with one of them
 would be refused each time it is sent. So they are cleaned at the border, where a text comes in and again where a component's
 value is recorded (:mod:`byte_bot.persistence.shadow`): NUL goes, half a pair becomes U+FFFD, the sign for a character that
 could not be read. Both halves of a pair that stand one behind the other are the character that they mean.
+
+Python reads and writes JSON on its own stack: what is nested nearly a thousand levels deep can be written in one place, and not
+be read a few calls deeper. So what is saved leaves room (:func:`encoded_with_room`): no later load must fail for it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+#: Levels of nesting that a row must leave of those that Python's stack allows (1,000); chosen: four times the calls that a load
+#: may be deeper than a save.
+SPARE_LEVELS: Final = 200
+#: What has no more lists and objects in it than this is not looked at: it cannot be nested deeper.
+_HARMLESS_LEVELS: Final = 100
 
 _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALF: Final = re.compile("[\ud800-\udfff]")
@@ -55,3 +64,18 @@ def storable_data(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [storable_data(item) for item in value]
     return value
+
+
+def encoded_with_room(value: Any) -> bytes:
+    """``value`` as JSON.
+
+    Raises:
+        RecursionError: it is nested so deep that there are no :data:`SPARE_LEVELS` left.
+        TypeError, ValueError, OverflowError: JSON cannot hold it.
+    """
+    data = msgspec.json.encode(value)
+    if data.count(b"[") + data.count(b"{") > _HARMLESS_LEVELS:
+        for _ in range(SPARE_LEVELS):
+            value = [value]
+        msgspec.json.encode(value)
+    return data

@@ -14,11 +14,15 @@ How it works
 ========================================================  =========================================
 no answer, 408, 429, 5xx, PGRST103, odd answers            :class:`DatabaseUnavailable`
 401, 402, 403, 540, 3xx; class 42 (42P01, 42501, …),      :class:`DatabasePaused`
-PGRST2xx, PGRST3xx, 25006; no sentinel row; every other
-4xx that is not PostgREST's own (a wrong address)
-other SQLSTATEs and PGRST codes with 4xx; classes 21, 22, :class:`RequestRefused`
-23, 54; 413, 414, 431 (size)
+25006; PGRST2xx, PGRST3xx; no sentinel row; every other
+SQLSTATE, PGRST code or status with 4xx
+SQLSTATEs of classes 21, 22, 23, 44, 54, P0001 and those  :class:`RequestRefused`
+that only a trigger of the owner's can have made; PGRST102
+with 4xx; 413, 414, 431 (size)
 ========================================================  =========================================
+
+What may be the fault of a row stands in a list; all else pauses. The other way round one schema taken out of the API, or
+restored without the private one, would make a dead letter of every row that waits.
 
 Only a save carries data of ours that can be at fault: what refuses an epoch or a load for good pauses the database.
 Left out: auth, storage, realtime and everything else of the official client: `supabase` itself would import them all, for a
@@ -64,6 +68,8 @@ _PAUSING_CODES: Mapping[str, str] = {
     "42P01": "a table is missing: paste the output of `byte-bot migrate --print` into Supabase's SQL editor",
     "42703": "a column is missing: paste the output of `byte-bot migrate --print` into Supabase's SQL editor",
     "42883": "a function is missing: paste the output of `byte-bot migrate --print` into Supabase's SQL editor",
+    "3F000": "a schema is missing (byte_bot_private?): paste the output of `byte-bot migrate --print` into Supabase's SQL editor",
+    "PGRST106": "the API does not show the schema public: add it to the exposed schemas (dashboard, Project settings, Data API)",
     "42501": "the key may not use the tables: paste the output of `byte-bot migrate --print` (it grants) and use the secret key",
     "25006": "the database is read-only (disk quota reached?): see the project's dashboard",
 }
@@ -80,8 +86,14 @@ _SCHEMA_ADVICE = (
 _ADDRESS_ADVICE = "no Supabase project answers there: check SUPABASE_URL (https://<project>.supabase.co)"
 #: Too large in itself, or in its line or headers: half of it may pass.
 _SIZE_STATUS = frozenset({413, 414, 431})
-#: SQLSTATE classes that PostgREST answers with 5xx although trying again cannot help (cardinality, data, limits).
-_DETERMINISTIC_CLASSES = ("21", "22", "23", "54")
+#: SQLSTATE classes that are the data's fault, whatever the status (PostgREST answers some with 5xx, although trying again
+#: cannot help): cardinality, data, constraints, a view's check, limits.
+_DATA_CLASSES = ("21", "22", "23", "44", "54")
+#: PostgREST's code for a body that it cannot read.
+_UNREADABLE_BODY = "PGRST102"
+#: What a trigger of the owner's says of a row: `raise` without a code (P0001), or with one of a class that the SQL standard
+#: leaves to everybody and PostgreSQL uses for nothing.
+_OWNERS_CODE = re.compile("P0001|(?!53|54|55|57|58|72|P0|XX)[5-9I-Z][0-9A-Z]{4}")
 
 _last_response: contextvars.ContextVar[httpx.Response | None] = contextvars.ContextVar(
     "byte_bot_last_response", default=None
@@ -300,11 +312,13 @@ def _translated(timeout_s: float) -> Iterator[None]:
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from None
     except APIError as error:
         raise classify(error) from None
-    except (ValueError, TypeError) as error:
-        # pydantic's ValidationError (an answer that is no list) and an unencodable argument both land here.
+    except (ValueError, TypeError, RecursionError) as error:
+        # pydantic's ValidationError (an answer that is no list) and an unencodable argument both land here, and so does what
+        # is nested a thousand deep.
         if _last_response.get() is None:
             raise RequestRefused(UNENCODABLE, str(error)) from None
-        raise DatabaseUnavailable(f"an answer that cannot be read: {type(error).__name__}") from None
+        why = "nested too deep" if isinstance(error, RecursionError) else type(error).__name__
+        raise DatabaseUnavailable(f"an answer that cannot be read: {why}") from None
 
 
 def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestRefused:
@@ -328,14 +342,15 @@ def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestR
         return DatabasePaused(code, words, _PAUSING_STATUS[status])
     if 300 <= status < 400:
         return DatabasePaused(code, words, "SUPABASE_URL redirects: set it to the address it redirects to")
-    if (sqlstate and code.startswith(_DETERMINISTIC_CLASSES)) or status in _SIZE_STATUS:
+    if (sqlstate and code.startswith(_DATA_CLASSES)) or status in _SIZE_STATUS:
         return RequestRefused(code, words)
     if status in (408, 429) or not 400 <= status < 500:
         retry_after_s = _retry_after_s(response) if response is not None else None
         return DatabaseUnavailable(f"{code}: {words}", retry_after_s=retry_after_s)
-    if sqlstate or code.startswith("PGRST"):
+    if code == _UNREADABLE_BODY or _OWNERS_CODE.fullmatch(code):
         return RequestRefused(code, words)
-    return DatabasePaused(code, words, _ADDRESS_ADVICE)
+    known = sqlstate or code.startswith("PGRST")
+    return DatabasePaused(code, words, _SCHEMA_ADVICE if known else _ADDRESS_ADVICE)
 
 
 def _odd_answer(what: str, data: Any) -> DatabaseUnavailable:

@@ -374,6 +374,7 @@ def test_migrate_without_an_address_says_both_ways(invoke: Invoke) -> None:
     assert (code, out) == (ExitCode.SETTINGS, "")
     assert "byte-bot migrate --print" in err
     assert "SUPABASE_DB_URL" in err
+    assert "no .env is read" in err
 
 
 def test_migrate_that_fails_is_a_sentence_or_an_object(invoke: Invoke) -> None:
@@ -415,7 +416,16 @@ def test_python_m_byte_bot_is_the_same_program(tmp_path: Path) -> None:
 
 def test_a_start_imports_nothing_that_only_others_need() -> None:
     """Neither what an extra brings nor the parts of Supabase's client for logins, files and sockets, half a second on a slow machine."""
-    left_out = ("supabase", "realtime", "storage3", "supabase_auth", "twitchio", "aiohttp", "psycopg", "simulator")
+    left_out = (
+        "supabase",
+        "realtime",
+        "storage3",
+        "supabase_auth",
+        "twitchio",
+        "aiohttp",
+        "psycopg",
+        "simulator",
+    )
     program = f"import byte_bot.cli, sys; print(*[name for name in {left_out} if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.split() == []

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import enum
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,9 +45,9 @@ STATEMENT_TIMEOUT_S: Final = 120
 _URL_EXAMPLE: Final = "postgresql://postgres.PROJECT:PASSWORD@HOST:5432/postgres"
 _PLACEHOLDER: Final = "[YOUR-PASSWORD]"  # in the URL that the dashboard shows
 _WHERE_URL: Final = "dashboard, Connect, Session pooler"
-_ENCODE: Final = (
-    "write special characters of the password percent-encoded (@ as %40, / as %2F, # as %23, : as %3A)"
-)
+_ENCODE: Final = "write special characters of the password percent-encoded (% as %25, @ as %40, / as %2F, # as %23, : as %3A)"
+# Python reads such a URL as if nothing were wrong; libpq refuses it, and quotes what stands there.
+_BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 _INSTALL: Final = "pip install 'psycopg[binary]>=3.2,<4', or the extra [migrate] with the bot"
 _BY_HAND: Final = "or paste the output of `byte-bot migrate --print` into Supabase's SQL editor"
 
@@ -194,7 +195,7 @@ def migrate(
         What was done about each file.
 
     Raises:
-        SettingsError: the URL is none.
+        SettingsError: the URL is none, or has something in it that libpq does not know.
         MigrationError: it could not be done, and nothing was changed; with the way out, without the password.
     """
     files = schema_versions() if files is None else files
@@ -241,6 +242,8 @@ def address_of(url: str) -> str:
         raise SettingsError(f"the database's URL must look like this: {_URL_EXAMPLE} ({_WHERE_URL})")
     if url.count("@") != parts.netloc.count("@") or parts.netloc.count("@") > 1 or parts.fragment:
         raise SettingsError(f"the database's URL cannot be read: {_ENCODE}")
+    if _BARE_PERCENT.search(url):
+        raise SettingsError(f"the database's URL cannot be read: {_ENCODE}")
     user = f"{unquote(parts.username)}@" if parts.username else ""
     return f"{user}{parts.hostname or 'localhost'}:{port}{parts.path}"
 
@@ -254,7 +257,14 @@ def _connected(url: str, address: str, lock_timeout_s: float) -> Iterator[Connec
     except ImportError as error:
         raise MigrationError(f"a PostgreSQL driver is needed: {_INSTALL}; {_BY_HAND} [{error}]") from None
 
-    redact = redactor(_secrets_of(url, psycopg.conninfo.conninfo_to_dict))
+    try:
+        redact = redactor(_secrets_of(url, psycopg.conninfo.conninfo_to_dict))
+    except (psycopg.Error, UnicodeError):
+        # Without its words: they quote a piece of the URL, and what is secret in it could not be read.
+        raise SettingsError(
+            "the database's URL cannot be read by PostgreSQL's own library: check the names of the parameters behind its ?"
+            f" (sslmode=require, for example), and {_ENCODE}"
+        ) from None
     try:
         # No prepared statements: a pooler hands each transaction to another connection.
         connection = psycopg.connect(

@@ -112,6 +112,7 @@ async def process(
     timeout_s: float = 5.0,
     ledger: Ledger | None = None,
     restored: bool = True,
+    transport: httpx.AsyncBaseTransport | None = None,
     journal: Callable[[JournalStore], Journal] = Journal,
     flush_interval_s: float = 2.0,
     piece_bytes: int = PIECE_BYTES,
@@ -119,8 +120,8 @@ async def process(
     """A process on the database; leaving it is a crash as far as the database is concerned: nothing is flushed.
 
     ``store`` replaces the one on ``fake``, ``wrap`` puts something round it, ``database=False`` is a bot without
-    Supabase settings, ``restored=False`` leaves it to the test to take over what the journal holds. ``journal`` makes the
-    journal over its store, ``flush_interval_s`` and ``piece_bytes`` are the writer's.
+    Supabase settings, ``restored=False`` leaves it to the test to take over what the journal holds. ``transport`` is another way
+    to the fake. ``journal`` makes the journal over its store, ``flush_interval_s`` and ``piece_bytes`` are the writer's.
     """
     clock = LoopClock()
     ledger = ledger or Ledger()
@@ -128,7 +129,7 @@ async def process(
     telemetry.bind_events(ledger.add_event)
     link = Link(Breaker(Backoff(random.Random(1))), telemetry, lambda: ledger.rows_waiting, kept=lambda: True)
     journal_store = journal_store or MemoryJournalStore(holder)
-    async with httpx.AsyncClient(transport=SupabaseTransport(fake), timeout=timeout_s) as http:
+    async with httpx.AsyncClient(transport=transport or SupabaseTransport(fake), timeout=timeout_s) as http:
         if store is None and database:
             store = wrap(SupabaseStore(fake.url, fake.secret_key, http, timeout_s=timeout_s))
         layer = PersistenceLayer(
@@ -197,6 +198,23 @@ class Wrapped:
             return answer
         finally:
             self.under_way -= 1
+
+
+class Misconfigured(httpx.AsyncBaseTransport):
+    """The way to the fake, whose answer to a save is an error of PostgREST's as long as ``error`` (status, code) is set."""
+
+    def __init__(self, fake: FakeSupabase, error: tuple[int, str] | None) -> None:
+        self.inner = SupabaseTransport(fake)
+        self.error = error
+        self.saves_refused = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Refused, or passed on."""
+        if self.error is None or not request.url.path.endswith("/rpc/byte_bot_save"):
+            return await self.inner.handle_async_request(request)
+        self.saves_refused += 1
+        status, code = self.error
+        return httpx.Response(status, json={"code": code, "message": "no", "details": None, "hint": None})
 
 
 def wrapped(rig: Rig) -> Wrapped:

@@ -15,8 +15,10 @@ from byte_bot.persistence.journal import DeadLettered, Journal, MemoryJournalSto
 from byte_bot.persistence.operations import ABSENT, Kind, Operation, RowKey, Stamp
 from byte_bot.persistence.row import Row, Sent
 from byte_bot.persistence.state import ChannelState
+from byte_bot.persistence.storable import SPARE_LEVELS
 from byte_bot.telemetry import Telemetry
 from simulator.loop import in_virtual_time
+from tests.byte_bot.persistence.nesting import BOTTOMLESS, deepest, nested
 from tests.byte_bot.persistence.rig import LoopClock, Rig, Wrapped, fake_supabase, process, settled, wrapped
 from tests.safeguards.variants import become
 
@@ -222,6 +224,29 @@ async def test_what_cannot_be_encoded_is_a_dead_letter_and_the_batch_goes_on(bad
         rig.add(channel_id="2", last="well")
         await asyncio.sleep(5)
         assert rig.stored_total("2") == 2
+    fake.close()
+
+
+@pytest.mark.parametrize("just", [True, False], ids=["just to be written", "bottomless"])
+@in_virtual_time()
+async def test_what_is_nested_too_deep_is_a_dead_letter_and_the_batch_goes_on(just: bool) -> None:
+    """Also what could just be written: stored, it could not be read, and every bot after this one would load nothing."""
+    value: Any = nested(deepest() - SPARE_LEVELS // 2 if just else BOTTOMLESS)
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        rig.manager.preload("12")
+        await asyncio.sleep(1)
+        for channel_id in "12":
+            rig.add(channel_id=channel_id)
+        rig.poison("2", last=value)
+        await asyncio.sleep(10)
+        assert [rig.stored_total(channel_id) for channel_id in "12"] == [1, None]
+        letter = letter_of(rig, RowKey("component_state", "2", "rig-tally"))
+        assert letter is not None
+        assert letter.sqlstate == "unencodable"
+        assert (b"[[[[" if just else b"nested too deep to be shown") in letter.payload
+        assert rig.layer.telemetry.counters["saves_bisected"] == 0
+        assert not rig.services[0].done()
     fake.close()
 
 

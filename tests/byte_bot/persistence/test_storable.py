@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byte_bot.chat.message import ChatNotice
-from byte_bot.persistence.storable import storable, storable_data, storable_struct
+from byte_bot.persistence.storable import (
+    SPARE_LEVELS,
+    encoded_with_room,
+    storable,
+    storable_data,
+    storable_struct,
+)
+from tests.byte_bot.persistence.nesting import BOTTOMLESS, deepest, nested
 
 ANYTHING = st.text(st.characters(codec=None))
 
@@ -54,3 +61,16 @@ def test_a_struct_is_cleaned_field_by_field() -> None:
     cleaned = storable_struct(notice)
     assert (cleaned.system_text, cleaned.text) == ("5 raiders come", "\ufffd")
     assert storable_struct(cleaned) is cleaned
+
+
+@pytest.mark.parametrize("depth", [1, 100, 101, 500])
+def test_a_value_that_leaves_room_is_encoded_as_it_is(depth: int) -> None:
+    """However it was found out that it does."""
+    assert encoded_with_room({"x": nested(depth)}) == b'{"x":' + b"[" * depth + b"]" * depth + b"}"
+
+
+def test_a_value_that_leaves_no_room_is_refused() -> None:
+    """Also where it could just be written: it could not be read again a few calls deeper."""
+    for depth in (deepest() - SPARE_LEVELS // 2, BOTTOMLESS):
+        with pytest.raises(RecursionError):
+            encoded_with_room({"x": nested(depth)})

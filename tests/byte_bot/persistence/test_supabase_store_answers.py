@@ -13,6 +13,7 @@ from simulator.faults import (
     Hang,
 )
 from simulator.loop import in_virtual_time, run
+from tests.byte_bot.persistence.nesting import BOTTOMLESS, nested
 from tests.byte_bot.persistence.store_calls import (
     CALLS,
     answered,
@@ -64,6 +65,21 @@ def error_body(code: str | None, message: str = "words") -> str:
         (403, error_body("42501"), DatabasePaused),
         (405, error_body("25006"), DatabasePaused),
         (404, error_body("PGRST202"), DatabasePaused),
+        (400, error_body("3F000", 'schema "byte_bot_private" does not exist'), DatabasePaused),
+        (406, error_body("PGRST106", "Invalid schema: public"), DatabasePaused),
+        (400, error_body("PGRST100"), DatabasePaused),
+        (405, error_body("PGRST101"), DatabasePaused),
+        (415, error_body("PGRST107"), DatabasePaused),
+        (400, error_body("PGRST122"), DatabasePaused),
+        (400, error_body("0A000", "cached plan must not change result type"), DatabasePaused),
+        (400, error_body("26000", "prepared statement does not exist"), DatabasePaused),
+        (400, error_body("3D000"), DatabasePaused),
+        (400, error_body("72000"), DatabasePaused),
+        (500, error_body("P0002"), DatabaseUnavailable),
+        (500, error_body("53400"), DatabaseUnavailable),
+        (200, "[" * BOTTOMLESS + "]" * BOTTOMLESS, DatabaseUnavailable),
+        (200, '{"a":' * BOTTOMLESS + "1" + "}" * BOTTOMLESS, DatabaseUnavailable),
+        (500, "[" * BOTTOMLESS + "]" * BOTTOMLESS, DatabaseUnavailable),
         (401, error_body("PGRST301"), DatabasePaused),
         (500, error_body("PGRST300"), DatabasePaused),
         (402, '{"message":"restricted"}', DatabasePaused),
@@ -85,6 +101,10 @@ REFUSALS = [
     (409, error_body("23505")),
     (400, error_body("PGRST102", "Empty or invalid json")),
     (400, error_body("P0001")),
+    (400, error_body("44000")),
+    (400, error_body("54001")),
+    (400, error_body("MY001", "a trigger of the owner's")),
+    (418, error_body("PT418", "a trigger of the owner's")),
     (413, HTML),
     (413, error_body("54000")),
     (414, ""),
@@ -168,7 +188,7 @@ def test_a_body_that_cannot_be_unpacked_is_unavailable() -> None:
     assert isinstance(error, DatabaseUnavailable), repr(error)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", object()])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", object(), nested(BOTTOMLESS)])
 def test_what_json_cannot_hold_is_refused_before_anything_is_sent(value: object) -> None:
     """An argument that cannot be encoded is the request's own fault."""
 

@@ -15,7 +15,15 @@ from byte_bot.persistence.store import EPOCH_BEYOND, SaveAnswer, SaveRequest
 from simulator.faults import CommitThenDrop
 from simulator.loop import in_virtual_time
 from simulator.supabase.server import FakeSupabase
-from tests.byte_bot.persistence.rig import Wrapped, fake_supabase, process, settled, wrapped
+from tests.byte_bot.persistence.rig import (
+    Misconfigured,
+    Rig,
+    Wrapped,
+    fake_supabase,
+    process,
+    settled,
+    wrapped,
+)
 
 
 @in_virtual_time()
@@ -42,6 +50,66 @@ async def test_one_bad_row_does_not_hold_the_others() -> None:
         await asyncio.sleep(5)
         assert rig.stored()["data"] == {"total": 2, "last": "better"}
         assert rig.layer.ledger.rows_waiting == 0
+    fake.close()
+
+
+async def a_full_batch(rig: Rig) -> list[str]:
+    """The ids of as many channels as a batch has rows, in each of which something was changed just now."""
+    channels = [f"{number}" for number in range(1, BATCH_ROWS_MAX + 1)]
+    rig.manager.preload(channels)
+    await asyncio.sleep(1)
+    for channel_id in channels:
+        rig.add(channel_id=channel_id)
+    return channels
+
+
+@in_virtual_time()
+async def test_one_bad_row_among_500_costs_no_extra_request() -> None:
+    """The server saves the others past it and names it in the answer to the one request that there would have been without it."""
+    fake = fake_supabase()
+    # The owner's own rule: the request as a whole can be read, and one row in it is not to be stored.
+    fake.engine.connection.execute(
+        "CREATE TRIGGER polite BEFORE INSERT ON component_state WHEN NEW.channel_id = '250' "
+        "BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: polite'); END"
+    )
+    async with process(fake, wrap=Wrapped) as rig:
+        channels = await a_full_batch(rig)
+        await asyncio.sleep(30)
+        saves, later = wrapped(rig).requests
+        # That there is a dead letter is an event: it goes with whatever is saved next, here alone.
+        assert (len(saves.rows), len(later.rows), len(later.events)) == (BATCH_ROWS_MAX, 0, 1)
+        stored = {row["channel_id"] for row in fake.rows("component_state")}
+        assert stored == {*channels} - {"250"}
+        counters = rig.layer.telemetry.counters
+        assert (counters["dead_letters"], counters["saves_bisected"]) == (1, 0)
+        (letter,) = rig.journal_store.read().dead_letters.values()
+        assert (letter.key.channel_id, letter.sqlstate) == ("250", "23514")
+    fake.close()
+
+
+@pytest.mark.parametrize("error", [(406, "PGRST106"), (400, "3F000")])
+@in_virtual_time()
+async def test_what_is_wrong_with_the_database_makes_no_dead_letters(error: tuple[int, str]) -> None:
+    """A schema that the API does not show, or that is not there: everything waits, is asked for every 5 s, and is saved then."""
+    fake = fake_supabase()
+    way = Misconfigured(fake, error)
+    async with process(fake, transport=way) as rig:
+        await a_full_batch(rig)
+        rig.layer.ledger.add_history(history("m1"))
+        await asyncio.sleep(60)
+        counters = rig.layer.telemetry.counters
+        assert (counters["dead_letters"], counters["saves_bisected"], counters["appends_refused"]) == (
+            0,
+            0,
+            0,
+        )
+        assert rig.layer.ledger.rows_waiting == BATCH_ROWS_MAX
+        assert 2 <= way.saves_refused <= 15
+        way.error = None
+        await asyncio.sleep(10)
+        assert len(fake.rows("component_state")) == BATCH_ROWS_MAX
+        assert [row["id"] for row in fake.rows("channel_history")] == ["m1"]
+        assert (rig.layer.ledger.rows_waiting, counters["dead_letters"]) == (0, 0)
     fake.close()
 
 

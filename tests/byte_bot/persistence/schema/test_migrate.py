@@ -235,6 +235,12 @@ def test_an_unreachable_host_is_named_without_the_password() -> None:
         ("postgresql://u:hunter2/2@host:5432/postgres", "percent-encoded"),
         ("postgresql://u:hunter2#2@host:5432/postgres", "percent-encoded"),
         ("postgresql://u:hunter2?2@host:5432/postgres", "percent-encoded"),
+        ("postgresql://u:hunter2%zz@host:5432/postgres", "% as %25"),
+        ("postgresql://u:hunter2%@host:5432/postgres", "% as %25"),
+        ("postgresql://u:hunter2%00@host:5432/postgres", "percent-encoded"),
+        ("postgresql://u:hunter2@host:5432/postgres?sslmod=require", "sslmode"),
+        ("postgresql://u@host:5432/postgres?password=hunter2&sslmod=require", "sslmode"),
+        ("postgresql://u:hunter2\udcff@host:5432/postgres", "percent-encoded"),
         ("postgresql://u:p@host:port/postgres", "a number"),
     ],
 )

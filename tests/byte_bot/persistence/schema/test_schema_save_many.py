@@ -168,6 +168,16 @@ def test_missing_grant_fails_many_too(make_database: Callable[..., Database]) ->
         database.save(epoch, rows=rows(10))
 
 
+def test_without_the_private_schema_every_save_fails(make_database: Callable[..., Database]) -> None:
+    """A dump of `public` alone was restored: 3F000, which the store takes for a pause."""
+    database = make_database("half_restored")
+    epoch = database.take_epoch()
+    database.edit("drop schema byte_bot_private cascade")
+    with pytest.raises(psycopg.errors.InvalidSchemaName) as refused:
+        database.save(epoch, rows=[state("1"), component("1", "deaths")])
+    assert refused.value.sqlstate == "3F000"
+
+
 def test_owners_trigger_refuses_one_of_many(database: Database, epoch: int) -> None:
     """An exception of a trigger of the owner's is isolated like every other; one on insert never vetoes an update."""
     database.save(epoch, rows=rows(50))
