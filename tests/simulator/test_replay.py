@@ -258,10 +258,19 @@ class Spinning(Application):
         raise KeyboardInterrupt
 
 
+async def linger(world: World) -> None:
+    """Takes its time when it is told to stop."""
+    try:
+        await asyncio.sleep(60)
+    finally:
+        world.trace.record("lingered")
+        await asyncio.sleep(1)
+
+
 def test_a_night_that_ctrl_c_ends_is_kept_up_to_it() -> None:
     """An interrupt stays one, and brings what there was of the night, and where it was; nothing of what cleaning up did."""
     with pytest.raises(NightInterrupted) as caught:
-        record_night(SHORT, NIGHT, application=Spinning)
+        record_night(dataclasses.replace(SHORT, script=linger), NIGHT, application=Spinning)
     assert isinstance(caught.value, KeyboardInterrupt), "whoever ends by Ctrl-C still does"
     recording = caught.value.recording
     assert recording.interrupted and not recording.ok and recording.ended is not None
@@ -271,7 +280,7 @@ def test_a_night_that_ctrl_c_ends_is_kept_up_to_it() -> None:
     told = {"error": "KeyboardInterrupt", "place": place, "verdict": "interrupted"}
     assert events[-1] == (1_000_000, "error", told)
     kinds = [kind for _, kind, _ in events]
-    assert "bot_started" in kinds and "irc_closed" not in kinds
+    assert "bot_started" in kinds and "irc_closed" not in kinds and "lingered" not in kinds
     first, second, *calls, _, again = recording.to_text().splitlines()
     assert first == "short  seed 3  INTERRUPTED" and second == "  ended          at 1.000000 s by Ctrl-C"
     assert any("in run: raise KeyboardInterrupt" in call for call in calls)

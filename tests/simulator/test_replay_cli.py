@@ -118,6 +118,7 @@ def test_ctrl_c_shows_the_night_until_then(tmp_path: Path) -> None:
     assert drawn.exit_code == 130 and "ended by KeyboardInterrupt" in file.read_text(encoding="utf-8")
     compared = call("--compare", here=interrupted)
     assert compared.exit_code == 130 and "equal" not in compared.output
+    assert "short  seed 1  INTERRUPTED" in compared.stderr, "it is shown instead"
 
 
 def test_json_is_an_object_an_event() -> None:

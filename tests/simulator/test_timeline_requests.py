@@ -16,7 +16,7 @@ from simulator.timeline_requests import RequestWatcher
 
 OUTAGE = Scenario(
     "outage",
-    "two counters change while the database hangs, and the process dies over it",
+    "two counters change while the database hangs, and the process dies in an outage after it",
     duration_s=16.0,
     crowds=(
         Spoken(
@@ -24,10 +24,15 @@ OUTAGE = Scenario(
                 Utterance(1.0, "lobby", "mod", "!count deaths +1", "moderator"),
                 Utterance(3.5, "lobby", "mod", "!count wins +1", "moderator"),
                 Utterance(9.0, "lobby", "mod", "!count deaths +1", "moderator"),
+                Utterance(10.0, "lobby", "mod", "!count deaths +1", "moderator"),
             )
         ),
     ),
-    faults=(Hang(start_s=3.0, duration_s=5.0), Crash(start_s=11.0, down_s=1.0)),
+    faults=(
+        Hang(start_s=3.0, duration_s=5.0),
+        Refused(start_s=10.0, duration_s=1.5),
+        Crash(start_s=11.0, down_s=1.0),
+    ),
     settings={"database_timeout_s": 1.0, "flush_interval_s": 0.5},
 )
 COMPANY = Scenario(
@@ -72,10 +77,11 @@ def test_a_save_says_what_is_in_it_and_which_try_it_is() -> None:
     gave_up = asked("outage", "gave_up")
     assert [fields["try"] for _, fields in gave_up] == failing, "the bot's own deadline ends each"
     assert all(fields["path"] == "/rest/v1/rpc/byte_bot_save" and at_s < 9 for at_s, fields in gave_up)
-    after = [fields["try"] for at_s, fields in saves if 8 <= at_s < 11]
+    after = [fields["try"] for at_s, fields in saves if 8 <= at_s < 10]
     assert after[0] == len(failing) + 1 and after[-1] == 1, "the first that succeeds, then all is well"
+    assert [fields["try"] for at_s, fields in saves if at_s >= 10 and fields["bot"] == 1][0] == 1
     second = [fields for _, fields in saves if fields["bot"] == 2]
-    assert all((one["epoch"], one["try"]) == (2, 1) for one in second)
+    assert second and all((one["epoch"], one["try"]) == (2, 1) for one in second)
 
 
 def test_other_requests_are_seen_when_they_are_tried_once_more() -> None:
@@ -94,10 +100,12 @@ def test_a_save_stands_before_its_answer() -> None:
     seen = [
         kind
         for _, kind, fields in map(decoded, lines)
-        if kind == "save" or (kind in ("http", "gave_up") and fields["path"].endswith("byte_bot_save"))
+        if kind == "save"
+        or (kind in ("http", "gave_up") and fields["path"].endswith("byte_bot_save"))
+        or (kind == "request_failed" and fields["target"].endswith("byte_bot_save"))
     ]
     assert len(seen) > 8 and seen[::2] == ["save"] * (len(seen) // 2)
-    assert set(seen[1::2]) == {"http", "gave_up"}
+    assert set(seen[1::2]) == {"http", "gave_up", "request_failed"}
 
 
 def test_what_the_network_breaks_is_told_by_the_trace_alone() -> None:
