@@ -27,14 +27,16 @@ def fault_events(lines: Sequence[str], faults: Sequence[Fault]) -> list[Seen]:
 
 def _told(lines: Sequence[str], faults: Sequence[Fault]) -> Iterator[Seen]:
     stood = len(faults)  # behind the plan, which is the beginning of the trace
-    over_s = decoded(lines[-1])[0] / _US_PER_S if lines else 0.0
+    events = [decoded(line) for line in lines]
+    over_s = events[-1][0] / _US_PER_S if events else 0.0
+    healed = any(kind == "heal" for _, kind, _ in events)
     for band in planned_bands(lines, faults):
         told = {"family": band.family, "fault": band.kind, "words": band.words}
         if band.instant:
             yield stood, (round(band.start_s * _US_PER_S), FAULT_STRIKES, told)
         for start_s, end_s in band.phases:
-            # One that acts when the night ends, by an error or Ctrl-C, never ends: the heal comes before the end of every other night.
-            ends = end_s < over_s
+            # One that still acts when an error or Ctrl-C ends the night never ends. A heal may be of the night's last instant.
+            ends = healed or end_s < over_s
             until = {"until_s": round(end_s, 6)} if ends else {}
             yield stood, (round(start_s * _US_PER_S), FAULT_BEGINS, told | until)
             if ends:

@@ -25,6 +25,14 @@ def test_a_fault_begins_and_ends() -> None:
     ]
 
 
+def test_a_heal_in_the_last_instant_is_an_end() -> None:
+    """A healthy bot needs no time to catch up and to stop."""
+    assert told(Status503(start_s=6.0), heal_s=20.0, end_s=20.0) == [
+        "6.000000 fault_begins status_503 (database, until 20 s)",
+        "20.000000 fault_ends status_503 (database)",
+    ]
+
+
 def test_one_that_flaps_begins_with_each_phase() -> None:
     """And says what flaps, and how."""
     flapping = Flapping(up_s=2.0, down_s=1.5, inner=Hang(), start_s=4.0, duration_s=6.0)
