@@ -79,7 +79,7 @@ def test_a_save_says_what_is_in_it_and_which_try_it_is() -> None:
     assert all(fields["path"] == "/rest/v1/rpc/byte_bot_save" and at_s < 9 for at_s, fields in gave_up)
     after = [fields["try"] for at_s, fields in saves if 8 <= at_s < 10]
     assert after[0] == len(failing) + 1 and after[-1] == 1, "the first that succeeds, then all is well"
-    assert [fields["try"] for at_s, fields in saves if at_s >= 10 and fields["bot"] == 1][0] == 1
+    assert next(fields["try"] for at_s, fields in saves if at_s >= 10 and fields["bot"] == 1) == 1
     second = [fields for _, fields in saves if fields["bot"] == 2]
     assert second and all((one["epoch"], one["try"]) == (2, 1) for one in second)
 
