@@ -34,10 +34,13 @@ def in_words(error: BaseException) -> str:
 def with_calls(error: BaseException) -> str:
     """An error in words, below it the calls that led to it; of a group the first error that is none."""
     error = alone(error)
-    calls = traceback.extract_tb(error.__traceback__)[-CALLS_SHOWN:]
-    return "\n".join(
-        [in_words(error), *(f"{call.filename}:{call.lineno} in {call.name}: {call.line}" for call in calls)]
-    )
+    return "\n".join([in_words(error), *calls_to(error)])
+
+
+def calls_to(error: BaseException) -> list[str]:
+    """The calls that led to it, one a line."""
+    calls = traceback.extract_tb(alone(error).__traceback__)[-CALLS_SHOWN:]
+    return [f"{call.filename}:{call.lineno} in {call.name}: {call.line}" for call in calls]
 
 
 def place_of(error: BaseException) -> str:

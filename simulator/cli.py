@@ -17,8 +17,6 @@ import io
 import json
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
@@ -31,19 +29,21 @@ from byte_bot.clock import SystemClock
 from byte_bot.logs import configure_logging
 from byte_bot.persistence.schema import SCHEMA_DIR
 from simulator.bench.bench_cli import add_bench
-from simulator.cli_options import Exit, NetworkKind, Order, TransportKind, night_as_asked
+from simulator.cli_options import Exit
 from simulator.demo import BOT_COMMAND, SECONDS_MIN, Demo, DemoOptions
 from simulator.demo_screen import LiveView, LogView, Plan, introduction, verdict_panel
 from simulator.demo_verdict import Verdict
 from simulator.errors import SimulatorError
 from simulator.exec_cli import add_exec
 from simulator.keyboard import keys
+from simulator.replay import Player, record_night
 from simulator.replay_cli import add_replay
-from simulator.report import Report
+from simulator.report import names_a_seed
+from simulator.run_cli import add_run
 from simulator.scenario import Scenario
 from simulator.scenario_file import NightFile, ScenarioFileError, names_a_file, read_night
 from simulator.scenarios import SCENARIOS
-from simulator.search.plan_file import names_a_seed, seed_night
+from simulator.search.plan_file import seed_night
 from simulator.search.search_cli import add_search
 from simulator.search.shrink_cli import add_shrink, shrunk_text
 from simulator.serve import DEFAULT_CHANNELS
@@ -51,8 +51,6 @@ from simulator.serve_cli import add_serve
 from simulator.spelling import did_you_mean
 from simulator.termination import cancelled_by_sigterm
 from simulator.twin_cli import add_twin
-from simulator.world import simulate
-from simulator.world_twitch import implied_network, night_options
 
 _T = TypeVar("_T")
 
@@ -80,19 +78,6 @@ account or key is needed.
 
 LINES_PER_DEMO: Final = 9  # progress lines without a terminal: every 5 s of 45
 
-
-class LogLevel(StrEnum):
-    """How much of the bot's log is shown."""
-
-    NONE = "none"
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-    DEBUG = "debug"
-
-
-#: Called with the scenario, the seed, ``network``, ``transport`` and ``ready_order``, as `simulator.world.simulate`.
-Simulate = Callable[..., Report]
 Seed = Annotated[
     int, typer.Option("--seed", help="Decides everything random; the same seed, the same choices.")
 ]
@@ -101,7 +86,7 @@ Version = Annotated[bool, typer.Option("--version", help="Print the version and 
 
 def build_cli(
     scenarios: Mapping[str, Scenario],
-    simulate_night: Simulate,
+    play_night: Player,
     *,
     bot_command: Sequence[str] = BOT_COMMAND,
     set_log_level: Callable[[str], None] = lambda level: None,
@@ -110,7 +95,7 @@ def build_cli(
 
     Args:
         scenarios: what ``run`` and ``list`` know, by name.
-        simulate_night: runs one with a seed.
+        play_night: plays one of them with a seed.
         bot_command: how the demo starts the bot; ``--env-file PATH`` is appended.
         set_log_level: sets logging up for a bot that runs in this process.
     """
@@ -184,89 +169,7 @@ def build_cli(
 
     add_exec(cli, SCHEMA_DIR, SystemClock().unix, _run, _fail)
 
-    @cli.command()
-    def run(
-        scenario: Annotated[
-            str,
-            typer.Argument(
-                help="A name from `byte-sim list`, a file.toml, or a seed of `byte-sim search`.",
-                metavar="SCENARIO",
-            ),
-        ],
-        seed: Annotated[
-            int | None,
-            typer.Option(
-                "--seed", help="Decides everything random.", show_default="1, or what the file says"
-            ),
-        ] = None,
-        seeds: Annotated[
-            int, typer.Option(min=1, help="How many nights: this seed and those that follow it.")
-        ] = 1,
-        as_json: Annotated[
-            bool, typer.Option("--json", help="Print one JSON object a night for a program to read.")
-        ] = False,
-        network: Annotated[
-            NetworkKind | None,
-            typer.Option(
-                help="In memory, or over real sockets of this machine.",
-                show_default="memory; tcp with eventsub",
-            ),
-        ] = None,
-        transport: Annotated[
-            TransportKind | None,
-            typer.Option(
-                help="How the bot chats: over IRC, or over EventSub with TwitchIO.",
-                show_default="irc, or what the file says",
-            ),
-        ] = None,
-        order: Annotated[
-            Order | None,
-            typer.Option(
-                help="Of tasks ready at the same instant; random draws it from the seed.",
-                show_default="fifo, or what the file says",
-            ),
-        ] = None,
-        log: Annotated[
-            LogLevel, typer.Option(help="Show the bot's log from this level on, on standard error.")
-        ] = LogLevel.NONE,
-    ) -> None:
-        """Simulate one night and say whether every promise was kept.
-
-        The real bot runs on the fakes in virtual time; an hour takes seconds. The same scenario and seed give the same night, to the
-        microsecond (the trace at the end is equal). Exit code 0 if every promise was kept, 1 if not, 2 if the night
-        cannot be simulated: no scenario of this name, a mistake in the file, twitch_packets with --network tcp, or eventsub
-        in memory.
-        """
-        night = find(scenario)
-        chosen = night_as_asked(night, seed, transport, order)
-        over = network.value if network is not None else implied_network(chosen.transport)
-        said = (night.transport, night.ready_order)
-        # Without a word the bot logs everything it does in a simulated hour, between the lines of the report.
-        set_log_level("critical" if log is LogLevel.NONE else log.value)
-        broken = 0
-        last = chosen.seed + seeds - 1
-        for number in range(chosen.seed, last + 1):
-            try:
-                report = simulate_night(
-                    chosen.scenario,
-                    number,
-                    network=over,
-                    transport=chosen.transport,
-                    ready_order=chosen.ready_order,
-                )
-            except SimulatorError as error:
-                _fail(f"{scenario} with seed {number}: {error}")
-            if names_a_file(scenario):
-                options = night_options(over, chosen.transport, chosen.ready_order, said)
-                report = replace(report, source=scenario, options=options)
-            broken += not report.ok
-            if as_json:
-                typer.echo(json.dumps(report.to_json()))
-            elif seeds == 1 or not report.ok:
-                typer.echo(report.to_text())
-        if seeds > 1 and not as_json:
-            typer.echo(f"{scenario}: {seeds} nights, seeds {chosen.seed} to {last}, {broken} broken")
-        raise typer.Exit(Exit.BROKEN if broken else Exit.OK)
+    add_run(cli, find, _fail, play_night, set_log_level=set_log_level)
 
     add_replay(cli, find, _fail, quiet_log=lambda: set_log_level("critical"))
 
@@ -357,5 +260,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    cli = build_cli(SCENARIOS, simulate, set_log_level=configure_logging)
+    cli = build_cli(SCENARIOS, record_night, set_log_level=configure_logging)
     cli(args=None if arguments is None else list(arguments), prog_name="byte-sim")

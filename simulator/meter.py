@@ -5,11 +5,16 @@ Counted by process, since limits are: a superseded bot and its successor may wel
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
 
 from simulator.loop import Process, current_process
+
+#: Is told of a request that leaves; of one that is over, with the status of its answer (None: there was none).
+Asked = Callable[[httpx.Request], None]
+Answered = Callable[[httpx.Request, int | None], None]
 
 
 @dataclass
@@ -29,6 +34,14 @@ class Meter:
         self.requests_at_once_max = 0
         self.saves_at_once_max = 0
         self.requests_total = 0
+        self.observers: list[tuple[Asked, Answered]] = []
+
+    def observe(self, asked: Asked, answered: Answered) -> None:
+        """Call these with every request, when it leaves with its body and when it is over, in the process that asked; they must change nothing.
+
+        A process that dies learns of no end.
+        """
+        self.observers.append((asked, answered))
 
     @property
     def requests_now(self) -> int:
@@ -73,11 +86,19 @@ class MeteredTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Pass the request on."""
         process, is_save = current_process(), request.url.path.endswith("byte_bot_save")
+        await request.aread()
         self._meter.begin(process, is_save=is_save)
+        status: int | None = None
+        for asked, _ in self._meter.observers:
+            asked(request)
         try:
-            return await self._inner.handle_async_request(request)
+            response = await self._inner.handle_async_request(request)
+            status = response.status_code
+            return response
         finally:
             self._meter.end(process, is_save=is_save)
+            for _, answered in self._meter.observers:
+                answered(request, status)
 
     async def aclose(self) -> None:
         """Close the inner transport."""

@@ -2,7 +2,8 @@
 
 How it works. `record_night` runs a scenario with a seed and keeps the events of its trace. A night that ends by an error is a night
 too: its recording has the events up to the error, the error as one more (`ERROR_KIND`, at its moment), and what the search would say of it
-(`Ended`); what cleaning up after it recorded is left out. A `Recording` can be written to a file
+(`Ended`); what cleaning up after it recorded is left out. So is one that Ctrl-C ends, since a night that never ends by itself is shown in no
+other way: its recording comes with the interrupt (`NightInterrupted`). A `Recording` can be written to a file
 and read back (one line of JSON that says which night it is, then one event a line), so that runs of two processes, two
 machines or two commits can be compared; `record_elsewhere` makes one in a process of its own, with other hashes of strings.
 Recordings of one night, commit and Python minor are equal, or something depended on what no seed governs.
@@ -17,7 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,14 +26,13 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from simulator.calls import alone
+from simulator.calls import alone, calls_to
 from simulator.conversation import spoken
 from simulator.errors import SimulatorError, TraceError, UnhandledError
 from simulator.invariants.standard import night_invariants
 from simulator.loop import ReadyOrder
-from simulator.report import Report
+from simulator.report import Report, again
 from simulator.scenario import Scenario
-from simulator.scenario_file import names_a_file
 from simulator.search.outcome import Failure, Verdict, failure_in, failure_of
 from simulator.trace import Difference, Trace, difference_of
 from simulator.world import Network, Transport, World, run_alone
@@ -42,8 +42,14 @@ from simulator.world_twitch import night_options
 FORMAT: Final = "byte-sim trace 1"
 #: Shown only when asked for: `chat` and `http` say the same in a readable way.
 DETAIL_KINDS: Final = ("irc_in", "irc_out", "request", "response")
+#: Events beside the trace: a planned fault begins to act, ends, or strikes in an instant.
+FAULT_BEGINS: Final = "fault_begins"
+FAULT_ENDS: Final = "fault_ends"
+FAULT_STRIKES: Final = "fault_strikes"
 #: The event that stands where an error ended the night; it is in no trace, so the hash is that of the night without it.
 ERROR_KIND: Final = "error"
+#: What stands in place of a class of failures where Ctrl-C ended a night.
+INTERRUPTED: Final = "interrupted"
 _US_PER_S = 1_000_000
 _KIND_WIDTH = 15
 
@@ -69,6 +75,11 @@ class Night(msgspec.Struct, frozen=True):
         """The arguments of ``byte-sim replay`` that play it."""
         return (self.scenario, "--seed", str(self.seed), *self.options)
 
+    @property
+    def replay(self) -> str:
+        """The command that shows it, for people."""
+        return again("replay", self.scenario, self.seed, self.options)
+
 
 class _Header(msgspec.Struct, frozen=True):
     format: str
@@ -79,10 +90,16 @@ class _Header(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Ended:
-    """A night ended by an error: when (virtual seconds), and what the search says of it."""
+    """A night ended by an error: when (virtual seconds), and what the search says of it; or Ctrl-C did, which says nothing of it."""
 
     at_s: float
     failure: Failure
+    interrupted: bool = False
+
+    @property
+    def called(self) -> str:
+        """How it ended, in one word."""
+        return INTERRUPTED if self.interrupted else str(self.failure.verdict)
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,16 @@ class Recording:
     ended: Ended | None = None
 
     @property
+    def ok(self) -> bool:
+        """True if the night was played here to its end, and no promise was broken."""
+        return self.report is not None and self.report.ok
+
+    @property
+    def interrupted(self) -> bool:
+        """True if Ctrl-C ended it."""
+        return self.ended is not None and self.ended.interrupted
+
+    @property
     def verdict(self) -> Verdict:
         """The class of what went wrong first, as the search has it; `OK` if nothing did, or the run was not made here."""
         violations = self.report.violations if self.report is not None else ()
@@ -113,17 +140,45 @@ class Recording:
         words, *calls = failure.words.splitlines()
         return "\n".join(
             [
-                f"{self.night.scenario}  seed {self.night.seed}  {failure.verdict.upper()}",
+                f"{self.night.scenario}  seed {self.night.seed}  {self.ended.called.upper()}",
                 f"  ended          at {self.ended.at_s:.6f} s by {words}",
                 *(f"                 {call}" for call in calls),
                 f"  trace          {self.trace_hash}",
-                f"  again          byte-sim replay {' '.join(self.night.arguments)}",
+                f"  again          {self.night.replay}",
             ]
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain data; nothing if the run was not made here."""
+        if self.ended is None:
+            return {} if self.report is None else self.report.to_json()
+        failure = self.ended.failure
+        return {
+            "scenario": self.night.scenario,
+            "seed": self.night.seed,
+            "ok": False,
+            "verdict": self.ended.called,
+            "error": failure.invariant,
+            "place": failure.place,
+            "words": failure.words,
+            "ended_at_s": round(self.ended.at_s, 6),
+            "trace_hash": self.trace_hash,
+            "replay": self.night.replay,
+        }
+
+
+class NightInterrupted(KeyboardInterrupt):
+    """Ctrl-C in the middle of a night, and what there was of it until then."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__("Ctrl-C")
+        self.recording = recording
 
 
 #: Microseconds, kind, fields.
 Event = tuple[int, str, dict[str, Any]]
+#: An event beside a trace, and how many events the trace had when it happened.
+Seen = tuple[int, Event]
 #: Plays a night, here or elsewhere; here with options as `record_night`.
 Player = Callable[..., Recording]
 
@@ -135,13 +190,23 @@ class _Stage:
     #: How many events there were, and what time it was, when the night was over and nothing was cleaned up yet.
     events = 0
     over_s = 0.0
+    _over = False
+
+    def over(self) -> None:
+        """The night is over; told more than once, the first time counts."""
+        if self.world is not None and not self._over:
+            self._over, self.events, self.over_s = True, self.world.trace.count, self.world.loop.time()
 
 
-def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:
-    """Play a night in this process and keep its events; `options` are those of `World` (``application`` …).
+def record_night(scenario: Scenario, night: Night, *, keep_trace: bool = True, **options: Any) -> Recording:
+    """Play a night in this process; `options` are those of `World` (``application`` …).
+
+    Args:
+        keep_trace: whether its events are kept, some 300 bytes each.
 
     Raises:
         SimulatorError: the night cannot be played at all. An error that ends one is in its recording.
+        NightInterrupted: Ctrl-C; what there is of the night is in it.
     """
     stage = _Stage()
 
@@ -151,38 +216,51 @@ def record_night(scenario: Scenario, night: Night, **options: Any) -> Recording:
             night.seed,
             network=night.network,
             transport=night.transport,
-            keep_trace=True,
+            keep_trace=keep_trace,
             **{"invariants": night_invariants(), **options},
         )
         async with world.standing():
             stage.world = world
+            # Ctrl-C comes in the middle of whatever runs: the night itself learns of it only when it is cleaned up.
+            world.loop.on_run_end(stage.over)
             try:
                 return await world.night()
             finally:
-                stage.events, stage.over_s = world.trace.count, world.loop.time()
+                stage.over()
 
     try:
         report = run_alone(body(), night.seed, night.network, night.order)
-    except (Exception, BaseExceptionGroup) as error:
+    except (Exception, BaseExceptionGroup, KeyboardInterrupt) as error:
         # Supervisor: whatever ends the night, how it came to that is what somebody wants to see.
-        if stage.world is None or not isinstance(alone(error), Exception):
-            raise  # nothing to show, or Ctrl-C
-        return _ended_by(error, night, stage.world.trace, stage)
-    assert stage.world is not None, "played"
-    if names_a_file(night.scenario):
-        report = replace(report, source=night.scenario, options=night.options)
-    return Recording(night, stage.world.trace.digest, stage.world.trace.lines, report)
+        stopped = isinstance(alone(error), KeyboardInterrupt)
+        if stage.world is None or not (stopped or isinstance(alone(error), Exception)):
+            raise  # nothing to show, or the program is to end
+        recording = _ended_by(error, night, stage.world.trace, stage, keep_trace=keep_trace)
+        if not stopped:
+            return recording
+    else:
+        assert stage.world is not None, "played"
+        trace = stage.world.trace
+        told = replace(report, source=night.scenario, options=night.options)
+        return Recording(night, trace.digest, trace.lines if keep_trace else (), told)
+    raise NightInterrupted(recording)
 
 
-def _ended_by(error: BaseException, night: Night, trace: Trace, stage: _Stage) -> Recording:
+def _ended_by(
+    error: BaseException, night: Night, trace: Trace, stage: _Stage, *, keep_trace: bool
+) -> Recording:
     # What failed unnoticed is told of when the world has ended; it happened earlier.
     at_s = error.at_s if isinstance(error, UnhandledError) else stage.over_s
-    failure = failure_of(error)
+    ended = Ended(at_s, failure_of(error))
+    if isinstance(alone(error), KeyboardInterrupt):
+        # What the world said while it was cleaned up is no answer to the question where the night was.
+        words = "\n".join(["Ctrl-C", *calls_to(error)])
+        ended = Ended(at_s, replace(ended.failure, words=words), interrupted=True)
     # Without the words: addresses of objects in them differ from run to run, and recordings are compared.
-    fields = {"error": failure.invariant, "place": failure.place, "verdict": str(failure.verdict)}
+    fields = {"error": ended.failure.invariant, "place": ended.failure.place, "verdict": ended.called}
     told: Event = (round(at_s * _US_PER_S), ERROR_KIND, fields)
-    lines = interleaved(trace.lines[: stage.events], [told])
-    return Recording(night, trace.digest, lines, ended=Ended(at_s, failure))
+    lines = interleaved(trace.lines[: stage.events], [(stage.events, told)]) if keep_trace else ()
+    return Recording(night, trace.digest, lines, ended=ended)
 
 
 def record_elsewhere(_scenario: Scenario, night: Night, *, hash_seed: int = 1) -> Recording:
@@ -267,16 +345,25 @@ def explain(difference: Difference, left: str, right: str) -> str:
     return "\n".join([f"event {difference.index + 1} differs:", *lines])
 
 
-def interleaved(lines: Sequence[str], events: Sequence[Event]) -> tuple[str, ...]:
-    """The lines of a trace with these events at their moments, each behind what happened at the same one; both are in order of time."""
+def interleaved(lines: Sequence[str], events: Sequence[Seen]) -> tuple[str, ...]:
+    """The lines of a trace with these events at their moments, among those of one moment where the trace stood then.
+
+    Both are in order of time; so an event with 0 stands before what happened at the same moment, and one with a large number behind it.
+    """
     encode = msgspec.json.Encoder(order="sorted").encode
     found: list[str] = []
     place = 0
-    for event in events:
-        behind = bisect_right(lines, event[0], lo=place, key=lambda line: decoded(line)[0])
-        found += [*lines[place:behind], encode(event).decode()]
-        place = behind
+    for stood, event in events:
+        first = bisect_left(lines, event[0], lo=place, key=_time_us)
+        last = bisect_right(lines, event[0], lo=first, key=_time_us)
+        until = min(max(stood, first), last)
+        found += [*lines[place:until], encode(event).decode()]
+        place = until
     return (*found, *lines[place:])
+
+
+def _time_us(line: str) -> int:
+    return decoded(line)[0]
 
 
 def decoded(line: str) -> Event:
@@ -295,6 +382,9 @@ def _details(kind: str, fields: dict[str, Any]) -> str:
     if kind == "chat":
         reply = f"  (reply to {fields['reply_to']})" if fields.get("reply_to") else ""
         return f"#{fields['channel']} {fields['login']}: {spoken(fields['text'])}{reply}"
+    if kind in (FAULT_BEGINS, FAULT_ENDS, FAULT_STRIKES):
+        until = f", until {fields['until_s']:g} s" if "until_s" in fields else ""
+        return f"{fields['words']}  ({fields['family']}{until})"
     if "line" in fields:
         arrow: Literal["<", ">"] = "<" if kind == "irc_in" else ">"
         return f"{fields['connection']} {arrow} {fields['line']}"

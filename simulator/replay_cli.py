@@ -21,6 +21,7 @@ from simulator.errors import SimulatorError
 from simulator.invariants.standard import night_invariants
 from simulator.replay import (
     Night,
+    NightInterrupted,
     Player,
     Recording,
     compare,
@@ -36,7 +37,9 @@ from simulator.replay import (
 from simulator.scenario import Scenario
 from simulator.scenario_file import NightFile
 from simulator.search.search_cli import EXITS
+from simulator.timeline_faults import fault_events
 from simulator.timeline_page import write_page
+from simulator.timeline_requests import RequestWatcher
 from simulator.timeline_samples import Watcher
 from simulator.timeline_states import StateWatcher
 from simulator.world_twitch import implied_network
@@ -118,8 +121,10 @@ def add_replay(
     ) -> None:
         """Play one night again: show what happened, or compare runs.
 
-        Without options: every event with its virtual time (chat, answers, faults, the bot's process, broken promises), and how the bot
-        changes (kind state: circuit, journal, connection, channels, epoch). --only chat,http chooses; the kinds irc_in, irc_out (raw lines), request and response are shown only so.
+        Without options: every event with its virtual time (chat, answers, the bot's process, broken promises), what each fault does
+        (fault_begins, fault_ends, fault_strikes), each save with its epoch, its rows and which try it is (save), other requests that are tried once
+        more (retry), answers that the bot waits for no longer (gave_up), and how the bot changes (state: circuit, journal, connection, channels, epoch). --only chat,http chooses; the kinds
+        irc_in, irc_out (raw lines), request and response are shown only so.
 
         \b
           byte-sim replay 4711                                     (a night of `byte-sim search`)
@@ -129,9 +134,9 @@ def add_replay(
           byte-sim replay outage --seed 3 --trace before.jsonl     (change the bot, then)
           byte-sim replay outage --seed 3 --against before.jsonl
 
-        A night that ends by an error is shown up to it. Exit code 0 if every promise was kept or, where runs are compared, all were
+        A night that ends by an error is shown up to it, and so is one that Ctrl-C ends, with where it was. Exit code 0 if every promise was kept or, where runs are compared, all were
         equal; 2 if the night cannot be played; otherwise that of `search` for what went wrong first: 1 safety, 3
-        nondeterminism (or two runs differ), 4 liveness, 5 crash.
+        nondeterminism (or two runs differ), 4 liveness, 5 crash; 130 after Ctrl-C.
         """
         given = find_night(scenario)
         asked = night_as_asked(given, seed, transport, order)
@@ -150,12 +155,12 @@ def add_replay(
             if html is not None:
                 first = _drawn(here, chosen, night, html)
             else:
-                first = _with_states(here, chosen, night) if shown else here(chosen, night)
+                first = _with_what_is_beside(here, chosen, night) if shown else _played(here, chosen, night)
             if trace is not None:
                 write_recording(first, trace)
             others: list[Named] = [] if against is None else [(against.name, read_recording(against))]
             again = range(2, runs + 1) if compare_ else ()
-            if others or again:
+            if (others or again) and not first.interrupted:
                 more = (_again(number, here, elsewhere, chosen, night) for number in again)
                 raise typer.Exit(_compare(("run 1", first), chain(others, more), as_json=as_json))
             if trace is not None:
@@ -168,26 +173,38 @@ def add_replay(
                 typer.echo(first.to_text(), err=True)
         except SimulatorError as error:
             fail(f"{' '.join(night.arguments)}: {error}")
-        raise typer.Exit(EXITS[first.verdict])
+        raise typer.Exit(Exit.INTERRUPTED if first.interrupted else EXITS[first.verdict])
+
+
+def _played(here: Player, scenario: Scenario, night: Night, **options: Any) -> Recording:
+    """Play a night; one that Ctrl-C ends is shown up to it like one that an error ends."""
+    try:
+        return here(scenario, night, **options)
+    except NightInterrupted as stopped:
+        return stopped.recording
 
 
 def _drawn(here: Player, scenario: Scenario, night: Night, file: Path) -> Recording:
     """Play a night, watch the bot in it, and draw what happened."""
     watcher = Watcher()
-    recording = here(scenario, night, invariants=(*night_invariants(), watcher))
+    recording = _played(here, scenario, night, invariants=(*night_invariants(), watcher))
     write_page(file, recording, watcher.watched(), f"{night.scenario}, seed {night.seed}")
     return recording
 
 
-def _with_states(here: Player, scenario: Scenario, night: Night) -> Recording:
-    """Play a night; among its events those of the bot's state."""
-    watcher = StateWatcher()
-    recording = here(scenario, night, invariants=(*night_invariants(), watcher))
+def _with_what_is_beside(here: Player, scenario: Scenario, night: Night) -> Recording:
+    """Play a night; among its events what the trace does not have: faults, saves and retries, the bot's state."""
+    states, requests = StateWatcher(), RequestWatcher()
+    recording = _played(here, scenario, night, invariants=(*night_invariants(), states, requests))
     # The error that ended a night is no event of the trace; what cleaning up after it changed is no part of the night.
-    changes = watcher.changes(len(recording.lines) - (recording.ended is not None))
-    if watcher.left_out:
-        typer.echo(f"{watcher.left_out} later changes of state are not shown", err=True)
-    return replace(recording, lines=interleaved(recording.lines, changes))
+    events = len(recording.lines) - (recording.ended is not None)
+    faults = fault_events(recording.lines, scenario.faults)
+    beside = [*faults, *states.changes(events), *requests.asked(events)]
+    if left_out := states.left_out + requests.left_out:
+        typer.echo(f"{left_out} later changes of state, saves and retries are not shown", err=True)
+    # One list in the order of time, and of the trace: of equal ones the fault comes first.
+    beside.sort(key=lambda seen: (seen[1][0], seen[0]))
+    return replace(recording, lines=interleaved(recording.lines, beside))
 
 
 def _again(

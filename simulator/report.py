@@ -52,9 +52,9 @@ class Report:
     #: Of the unanswered, those said while the bot was not there to hear them.
     unanswered_away: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
-    #: What the night was run with beside its seed, as options of ``byte-sim run``.
+    #: What the night was run with beside its seed, as options of ``byte-sim``.
     options: tuple[str, ...] = ()
-    #: What ``byte-sim run`` is given to play it: a file; empty: the scenario's name.
+    #: What ``byte-sim`` is given to play it: a name, a file, or a seed of the search; empty: the scenario's name.
     source: str = ""
 
     @property
@@ -66,9 +66,7 @@ class Report:
     def replay(self) -> str:
         """The command that runs the same night again."""
         night = self.source or self.scenario
-        if night.isdecimal():  # a night of the search: its seed says everything about it
-            return f"byte-sim replay {night}"
-        return shlex.join(("byte-sim", "run", night, "--seed", str(self.seed), *self.options))
+        return again("replay" if names_a_seed(night) else "run", night, self.seed, self.options)
 
     def to_json(self) -> dict[str, Any]:
         """The report without its transcript, as plain data."""
@@ -93,8 +91,8 @@ class Report:
             "replay": self.replay,
         }
 
-    def to_text(self) -> str:
-        """The report as a few lines for a terminal."""
+    def to_text(self, replay: str = "") -> str:
+        """The report as a few lines for a terminal; ``replay``: the command that runs the night again, if it is no night of ``byte-sim``."""
         data = self.to_json()
         recovered = (
             "-" if self.recovered_after_s is None else f"{self.recovered_after_s:.2f} s after the heal"
@@ -113,9 +111,26 @@ class Report:
             f"  recovered      {recovered}",
             f"  trace          {self.trace_hash}",
             *(f"  BROKEN         {violation}" for violation in self.violations),
-            f"  again          {self.replay}",
+            f"  again          {replay or self.replay}",
         ]
         return "\n".join(lines)
+
+
+def names_a_seed(name: str) -> bool:
+    """True if this is a seed of the search, and not the name of a scenario or of a file."""
+    return name.isascii() and name.isdigit()
+
+
+def again(verb: str, night: str, seed: int, options: Sequence[str] = ()) -> str:
+    """The command by which ``byte-sim`` plays a night again.
+
+    Args:
+        verb: ``run`` or ``replay``.
+        night: a scenario's name, a file, or a seed of the search: what that draws, another seed can play too, and then it is said.
+        options: what the night was played with, where that is not what it says itself.
+    """
+    own = names_a_seed(night) and int(night) == seed
+    return shlex.join(("byte-sim", verb, night, *(() if own else ("--seed", str(seed))), *options))
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

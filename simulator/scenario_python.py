@@ -73,7 +73,7 @@ def night_python(night: NightFile, *, comment: str = "", application: str = "") 
             "",
             'if __name__ == "__main__":',
             f"    report = simulate(NIGHT, {', '.join(options)})",
-            "    print(report.to_text())",
+            '    print(report.to_text(shlex.join(["python", *sys.argv])))',
             "    sys.exit(0 if report.ok else 1)",
             "",
         ]
@@ -93,7 +93,7 @@ class _Names:
 
     def imports(self) -> list[str]:
         """The import statements, sorted as a formatter sorts them."""
-        lines = ["import math"] * self._math + ["import sys", ""]
+        lines = ["import math"] * self._math + ["import shlex", "import sys", ""]
         for module in sorted(self._needed):
             found = sorted(self._needed[module])
             line = f"from {module} import {', '.join(found)}"

@@ -138,7 +138,7 @@ def picture_of(recording: Recording, watched: Watched, *, messages_max: int = ME
         channels=watched.scenario.channels,
         messages=tuple(_messages(said, watched.bot_login)),
         messages_left_out=len(events.chat) - len(said),
-        bands=tuple(_bands(watched.scenario.faults, events)),
+        bands=(*_planned(watched.scenario.faults, events), *_set_by_hand(events)),
         heals_s=tuple(events.heals_s),
         lives=tuple(_lives(events, watched.samples)),
         states=states,
@@ -200,8 +200,15 @@ def _messages(chat: Sequence[Event], bot_login: str) -> Iterator[Message]:
 # -----------------------------------------------------------------------------------------------------
 
 
-def _bands(faults: Sequence[Fault], events: _Events) -> Iterator[Band]:
-    """The faults of the plan, then those that a story set by hand, each until the next heal at the latest."""
+def planned_bands(lines: Sequence[str], faults: Sequence[Fault]) -> tuple[Band, ...]:
+    """Those of the plan that acted in the night with this trace: a heal ends them all, what is still to come included."""
+    events = _read(lines)
+    last_s = min([events.end_s, *events.heals_s])
+    return tuple(band for band in _planned(faults, events) if band.start_s <= last_s)
+
+
+def _planned(faults: Sequence[Fault], events: _Events) -> Iterator[Band]:
+    """The faults of the plan, each until the next heal at the latest."""
     for fault in faults:
         end_s = min(fault.start_s + fault.duration_s, _healed_s(fault.start_s, events))
         if fault.instant:
@@ -209,6 +216,10 @@ def _bands(faults: Sequence[Fault], events: _Events) -> Iterator[Band]:
         else:
             phases = tuple(_phases(fault, end_s))
             yield Band(fault.family, fault.kind, words_of(fault), fault.start_s, end_s, phases=phases)
+
+
+def _set_by_hand(events: _Events) -> Iterator[Band]:
+    """Those that a story set, each until the next heal at the latest."""
     for number, (at_s, name, kind) in enumerate(events.by_hand):
         # A fault of the same name takes the place of the one before.
         replaced_s = (other_s for other_s, other, _ in events.by_hand[number + 1 :] if other == name)

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from simulator.replay import Event
+from simulator.replay import Seen
+from simulator.timeline_notes import NOTES_MAX, Notes
 
 if TYPE_CHECKING:
     from byte_bot.app import Application
@@ -23,14 +24,11 @@ if TYPE_CHECKING:
 
 #: The kind of these events.
 STATE_KIND: Final = "state"
-#: Changes that are kept; counted beyond. A night of an hour in which everything flaps has some thousands.
-CHANGES_MAX: Final = 50_000
 #: Channels that are named where several are joined or left at once; of more only how many.
 NAMED_MAX: Final = 6
 _EDGE: Final = (
     "irc_open", "irc_closed", "irc_in", "irc_out", "eventsub_open", "eventsub_closed", "request", "response", "request_failed",
 )  # fmt: skip
-_US_PER_S: Final = 1_000_000
 
 
 class Standing(NamedTuple):
@@ -59,15 +57,16 @@ class StateWatcher:
     #: A second in which nothing has happened has nothing to see.
     restless = False
 
-    def __init__(self, *, changes_max: int = CHANGES_MAX) -> None:
-        self._changes_max = changes_max
+    def __init__(self, *, changes_max: int = NOTES_MAX) -> None:
+        self._notes = Notes(changes_max)
         self._world: World | None = None
         self._known: list[_Known] = []
         self._killed = False
-        #: Each change with the number of events that the trace had then.
-        self._changes: list[tuple[int, Event]] = []
-        #: Changes that were not kept because there were too many.
-        self.left_out = 0
+
+    @property
+    def left_out(self) -> int:
+        """Changes that were not kept because there were too many."""
+        return self._notes.left_out
 
     def started(self, world: World) -> None:
         """Look at everything from now on."""
@@ -86,9 +85,9 @@ class StateWatcher:
         """Look a last time."""
         self.sampled(world)
 
-    def changes(self, events: int) -> list[Event]:
+    def changes(self, events: int) -> list[Seen]:
         """What was seen while the trace had no more than so many events."""
-        return [event for count, event in self._changes if count <= events]
+        return self._notes.until(events)
 
     def _die(self) -> None:
         # Its end is an event of the trace already.
@@ -117,11 +116,7 @@ class StateWatcher:
 
     def _note(self, number: int, fields: Mapping[str, Any]) -> None:
         assert self._world is not None
-        if len(self._changes) >= self._changes_max:
-            self.left_out += 1
-            return
-        event: Event = (round(self._world.loop.time() * _US_PER_S), STATE_KIND, {"bot": number, **fields})
-        self._changes.append((self._world.trace.count, event))
+        self._notes.add(self._world, STATE_KIND, {"bot": number, **fields})
 
 
 def _running(world: World) -> list[tuple[int, Application]]:

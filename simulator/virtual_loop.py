@@ -100,6 +100,7 @@ class VirtualLoop(SchedulingLoop):
         self._asyncgen_owners: weakref.WeakKeyDictionary[Process, list[weakref.ref[AsyncGenerator[Any, Any]]]]
         self._asyncgen_owners = weakref.WeakKeyDictionary()
         self._end_hooks: list[Callable[[Process], None]] = []
+        self._run_end_hooks: list[Callable[[], None]] = []
         self._graveyard = Graveyard()
         self._any_dead = False
         super().__init__(OrderedSelector() if hybrid else NoDescriptors())
@@ -296,6 +297,10 @@ class VirtualLoop(SchedulingLoop):
         """Call `hook(process)` when a process is killed or has finished; a network closes its connections there."""
         self._end_hooks.append(hook)
 
+    def on_run_end(self, hook: Callable[[], None]) -> None:
+        """Call `hook()` when the run is over, whatever ended it, before what is left of it is cleaned up."""
+        self._run_end_hooks.append(hook)
+
     def _freeze(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         """Bury tasks, and take what the dead had scheduled out of the queues, so that time does not stop there."""
         self._any_dead = True
@@ -406,6 +411,8 @@ class VirtualLoop(SchedulingLoop):
 
         Raises DeadlockError or RunawayError if a task resists its cancellation.
         """
+        for hook in self._run_end_hooks:
+            hook()
         self._limits = Limits(
             virtual_s_max=self.time() + _CLEAN_UP_S,
             iterations_max=self.iterations + _CLEAN_UP_ITERATIONS,

@@ -48,7 +48,7 @@ from simulator.loop import START_UNIX_S, ReadyOrder, current_loop, run
 from simulator.losses import leave_behind, reckon
 from simulator.meter import Meter, MeteredTransport
 from simulator.recording import RecordedTransport, record_answers, record_plan
-from simulator.report import Line, Report, Violation
+from simulator.report import Line, Report, Violation, names_a_seed
 from simulator.rng import SeedTree
 from simulator.sampler import Sampler
 from simulator.scenario import Scenario
@@ -343,6 +343,7 @@ class World:
 
     def report(self) -> Report:
         """What has come out so far."""
+        said = "" if names_a_seed(self.scenario.name) else "fifo"
         return Report(
             scenario=self.scenario.name,
             seed=self.seed,
@@ -361,7 +362,8 @@ class World:
                 "incarnations": self.bot.incarnation,
                 **self.faces.counts(),
             },
-            options=night_options(self.network_kind, self.transport, self.loop.ready_order),
+            # Which order a night of the search has is not known here: it is said in any case.
+            options=night_options(self.network_kind, self.transport, self.loop.ready_order, ("irc", said)),
         )
 
 

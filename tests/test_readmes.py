@@ -38,12 +38,14 @@ from simulator.control import ROUTES
 from simulator.faults import KINDS, Fault
 from simulator.invariants.standard import night_invariants
 from simulator.loop import run
+from simulator.replay import record_night
 from simulator.scenario_file import CROWDS, ScenarioFileError, parse_night
 from simulator.scenarios import SCENARIOS
 from simulator.seed_file import read_seed_file
 from simulator.twitch.verbs import VERBS
 from simulator.world import simulate
 from tests.byte_bot.components.harness import chat_with
+from tests.mutants.catalogue import MUTANTS
 
 ROOT = Path(__file__).parents[1]
 ROOT_README, BOT_README, SIMULATOR_README = READMES = (
@@ -140,6 +142,13 @@ def test_every_python_block_runs(readme: Path, code: str, tmp_path: Path) -> Non
     for name, value in names.items():
         if name.startswith("test_"):
             value(**{"tmp_path": tmp_path} if "tmp_path" in inspect.signature(value).parameters else {})
+
+
+def test_how_many_planted_bugs_need_staged_nights_is_told() -> None:
+    """As the catalogue has it: those the search does not find by itself."""
+    staged = sum(mutant.staged for mutant in MUTANTS.values())
+    number = ("None", "One", "Two", "Three", "Four", "Five")[staged]
+    assert f"({number} of them" in text_of(ROOT_README)
 
 
 # ── the bot ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -369,7 +378,7 @@ def test_every_scenario_is_listed(name: str) -> None:
 
 def options() -> Iterator[tuple[str, str]]:
     """Every option of ``byte-sim``: command and option."""
-    program: Any = get_command(build_cli(SCENARIOS, simulate))
+    program: Any = get_command(build_cli(SCENARIOS, record_night))
     for name, command in program.commands.items():
         for parameter in command.params:
             if parameter.param_type_name == "option" and parameter.name != "help":

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from simulator.search.outcome import Failure, Outcome, Verdict
+from simulator.workers import NightLimitError
 
 #: Seeds of one group that are named; of the others only how many.
 SEEDS_SHOWN_MAX: Final = 8
@@ -23,6 +24,10 @@ class Group:
     first: Outcome
     failure: Failure
     seeds: list[int] = field(default_factory=list)
+
+    @property
+    def _endless(self) -> bool:
+        return self.failure.invariant == NightLimitError.name
 
     def to_json(self) -> dict[str, Any]:
         """The group as plain data."""
@@ -51,7 +56,9 @@ class Group:
             named = ", ".join(map(str, others[:SEEDS_SHOWN_MAX]))
             rest = len(others) - SEEDS_SHOWN_MAX
             shown.append(f"  also   {named}{f' and {rest} more' if rest > 0 else ''}")
-        shown.append(f"  again  {self.first.replay}")
+        # A night that never ends shows nothing by itself.
+        until = "    (Ctrl-C shows how far it came, and where it is)" if self._endless else ""
+        shown.append(f"  again  {self.first.replay}{until}")
         return "\n".join(shown)
 
 

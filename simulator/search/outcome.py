@@ -40,6 +40,9 @@ from simulator.world import World, run_alone
 #: The invariants that say what must happen; the others say what must not.
 LIVENESS: Final = frozenset({"recovers", "present"})
 
+#: What stands in place of an invariant where two runs of a seed differ.
+SAME_RUN: Final = "same_run"
+
 #: What stands in place of an invariant where the process was lost.
 LOST: Final = frozenset({NightLimitError.name, WorkerDiedError.name})
 
@@ -104,8 +107,10 @@ class Outcome:
 
     @property
     def replay(self) -> str:
-        """The command that plays the same night again, event by event."""
-        return f"byte-sim replay {self.plan.seed}"
+        """The command that shows it: the same night again, event by event, or where two runs of it part."""
+        # One run alone looks as any other does.
+        differ = self.failure is not None and self.failure.invariant == SAME_RUN
+        return f"byte-sim replay {self.plan.seed}{' --compare' if differ else ''}"
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as plain data."""

@@ -6,11 +6,6 @@ from simulator.scenario_file import NightFile
 from simulator.search.plan import SearchPlan, draw_night
 
 
-def names_a_seed(name: str) -> bool:
-    """True if this is a seed of the search, and not the name of a scenario or of a file."""
-    return name.isascii() and name.isdigit()
-
-
 def seed_night(seed: int) -> NightFile:
     """The night that the search draws from a seed."""
     return night_file(draw_night(seed))

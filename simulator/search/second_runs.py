@@ -14,14 +14,12 @@ from dataclasses import replace
 from typing import Final
 
 from simulator.replay import decoded, explain
-from simulator.search.outcome import Failure, Outcome, Verdict, failure_of_lost
+from simulator.search.outcome import SAME_RUN, Failure, Outcome, Verdict, failure_of_lost
 from simulator.trace import difference_of
 from simulator.workers import Elsewhere, Pending, WorkerLostError, WorkerStartError
 
 #: One in so many is played twice: 5 %.
 EVERY: Final = 20
-#: What failures of this sort have in place of an invariant's name.
-SAME_RUN: Final = "same_run"
 #: The place of a difference that was not found.
 UNEXPLAINED: Final = "unexplained"
 

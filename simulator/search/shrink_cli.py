@@ -135,7 +135,9 @@ def night_of(shrunk: Shrunk) -> NightFile:
     """The small night, called by what it shows."""
     plan, failure = shrunk.plan, shrunk.failure
     summary = f"seed {plan.seed} made small: breaks {failure.invariant} ({failure.verdict})"
-    return night_file(replace(plan, scenario=replace(plan.scenario, summary=summary)))
+    # Another name: by that of the whole night, a seed or a scenario's, `byte-sim` finds the whole night.
+    small = replace(plan.scenario, name=f"{plan.scenario.name}_small", summary=summary)
+    return night_file(replace(plan, scenario=small))
 
 
 def python_of(shrunk: Shrunk, *, application: str = "") -> str:

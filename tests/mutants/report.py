@@ -15,7 +15,7 @@ HEAD: Final = ("mutant", "noticed by", "first seed", "seconds", "what is wrong")
 STAGED_MARK: Final = " *"
 STAGED_WORDS: Final = (
     "* in staged nights: not the one that `byte-sim search` plays at this seed, but that one with something done to it "
-    "(Mutant.staging in tests/mutants/mutant.py)"
+    "(its `staging` in tests/mutants/catalogue.py; what that does is in tests/mutants/stagings.py and tests/mutants/mutant.py)"
 )
 #: By mutant, the first seed whose night notices it, and by what; `make mutants ARGS=--record` writes it anew.
 FIRST_SEEDS: Final = Path(__file__).with_name("first_seeds.json")
@@ -64,6 +64,13 @@ def failure(one: Hunted) -> str:
     return f"{one.name} was noticed by {one.invariant} at seed {one.seed}, which its list does not name: {one.words}"
 
 
+def by_way(hunted: Sequence[Hunted]) -> str:
+    """How many mutants the search finds by itself, and how many only in nights that are staged for them."""
+    found = [one for one in hunted if one.passed and not one.is_canary]
+    staged = sum(one.staged for one in found)
+    return f"{len(found) - staged} by the search, {staged} in staged nights"
+
+
 def last_line(hunted: Sequence[Hunted]) -> str:
     """The line that programs read."""
     passed = sum(one.passed for one in hunted)
@@ -74,6 +81,7 @@ def as_json(hunted: Sequence[Hunted]) -> dict[str, Any]:
     """Everything, for a program."""
     return {
         "passed": sum(one.passed for one in hunted),
+        "found_in_staged_nights": sum(one.passed and one.staged for one in hunted),
         "failed": sum(not one.passed for one in hunted),
         "mutants": [
             {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
+from tests.mutants.catalogue import MUTANTS
 from tests.mutants.hunt import CANARY, Hunted
-from tests.mutants.report import STAGED_WORDS, as_json, failure, last_line, record, recorded, table
+from tests.mutants.report import STAGED_WORDS, as_json, by_way, failure, last_line, record, recorded, table
 
 GOOD = Hunted("gate_does_not_wait", 3, 1.25, 3, "gated", "gated at 5.000 s: …")
 LOST = Hunted("late_load_wins", 2_000, 480.0)
@@ -52,6 +54,19 @@ def test_the_last_line_is_for_programs() -> None:
     found = as_json([GOOD, LOST, QUIET])
     assert (found["passed"], found["failed"]) == (2, 1)
     assert [one["first_seed"] for one in found["mutants"]] == [3, None, None]
+
+
+def test_the_line_above_it_tells_the_staged_ones_apart() -> None:
+    """Of those that were found; the canary is none of them. A program gets the number."""
+    assert by_way([GOOD, LOST, STAGED, ODD, QUIET]) == "1 by the search, 1 in staged nights"
+    assert by_way([GOOD, QUIET]) == "1 by the search, 0 in staged nights"
+    assert as_json([GOOD, LOST, STAGED, QUIET])["found_in_staged_nights"] == 1
+
+
+def test_what_the_mark_means_is_said_with_where_it_is_done() -> None:
+    """Every place that stages a night is named."""
+    places = [inspect.getfile(mutant.staging) for mutant in MUTANTS.values() if mutant.staged]
+    assert places and all(f"tests/mutants/{Path(place).name}" in STAGED_WORDS for place in places)
 
 
 def test_seeds_are_written_down_in_the_order_of_the_list(tmp_path: Path) -> None:

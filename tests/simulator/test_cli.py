@@ -18,13 +18,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from simulator import cli as command_line
-from simulator.cli import HELP, Exit, Simulate, build_cli, exit_code
+from simulator.cli import HELP, Exit, build_cli, exit_code
 from simulator.demo_verdict import judge
-from simulator.errors import DeadlockError
-from simulator.faults import TwitchPackets
-from simulator.report import Report, Violation
+from simulator.replay import Night, Player, Recording
 from simulator.scenario import Scenario
-from simulator.world import simulate
 
 SCENARIOS = {
     "calm": Scenario("calm", "nothing happens"),
@@ -32,24 +29,14 @@ SCENARIOS = {
 }
 
 
-def report(scenario: Scenario, seed: int, *violations: Violation, **_: str) -> Report:
-    """What a simulation would say."""
-    return Report(
-        scenario=scenario.name,
-        seed=seed,
-        violations=violations,
-        transcript=(),
-        trace_hash="ab12",
-        latencies_ms=(1.0,),
-        unanswered=0,
-        recovered_after_s=None,
-        virtual_s=60.0,
-    )
+def unplayed(scenario: Scenario, night: Night, **_: object) -> Recording:
+    """Where no night is played."""
+    raise AssertionError(f"{scenario.name} was played")
 
 
-def call(*arguments: str, simulate: Simulate = report, bot: tuple[str, ...] = ()) -> Result:
+def call(*arguments: str, play: Player = unplayed, bot: tuple[str, ...] = ()) -> Result:
     """Run byte-sim with these arguments."""
-    return CliRunner().invoke(build_cli(SCENARIOS, simulate, bot_command=bot), list(arguments))
+    return CliRunner().invoke(build_cli(SCENARIOS, play, bot_command=bot), list(arguments))
 
 
 def test_help_names_the_first_steps() -> None:
@@ -95,33 +82,22 @@ def test_list_has_an_object_for_each_night_for_programs() -> None:
     }  # fmt: skip
 
 
-def test_run_plays_a_file(tmp_path: Path) -> None:
-    """With what it says of seed, transport and order; options win, and the line that plays it again says which."""
-    asked: list[tuple[object, ...]] = []
+def test_a_name_a_file_and_a_seed_are_nights(tmp_path: Path) -> None:
+    """Each is found and played as what it is, by `run` and by `replay`."""
+    asked: list[tuple[str, int, str]] = []
 
-    def night(scenario: Scenario, seed: int, **options: str) -> Report:
-        asked.append((scenario.duration_s, seed, *options.values()))
-        return report(scenario, seed)
+    def play(scenario: Scenario, night: Night, **_: object) -> Recording:
+        asked.append((scenario.name, night.seed, night.order))
+        return Recording(night, "ab12", ())
 
-    file = tmp_path / "my night.toml"
-    file.write_text(
-        'seed = 9\ntransport = "eventsub"\nready_order = "random"\nduration_s = 5\n', encoding="utf-8"
-    )
-    told = call("run", str(file), simulate=night).output
-    assert f"again          byte-sim run '{file}' --seed 9\n" in told and "my night  seed 9" in told
-    arguments = ("run", str(file), "--seed", "3", "--transport", "irc", "--order", "fifo", "--json")
-    found = json.loads(call(*arguments, simulate=night).output)
-    assert found["replay"] == f"byte-sim run '{file}' --seed 3 --transport irc --order fifo"
-    call("run", str(file), "--seeds", "2", "--network", "memory", simulate=night)
-    assert asked == [
-        (5, 9, "tcp", "eventsub", "random"),
-        (5, 3, "memory", "irc", "fifo"),
-        (5, 9, "memory", "eventsub", "random"),
-        (5, 10, "memory", "eventsub", "random"),
-    ]
+    file = tmp_path / "mine.toml"
+    file.write_text('seed = 9\nready_order = "random"\n', encoding="utf-8")
+    for night in ("calm", str(file), "95"):
+        call("run", night, play=play)
+    assert asked == [("calm", 1, "fifo"), ("mine", 9, "random"), ("95", 95, "random")]
 
 
-def test_run_tells_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_file_is_told(tmp_path: Path) -> None:
     """File, line and what is allowed; nothing was tried. A file that is not there is no scenario of that name."""
     file = tmp_path / "wrong.toml"
     file.write_text("seed = 1\nduration = 5\n", encoding="utf-8")
@@ -131,90 +107,11 @@ def test_run_tells_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     assert "cannot read 'nowhere.toml'" in call("run", "nowhere.toml").output
 
 
-def test_run_reports_for_people_and_for_programs() -> None:
-    """Text by default, one JSON object with --json; the seed reaches the simulation."""
-    text = call("run", "calm", "--seed", "7")
-    assert text.exit_code == Exit.OK and "calm  seed 7  ok" in text.output
-    found = json.loads(call("run", "calm", "--seed", "7", "--json").output)
-    assert (found["scenario"], found["seed"], found["ok"]) == ("calm", 7, True)
-
-
-def test_run_is_silent_unless_the_log_is_wanted() -> None:
-    """The bot's log would stand between the lines of the report; --log shows it."""
-    levels: list[str] = []
-    cli = build_cli(SCENARIOS, report, set_log_level=levels.append)
-    CliRunner().invoke(cli, ["run", "calm"])
-    CliRunner().invoke(cli, ["run", "calm", "--log", "info"])
-    assert levels == ["critical", "info"]
-
-
-def test_run_fails_when_a_promise_is_broken() -> None:
-    """Exit code 1, and the violation is shown."""
-    broken = Violation("newest_wins", 3.5, "a row went back")
-    result = call("run", "calm", simulate=lambda scenario, seed, **_: report(scenario, seed, broken))
-    assert result.exit_code == Exit.BROKEN and "a row went back" in result.output
-
-
-def test_run_takes_many_nights_and_shows_the_broken_ones() -> None:
-    """--seeds counts on from the seed; of many nights only the broken are shown in full, and one is enough to fail."""
-    broken = Violation("newest_wins", 3.5, "a row went back")
-
-    def night(scenario: Scenario, seed: int, **_: str) -> Report:
-        return report(scenario, seed, broken) if seed == 8 else report(scenario, seed)
-
-    result = call("run", "calm", "--seed", "7", "--seeds", "3", simulate=night)
-    assert result.exit_code == Exit.BROKEN
-    assert result.output.count("BROKEN") == 2 and "--seed 8" in result.output
-    assert "calm: 3 nights, seeds 7 to 9, 1 broken" in result.output
-    lines = call("run", "calm", "--seeds", "3", "--json", simulate=night).output.splitlines()
-    assert [json.loads(line)["seed"] for line in lines] == [1, 2, 3]
-
-
-def test_run_says_on_which_network_and_in_which_order() -> None:
-    """--network, --transport and --order reach the simulation."""
-    asked: list[dict[str, str]] = []
-
-    def night(scenario: Scenario, seed: int, **options: str) -> Report:
-        asked.append(options)
-        return report(scenario, seed)
-
-    call("run", "calm", simulate=night)
-    call("run", "calm", "--network", "tcp", "--order", "random", simulate=night)
-    call("run", "calm", "--transport", "eventsub", simulate=night)
-    assert asked == [
-        {"network": "memory", "transport": "irc", "ready_order": "fifo"},
-        {"network": "tcp", "transport": "irc", "ready_order": "random"},
-        {"network": "tcp", "transport": "eventsub", "ready_order": "fifo"},
-    ]
-
-
-def test_run_names_the_scenario_that_was_meant() -> None:
+def test_the_scenario_that_was_meant_is_named() -> None:
     """A misspelt name gets a suggestion, an unknown one the command that lists them."""
     close = call("run", "outage_at_nigth")
     assert close.exit_code == Exit.NOT_TRIED and "did you mean 'outage_at_night'?" in close.output
     assert "`byte-sim list` shows them" in call("run", "xyz").output
-
-
-def test_run_says_when_a_world_got_stuck() -> None:
-    """An error of the simulator is told with the scenario and the seed, without a traceback."""
-
-    def stuck(scenario: Scenario, seed: int, **_: str) -> Report:
-        raise DeadlockError("nothing is scheduled")
-
-    result = call("run", "calm", simulate=stuck)
-    assert result.exit_code == Exit.NOT_TRIED
-    assert "byte-sim: calm with seed 1: nothing is scheduled" in result.output
-
-
-def test_run_refuses_a_night_that_its_network_cannot_play() -> None:
-    """Over real sockets nothing cuts chat bytes: one sentence and exit code 2, not an easier night that is called ok."""
-    night = Scenario("cut", "packets are cut", faults=(TwitchPackets(start_s=5),))
-    result = CliRunner().invoke(build_cli({"cut": night}, simulate), ["run", "cut", "--network", "tcp"])
-    assert result.exit_code == Exit.NOT_TRIED
-    assert result.output.startswith(
-        "byte-sim: cut with seed 1: the fault twitch_packets needs the network 'memory'"
-    )
-    assert len(result.output.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -302,7 +199,7 @@ def test_a_seed_of_the_search_stands_in_the_help(command: str) -> None:
 
 def test_every_command_stands_in_the_first_help() -> None:
     """And in the words of the module that makes them."""
-    commands = typer.main.get_command(build_cli(SCENARIOS, report)).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(build_cli(SCENARIOS, unplayed)).commands  # type: ignore[attr-defined]
     told = str(command_line.__doc__).partition("\n")[0]
     for name in commands:
         assert re.search(rf"^  byte-sim {name}\b", HELP, re.MULTILINE), name

@@ -16,9 +16,9 @@ from simulator.cli import build_cli
 from simulator.demo import BOT_COMMAND, Demo, DemoError, DemoOptions, bot_variables, crowds
 from simulator.demo_screen import Picture, Plan
 from simulator.loop import START_UNIX_S, in_virtual_time
+from simulator.replay import record_night
 from simulator.rng import SeedTree
 from simulator.serve import DEFAULT_CHANNELS, Stage
-from simulator.world import simulate
 from tests.simulator.supabase.project import BOT_SCHEMA
 
 FORGETFUL = (sys.executable, str(Path(__file__).with_name("forgetful_bot.py")))
@@ -48,7 +48,7 @@ def test_the_shipped_bot_loses_nothing_in_a_short_demo(tmp_path: Path) -> None:
     """`byte-sim demo --headless`: every command is answered, every kind of change is confirmed, found once, none is lost."""
     file = tmp_path / "verdict.json"
     arguments = ["demo", "--headless", "--seconds", "6", "--json", str(file)]
-    result = CliRunner().invoke(build_cli({}, simulate), arguments)
+    result = CliRunner().invoke(build_cli({}, record_night), arguments)
     verdict = json.loads(file.read_text(encoding="utf-8"))
     assert verdict["lost"] == verdict["doubled"] == verdict["unanswered"] == 0, result.output
     assert verdict["drained"] is True and verdict["bot_exit_code"] == 0

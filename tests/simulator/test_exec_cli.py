@@ -19,8 +19,8 @@ from simulator.cli import Exit, build_cli
 from simulator.exec_cli import ExecError, run_command, variables_of
 from simulator.loop import START_UNIX_S
 from simulator.placeholders import PlaceholderError
+from simulator.replay import record_night
 from simulator.serve import Stage
-from simulator.world import simulate
 from tests.simulator.supabase.project import BOT_SCHEMA
 
 ROOT = Path(__file__).parents[2]
@@ -150,7 +150,7 @@ def test_the_commands_own_options_are_its_own(tmp_path: Path) -> None:
     """With or without -- in front; ours come before."""
     file = tmp_path / "arguments.json"
     code = f"import json, sys; open({str(file)!r}, 'w').write(json.dumps(sys.argv[1:])); sys.exit(3)"
-    cli = build_cli({}, simulate)
+    cli = build_cli({}, record_night)
     for dashes in ([], ["--"]):
         result = CliRunner().invoke(
             cli, ["exec", "--channels", "one", *dashes, sys.executable, "-c", code, "--help", "--seed", "x"]
@@ -161,7 +161,7 @@ def test_the_commands_own_options_are_its_own(tmp_path: Path) -> None:
 
 def test_mistakes_are_told_before_anything_runs(tmp_path: Path) -> None:
     """A seed file that is not there, channels that cannot be, variables without a value."""
-    cli = build_cli({}, simulate)
+    cli = build_cli({}, record_night)
     for arguments, words in (
         (["--seed-file", str(tmp_path / "none.toml")], "cannot read the seed file"),
         (["--channels", "no-hyphens"], "'no-hyphens' is no Twitch login"),

@@ -101,3 +101,22 @@ def test_what_two_processes_do_at_once_is_not_at_once() -> None:
         assert (meter.requests_at_once_max, meter.saves_at_once_max, meter.requests_total) == (1, 1, 2)
 
     run(body())
+
+
+def test_who_observes_is_told_of_each_request() -> None:
+    """When it leaves, with its body, and when it is over, with the answer's status or none."""
+    told: list[tuple[object, ...]] = []
+
+    async def body() -> None:
+        loop, meter = current_loop(), Meter()
+        meter.observe(
+            lambda request: told.append((loop.time(), request.method, request.content)),
+            lambda request, status: told.append((loop.time(), request.method, status)),
+        )
+        async with httpx.AsyncClient(transport=MeteredTransport(Slow(), meter)) as http:
+            await http.post(SAVE, content=b"rows")
+            with pytest.raises(httpx.ReadError):
+                await http.get(LIST + "?fail")
+
+    run(body())
+    assert told == [(0.0, "POST", b"rows"), (1.0, "POST", 200), (1.0, "GET", b""), (2.0, "GET", None)]

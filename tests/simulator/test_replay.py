@@ -14,10 +14,13 @@ from byte_bot.settings import Settings
 from simulator.audience import CommandStorm
 from simulator.errors import SimulatorError, TraceError
 from simulator.faults import Hang, TwitchPackets
+from simulator.loop import ReadyOrder
 from simulator.replay import (
     Ended,
     Night,
+    NightInterrupted,
     Recording,
+    Seen,
     compare,
     decoded,
     explain,
@@ -224,7 +227,107 @@ def test_the_class_of_what_went_wrong_is_the_searchs(recording: Recording) -> No
 def test_events_stand_at_their_moments() -> None:
     """Behind what happened at the same one, before what came later; also before and after everything."""
     lines = ('[1,"a",{}]', '[2,"b",{}]', '[2,"c",{}]', '[4,"d",{}]')
-    more = [(0, "x", {}), (2, "x", {"b": 1, "a": 2}), (3, "x", {}), (9, "x", {})]
+    more: list[Seen] = [
+        (4, (0, "x", {})), (4, (2, "x", {"b": 1, "a": 2})), (4, (3, "x", {})), (4, (9, "x", {})),
+    ]  # fmt: skip
     assert interleaved(lines, more) == (
         '[0,"x",{}]', lines[0], lines[1], lines[2], '[2,"x",{"a":2,"b":1}]', '[3,"x",{}]', lines[3], '[9,"x",{}]',
     )  # fmt: skip
+
+
+def test_events_of_one_moment_stand_where_the_trace_stood() -> None:
+    """Before all of it, in the middle, behind it; a count that is of another moment counts for nothing."""
+    lines = ('[1,"a",{}]', '[2,"b",{}]', '[2,"c",{}]', '[4,"d",{}]')
+    middle: list[Seen] = [(0, (2, "x", {})), (2, (2, "y", {})), (2, (2, "z", {})), (9, (2, "w", {}))]
+    assert interleaved(lines, middle) == (
+        lines[0], '[2,"x",{}]', lines[1], '[2,"y",{}]', '[2,"z",{}]', lines[2], '[2,"w",{}]', lines[3],
+    )  # fmt: skip
+
+
+# ── nights that Ctrl-C ends ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Spinning(Application):
+    """Never comes back, a second after it was started; somebody presses Ctrl-C."""
+
+    async def run(self) -> ExitCode:
+        """As if it hung: the signal comes in the middle of it."""
+        starting = asyncio.ensure_future(super().run())
+        await asyncio.sleep(1.0)
+        starting.cancel()
+        raise KeyboardInterrupt
+
+
+async def linger(world: World) -> None:
+    """Takes its time when it is told to stop."""
+    try:
+        await asyncio.sleep(60)
+    finally:
+        world.trace.record("lingered")
+        await asyncio.sleep(1)
+
+
+def test_a_night_that_ctrl_c_ends_is_kept_up_to_it() -> None:
+    """An interrupt stays one, and brings what there was of the night, and where it was; nothing of what cleaning up did."""
+    with pytest.raises(NightInterrupted) as caught:
+        record_night(dataclasses.replace(SHORT, script=linger), NIGHT, application=Spinning)
+    assert isinstance(caught.value, KeyboardInterrupt), "whoever ends by Ctrl-C still does"
+    recording = caught.value.recording
+    assert recording.interrupted and not recording.ok and recording.ended is not None
+    assert recording.ended.at_s == 1.0
+    events = [decoded(line) for line in recording.lines]
+    place = "tests/simulator/test_replay.py:run"
+    told = {"error": "KeyboardInterrupt", "place": place, "verdict": "interrupted"}
+    assert events[-1] == (1_000_000, "error", told)
+    kinds = [kind for _, kind, _ in events]
+    assert "bot_started" in kinds and "irc_closed" not in kinds and "lingered" not in kinds
+    first, second, *calls, _, again = recording.to_text().splitlines()
+    assert first == "short  seed 3  INTERRUPTED" and second == "  ended          at 1.000000 s by Ctrl-C"
+    assert any("in run: raise KeyboardInterrupt" in call for call in calls)
+    assert again == "  again          byte-sim replay short --seed 3"
+
+
+def test_an_interrupt_before_the_night_is_no_night() -> None:
+    """There is nothing to show."""
+
+    def interrupted(settings: Settings, surroundings: Surroundings) -> Application:
+        raise AssertionError("no bot was started")
+
+    class Early:
+        """An invariant that is told before anything happens."""
+
+        name, restless = "early", False
+
+        def started(self, world: World) -> None:
+            """In the middle of building."""
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        record_night(SHORT, NIGHT, application=interrupted, invariants=(Early(),))
+    assert not isinstance(caught.value, NightInterrupted)
+
+
+def test_events_need_not_be_kept() -> None:
+    """Then there are none, and the night is the same; also of one that an error ends."""
+    bare = record_night(SHORT, NIGHT, keep_trace=False)
+    assert bare.lines == () and bare.trace_hash == record_night(SHORT, NIGHT).trace_hash
+    ended = record_night(STUMBLING, NIGHT, keep_trace=False)
+    assert ended.lines == () and ended.verdict is Verdict.CRASH
+
+
+def test_the_command_is_that_of_the_night() -> None:
+    """A seed says everything about its own night, and nothing about what another seed makes of it; names are quoted."""
+    own = Night("41", 41, order="random", said=("irc", "random"))
+    assert own.replay == "byte-sim replay 41"
+    assert Night("41", 42, order="random", said=("irc", "random")).replay == "byte-sim replay 41 --seed 42"
+    assert Night("41", 41, said=("irc", "random")).replay == "byte-sim replay 41 --order fifo"
+    assert Night("my night.toml", 3).replay == "byte-sim replay 'my night.toml' --seed 3"
+
+
+@pytest.mark.parametrize(("order", "again"), [("random", ""), ("fifo", " --order fifo")])
+def test_the_report_says_what_the_night_does_not_say_itself(order: ReadyOrder, again: str) -> None:
+    """A night of the search has its order from its seed; its report is of the night that was played."""
+    night = Night("41", 3, order=order, said=("irc", "random"))
+    recording = record_night(dataclasses.replace(SHORT, name="41", duration_s=1), night, keep_trace=False)
+    assert recording.report is not None
+    assert recording.report.replay == f"byte-sim replay 41 --seed 3{again}"

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from simulator.audience import CommandStorm
 from simulator.cli import build_cli
+from simulator.faults import Hang
 from simulator.replay import Night, Player, Recording, record_elsewhere, record_night
 from simulator.replay_cli import add_replay
 from simulator.report import Violation
@@ -32,7 +33,12 @@ def fail(words: str) -> typer.Exit:
     raise typer.Exit(2)
 
 
-def call(*arguments: str, here: Player = record_night, elsewhere: Player | None = None) -> Result:
+def call(
+    *arguments: str,
+    here: Player = record_night,
+    elsewhere: Player | None = None,
+    scenario: Scenario = SHORT,
+) -> Result:
     """Run the command with these arguments; the other processes are played here, unless a test gives its own."""
     app = typer.Typer()
 
@@ -40,11 +46,11 @@ def call(*arguments: str, here: Player = record_night, elsewhere: Player | None 
     def top() -> None:
         """Makes the one command a command with a name."""
 
-    def other(scenario: Scenario, night: Night, *, hash_seed: int) -> Recording:
+    def other(chosen: Scenario, night: Night, *, hash_seed: int) -> Recording:
         assert hash_seed > 0
-        return (elsewhere or here)(scenario, night)
+        return (elsewhere or here)(chosen, night)
 
-    add_replay(app, lambda _name: NightFile(SHORT), fail, here=here, elsewhere=other)  # type: ignore[arg-type]
+    add_replay(app, lambda _name: NightFile(scenario), fail, here=here, elsewhere=other)  # type: ignore[arg-type]
     with capture_logs():  # byte-sim sets the log up; here it would stand between the lines
         return CliRunner().invoke(app, ["replay", "short", *arguments])
 
@@ -66,6 +72,53 @@ def test_a_night_is_shown_event_by_event() -> None:
     chat = call("--only", "chat").output
     assert "byte_bot: Pong" in chat and "bot_started" not in chat
     assert call("--only", "rain").exit_code == 2
+
+
+HANGING = dataclasses.replace(
+    SHORT,
+    duration_s=8,
+    crowds=(CommandStorm("lobby", 1, ("!count deaths +1",)),),
+    faults=(Hang(start_s=1, duration_s=4),),
+    settings={"database_timeout_s": 1.0, "flush_interval_s": 0.5},
+)
+
+
+def test_faults_saves_and_retries_are_shown_among_the_events() -> None:
+    """Each at its moment, in the terminal and as JSON; a night that is compared or written has the trace alone."""
+    shown = call(scenario=HANGING).output
+    assert "    1.000000  fault_begins     hang  (database, until 5 s)\n" in shown
+    assert "    5.000000  fault_ends       hang  (database)\n" in shown
+    saves = [line.split() for line in shown.splitlines() if "  save  " in line]
+    assert saves[0][1:4] == ["save", "bot=1", "epoch=1"] and {"rows=2", "try=1"} < set(saves[0])
+    assert any("try=2" in line for line in saves)
+    times_s = [float(line.split()[0]) for line in shown.splitlines() if line.startswith("   ")]
+    assert times_s == sorted(times_s)
+    events = [json.loads(line) for line in call("--json", scenario=HANGING).output.splitlines()]
+    [begins] = [event for event in events if event["kind"] == "fault_begins"]
+    assert (begins["at_us"], begins["fault"], begins["until_s"]) == (1_000_000, "hang", 5.0)
+
+
+def test_ctrl_c_shows_the_night_until_then(tmp_path: Path) -> None:
+    """As an error does, in every form; nothing is compared. Exit code 130."""
+
+    async def script(world: World) -> None:
+        await world.until(lambda: bool(world.transcript))
+        raise KeyboardInterrupt
+
+    def interrupted(scenario: Scenario, night: Night, **options: object) -> Recording:
+        return record_night(dataclasses.replace(scenario, script=script), night, **options)
+
+    shown = call(here=interrupted)
+    assert shown.exit_code == 130
+    pong, error = shown.output.index("byte_bot: Pong"), shown.output.index("  error  ")
+    assert pong < error < shown.output.index("short  seed 1  INTERRUPTED")
+    assert "by Ctrl-C\n" in shown.output and "in script: raise KeyboardInterrupt" in shown.output
+    file = tmp_path / "night.html"
+    drawn = call("--html", str(file), here=interrupted)
+    assert drawn.exit_code == 130 and "ended by KeyboardInterrupt" in file.read_text(encoding="utf-8")
+    compared = call("--compare", here=interrupted)
+    assert compared.exit_code == 130 and "equal" not in compared.output
+    assert "short  seed 1  INTERRUPTED" in compared.stderr, "it is shown instead"
 
 
 def test_json_is_an_object_an_event() -> None:
@@ -208,7 +261,7 @@ def test_a_file_is_replayed_and_says_how_it_is_run_again(tmp_path: Path) -> None
     file.write_text(FILE, encoding="utf-8")
     runner = CliRunner()
     with capture_logs():
-        cli = build_cli(SCENARIOS, simulate)
+        cli = build_cli(SCENARIOS, record_night)
         text = runner.invoke(cli, ["replay", str(file), "--only", "bot_started"]).output
         other = runner.invoke(cli, ["replay", str(file), "--order", "fifo", "--only", "bot_started"]).output
     assert "mine  seed 6  ok" in text
@@ -221,6 +274,6 @@ def test_a_file_is_replayed_and_says_how_it_is_run_again(tmp_path: Path) -> None
 )
 def test_mistakes_are_explained(arguments: tuple[str, ...]) -> None:
     """An unknown name, network or number of runs: exit code 2, and a word about it."""
-    result = CliRunner().invoke(build_cli(SCENARIOS, simulate), ["replay", *arguments])
+    result = CliRunner().invoke(build_cli(SCENARIOS, record_night), ["replay", *arguments])
     assert result.exit_code == 2 and result.output
     assert "Traceback" not in result.output and sys.executable not in result.output

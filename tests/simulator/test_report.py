@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
-from simulator.report import Line, Report, Violation, percentile
+from simulator.report import Line, Report, Violation, names_a_seed, percentile
 
 REPORT = Report(
     scenario="outage",
@@ -79,9 +80,24 @@ def test_a_percentile_is_one_of_the_values(percent: float, expected: float) -> N
 
 
 def test_a_night_of_the_search_is_replayed_by_its_seed_alone() -> None:
-    """Which says its order too."""
-    report = Report("41", 41, (), (), "ab12", (), 0, None, 60.0, options=("--order", "random"))
+    """Unless it was played with another seed, or not as it was drawn: that is another night."""
+    report = Report("41", 41, (), (), "ab12", (), 0, None, 60.0)
     assert report.replay == "byte-sim replay 41"
+    assert dataclasses.replace(report, seed=42).replay == "byte-sim replay 41 --seed 42"
+    unordered = dataclasses.replace(report, options=("--order", "fifo"))
+    assert unordered.replay == "byte-sim replay 41 --order fifo"
+    assert dataclasses.replace(report, source="0041").replay == "byte-sim replay 0041"
+
+
+def test_whoever_plays_a_night_without_byte_sim_says_how() -> None:
+    """A script is no scenario of that name."""
+    assert REPORT.to_text("python night.py").endswith("  again          python night.py")
+
+
+def test_numbers_are_seeds() -> None:
+    """Names and files are not."""
+    assert names_a_seed("41") and names_a_seed("0")
+    assert not any(map(names_a_seed, ("outage", "41.toml", "", "-", "-3", "٣", "1.5")))
 
 
 def test_one_is_not_many_and_nothing_is_no_zero() -> None:

@@ -105,6 +105,7 @@ def test_a_night_that_keeps_its_promises_ends_with_0(tmp_path: Any) -> None:
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "short  seed 1  ok" in done.stdout
+    assert done.stdout.endswith(f"  again          python {script}\n"), "it is no scenario of byte-sim's"
 
 
 def test_a_bot_of_ones_own_is_named() -> None:

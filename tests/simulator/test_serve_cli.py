@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from simulator.cli import Exit, build_cli
-from simulator.world import simulate
+from simulator.replay import record_night
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from simulator.world import simulate
 )
 def test_a_wrong_option_is_told(arguments: list[str], words: str) -> None:
     """One sentence and exit code 2, before anything listens."""
-    result = CliRunner().invoke(build_cli({}, simulate), ["serve", *arguments])
+    result = CliRunner().invoke(build_cli({}, record_night), ["serve", *arguments])
     assert result.exit_code == Exit.NOT_TRIED
     assert words in result.output
 

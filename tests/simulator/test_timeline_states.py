@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator.faults import DiskFull, Restart, SecondInstance
 from simulator.invariants.standard import night_invariants
-from simulator.replay import Event, Night, Recording, record_night
+from simulator.replay import Night, Recording, record_night
 from simulator.scenario import Scenario
 from simulator.timeline_states import StateWatcher
 from tests.simulator.timeline_rig import EVENTFUL
@@ -38,10 +38,9 @@ NIGHTS = {
 def changes(scenario: str = "eventful", **wanted: Any) -> list[float]:
     """When something changed to these values, in seconds."""
     recording, watcher = watched(scenario)
-    events: list[Event] = watcher.changes(len(recording.lines))
     return [
         at_us / 1e6
-        for at_us, _, fields in events
+        for _, (at_us, _, fields) in watcher.changes(len(recording.lines))
         if all(fields.get(name) == value for name, value in wanted.items())
     ]
 

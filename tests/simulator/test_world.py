@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -122,6 +123,8 @@ def test_a_report_says_with_which_options_it_can_be_replayed() -> None:
     """What differs from the defaults is in the command."""
     report = simulate(SHORT, 3, ready_order="random")
     assert report.replay == "byte-sim run short --seed 3 --order random"
+    drawn = simulate(dataclasses.replace(SHORT, name="3", duration_s=1), 3)
+    assert drawn.replay == "byte-sim replay 3 --order fifo", "whatever order the search draws for it"
 
 
 def test_a_bot_that_is_down_at_the_end_is_started_once() -> None:

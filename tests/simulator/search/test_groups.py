@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from simulator.search.groups import SEEDS_SHOWN_MAX, Groups
-from simulator.search.outcome import Verdict
+from simulator.search.outcome import SAME_RUN, Verdict
+from simulator.workers import NightLimitError
 from tests.simulator.search.nights import bad
 
 
@@ -45,3 +46,23 @@ def test_a_group_says_how_to_play_its_first_night_again() -> None:
     data = group.to_json()
     assert (data["nights"], data["replay"], data["verdict"]) == (20, "byte-sim replay 20", "safety")
     assert data["seeds"] == list(range(20, 40))
+
+
+def test_a_night_whose_runs_differ_is_compared() -> None:
+    """One run of it ends well and shows nothing."""
+    groups = Groups()
+    groups.add(bad(20, Verdict.NONDETERMINISM, SAME_RUN, "chat"))
+    [group] = groups
+    assert group.to_text().endswith("\n  again  byte-sim replay 20 --compare")
+    assert group.to_json()["replay"] == "byte-sim replay 20 --compare"
+
+
+def test_of_a_night_that_never_ends_it_is_said_how_it_is_seen() -> None:
+    """By interrupting it; a program gets the command alone."""
+    groups = Groups()
+    groups.add(bad(20, Verdict.CRASH, NightLimitError.name, "did not end"))
+    [group] = groups
+    assert group.to_text().endswith(
+        "  again  byte-sim replay 20    (Ctrl-C shows how far it came, and where it is)"
+    )
+    assert group.to_json()["replay"] == "byte-sim replay 20"

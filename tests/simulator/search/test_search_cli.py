@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 
 from simulator.cli import build_cli
 from simulator.cli_options import Exit
+from simulator.replay import record_night
 from simulator.scenarios import SCENARIOS
 from simulator.search.outcome import Outcome, Verdict
 from simulator.search.search_cli import EXITS, Shrink, Small, add_search
 from simulator.search.second_runs import JudgeTraced
 from simulator.sometimes import Sometimes
 from simulator.workers import Elsewhere, NightLimitError, WorkerStartError
-from simulator.world import simulate
 from tests.simulator.search.nights import SameProcess, bad, good
 
 
@@ -300,7 +300,7 @@ def test_senseless_numbers_are_refused(arguments: tuple[str, ...]) -> None:
 
 def test_the_real_command_plays_in_other_processes() -> None:
     """In order, and a seed is played twice; that they come to the same outcomes is asked of a hundred seeds by `test_sweep.py`."""
-    cli = build_cli(SCENARIOS, simulate, set_log_level=no_log)
+    cli = build_cli(SCENARIOS, record_night, set_log_level=no_log)
     result = CliRunner().invoke(cli, ["search", "--start", "19", "--seeds", "2", "--json", "--jobs", "2"])
     assert result.exit_code == 0, result.stdout
     *nights, told = map(json.loads, result.stdout.splitlines())

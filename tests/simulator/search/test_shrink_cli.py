@@ -89,7 +89,9 @@ def test_it_is_written_into_files(tmp_path: Path) -> None:
     assert night.seed == 5 and "gated" in night.scenario.summary
     names: dict[str, object] = {"__name__": "script"}
     exec(compile(python.read_text(encoding="utf-8"), "night.py", "exec"), names)
-    assert replace(night.scenario, name="night") == names["NIGHT"]
+    assert replace(night.scenario, name="night_small") == names["NIGHT"], (
+        "and not the name of the whole night"
+    )
     assert f"byte-sim run {toml}" in result.stderr and f"python {python}" in result.stderr
 
 
