@@ -60,8 +60,8 @@ QUICK_SMALL_CONDITIONS = (HEALTHY, HANG)
 QUICK_SMALL_LOAD = Load(20, 50, 3)
 QUICK_PICTURE_LOAD, QUICK_PICTURE = Load(20, 100, 9), (FLOOR, BYTE_BOT, "inline")
 
-# Seconds, as seen on two shared cores; only for the estimate.
-START_S, SETTLE_HEALTHY_S, SETTLE_S, SETTLE_SMALL_S = 3.0, 1.0, 2.5, 6.0
+# Seconds, as seen on two shared cores; only for the estimate. A second of each settling is that in which no request comes.
+START_S, SETTLE_HEALTHY_S, SETTLE_S, SETTLE_SMALL_S = 3.0, 2.0, 3.5, 6.0
 
 Part = Literal["rounds", "small bots", "kill", "soak", "picture"]
 

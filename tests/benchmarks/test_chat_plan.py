@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -46,9 +48,16 @@ def test_the_full_run_is_what_p2_asks_for() -> None:
     assert [job.loads[-1] for job in planned if job.part == "soak"][-1] == SOAK
 
 
-def test_the_full_run_takes_about_an_hour_and_a_half() -> None:
+def test_every_condition_is_in_the_readme() -> None:
+    """A table with a word that nobody explains is none."""
+    readme = (Path(__file__).parents[2] / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    words = readme.partition("- **Conditions**: ")[2].partition("- **")[0]
+    assert [one.name for one in CONDITIONS if one.name not in words] == []
+
+
+def test_the_full_run_takes_about_an_hour_and_forty_minutes() -> None:
     """By the estimate, with the picture."""
-    assert 80 * 60 <= total_seconds(batches(Choices())) <= 100 * 60
+    assert 95 * 60 <= total_seconds(batches(Choices())) <= 105 * 60
 
 
 def test_a_bad_minute_of_the_machine_is_a_third_of_the_rounds_at_most() -> None:
@@ -117,10 +126,10 @@ def test_only_what_is_asked_for_is_measured() -> None:
     assert {job.part for job in planned} == {"rounds", "small bots", "kill"}
 
 
-def test_the_quick_run_takes_two_to_three_minutes() -> None:
+def test_the_quick_run_takes_some_three_minutes() -> None:
     """Without the picture; and keeps what the command line named."""
     found = quick(msgspec.structs.replace(Choices(), parts=("rounds", "small bots", "kill", "soak")))
-    assert 120 <= total_seconds(batches(found)) <= 180
+    assert 160 <= total_seconds(batches(found)) <= 200
     named = quick(Choices(loads=(LOADS[2],), conditions=CONDITIONS[:1]))
     assert (named.loads, named.conditions) == ((LOADS[2],), tuple(CONDITIONS[:1]))
 
