@@ -1,10 +1,10 @@
 """`python -m benchmarks`: lists the benchmarks, runs one, or runs all and says where each promise stands.
 
-Each benchmark is a module with `main(arguments) -> int`: 0 its promises are kept, 1 one is broken, 2 it was not measured,
-130 Ctrl-C. `all` is what `make bench` runs: each writes its result to a file (`--json`), from which one table of all promises
-is made at the end (`standing.py`). Its exit code is the worst of theirs, a broken promise before an unmeasured one.
+Each benchmark is a module with `main(arguments) -> int`: 0 its promises are kept, 1 one is broken, 2 one was not judged (not
+measured, or in too few rounds), 130 Ctrl-C. `all` is what `make bench` runs: each writes its result to a file (`--json`), from which one table of all promises
+is made at the end (`standing.py`). Its exit code is the worst of theirs, a broken promise before one that was not judged.
 
-One that fails costs its own result only: its traceback is logged, it counts as not measured, and the next one begins. After
+One that fails costs its own result only: its traceback is logged, its promise counts as not judged, and the next one begins. After
 Ctrl-C none begins, and the table is made of what there is.
 """
 
@@ -25,9 +25,9 @@ from simulator.bench.plot import PlotError, check_drawable
 from simulator.bench.result_file import UnwritableFile, check_writable
 
 USAGE = "python -m benchmarks [all [OPTIONS] | NAME [OPTIONS]]"
-NOT_MEASURED, INTERRUPTED = 2, 130
-WORDS: Mapping[int, str] = {0: "kept", 1: "BROKEN", NOT_MEASURED: "not measured", INTERRUPTED: "broken off"}
-WORST_FIRST = (INTERRUPTED, 1, NOT_MEASURED)
+NOT_JUDGED, INTERRUPTED = 2, 130
+WORDS: Mapping[int, str] = {0: "kept", 1: "BROKEN", NOT_JUDGED: "not judged", INTERRUPTED: "broken off"}
+WORST_FIRST = (INTERRUPTED, 1, NOT_JUDGED)
 PICTURED = "chat_latency"  # the one that draws
 
 log = logging.getLogger(__name__)
@@ -122,10 +122,10 @@ def _supervised(name: str, arguments: Sequence[str], run: Callable[[str, Sequenc
         return INTERRUPTED
     except SystemExit as exit_:
         # argparse ends the program for an option it refuses, and has said why.
-        return exit_.code if isinstance(exit_.code, int) else NOT_MEASURED
+        return exit_.code if isinstance(exit_.code, int) else NOT_JUDGED
     except Exception:
         log.exception("%s failed; the next one begins", name)
-        return NOT_MEASURED
+        return NOT_JUDGED
 
 
 def _written(file: Path) -> Any:
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _all(rest)
     if name not in BENCHMARKS:
         sys.stderr.write(f"there is no benchmark {name!r}\n\n{overview()}\n")
-        return NOT_MEASURED
+        return NOT_JUDGED
     return run_one(name, rest)
 
 

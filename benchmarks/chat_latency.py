@@ -10,7 +10,8 @@ machine a measurement during which the host gave the processors to others is mad
 how it is measured, and README.md how to read it.
 
 The result is written to `--json` after every batch, so a run that is broken off has lost nothing. Exit code: 0 P2 is kept in
-every condition measured, 1 it is broken, 2 it was not measured or a bot could not be run, 130 Ctrl-C.
+every condition measured, 1 it is broken, 2 it was not judged (fewer rounds than it asks for, nothing to compare with, a bot that
+could not be run), 130 Ctrl-C. A full run answers for the soak's memory, too, and whatever else was found broken is a 1.
 
 Left out: TLS, Twitch's own delay and its rate limits (the loads are far beyond them), other machines.
 """
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import json
 import platform
@@ -35,6 +37,7 @@ from benchmarks.chat_plan import (
     BYTE_BOT,
     HANG,
     LANES_MAX,
+    ROUNDS_MIN,
     SOAK,
     STRATEGIES,
     Batch,
@@ -131,7 +134,7 @@ class Run:
                     for step, condition in enumerate(job.conditions):
                         await in_step.wait()
                         _progress(f"{job.words}, {condition.name} ...", passing=True)
-                        self._keep(await self._undisturbed(functools.partial(lane.measure, step)))
+                        self._keep(await self._undisturbed(job, functools.partial(lane.measure, step)))
                     await lane.end()
                 except BenchError as error:
                     self.failures.append(f"{job.words}: {error}")
@@ -140,11 +143,14 @@ class Run:
             in_step.leave()
 
     async def _undisturbed(
-        self, measure: Callable[[], Coroutine[Any, Any, Round | Timeline]]
+        self, job: Job, measure: Callable[[], Coroutine[Any, Any, Round | Timeline]]
     ) -> Round | Timeline:
-        """A measurement during which the machine was ours; after `REPEATS_MAX` tries the least disturbed one."""
+        """A measurement during which the machine was ours; after `REPEATS_MAX` tries the least disturbed one.
+
+        The soak is measured once: it judges no latency, and the bot that it is about is killed at its end.
+        """
         measured = await measure()
-        for _ in range(REPEATS_MAX):
+        for _ in range(0 if job.part == "soak" else REPEATS_MAX):
             if isinstance(measured, Timeline) or not measured.samples or measured.stolen <= STOLEN_MAX:
                 break
             self.repeated += 1
@@ -152,7 +158,7 @@ class Run:
             assert isinstance(again, Round)
             # Its latencies are dropped; what it lost or cost is not noise, and stays.
             measured, other = sorted((measured, again), key=lambda one: one.stolen)
-            other.samples = []
+            other.samples, other.repeated = [], True
             self.rounds.append(other)
         return measured
 
@@ -185,16 +191,25 @@ class Run:
     def findings(self) -> list[report.Finding]:
         """How the promises stand, the soak's memory included."""
         found = findings(self.rows, self.rounds)
-        if self.soaks and not any(one.promise == "P5" for one in found):
+        if "P5" in self._choices.promises and not any(one.promise == "P5" for one in found):
             found.append(
                 report.Finding("P5", None, f"resident memory in a hang at {SOAK.rate:g}/s: not measured")
             )
         return found
 
     @property
-    def soaks(self) -> bool:
-        """True if memory is to be measured."""
-        return "soak" in self._choices.parts and BYTE_BOT in self._choices.strategies
+    def status(self) -> int:
+        """The exit code. Worst first: a broken promise is more than one that was not judged."""
+        asked, rows = self._choices.promises, self.rows
+        found = [_by_enough_rounds(finding, rows) for finding in self.findings()]
+        # What was not asked for is no failure; what was found broken is one.
+        counted = [one for one in found if one.promise in asked or one.ok is not None]
+        codes = {
+            report.status(counted, (promise,)) for promise in (*asked, *(one.promise for one in counted))
+        }
+        if self.failures or not codes:
+            codes.add(report.UNMEASURED)
+        return next(code for code in (report.BROKEN, report.UNMEASURED, report.KEPT) if code in codes)
 
 
 def findings(rows: Sequence[Row], rounds: Sequence[Round] = ()) -> list[report.Finding]:
@@ -219,6 +234,18 @@ def findings(rows: Sequence[Row], rounds: Sequence[Round] = ()) -> list[report.F
             )
             found.append(report.Finding("P5", row.rss_growth_mb <= RSS_GROWTH_MAX_MB, words))
     return found
+
+
+def _by_enough_rounds(finding: report.Finding, rows: Sequence[Row]) -> report.Finding:
+    """The finding, neither kept nor broken if it is P2's and of fewer rounds than that asks for."""
+    enough = finding.promise != "P2" or rounds_of(finding.under, rows) >= ROUNDS_MIN
+    return finding if enough else dataclasses.replace(finding, ok=None)
+
+
+def rounds_of(under: str, rows: Sequence[Row]) -> int:
+    """By how many rounds at least P2 was looked at under this heading (`Finding.under`)."""
+    title = under.partition(": ")[0]
+    return min(row.rounds for row in rows if f"P2, {row.strategy}, {report.load_of(row)}" == title)
 
 
 class InStep:
@@ -273,10 +300,12 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--loads", metavar="A,B", help="1x50, 20x100, 20x1000 (channels x messages a second)")
     found.add_argument(
-        "--conditions", metavar="A,B", help="such as healthy,500 ms,hang (default: all eleven)"
+        "--conditions", metavar="A,B", help=f"such as healthy,500 ms,hang (default: all {len(CONDITIONS)})"
     )
     found.add_argument("--strategies", metavar="A,B", help="such as floor,byte_bot,inline (default: all six)")
-    found.add_argument("--rounds", type=int, help="interleaved rounds (default 9; P2 asks for 9 or more)")
+    found.add_argument(
+        "--rounds", type=int, help=f"interleaved rounds (default {ROUNDS_MIN}; with fewer P2 is not judged)"
+    )
     found.add_argument(
         "--only-rounds", action="store_true", help="leave out small bots, kill, soak and picture"
     )
@@ -322,13 +351,17 @@ def choices_of(parsed: argparse.Namespace) -> Choices:
     if parsed.only_rounds + parsed.only_picture + parsed.only_soak > 1:
         raise UnknownChoice("two of --only-rounds, --only-picture and --only-soak leave nothing: choose one")
     if parsed.only_soak:
-        found.parts = ("soak",)
+        if parsed.quick:
+            raise UnknownChoice("--quick leaves the soak out: drop one of --quick and --only-soak")
+        found.parts, found.promises = ("soak",), ("P5",)
     if parsed.only_rounds:
-        found.parts = ("rounds",)
+        found.parts, found.promises = ("rounds",), ("P2",)
     if parsed.only_picture:
         if parsed.plot is None:
             raise UnknownChoice("--only-picture needs to know where it goes: add --plot FILE.png")
-        found.parts = ("picture",)
+        found.parts, found.promises = ("picture",), ("P2",)
+    if BYTE_BOT not in found.strategies:
+        found.promises = tuple(promise for promise in found.promises if promise != "P5")
     if parsed.plot is None:
         found.parts = tuple(part for part in found.parts if part != "picture")
     if parsed.quick:
@@ -367,25 +400,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _progress("broken off; what was measured:")
     finally:
         cores.release()
-    found = run.findings()
-    report.show(console, run.rows, found)
+    report.show(console, run.rows, run.findings())
     for line in _remarks(choices, cores, run):
         console.print(line, soft_wrap=True, highlight=False)
     if parsed.plot is not None and run.timelines:
         plot.draw(run.timelines, parsed.plot, outage_words="database hangs")
-    if interrupted:
-        return INTERRUPTED
-    # Worst first: a broken promise is more than one that could not be measured.
-    asked = ("P5",) if parsed.only_soak else ("P2", "P5") if run.soaks else ("P2",)
-    status = report.status(found, (*asked, *_judged_besides(found)))
-    return status if status == report.BROKEN or not run.failures else report.UNMEASURED
-
-
-def _judged_besides(found: Sequence[report.Finding]) -> tuple[str, ...]:
-    """The promises besides P2 that were measured: what was not asked for is no failure, what was found broken is one."""
-    return tuple(
-        {finding.promise: None for finding in found if finding.ok is not None and finding.promise != "P2"}
-    )
+    return INTERRUPTED if interrupted else run.status
 
 
 def _remarks(choices: Choices, cores: Cores, run: Run) -> list[str]:
@@ -406,8 +426,8 @@ def _remarks(choices: Choices, cores: Cores, run: Run) -> list[str]:
     )
     # Their first lines: the whole was said when it happened.
     found += [f"Not measured: {words.splitlines()[0]}" for words in run.failures]
-    if choices.quick or choices.rounds < 9:
+    if "rounds" in choices.parts and choices.rounds < ROUNDS_MIN:
         found.append(
-            f"{choices.rounds} round{'s' if choices.rounds > 1 else ''}: P2 asks for 9, so this judges nothing finally."
+            f"{choices.rounds} round{'s' * (choices.rounds > 1)}: P2 asks for {ROUNDS_MIN}, so it is not judged."
         )
     return found

@@ -32,6 +32,7 @@ from simulator.bench.plan import CONDITIONS, Condition, Load, UnknownChoice, shu
 from simulator.bench.results import FLOOR, HEALTHY, HEALTHY_AGAIN
 
 BYTE_BOT = "byte_bot"
+ROUNDS_MIN = 9  # DESIGN's P2: with fewer it is not judged
 STRATEGIES = (FLOOR, BYTE_BOT, POWER, *SMALL_BOTS)
 HANG = "hang"
 # Where Byte Bot with durability `power` is measured: waiting for the disk does not depend on how a database is broken.
@@ -59,8 +60,8 @@ QUICK_SMALL_CONDITIONS = (HEALTHY, HANG)
 QUICK_SMALL_LOAD = Load(20, 50, 3)
 QUICK_PICTURE_LOAD, QUICK_PICTURE = Load(20, 100, 9), (FLOOR, BYTE_BOT, "inline")
 
-# Seconds, as seen on two shared cores; only for the estimate.
-START_S, SETTLE_HEALTHY_S, SETTLE_S, SETTLE_SMALL_S = 3.0, 1.0, 2.5, 6.0
+# Seconds, as seen on two shared cores; only for the estimate. A second of each settling is that in which no request comes.
+START_S, SETTLE_HEALTHY_S, SETTLE_S, SETTLE_SMALL_S = 3.0, 2.0, 3.5, 6.0
 
 Part = Literal["rounds", "small bots", "kill", "soak", "picture"]
 
@@ -72,11 +73,13 @@ class Choices(msgspec.Struct, kw_only=True):
     loads: tuple[Load, ...] = LOADS
     conditions: tuple[Condition, ...] = tuple(CONDITIONS)
     strategies: tuple[str, ...] = STRATEGIES
-    rounds: int = 9
+    rounds: int = ROUNDS_MIN
     small_rounds: int = 1
     seed: int = 1
     lanes: int | None = None  # None: as many as LANES_RATE_MAX allows
     parts: tuple[Part, ...] = ("rounds", "small bots", "kill", "soak", "picture")
+    #: What the exit code answers for, whatever the parts leave out of it.
+    promises: tuple[str, ...] = ("P2", "P5")
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

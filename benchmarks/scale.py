@@ -33,24 +33,24 @@ P50_RATIO_MAX = 1.3
 STALL_MS_MAX = 20.0
 #: Below this many channels memory is the program's, not theirs.
 CHANNELS_FOR_MEMORY_MIN = 1_000
-#: Exit codes: every target met, one missed, a size that could not be measured, Ctrl-C.
+#: Exit codes: every target met, one missed, a size that could not be measured or a target without a figure, Ctrl-C.
 MET, MISSED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 Figures = Mapping[str, Any]
 
 
 class Verdict(NamedTuple):
-    """One target: what it is about, the figure, the bound, in ``unit``."""
+    """One target: what it is about, the figure (None: no size could tell), the bound, in ``unit``."""
 
     name: str
-    value: float
+    value: float | None
     bound: float
     unit: str
 
     @property
-    def met(self) -> bool:
-        """Whether the figure is within the bound."""
-        return self.value <= self.bound
+    def met(self) -> bool | None:
+        """Whether the figure is within the bound; None without one."""
+        return None if self.value is None else self.value <= self.bound
 
 
 def channel_bytes(figures: Figures) -> float | None:
@@ -62,25 +62,31 @@ def channel_bytes(figures: Figures) -> float | None:
 
 
 def verdicts(sizes: Sequence[Figures]) -> Iterator[Verdict]:
-    """The targets as far as the measured sizes can tell; sizes in ascending order."""
+    """Every target; the measured sizes, in ascending order, may leave one without a figure."""
     smallest, largest = sizes[0], sizes[-1]
     cost = channel_bytes(largest)
-    if cost is not None:
-        yield Verdict(f"a quiet channel at {largest['channels']:,}", cost, CHANNEL_BYTES_MAX, "bytes")
+    where = f"at {largest['channels']:,}" if cost is not None else f"(from {CHANNELS_FOR_MEMORY_MIN:,} on)"
+    yield Verdict(f"a quiet channel {where}", cost, CHANNEL_BYTES_MAX, "bytes")
     if largest is not smallest:
         name = f"p50 at {largest['channels']:,} over p50 at {smallest['channels']:,}"
         yield Verdict(name, largest["p50_us"] / smallest["p50_us"], P50_RATIO_MAX, "x")
+    else:
+        yield Verdict("p50 of the larger of two sizes over that of the smaller", None, P50_RATIO_MAX, "x")
     for figures in sizes:
-        for stage, what in (
-            ("burst", "saving 10,000 rows"),
-            ("refresh", "refresh"),
-            ("eviction", "eviction"),
-        ):
+        for stage, what in _JUDGED_STAGES.items():
             if f"{stage}_held_ms" in figures:
                 name = f"loop held by {what} at {figures['channels']:,}"
                 yield Verdict(name, figures[f"{stage}_held_ms"], STALL_MS_MAX, "ms")
+    for stage, what in _JUDGED_STAGES.items():
+        if not any(f"{stage}_held_ms" in figures for figures in sizes):
+            yield Verdict(f"loop held by {what} (from 10,000 channels on)", None, STALL_MS_MAX, "ms")
 
 
+_JUDGED_STAGES: Mapping[str, str] = {
+    "burst": "saving 10,000 rows",
+    "refresh": "refresh",
+    "eviction": "eviction",
+}
 _COLUMNS = ("channels", "boot s", "requests", "B/channel", "p50 us", "p99 us", "first us", "save 500 ms")
 
 
@@ -119,10 +125,17 @@ def _held(figures: Figures, stage: str) -> str:
 
 
 def lines(found: Sequence[Verdict]) -> Iterator[str]:
-    """One line a target, ticked or crossed."""
+    """One line a target: ticked, crossed, or with a question mark."""
     for verdict in found:
-        mark = "✓" if verdict.met else "✗"
-        yield f"{mark} {verdict.name}: {verdict.value:,.2f} {verdict.unit} (at most {verdict.bound:,g})"
+        mark = {True: "✓", False: "✗", None: "?"}[verdict.met]
+        measured = "not measured" if verdict.value is None else f"{verdict.value:,.2f} {verdict.unit}"
+        yield f"{mark} {verdict.name}: {measured} (at most {verdict.bound:,g})"
+
+
+def status(found: Sequence[Verdict]) -> int:
+    """The exit code: a missed target is more than one that no size could tell, and that is not a target met."""
+    outcomes = [verdict.met for verdict in found]
+    return MISSED if False in outcomes else FAILED if None in outcomes else MET
 
 
 def measure(channels: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -177,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json is not None:
         report = {"sizes": sizes, "targets": [{**verdict._asdict(), "met": verdict.met} for verdict in found]}
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return MET if all(verdict.met for verdict in found) else MISSED
+    return status(found)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,15 +17,15 @@ from typing import Any
 import msgspec
 
 from benchmarks import journal, save_sql, sim_speed
-from benchmarks.chat_latency import RSS_GROWTH_MAX_MB, findings
+from benchmarks.chat_latency import RSS_GROWTH_MAX_MB, findings, rounds_of
+from benchmarks.chat_plan import ROUNDS_MIN
 from benchmarks.throughput import Row as ThroughputRow
 from benchmarks.throughput import verdicts
-from simulator.bench.report import Finding, load_of
+from simulator.bench.report import Finding
 from simulator.bench.results import Row
 
 MARKS: Mapping[bool | None, str] = {True: "✓", False: "✗", None: "?"}
 NOT_MEASURED = "not measured"
-ROUNDS_MIN = 9  # with fewer P2 is not judged
 #: The promises that hold or do not, whatever the machine: `make test` shows them.
 SHOWN_BY_TESTS: Mapping[str, str] = {
     "P1: non-interference": "`byte-sim twin`: 300 pairs of runs in `make test`",
@@ -75,7 +75,7 @@ def _flat(found: Sequence[Finding], rows: Sequence[Row]) -> Iterator[Standing]:
         yield Standing("P2: flat latency", NOT_MEASURED, None)
     for under in loads:
         title = under.partition(": ")[0]
-        rounds = min(row.rounds for row in rows if f"P2, {row.strategy}, {load_of(row)}" == title)
+        rounds = rounds_of(under, rows)
         group = [finding for finding in found if finding.under == under]
         broken = [finding for finding in group if finding.ok is False]
         unknown = [finding for finding in group if finding.ok is None]
@@ -116,8 +116,9 @@ def _scale(written: Any) -> Iterator[Standing]:
     if not targets:
         yield Standing("scale", NOT_MEASURED, None)
     for target in targets:
-        measured = f"{_rounded(target['value'])} {target['unit']} (at most {target['bound']:,g})"
-        yield Standing(target["name"], measured, target["met"])
+        value = target["value"]
+        measured = NOT_MEASURED if value is None else f"{_rounded(value)} {target['unit']}"
+        yield Standing(target["name"], f"{measured} (at most {target['bound']:,g})", target["met"])
 
 
 def _journal(written: Any) -> Iterator[Standing]:

@@ -3,11 +3,12 @@
 A `Target` says how the bot is started, what is said to it and what its replies look like; a `Storage` says where its database
 keeps what it told its viewers. `Bench` is one running bot with its fakes; `Bench.measure` is one round:
 
-1. the fault is set, and `lead_s` of the load passes uncounted, so that the condition is in force;
+1. the fault is set, and `lead_s` of the load passes uncounted, so that the condition is in force; one that `heals` ends there;
 2. the load is sent by the clock (`load.py`), while PINGs probe the bot's event loop;
 3. until every message is answered, at most `patience_s` after the last one was due;
 4. the fault is cleared, and the round ends when the database has everything that viewers were told, or when nothing has
-   changed there for `quiet_s`: what is missing then is lost. So one condition does not reach into the next.
+   changed there for `quiet_s`: what is missing then is lost. After either no request has come for `STILL_S`: what viewers
+   were not told of, such as lines of history, is saved as well. So one condition does not reach into the next.
 
 A kill is a SIGKILL "in mid-load", instead of step 3, with the last messages on their way: nothing else of that round counts; or
 "after answers", between steps 3 and 4, when latencies and memory have been taken. A new process starts after the fault is
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -42,6 +43,7 @@ WARM_S = 20.0  # how long it may take to answer the first message of every kind
 WARM_TOGETHER = 10  # messages at a time, a pace that the slowest bot keeps
 TOLERANCE_S = 1e-6  # of floating point, where a moment is compared with itself
 LOOK_EVERY_S = 0.25  # at the database, while it catches up
+STILL_S = 1.0  # chosen: a bot that has a backlog saves it back to back, or a few times a second
 
 Values = Mapping[tuple[str, str], int]  # channel, key -> value
 Kill = Literal["in mid-load", "after answers"]
@@ -115,6 +117,7 @@ class Bench(Listening):
         self._book = ReplyBook(target.expectation)
         self._open_loop = OpenLoop(self._say, phase)
         self._idle = asyncio.Event()  # no message is open
+        self._sampling = asyncio.Event()  # the first message that counts has been said
         self._supabase: SupabaseProcess | None = None
         self._sampled_from_s = 0.0
         self._started_at: float | None = None  # when the first message of this load was due
@@ -175,6 +178,7 @@ class Bench(Listening):
     def _begin(self, *, sampled_from_s: float) -> None:
         self._book.clear()
         self._sampled_from_s, self._started_at = sampled_from_s, None
+        self._sampling.clear()
         self._idle.set()
 
     def _say(self, number: int, due: float) -> None:
@@ -187,6 +191,8 @@ class Bench(Listening):
         sampled = due - self._started_at >= self._sampled_from_s
         self._book.ask(message_id, channel, key, due, sampled=sampled)
         self._idle.clear()
+        if sampled:
+            self._sampling.set()
 
     def _heard(self, channel: str, text: str, reply_to: str) -> None:
         self._book.heard(channel, text, reply_to, self._loop.time())
@@ -218,6 +224,8 @@ class Bench(Listening):
         whole = msgspec.structs.replace(load, seconds=load.seconds + lead_s)
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(lag.run())
+            if condition.heals:
+                tasks.create_task(self._heal_at_first_sample())
             await self._open_loop.run(whole)
             if in_mid_load:
                 # At once, with the last messages on their way: a reply that leaves before it is durable must be caught.
@@ -233,7 +241,9 @@ class Bench(Listening):
         if kill:
             await self._start_bot(warm=False)
         healed_at = self._loop.time()
-        missing = await self._settle(self._patience.quiet_after_kill_s if kill else self._patience.quiet_s)
+        missing, settled_at = await self._settle(
+            self._patience.quiet_after_kill_s if kill else self._patience.quiet_s
+        )
         after_heal, after_kill = (None, missing) if kill else (missing, None)
         return Round(
             strategy=self._target.name,
@@ -250,7 +260,7 @@ class Bench(Listening):
             loop_lag_p99_ms=lag.p99_ms(),
             generator_late_p99_ms=self._open_loop.late_p99_ms(),
             stolen=round(stolen, 4),
-            settle_s=round(self._loop.time() - healed_at, 3),
+            settle_s=round(settled_at - healed_at, 3),
             lost=total_of(after_heal),
             stale=count_of(after_heal),
             lost_after_kill=total_of(after_kill),
@@ -294,17 +304,21 @@ class Bench(Listening):
         if self._supabase is not None:
             await self._supabase.set_fault(fault)
 
+    async def _heal_at_first_sample(self) -> None:
+        await self._sampling.wait()
+        await self._set_fault(None)
+
     async def _attempts(self) -> int:
         return 0 if self._supabase is None else await self._supabase.attempts()
 
-    async def _settle(self, quiet_s: float) -> Values | None:
-        """Wait until the database has what viewers were told, or nothing moves there; returns what is missing.
+    async def _settle(self, quiet_s: float) -> tuple[Values | None, float]:
+        """Wait until the database has what viewers were told, or nothing moves there, and no request comes any more.
 
-        What is missing then counts once: the next round starts from what there is. A bot whose storage is not known is
-        given until its requests pause.
+        Returns what is missing, and the moment since when that is so. What is missing counts once: the next round starts
+        from what there is. A bot whose storage is not known is given until its requests pause.
         """
         if self._supabase is None:
-            return None
+            return None, self._loop.time()
         storage, give_up_at = self._target.storage, self._loop.time() + self._patience.drain_s
         seen: object = None
         missing: dict[tuple[str, str], int] = {}
@@ -325,11 +339,23 @@ class Bench(Listening):
             if complete or now - moved_at >= quiet_s or now > give_up_at:
                 break
             await asyncio.sleep(LOOK_EVERY_S)
+        settled_at = await stood_still(self._supabase.attempts, give_up_at)
         if storage is None:
-            return None
+            return None, settled_at
         for place, short in missing.items():
             self._book.confirmed[place] -= short
-        return missing
+        return missing, settled_at
+
+
+async def stood_still(count: Callable[[], Awaitable[int]], give_up_at: float) -> float:
+    """Wait until a count has not moved for `STILL_S`, or until `give_up_at` (the loop's time); returns since when it has not."""
+    loop = asyncio.get_running_loop()
+    since, seen = loop.time(), await count()
+    while loop.time() < min(since + STILL_S, give_up_at):
+        await asyncio.sleep(LOOK_EVERY_S)
+        if (now := await count()) != seen:
+            since, seen = loop.time(), now
+    return since
 
 
 def total_of(missing: Values | None) -> int | None:

@@ -66,6 +66,8 @@ class Round(msgspec.Struct, kw_only=True):
     stolen: float = (
         0.0  # part of the processors' time, 0 to 1, that the machine's host gave to others meanwhile
     )
+    # The machine was not ours, and the round was made again: without samples, but what it cost and lost counts.
+    repeated: bool = False
     settle_s: float = 0.0  # from healing until the database had everything, or nothing moved there any more
     lost: int | None = None  # increments told to viewers and not in the database after healing
     stale: int | None = None  # counters whose stored value is older than what viewers were told
@@ -150,7 +152,8 @@ def latencies_ms(round_: Round) -> list[float]:
 def rows_of(rounds: Iterable[Round]) -> list[Row]:
     """One row for each strategy, condition and load, in the order of first appearance; one without samples is left out.
 
-    A round without samples adds only what was lost and stale (the kill does not wait for answers, so it measures none).
+    A round without samples adds only what was lost and stale (the kill does not wait for answers, so it measures none), one
+    that was made again also what it cost: requests, memory, time to settle.
     """
     groups: dict[tuple[str, str, int, float], list[Round]] = {}
     for one in rounds:
@@ -168,11 +171,13 @@ def rows_of(rounds: Iterable[Round]) -> list[Row]:
 
 def _row(all_rounds: Sequence[Round]) -> Row:
     rounds = [one for one in all_rounds if one.samples]
+    # Only latencies suffer from a machine that was busy. Not those of a kill: the requests of a new process that boots are in them.
+    costs = [one for one in all_rounds if one.samples or one.repeated]
     first = rounds[0]
     ordered = [latencies_ms(one) for one in rounds]
     each_p99 = [round(percentile(values, 99), 3) for values in ordered]
     lags = [one.loop_lag_p99_ms for one in rounds if one.loop_lag_p99_ms is not None]
-    messages = sum(one.messages for one in rounds)
+    messages = sum(one.messages for one in costs)
 
     def median_of(percent: float) -> float:
         return round(statistics.median(percentile(values, percent) for values in ordered), 3)
@@ -189,13 +194,13 @@ def _row(all_rounds: Sequence[Round]) -> Row:
         p999_ms=median_of(99.9),
         max_ms=round(max(values[-1] for values in ordered), 3),
         unanswered=sum(sample.latency_ms is None for one in rounds for sample in one.samples),
-        requests_per_1000=round(1_000 * sum(one.requests for one in rounds) / messages, 2)
+        requests_per_1000=round(1_000 * sum(one.requests for one in costs) / messages, 2)
         if messages
         else 0.0,
-        rss_growth_mb=round(max(one.rss_end_mb - one.rss_start_mb for one in rounds), 2),
+        rss_growth_mb=round(max(one.rss_end_mb - one.rss_start_mb for one in costs), 2),
         loop_lag_p99_ms=round(statistics.median(lags), 3) if lags else None,
         generator_late_p99_ms=round(statistics.median(one.generator_late_p99_ms for one in rounds), 3),
-        settle_s=max(one.settle_s for one in rounds),
+        settle_s=max(one.settle_s for one in costs),
         lost=_sum(one.lost for one in all_rounds),
         stale=_sum(one.stale for one in all_rounds),
         lost_after_kill=_sum(one.lost_after_kill for one in all_rounds),

@@ -94,7 +94,7 @@ def outage_of(text: str) -> Condition | None:
     if text == "none":
         return None
     for condition in CONDITIONS:
-        if condition.name == text and condition.fault is not None:
+        if condition.name == text and condition.is_outage:
             return condition
     name, value = text, dict[str, Any](kind=text)
     if text.startswith("{"):
@@ -125,7 +125,7 @@ def database_kinds() -> list[str]:
 
 def outage_names() -> list[str]:
     """Every outage that is complete with its name, besides "none"."""
-    return [*(condition.name for condition in CONDITIONS if condition.fault is not None), *MORE_OUTAGES]
+    return [*(condition.name for condition in CONDITIONS if condition.is_outage), *MORE_OUTAGES]
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

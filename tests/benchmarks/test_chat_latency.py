@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.chat_latency import InStep, Run, _judged_besides, choices_of, findings, main, parser
-from benchmarks.chat_plan import SOAK, STRATEGIES, Choices, Job, UnknownChoice
+from benchmarks.chat_latency import InStep, Run, choices_of, findings, main, parser
+from benchmarks.chat_plan import ROUNDS_MIN, SOAK, STRATEGIES, Choices, Job, Part, UnknownChoice
 from benchmarks.strategies import POWER, strategy
 from simulator.bench.measure import Bench, Patience
 from simulator.bench.plan import CONDITIONS, Condition, Load
 from simulator.bench.probe import Cores
-from simulator.bench.report import BROKEN, KEPT, KILLED, UNMEASURED, Finding, status
+from simulator.bench.report import BROKEN, KEPT, KILLED, UNMEASURED, status
 from simulator.bench.results import FLOOR, Round, Sample, rows_of
 from simulator.loop import START_UNIX_S
 
@@ -169,13 +169,21 @@ async def test_lanes_measure_at_the_same_time(tmp_path: Path) -> None:
     assert run.lanes == {load.words: 2}
 
 
+def job_of(part: Part) -> Job:
+    """A job of that part."""
+    return Job(part=part, strategy="byte_bot", conditions=(HANG,), loads=(SOAK,))
+
+
 async def test_a_measurement_with_less_than_the_whole_machine_is_made_again() -> None:
-    """By what the host took, never by its result: the least disturbed one counts, what was lost in the others stays."""
+    """By what the host took, never by its result: the least disturbed one counts; what the others lost and cost stays."""
     stolen = [0.3, 0.1, 0.2]
     tries = [
-        msgspec.structs.replace(made_up("byte_bot", "hang", latency), stolen=share, lost=number)
+        msgspec.structs.replace(
+            made_up("byte_bot", "hang", latency), stolen=share, lost=number, requests=number
+        )
         for number, (latency, share) in enumerate(zip((1.0, 50.0, 2.0), stolen, strict=True))
     ]
+    tries[0].rss_end_mb, tries[0].settle_s = 500.0, 33.0
 
     waiting = iter(tries)
 
@@ -183,15 +191,29 @@ async def test_a_measurement_with_less_than_the_whole_machine_is_made_again() ->
         return next(waiting)
 
     run = Run(choices(), Cores(enabled=False), None)
-    kept = await run._undisturbed(measure)
+    kept = await run._undisturbed(job_of("rounds"), measure)
     assert isinstance(kept, Round)
     run.rounds.append(kept)
     assert (run.repeated, len(kept.samples) > 0, kept.stolen) == (2, True, 0.1)
     (row,) = run.rows
     assert (row.rounds, row.p99_ms, row.lost) == (1, 50.0, 3)
+    assert (row.rss_growth_mb, row.settle_s, row.requests_per_1000) == (450.0, 33.0, 100.0)
     waiting = iter([kept])
     kept.stolen = 0.0
-    assert await run._undisturbed(measure) is kept
+    assert await run._undisturbed(job_of("rounds"), measure) is kept
+
+
+async def test_the_soak_is_never_made_again() -> None:
+    """Its second try would be another process: the memory of the first would be judged by nobody."""
+    first = msgspec.structs.replace(made_up("byte_bot", "hang", 1.0, SOAK.rate), stolen=0.5, rss_end_mb=500.0)
+    tries = iter([first, made_up("byte_bot", "hang", 1.0, SOAK.rate)])
+
+    async def measure() -> Round:
+        return next(tries)
+
+    run = Run(choices(), Cores(enabled=False), None)
+    assert await run._undisturbed(job_of("soak"), measure) is first
+    assert (run.repeated, run.rounds) == (0, [])
 
 
 async def test_nobody_starts_before_all_are_ready_and_nobody_waits_for_those_who_left() -> None:
@@ -213,13 +235,36 @@ async def test_nobody_starts_before_all_are_ready_and_nobody_waits_for_those_who
     assert sorted(passed) == [(0, "long"), (0, "short"), (1, "long"), (2, "long")]
 
 
+def exit_code(hang_ms: float, *options: str, rounds: int = ROUNDS_MIN, lost: int = 0) -> int:
+    """The exit code of a run in which every hang had this p99."""
+    run = Run(choices(*options), Cores(enabled=False), None)
+    for _ in range(rounds):
+        hang = msgspec.structs.replace(made_up("byte_bot", "hang", hang_ms), lost=lost, stale=0)
+        run.rounds += [made_up(FLOOR, "healthy", 1.0), made_up("byte_bot", "healthy", 1.0), hang]
+    return run.status
+
+
+def test_few_rounds_neither_keep_nor_break_p2() -> None:
+    """As the table of all promises says; nine do. A lost change is one, by however few."""
+    assert [exit_code(p99_ms, "--only-rounds") for p99_ms in (1.0, 40.0)] == [KEPT, BROKEN]
+    assert [exit_code(p99_ms, "--only-rounds", rounds=8) for p99_ms in (1.0, 40.0)] == [UNMEASURED] * 2
+    assert exit_code(1.0, "--only-rounds", rounds=1, lost=1) == BROKEN
+
+
+def test_a_run_of_everything_answers_for_memory() -> None:
+    """Also if it leaves out what measures it; a run of rounds only, or without Byte Bot, does not."""
+    assert exit_code(1.0) == exit_code(1.0, "--quick") == UNMEASURED
+    assert exit_code(1.0, "--strategies", "floor,byte_bot power") == KEPT
+    for options, asked in (((), ["P5"]), (("--quick",), ["P5"]), (("--only-rounds",), [])):
+        found = Run(choices(*options), Cores(enabled=False), None).findings()
+        assert [one.promise for one in found if one.ok is None] == asked
+
+
 def test_a_lost_change_fails_the_run() -> None:
     """Not only P2 decides: nor do a kill's losses get lost because nothing else was measured at its load."""
     row = msgspec.structs.replace(rows_of([made_up("byte_bot", "healthy", 1.0)])[0], lost=0, stale=0)
-    kept = [Finding("P2", True, "flat")]
-    assert status(kept, ("P2", *_judged_besides(kept))) == KEPT
-    lost = findings([msgspec.structs.replace(row, lost=503)])
-    assert status([*kept, *lost], ("P2", *_judged_besides(lost))) == BROKEN
+    assert exit_code(1.0, "--only-rounds") == KEPT
+    assert exit_code(1.0, "--only-rounds", lost=503) == BROKEN
     killed = msgspec.structs.replace(
         made_up("byte_bot", "healthy", 1.0), samples=[], rate=100, lost_after_kill=77, stale_after_kill=2
     )
@@ -244,6 +289,7 @@ def test_the_soak_is_not_judged_for_its_latency() -> None:
         ("--strategies", ""),
         ("--only-rounds", "--only-picture", "--plot", "x.png"),
         ("--only-soak", "--only-rounds"),
+        ("--quick", "--only-soak"),
         ("--json", "/there/is/no/such/folder/x.json"),
     ],
 )

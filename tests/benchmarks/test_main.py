@@ -46,14 +46,14 @@ def test_without_arguments_it_lists_what_there_is(capsys: pytest.CaptureFixture[
 
 
 def test_all_runs_each_and_says_where_each_promise_stands(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line each, and the worst exit code: a broken promise is worse than one that was not measured."""
+    """One line each, and the worst exit code: a broken promise is worse than one that was not judged."""
     seen, code = codes(2, 1, 0, 0)
     assert seen == [(name, ["--quick"]) for name in BENCHMARKS]
     assert code == 1
     shown = capsys.readouterr().out.partition("where each promise stands")[2]
     end = shown.partition("promise or target")[0].split("\n")
     assert [line.strip().partition(":")[0] for line in end if ":" in line] == [
-        "not measured",
+        "not judged",
         "BROKEN",
         *["kept"] * (len(BENCHMARKS) - 2),
     ]
@@ -78,11 +78,11 @@ def test_ctrl_c_ends_all_of_them(end: int | BaseException, capsys: pytest.Captur
 def test_one_that_fails_does_not_lose_the_others(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its traceback is logged, it is not measured, and the rest is run."""
+    """Its traceback is logged, nothing is judged of it, and the rest is run."""
     seen, code = codes(0, RuntimeError("no fork left"), 0, 0)
     assert ([name for name, _ in seen], code) == (list(NAMES), 2)
     assert "no fork left" in caplog.text and "Traceback" in caplog.text
-    assert f"not measured: {BENCHMARKS[NAMES[1]].promise}" in capsys.readouterr().out
+    assert f"not judged: {BENCHMARKS[NAMES[1]].promise}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("end", "code"), [(SystemExit(2), 2), (SystemExit("no"), 2), (SystemExit(7), 7)])

@@ -70,6 +70,13 @@ def test_a_promise_that_is_kept_and_one_that_is_broken_have_their_figures() -> N
     assert any(line.startswith("? P5: memory in a 60 s hang: at most 10 MB not measured") for line in lines)
 
 
+def test_a_target_of_scale_without_a_figure_is_a_question() -> None:
+    """As its exit code says."""
+    burst = {"name": "loop held by a burst", "value": None, "bound": 20.0, "unit": "ms", "met": None}
+    lines = [" ".join(line.split()) for line in table({"scale": {"targets": [burst]}})]
+    assert "? loop held by a burst not measured (at most 20)" in lines
+
+
 def test_what_was_not_measured_is_a_line_too() -> None:
     """Nothing is missing from the table because a benchmark failed."""
     shown = table({"chat_latency": None, "throughput": None})

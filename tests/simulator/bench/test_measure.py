@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -9,11 +10,22 @@ import pytest
 
 from simulator.bench.child import BenchError
 from simulator.bench.matching import Expectation
-from simulator.bench.measure import Bench, Patience, Target, count_of, shortfall, total_of
+from simulator.bench.measure import (
+    LOOK_EVERY_S,
+    STILL_S,
+    Bench,
+    Patience,
+    Storage,
+    Target,
+    count_of,
+    shortfall,
+    stood_still,
+    total_of,
+)
 from simulator.bench.plan import CONDITIONS, Condition, Load
 from simulator.bench.results import latencies_ms
 from simulator.bench.stage import Addresses
-from simulator.loop import START_UNIX_S
+from simulator.loop import START_UNIX_S, in_virtual_time
 
 BOT = Path(__file__).with_name("count_bot.py")
 HEALTHY = CONDITIONS[0]
@@ -27,6 +39,8 @@ def variables(addresses: Addresses) -> dict[str, str]:
         "PORT": str(addresses.irc_port),
         "TOKEN": addresses.token,
         "CHANNELS": ",".join(addresses.channels),
+        "DB_URL": addresses.supabase_url,
+        "DB_KEY": addresses.supabase_key,
     }
 
 
@@ -108,6 +122,70 @@ async def test_a_bot_that_ends_is_an_error_with_its_last_words() -> None:
     with pytest.raises(BenchError, match=r"ended before it could join its channels[\s\S]*no such token"):
         async with bench(command=(sys.executable, "-c", program)):
             pass
+
+
+@in_virtual_time()
+async def test_a_bot_has_caught_up_when_no_request_has_come_for_a_second() -> None:
+    """Twenty saves 0.3 s apart are waited for, from the first look on, and a bot that never stops is given up."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+
+    async def saves() -> int:
+        return min(20, int((loop.time() - start) / 0.3))
+
+    since = await stood_still(saves, give_up_at=start + 60.0)
+    assert since - start == pytest.approx(6.0, abs=LOOK_EVERY_S)
+    assert loop.time() - since == pytest.approx(STILL_S)
+
+    async def polls() -> int:
+        return int(loop.time() / 0.3)
+
+    began = loop.time()
+    await stood_still(polls, give_up_at=began + 5.0)
+    assert loop.time() - began == pytest.approx(5.0, abs=LOOK_EVERY_S)
+
+
+def storing(folder: Path, every_s: float) -> Bench:
+    """A bot that stores each counter before it answers, in one channel; a request for each follows, one every so many seconds."""
+    (folder / "tables.sql").write_text(
+        "create table if not exists public.counters (name text primary key, value bigint);\n"
+        "grant select, insert, update, delete on table public.counters to service_role;\n"
+    )
+    storage = Storage(
+        "counters",
+        lambda rows, logins: {("channel_1", str(row["name"])): int(row["value"]) for row in rows},
+        schema_dir=folder,
+    )
+    target = Target(
+        "storing",
+        (sys.executable, str(BOT), "0", "0", str(every_s)),
+        variables,
+        (("!count wins +1", "wins"),),
+        Expectation(r"(?P<key>\w+): (?P<value>\d+)"),
+        storage=storage,
+    )
+    patience = Patience(reply_s=0.5, lead_s=0.1, quiet_s=0.5)
+    return Bench(target, 1, unix_start_s=START_UNIX_S, patience=patience)
+
+
+async def test_a_condition_that_heals_is_over_when_the_samples_begin(tmp_path: Path) -> None:
+    """With the same fault until the end nothing is answered; healed, messages are."""
+    fault, load = {"kind": "refused"}, Load(1, 40, 0.5)
+    async with storing(tmp_path, 0.0) as running:
+        out = await running.measure(Condition("out", fault), load)
+        back = await running.measure(Condition("back again", fault, heals=True), load)
+    assert [sample.latency_ms for sample in out.samples] == [None] * 20
+    assert len(back.samples) == 20
+    assert any(sample.latency_ms is not None for sample in back.samples)
+
+
+async def test_what_a_bot_saves_besides_does_not_reach_into_the_next_condition(tmp_path: Path) -> None:
+    """Its counters are there at once; what it saves of each besides is waited for."""
+    async with storing(tmp_path, 0.15) as running:
+        one = await running.measure(HEALTHY, Load(1, 40, 0.1))
+    assert (one.messages, one.lost) == (8, 0)
+    # Those of the warm-up may come on top.
+    assert one.requests >= 2 * one.messages
 
 
 def test_what_is_missing_is_what_viewers_were_told_and_the_database_does_not_have() -> None:

@@ -19,6 +19,13 @@ def test_every_condition_is_a_fault_that_the_control_address_takes() -> None:
     assert [one.name for one in CONDITIONS if one.fault is None] == [HEALTHY, HEALTHY_AGAIN]
 
 
+def test_the_way_back_from_an_outage_is_measured_too() -> None:
+    """After a hang of two calls; it is no outage itself."""
+    (back,) = [one for one in CONDITIONS if one.heals]
+    assert (back.name, back.fault, back.lead_s) == ("back again", {"kind": "hang"}, 12.0)
+    assert [one.is_outage for one in CONDITIONS] == [False] * 2 + [True] * 9 + [False]
+
+
 def test_conditions_are_chosen_by_name_in_one_order() -> None:
     """The order of the tables does not depend on the order of the words."""
     assert [one.name for one in chosen_conditions(["hang", HEALTHY])] == [HEALTHY, "hang"]

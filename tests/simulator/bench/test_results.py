@@ -103,6 +103,16 @@ def test_a_round_without_samples_adds_only_what_was_lost() -> None:
     assert rows_of([killed]) == []
 
 
+def test_a_round_that_was_made_again_adds_what_it_cost() -> None:
+    """Its latencies are the machine's; its memory, its requests and the time until all was stored are the bot's."""
+    dropped = round_of(
+        [], repeated=True, requests=15, messages=10, rss_start_mb=50.0, rss_end_mb=90.0, settle_s=9.0
+    )
+    (row,) = rows_of([dropped, round_of([1.0] * 10)])
+    assert (row.rounds, row.samples, row.p99_ms, row.round_p99_ms) == (1, 10, 1.0, [1.0])
+    assert (row.rss_growth_mb, row.settle_s, row.requests_per_1000) == (40.0, 9.0, 1_000.0)
+
+
 @pytest.mark.parametrize(
     ("healthy_ms", "floor_ms", "p99_ms", "flat", "near_floor"),
     [

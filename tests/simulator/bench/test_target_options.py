@@ -89,12 +89,14 @@ def test_an_outage_may_be_json_or_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["earthquake", '{"kind": "hang"', '{"kind": "latency", "ms": -1}', "twitch_disconnect"]
+    "text",
+    ["earthquake", '{"kind": "hang"', '{"kind": "latency", "ms": -1}', "twitch_disconnect", "back again"],
 )
 def test_an_outage_that_cannot_be_is_refused(text: str) -> None:
-    """An unknown one, broken JSON, a value out of range, a fault of something else."""
+    """An unknown one, broken JSON, a value out of range, a fault of something else, what comes after every outage."""
     with pytest.raises(BadTarget, match="--outage"):
         outage_of(text)
+    assert text not in outage_names()
 
 
 @pytest.mark.parametrize(
