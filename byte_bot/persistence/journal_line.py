@@ -1,16 +1,29 @@
-"""What stands in the lines of a journal's file, written and read; and what it is called when it cannot be read. Pure."""
+"""What stands in the lines of a journal's file, written, and read and checked; pure.
+
+Whatever is read is of the types that are written, and so is what stands in JSON within it; else it is
+:class:`~byte_bot.persistence.journal_damage.JournalDamaged`, or an error of those that
+:func:`~byte_bot.persistence.journal_damage.damage_named` gives that name.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
-from byte_bot.persistence.journal_image import Rebased, Recorded, RowImage, Settled, Write
-from byte_bot.persistence.operations import NO_STAMP, NO_TOMBSTONES, Base, Operation, Stamp, Tombstones
+from byte_bot.persistence.journal_damage import JournalDamaged
+from byte_bot.persistence.journal_image import DeadLettered, Rebased, Recorded, RowImage, Settled, Write
+from byte_bot.persistence.operations import (
+    NO_STAMP,
+    NO_TOMBSTONES,
+    Base,
+    Kind,
+    Operation,
+    RowKey,
+    Stamp,
+    Tombstones,
+)
 
 #: The columns of a line behind those of its key, in the order in which :func:`line_of` gives them.
 LINE_COLUMNS: Final = (
@@ -25,6 +38,9 @@ LINE_COLUMNS: Final = (
     "pending",
 )
 
+#: The columns of a dead letter, in the order in which :func:`letter_of` takes them.
+LETTER_COLUMNS: Final = ('"table"', "channel_id", "key", "revision", "sqlstate", "words", "payload", "at_s")
+
 #: Puts a line where that of its key is, or to the others; its values are the key and those columns.
 SAVE_ROW: Final = f"""
 INSERT INTO rows ("table", channel_id, key, {", ".join(LINE_COLUMNS)})
@@ -36,23 +52,6 @@ ON CONFLICT (channel_id, "table", key) DO UPDATE SET {", ".join(f"{name} = exclu
 UNENCODABLE_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError)
 
 _encode: Final = msgspec.json.encode
-
-
-class CommitsMissing(sqlite3.DatabaseError):
-    """The file does not have commits that were made: it was replaced, lost its tail, or has a hole."""
-
-
-class JournalDamaged(sqlite3.DatabaseError):
-    """What is in a field of the file cannot be read, although SQLite reads the file."""
-
-
-@contextmanager
-def damage_named() -> Iterator[None]:
-    """Whatever cannot be decoded inside is :class:`JournalDamaged`."""
-    try:
-        yield
-    except msgspec.MsgspecError as error:
-        raise JournalDamaged(f"the journal is damaged: {error}") from None
 
 
 def encodable(writes: Iterable[Write]) -> tuple[list[Write], list[tuple[str, str]]]:
@@ -119,21 +118,112 @@ def line_of(row: RowImage) -> tuple[object, ...]:
 
 
 def row_of(
-    version: int | None,
-    data: bytes | None,
+    version: object,
+    data: object,
     tombstones: bytes | None,
-    epoch: int,
-    revision: int,
-    edit_no: int | None,
-    boundary_epoch: int,
-    boundary_revision: int,
+    epoch: object,
+    revision: object,
+    edit_no: object,
+    boundary_epoch: object,
+    boundary_revision: object,
     pending: bytes | None,
 ) -> RowImage:
-    """The row of such a line; raises :class:`msgspec.DecodeError` for one that is damaged."""
+    """The row of such a line; raises for one that is damaged (see the module's docstring)."""
     base = None
     if version is not None:
-        graves = msgspec.json.decode(tombstones, type=Tombstones) if tombstones else NO_TOMBSTONES
-        base = Base(data, graves, version, epoch, revision, edit_no)
-    stamp = Stamp(boundary_epoch, boundary_revision)
+        base = Base(
+            None if data is None else _blob("data", data),
+            msgspec.json.decode(tombstones, type=Tombstones) if tombstones else NO_TOMBSTONES,
+            _whole("version", version),
+            _whole("epoch", epoch),
+            _whole("revision", revision),
+            None if edit_no is None else _whole("edit_no", edit_no),
+        )
+        _check_base(base)
+    stamp = Stamp(_whole("boundary_epoch", boundary_epoch), _whole("boundary_revision", boundary_revision))
     operations = msgspec.json.decode(pending, type=list[Operation]) if pending else []
+    for operation in operations:
+        _check_operation(operation)
     return RowImage(base, operations, stamp if stamp != NO_STAMP else NO_STAMP)
+
+
+def key_of_line(table: object, channel_id: object, key: object) -> RowKey:
+    """Whose line it is."""
+    return RowKey(_text("table", table), _text("channel_id", channel_id), _text("key", key))
+
+
+def letter_of(
+    table: object,
+    channel_id: object,
+    key: object,
+    revision: object,
+    sqlstate: object,
+    words: object,
+    payload: object,
+    at_s: object,
+) -> DeadLettered:
+    """The dead letter of the values of :data:`LETTER_COLUMNS`."""
+    if not isinstance(at_s, float):
+        raise JournalDamaged(f"its at_s reads {at_s!r:.40}")
+    return DeadLettered(
+        key_of_line(table, channel_id, key),
+        _whole("revision", revision),
+        _text("sqlstate", sqlstate),
+        _text("words", words),
+        _blob("payload", payload),
+        at_s,
+    )
+
+
+def check_write(write: Write) -> None:
+    """Look at what the decoder takes as it is: the values of operations, and the JSON within a base."""
+    if isinstance(write, Recorded):
+        for operation in write.operations:
+            _check_operation(operation)
+    elif isinstance(write, Settled):
+        _check_base(write.base)
+    elif isinstance(write, Rebased):
+        _check_base(write.base)
+        for operation in write.operations:
+            _check_operation(operation)
+
+
+def _check_operation(operation: Operation) -> None:
+    kind, key, value = operation.kind, operation.key, operation.value
+    if kind is Kind.ADD:
+        fits = type(value) is int or type(value) is float
+    elif kind is Kind.SET:
+        fits = key is None
+    elif kind is Kind.APPEND:
+        fits = key is None and type(value) is list and operation.cap > 0
+    else:
+        fits = key is not None
+    if not fits:
+        raise JournalDamaged(f"its operation {kind} of {operation.field!r:.40} is none")
+
+
+def _check_base(base: Base) -> None:
+    if base.data is not None:
+        msgspec.json.decode(base.data)
+    for field, graves in base.tombstones.items():
+        for grave in graves.values():
+            if len(grave) != 3:
+                raise JournalDamaged(f"its tombstone of {field!r:.40} is none")
+
+
+def _whole(name: str, value: object) -> int:
+    if type(value) is not int:
+        raise JournalDamaged(f"its {name} reads {value!r:.40}")
+    return value
+
+
+def _text(name: str, value: object) -> str:
+    if type(value) is not str:
+        raise JournalDamaged(f"its {name} reads {value!r:.40}")
+    return value
+
+
+def _blob(name: str, value: object) -> bytes:
+    if type(value) is not bytes:
+        raise JournalDamaged(f"its {name} reads {value!r:.40}")
+    return value

@@ -6,16 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byte_bot.persistence.journal_damage import JournalDamaged, damage_named
 from byte_bot.persistence.journal_image import Handled, Rebased, Recorded, RowImage, Settled, Write
-from byte_bot.persistence.journal_line import (
-    LINE_COLUMNS,
-    JournalDamaged,
-    bases_in,
-    damage_named,
-    encodable,
-    line_of,
-    row_of,
-)
+from byte_bot.persistence.journal_line import LINE_COLUMNS, bases_in, encodable, line_of, row_of
 from byte_bot.persistence.operations import ABSENT, Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_writes import BASES, LISTS, STAMPS
 
