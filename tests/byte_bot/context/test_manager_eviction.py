@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from byte_bot.context.manager import EVICTION_AT_ONCE
 from byte_bot.persistence.journal import Handled
+from byte_bot.persistence.pace import PAUSE_S
 from simulator.loop import in_virtual_time
 from tests.byte_bot.context.contexts import TALLY, Shelf, Tally, contexts, stored
 from tests.byte_bot.rig import Disk
@@ -140,19 +141,33 @@ async def test_a_value_that_cannot_be_stored_does_not_end_the_eviction() -> None
 
 
 @in_virtual_time()
-async def test_a_sweep_over_many_contexts_gives_the_loop_its_turn() -> None:
-    """Between two turns of the loop at most a piece of the contexts leaves."""
+async def test_a_sweep_over_many_contexts_pauses_after_every_few() -> None:
+    """Each has the disk asked, on the loop: between two pauses only a few leave, and a message is answered in a pause."""
     async with contexts(database=Shelf()) as place:
-        place.manager.preload(str(number) for number in range(2 * EVICTION_AT_ONCE + 1))
+        place.manager.preload(str(number) for number in range(20 * EVICTION_AT_ONCE + 1))
         await asyncio.sleep(8000)
         place.context("never-idle")
         left = []
-        sweep = asyncio.get_running_loop().create_task(place.manager.sweep())
+        loop = asyncio.get_running_loop()
+        sweep = loop.create_task(place.manager.sweep())
         while not sweep.done():
             left.append(len(place.manager.get_active_channels()))
-            await asyncio.sleep(0)
-        assert max(before - after for before, after in pairwise(left)) == EVICTION_AT_ONCE
+            await asyncio.sleep(PAUSE_S / 2)
+        assert max(before - after for before, after in pairwise(left)) == EVICTION_AT_ONCE < 10
         assert place.manager.get_active_channels() == ("never-idle",)
+
+
+@in_virtual_time()
+async def test_contexts_that_stay_cost_a_sweep_next_to_nothing() -> None:
+    """Of those that are in use the disk is not asked: 1,000 of them are looked at in five pieces."""
+    async with contexts(database=Shelf()) as place:
+        place.manager.preload(str(number) for number in range(1000))
+        await asyncio.sleep(60)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        await place.manager.sweep()
+        assert loop.time() - began_s <= 5 * PAUSE_S
+        assert len(place.manager.get_active_channels()) == 1000
 
 
 @in_virtual_time()
