@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import structlog
 
@@ -43,6 +44,13 @@ LOOK_BYTES = PIECE_BYTES // 200
 USED_APART_S = 1.0
 
 _log = structlog.get_logger(__name__)
+
+
+class Evicted(NamedTuple):
+    """How many contexts left RAM, and for how many the disk was asked whether they may."""
+
+    left: int
+    asked: int
 
 
 class ContextManager:
@@ -195,25 +203,22 @@ class ContextManager:
         pace = Pace()
         for first in range(0, len(ids), EVICTION_AT_ONCE):
             looked_at = ids[first : first + EVICTION_AT_ONCE]
-            asked, _ = self._evict(now_s, looked_at)
-            await pace.after(asked * ROW_BYTES + len(looked_at) * LOOK_BYTES)
+            evicted = self.evict_idle(now_s, looked_at)
+            await pace.after(evicted.asked * ROW_BYTES + len(looked_at) * LOOK_BYTES)
 
-    def evict_idle(self, now_s: float, channel_ids: Iterable[str] | None = None) -> int:
-        """Evict contexts idle since before ``now_s - context_idle_s``; how many left RAM.
+    def evict_idle(self, now_s: float, channel_ids: Iterable[str] | None = None) -> Evicted:
+        """Evict contexts idle since before ``now_s - context_idle_s``.
 
         Args:
             now_s: loop time, seconds.
             channel_ids: which to look at; all of them if left out.
         """
-        return self._evict(now_s, self._contexts if channel_ids is None else channel_ids)[1]
-
-    def _evict(self, now_s: float, channel_ids: Iterable[str]) -> tuple[int, int]:
-        """For how many contexts the disk was asked, and how many left RAM."""
+        looked_at = self._contexts if channel_ids is None else channel_ids
         if self.layer.journal.degraded:
-            return 0, 0  # the snapshot is as old as the disk's last commit
+            return Evicted(0, 0)  # the snapshot is as old as the disk's last commit
         idle = [
             context
-            for context in filter(None, map(self._contexts.get, channel_ids))
+            for context in filter(None, map(self._contexts.get, looked_at))
             if now_s - context.used_at_s >= self._context_idle_s and self._evictable(context)
         ]
         leaving = [context for context in idle if self.layer.leave_to_snapshot(context.channel_id)]
@@ -221,7 +226,7 @@ class ContextManager:
             self.layer.forget(context.channel_id)
             del self._contexts[context.channel_id]
         self.layer.telemetry.count("contexts_evicted", len(leaving))
-        return len(idle), len(leaving)
+        return Evicted(len(leaving), len(idle))
 
     def _changed(self, row: Row) -> bool:
         """True if the value differs from what was recorded; one that cannot be stored is put back, and counted."""

@@ -12,8 +12,9 @@ it touches the fewest pages, so the WAL has to reach the disk seldom. The log is
 * ``meta`` has whose file it is, epoch and starts, what was said, and the number of the last folded commit: up to it no log counts.
 
 A connection that has folded once keeps the image of what it commits after that, so the next fold reads nothing back; any other
-one reads the log. What is in the file is read in :mod:`byte_bot.persistence.journal_reading`. A commit whose fate is not known is tried again under the same
-number, and found done or not done. What no JSON can hold is left out of a commit, named in the log and counted.
+one reads the log. What is in the file is read in :mod:`byte_bot.persistence.journal_reading`. A commit whose fate is not known
+is tried again under the same number, and found done or not done. What no JSON can hold is left out of a commit, named in the log
+and counted.
 
 **Durability.** WAL. ``synchronous`` NORMAL survives the end of the process at any instant (what the operating system was
 given is not lost with it); FULL also a power cut, for a sync of the disk in each commit. A tail of the WAL that was not

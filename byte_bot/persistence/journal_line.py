@@ -52,6 +52,7 @@ ON CONFLICT (channel_id, "table", key) DO UPDATE SET {", ".join(f"{name} = exclu
 UNENCODABLE_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError)
 
 _encode: Final = msgspec.json.encode
+_skim: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def encodable(writes: Iterable[Write]) -> tuple[list[Write], list[tuple[str, str]]]:
@@ -130,17 +131,21 @@ def row_of(
 ) -> RowImage:
     """The row of such a line; raises for one that is damaged (see the module's docstring)."""
     base = None
+    # Looked at all at once: this is done for each row of a channel that comes back from the snapshot.
     if version is not None:
-        base = Base(
-            None if data is None else _blob("data", data),
-            msgspec.json.decode(tombstones, type=Tombstones) if tombstones else NO_TOMBSTONES,
-            _whole("version", version),
-            _whole("epoch", epoch),
-            _whole("revision", revision),
-            None if edit_no is None else _whole("edit_no", edit_no),
-        )
+        whole = type(version) is type(epoch) is type(revision) is int
+        if not (
+            whole and (edit_no is None or type(edit_no) is int) and (data is None or type(data) is bytes)
+        ):
+            raise JournalDamaged(
+                f"a base reads {version!r:.20}, {epoch!r:.20}, {revision!r:.20}, {edit_no!r:.20}, {type(data).__name__}"
+            )
+        graves = msgspec.json.decode(tombstones, type=Tombstones) if tombstones else NO_TOMBSTONES
+        base = Base(data, graves, version, epoch, revision, edit_no)
         _check_base(base)
-    stamp = Stamp(_whole("boundary_epoch", boundary_epoch), _whole("boundary_revision", boundary_revision))
+    if not type(boundary_epoch) is type(boundary_revision) is int:
+        raise JournalDamaged(f"a boundary reads {boundary_epoch!r:.20}, {boundary_revision!r:.20}")
+    stamp = Stamp(boundary_epoch, boundary_revision)
     operations = msgspec.json.decode(pending, type=list[Operation]) if pending else []
     for operation in operations:
         _check_operation(operation)
@@ -149,7 +154,9 @@ def row_of(
 
 def key_of_line(table: object, channel_id: object, key: object) -> RowKey:
     """Whose line it is."""
-    return RowKey(_text("table", table), _text("channel_id", channel_id), _text("key", key))
+    if not type(table) is type(channel_id) is type(key) is str:
+        raise JournalDamaged(f"a key reads {table!r:.40}, {channel_id!r:.40}, {key!r:.40}")
+    return RowKey(table, channel_id, key)
 
 
 def letter_of(
@@ -204,7 +211,11 @@ def _check_operation(operation: Operation) -> None:
 
 def _check_base(base: Base) -> None:
     if base.data is not None:
-        msgspec.json.decode(base.data)
+        # A seventh of what it takes to make objects of it, on the loop for each snapshot: measured, 30 us of 10 kB.
+        _skim(base.data)
+        base.data.decode()  # which that does not look at
+    if not base.tombstones:
+        return
     for field, graves in base.tombstones.items():
         for grave in graves.values():
             if len(grave) != 3:

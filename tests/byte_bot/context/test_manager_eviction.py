@@ -21,8 +21,8 @@ async def test_an_idle_clean_context_leaves_ram_and_comes_back_from_the_snapshot
     async with contexts(database=database) as place:
         assert place.context().state(Tally).total == 0
         await asyncio.sleep(10)
-        assert place.manager.evict_idle(7199.9) == 0
-        assert place.manager.evict_idle(7200.0) == 1
+        assert place.manager.evict_idle(7199.9).left == 0
+        assert place.manager.evict_idle(7200.0).left == 1
         assert place.manager.get_active_channels() == ()
         assert place.layer.rows == {}
         assert place.layer.telemetry.counters["contexts_evicted"] == 1
@@ -37,7 +37,7 @@ async def test_a_channel_of_which_nothing_is_stored_comes_back_without_the_datab
     async with contexts(database=Shelf()) as place:
         place.context()
         await asyncio.sleep(1)
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
         await asyncio.sleep(1)
         assert place.context().hold_first is False
 
@@ -54,11 +54,11 @@ async def test_a_context_with_unsaved_changes_stays() -> None:
         context.stage("m1")
         context.seal()
         await asyncio.sleep(100)
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         database.down = False
         await asyncio.sleep(30)
         assert len(database.saved) == 1
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
 
 
 @in_virtual_time()
@@ -68,10 +68,10 @@ async def test_a_context_with_changes_that_nobody_recorded_yet_stays() -> None:
         context = place.context()
         await asyncio.sleep(1)
         context.state(Tally).total += 1
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         context._touch()
         await asyncio.sleep(10)
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
 
 
 @in_virtual_time()
@@ -81,8 +81,8 @@ async def test_a_locked_context_stays() -> None:
         context = place.context()
         await asyncio.sleep(1)
         async with context.lock:
-            assert place.manager.evict_idle(1e9) == 0
-        assert place.manager.evict_idle(1e9) == 1
+            assert place.manager.evict_idle(1e9).left == 0
+        assert place.manager.evict_idle(1e9).left == 1
 
 
 @in_virtual_time()
@@ -91,12 +91,12 @@ async def test_a_context_whose_load_is_under_way_stays() -> None:
     async with contexts(database=Shelf(load_s=5.0)) as place:
         place.context()
         await asyncio.sleep(1)
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         await asyncio.sleep(5)
         place.layer.request_load("1001")
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         await asyncio.sleep(6)
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
 
 
 @in_virtual_time()
@@ -108,9 +108,9 @@ async def test_a_context_whose_last_record_is_not_on_disk_stays() -> None:
         context.stage("m1")
         context.seal(Handled("m1"))
         await asyncio.sleep(1)
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         await asyncio.sleep(20)
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
 
 
 @in_virtual_time()
@@ -135,7 +135,7 @@ async def test_a_value_that_cannot_be_stored_does_not_end_the_eviction() -> None
         await asyncio.sleep(20)
         stream = context.stream
         stream.vibe = object()  # type: ignore[assignment]  # a component's slip
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
         assert stream.vibe == ""
         assert place.layer.telemetry.counters["touches_refused"] == 1
 
@@ -203,7 +203,7 @@ async def test_a_quiet_channel_leaves_and_comes_back_without_a_row_made_of_it() 
         place.context()
         await asyncio.sleep(10)
         assert place.layer.rows == {}
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
         assert list(place.layer.known_keys()) == []
         assert place.context().hold_first is False
         assert place.layer.rows == {}
@@ -225,10 +225,10 @@ async def test_nobody_leaves_while_the_journal_does_not_work() -> None:
         await asyncio.sleep(60)
         assert place.layer.journal.degraded
         assert len(database.saved) == 1, "what the disk surely does not have is saved all the same"
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         disk.broken = False
         await asyncio.sleep(10)
-        assert place.manager.evict_idle(1e9) == 2
+        assert place.manager.evict_idle(1e9).left == 2
         assert place.context().state(Tally).total == 8
 
 
@@ -244,9 +244,9 @@ async def test_a_channel_stays_until_the_disk_has_what_was_last_read_of_it() -> 
         place.layer.request_load("1001")
         await asyncio.sleep(5)
         assert not place.layer.is_loading("1001")
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         await asyncio.sleep(60)
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
         assert place.context().state(Tally).total == 40
 
 
@@ -260,7 +260,7 @@ async def test_a_channel_whose_first_row_waits_for_the_disk_is_not_noted_as_empt
         assert place.context().is_loaded
         assert place.layer.loaded_base(TALLY) == stored(7)
         assert disk.snapshot("1001") == {}
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         await asyncio.sleep(100)
         assert disk.snapshot("1001") == {TALLY: stored(7)}
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1

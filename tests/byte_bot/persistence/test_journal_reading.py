@@ -34,6 +34,7 @@ DAMAGE = [
     "REPLACE INTO meta VALUES ('starts', NULL)",
     "REPLACE INTO meta VALUES ('spoken', 7)",
     "DELETE FROM meta WHERE name = 'identity'",
+    "UPDATE meta SET value = '' WHERE name = 'identity'",
     "UPDATE rows SET boundary_epoch = 'x'",
     "UPDATE rows SET boundary_revision = x'00'",
     "UPDATE rows SET version = 'x' WHERE version IS NOT NULL OR pending IS NOT NULL",
