@@ -133,9 +133,10 @@ def row_of(
     base = None
     # Looked at all at once: this is done for each row of a channel that comes back from the snapshot.
     if version is not None:
-        whole = type(version) is type(epoch) is type(revision) is int
         if not (
-            whole and (edit_no is None or type(edit_no) is int) and (data is None or type(data) is bytes)
+            (type(version) is int and type(epoch) is int and type(revision) is int)
+            and (edit_no is None or type(edit_no) is int)
+            and (data is None or type(data) is bytes)
         ):
             raise JournalDamaged(
                 f"a base reads {version!r:.20}, {epoch!r:.20}, {revision!r:.20}, {edit_no!r:.20}, {type(data).__name__}"
