@@ -384,3 +384,17 @@ def test_another_program_s_empty_database_stays_its_own(tmp_path: Path) -> None:
     with pytest.raises(JournalRefused, match="another program"):
         opened(path)
     assert [other.name for other in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_table_of_another_type_is_damage_before_anything_is_written_to_it(tmp_path: Path) -> None:
+    """One flipped bit in the schema, and ids of channels would be kept as numbers, which the next start could not read."""
+    path = tmp_path / "my_bot.journal"
+    opened(path).close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'channel_id TEXT', 'channel_id TEXP') WHERE name = 'rows'"
+        )
+    with capture_logs() as lines:
+        opened(path).close()
+    assert [line["why"] for line in lines] == ["its table or index rows is not as it was made"]
