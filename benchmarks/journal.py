@@ -51,7 +51,8 @@ from byte_bot.persistence.journal import (
 )
 from byte_bot.persistence.journal_disk import journal_on_disk
 from byte_bot.persistence.journal_file import LOG_SLOTS, SqliteJournal
-from byte_bot.persistence.journal_opening import Owner, open_journal
+from byte_bot.persistence.journal_opening import open_journal
+from byte_bot.persistence.journal_schema import Owner
 from byte_bot.persistence.layer import LayerParts, PersistenceLayer
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link

@@ -46,7 +46,7 @@ from byte_bot.context.stream_context import StreamContext
 from byte_bot.garbage import frozen_survivors
 from byte_bot.persistence.journal import JournalStore
 from byte_bot.persistence.journal_disk import journal_on_disk
-from byte_bot.persistence.journal_opening import Owner
+from byte_bot.persistence.journal_schema import Owner
 from byte_bot.settings import Settings
 
 #: Rows of the burst; the target names this number.

@@ -1,6 +1,7 @@
 """The journal's part of ``byte-bot check``: where it lies, whether that outlives the machine, who holds it.
 
-Nothing is locked, made or changed: the format is read from the file's header, so the bot may be running beside.
+Nothing is locked, made or changed: format and damage are read from the file's header, so the bot may be running beside. What a
+start would do with the file is what is said of it; damage behind the header shows at a start only.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from byte_bot.finding import Finding, Status
-from byte_bot.persistence.journal_file import FORMAT
 from byte_bot.persistence.journal_lock import holder_of, is_locked
-from byte_bot.persistence.journal_opening import APPLICATION_ID, SQLITE_MAGIC, journal_path
+from byte_bot.persistence.journal_opening import journal_path
+from byte_bot.persistence.journal_origin import COMPANIONS, followed, is_ours, logins_at, read_header
 from byte_bot.settings import Settings
 
 NAME: Final = "journal"
@@ -26,10 +27,6 @@ _FLEETING: Final[Mapping[str, str]] = {
     "aufs": "a container's own layer: it goes with the container",
 }
 _MOUNTS: Final = Path("/proc/self/mountinfo")
-# https://www.sqlite.org/fileformat.html#the_database_header: user version and application id, big-endian.
-_HEADER_BYTES: Final = 100
-_USER_VERSION_AT: Final = 60
-_APPLICATION_ID_AT: Final = 68
 
 
 def check_journal(settings: Settings, environment: Mapping[str, str], mounts: Path = _MOUNTS) -> Finding:
@@ -47,7 +44,7 @@ def check_journal(settings: Settings, environment: Mapping[str, str], mounts: Pa
             "DURABILITY=off: what the database does not have yet is lost with the process",
             "leave DURABILITY out to keep it on disk",
         )
-    path = journal_path(settings.journal_path, settings.twitch_login, environment)
+    path = followed(journal_path(settings.journal_path, settings.twitch_login, environment))
     folder = next((parent for parent in path.parents if parent.exists()), path.parent)
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         return Finding(
@@ -57,11 +54,11 @@ def check_journal(settings: Settings, environment: Mapping[str, str], mounts: Pa
             "give JOURNAL_PATH a file in a folder that the bot may write to",
         )
     try:
-        words, advice = _describe(path)
+        status, words, advice = _describe(path, settings.twitch_login)
     except OSError as error:
         return Finding(NAME, Status.FAILED, f"{path}: {error.strerror or error}", "correct JOURNAL_PATH")
-    if advice:
-        return Finding(NAME, Status.FAILED, f"{path}: {words}", advice)
+    if status is not Status.OK:
+        return Finding(NAME, status, f"{path}: {words}", advice)
     try:
         kind = file_system_of(folder, mounts.read_text(encoding="utf-8", errors="replace"))
     except OSError:
@@ -76,30 +73,37 @@ def check_journal(settings: Settings, environment: Mapping[str, str], mounts: Pa
     return Finding(NAME, Status.OK, f"{path}: {words}")
 
 
-def _describe(path: Path) -> tuple[str, str]:
-    """What there is at ``path``, and what to do if that is no journal for this program."""
+def _describe(path: Path, login: str) -> tuple[Status, str, str]:
+    """What there is at ``path``, what a start would make of it, and what to do if that is not what anybody wants."""
     if not path.exists():
-        return "will be made at the first start", ""
-    with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-    size = sum(other.stat().st_size for suffix in ("", "-wal") if (other := Path(f"{path}{suffix}")).exists())
+        return Status.OK, "will be made at the first start", ""
+    header = read_header(path)
+    size = sum(other.stat().st_size for end in COMPANIONS if (other := Path(f"{path}{end}")).exists())
     locked = is_locked(path)
     if locked is None:
         held = "whether it is in use this account cannot tell"
     else:
         held = f"held by {holder_of(path) or 'another process'}" if locked else "not in use"
-    if not header:
-        return f"empty, {held}", ""
-    if not header.startswith(SQLITE_MAGIC) or _number(header, _APPLICATION_ID_AT) != APPLICATION_ID:
-        return "not a journal of byte-bot", "choose another JOURNAL_PATH"
-    number = _number(header, _USER_VERSION_AT)
-    if number > FORMAT:
-        return f"format {number}, of a newer byte-bot", "start that release, or choose another JOURNAL_PATH"
-    return f"format {number}, {size / 1e6:.1f} MB, {held}", ""
-
-
-def _number(header: bytes, at: int) -> int:
-    return int.from_bytes(header[at : at + 4])
+    if not header.data:
+        return Status.OK, f"empty, {held}", ""
+    if not (
+        header.is_marked or login in logins_at(path) or (not header.is_database and is_ours(path, login))
+    ):
+        return Status.FAILED, "not a journal of byte-bot", "choose another JOURNAL_PATH"
+    fault = header.fault if header.is_marked else "its mark is gone"
+    if fault:
+        return (
+            Status.WARNING,
+            f"damaged ({fault}), {held}; the bot sets it aside at its next start and begins a new one",
+            "keep what is set aside: it may hold changes that the database does not have",
+        )
+    if header.is_newer:
+        return (
+            Status.FAILED,
+            f"format {header.format}, of a newer byte-bot",
+            "start that release, or choose another JOURNAL_PATH",
+        )
+    return Status.OK, f"format {header.format}, {size / 1e6:.1f} MB, {held}", ""
 
 
 def file_system_of(path: Path, mountinfo: str) -> str:

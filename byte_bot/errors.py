@@ -14,6 +14,7 @@
     ├── Fenced                   give up: a newer process holds the epoch
     ├── JournalError             the local disk: go on ungated, say so, try again
     ├── JournalRefused           choose another journal, or the release that wrote it
+    │   └── JournalUnready       make room on the disk, or wait: nothing is wrong with the file
     ├── JournalLocked            stop the other bot, or wait for it
     ├── BridgeError              another thread asked too late, too early, or for too long
     └── chat errors              see byte_bot/chat/errors.py
@@ -137,6 +138,10 @@ class JournalError(ByteBotError):
 
 class JournalRefused(ByteBotError):
     """The journal cannot be used at all: a newer release's, another bot's, or out of reach; the message has the way out."""
+
+
+class JournalUnready(JournalRefused):
+    """The journal cannot be opened now: its disk is full, read-only or fails, or another program holds the file."""
 
 
 class JournalLocked(ByteBotError):

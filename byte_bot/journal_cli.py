@@ -27,7 +27,8 @@ from byte_bot.errors import ByteBotError, SettingsError
 from byte_bot.logs import redactor
 from byte_bot.persistence.journal_inspection import Entry, JournalReader, key_of, open_for_reading
 from byte_bot.persistence.journal_lock import Holder, holder_of, is_locked, lock_path
-from byte_bot.persistence.journal_opening import COMPANIONS, SQLITE_MAGIC, journal_path
+from byte_bot.persistence.journal_opening import journal_path
+from byte_bot.persistence.journal_origin import COMPANIONS, SQLITE_MAGIC, followed
 from byte_bot.persistence.journal_repair import open_for_repair
 from byte_bot.setting_values import login_of
 
@@ -110,7 +111,7 @@ class _Place:
         login = values.get("twitch_login", "")
         if file is not None:
             # Whoever names a file means that one, whoever's it is.
-            self.path, self.login = file.expanduser(), ""
+            self.path, self.login = followed(file.expanduser()), ""
             return
         if not login:
             raise SettingsError(
@@ -121,7 +122,8 @@ class _Place:
             self.login = login_of(login)
         except ValueError as error:
             raise SettingsError(f"TWITCH_LOGIN: {error}") from None
-        self.path = journal_path(setting, self.login, os.environ)
+        # Where a link leads to: there lie the WAL and the lock, and there the bot would set the file aside.
+        self.path = followed(journal_path(setting, self.login, os.environ))
 
     def open(self) -> AbstractContextManager[JournalReader]:
         """The journal, to be read."""

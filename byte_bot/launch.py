@@ -29,7 +29,8 @@ from byte_bot.errors import ByteBotError, ExitCode
 from byte_bot.garbage import frozen_survivors
 from byte_bot.persistence.journal import JournalStore, MemoryJournalStore
 from byte_bot.persistence.journal_disk import journal_on_disk
-from byte_bot.persistence.journal_opening import Owner, journal_path
+from byte_bot.persistence.journal_opening import journal_path
+from byte_bot.persistence.journal_schema import Owner
 from byte_bot.settings import Settings
 
 JournalOpener = Callable[..., contextlib.AbstractAsyncContextManager[JournalStore]]

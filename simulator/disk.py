@@ -56,7 +56,7 @@ from byte_bot.persistence.journal_image import (
     Settled,
     Write,
 )
-from byte_bot.persistence.journal_opening import Owner, make_tables
+from byte_bot.persistence.journal_schema import Owner, make_tables
 from byte_bot.persistence.journal_store import StoreCounts
 from byte_bot.persistence.journal_thread import TIDY_EVERY
 from byte_bot.persistence.operations import Base, RowKey, Stamp

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import structlog
 
@@ -27,18 +28,29 @@ from byte_bot.context.stream_context import stored_channel_id
 from byte_bot.errors import StateError
 from byte_bot.persistence.layer import PersistenceLayer
 from byte_bot.persistence.operations import RowKey
+from byte_bot.persistence.pace import PIECE_BYTES, ROW_BYTES, Pace
 from byte_bot.persistence.row import CONFIG_TABLE, Row
 from byte_bot.persistence.state import ChannelState, StateSpec, spec_of, state_classes
 
 #: Seconds between two looks for contexts to evict.
 EVICTION_PERIOD_S = 60.0
-#: Contexts that are looked at before the loop has its turn; chosen: a few milliseconds if all of them leave.
-EVICTION_AT_ONCE = 200
+#: Contexts that are evicted before there is a pause (:mod:`byte_bot.persistence.pace`): each has the disk asked for its snapshot, on
+#: the loop, which counts as a row. Measured: a tenth of a millisecond from the system's memory; a disk that is asked takes one or ten.
+EVICTION_AT_ONCE = PIECE_BYTES // ROW_BYTES
+#: What a context counts for that is only looked at: 200 of them are a piece.
+LOOK_BYTES = PIECE_BYTES // 200
 #: Contexts used within this many seconds count as used at the same time; of hours of silence it is nothing, and of
 #: 100,000 channels joined in a few minutes it saves 100,000 numbers.
 USED_APART_S = 1.0
 
 _log = structlog.get_logger(__name__)
+
+
+class Evicted(NamedTuple):
+    """How many contexts left RAM, and for how many the disk was asked whether they may."""
+
+    left: int
+    asked: int
 
 
 class ContextManager:
@@ -185,16 +197,17 @@ class ContextManager:
             await self.sweep()
 
     async def sweep(self) -> None:
-        """Evict what can be evicted now; the loop has its turn every :data:`EVICTION_AT_ONCE` contexts."""
+        """Evict what can be evicted now, a piece at a time: between two of them a message is answered from end to end."""
         now_s = asyncio.get_running_loop().time()
         ids = tuple(self._contexts)
+        pace = Pace()
         for first in range(0, len(ids), EVICTION_AT_ONCE):
-            if first:
-                await asyncio.sleep(0)
-            self.evict_idle(now_s, ids[first : first + EVICTION_AT_ONCE])
+            looked_at = ids[first : first + EVICTION_AT_ONCE]
+            evicted = self.evict_idle(now_s, looked_at)
+            await pace.after(evicted.asked * ROW_BYTES + len(looked_at) * LOOK_BYTES)
 
-    def evict_idle(self, now_s: float, channel_ids: Iterable[str] | None = None) -> int:
-        """Evict contexts idle since before ``now_s - context_idle_s``; how many left RAM.
+    def evict_idle(self, now_s: float, channel_ids: Iterable[str] | None = None) -> Evicted:
+        """Evict contexts idle since before ``now_s - context_idle_s``.
 
         Args:
             now_s: loop time, seconds.
@@ -202,19 +215,18 @@ class ContextManager:
         """
         looked_at = self._contexts if channel_ids is None else channel_ids
         if self.layer.journal.degraded:
-            return 0  # the snapshot is as old as the disk's last commit
+            return Evicted(0, 0)  # the snapshot is as old as the disk's last commit
         idle = [
             context
             for context in filter(None, map(self._contexts.get, looked_at))
-            if now_s - context.used_at_s >= self._context_idle_s
-            and self._evictable(context)
-            and self.layer.leave_to_snapshot(context.channel_id)
+            if now_s - context.used_at_s >= self._context_idle_s and self._evictable(context)
         ]
-        for context in idle:
+        leaving = [context for context in idle if self.layer.leave_to_snapshot(context.channel_id)]
+        for context in leaving:
             self.layer.forget(context.channel_id)
             del self._contexts[context.channel_id]
-        self.layer.telemetry.count("contexts_evicted", len(idle))
-        return len(idle)
+        self.layer.telemetry.count("contexts_evicted", len(leaving))
+        return Evicted(len(leaving), len(idle))
 
     def _changed(self, row: Row) -> bool:
         """True if the value differs from what was recorded; one that cannot be stored is put back, and counted."""

@@ -1,4 +1,4 @@
-"""The journal as a SQLite file: the synchronous core, over one connection.
+"""The journal as a SQLite file: the synchronous core that writes, over one connection.
 
 How it works. A commit writes **one** line of the table ``log``: all its writes, as they are. That is all a reply waits for, and
 it touches the fewest pages, so the WAL has to reach the disk seldom. The log is a ring of :data:`LOG_SLOTS` lines.
@@ -12,9 +12,9 @@ it touches the fewest pages, so the WAL has to reach the disk seldom. The log is
 * ``meta`` has whose file it is, epoch and starts, what was said, and the number of the last folded commit: up to it no log counts.
 
 A connection that has folded once keeps the image of what it commits after that, so the next fold reads nothing back; any other
-one reads the log. What :meth:`SqliteJournal.read` gives is the image in the tables with the log applied: the image of all that
-was committed; the tests compare the two over generated writes. A commit whose fate is not known is tried again under the same
-number, and found done or not done. What no JSON can hold is left out of a commit, named in the log and counted.
+one reads the log. What is in the file is read in :mod:`byte_bot.persistence.journal_reading`. A commit whose fate is not known
+is tried again under the same number, and found done or not done. What no JSON can hold is left out of a commit, named in the log
+and counted.
 
 **Durability.** WAL. ``synchronous`` NORMAL survives the end of the process at any instant (what the operating system was
 given is not lost with it); FULL also a power cut, for a sync of the disk in each commit. A tail of the WAL that was not
@@ -30,7 +30,6 @@ Left out: threads (:mod:`.journal_thread`), and finding, making, checking and lo
 from __future__ import annotations
 
 import sqlite3
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -38,31 +37,11 @@ from typing import Final
 import msgspec
 import structlog
 
+from byte_bot.persistence.journal_damage import CommitsMissing, damage_named
 from byte_bot.persistence.journal_folding import Folding
-from byte_bot.persistence.journal_image import (
-    SEEN_MESSAGES_MAX,
-    DeadLettered,
-    JournalImage,
-    KnownChannel,
-    Rebased,
-    RowImage,
-    Settled,
-    Write,
-)
-from byte_bot.persistence.journal_line import (
-    LINE_COLUMNS,
-    SAVE_ROW,
-    UNENCODABLE_ERRORS,
-    CommitsMissing,
-    JournalDamaged,
-    bases_in,
-    damage_named,
-    encodable,
-    line_of,
-    row_of,
-)
-from byte_bot.persistence.operations import Base, RowKey
-from byte_bot.persistence.spoken import NOTHING_SPOKEN, Spoken
+from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX, Write
+from byte_bot.persistence.journal_line import SAVE_ROW, UNENCODABLE_ERRORS, bases_in, encodable, line_of
+from byte_bot.persistence.journal_reading import ROWS_REMEMBERED, StoredJournal
 
 #: Lines of the log; chosen: a boot reads them in a quarter of a second, some 5 MB.
 LOG_SLOTS: Final = 8_192
@@ -72,10 +51,6 @@ FOLD_COMMITS: Final = 256
 #: While the disk stays full, everything is folded at the 1st, 2nd and 4th try, and then at every 8th: a fold of the whole log
 #: takes a quarter of a second, and a journal tries once a second.
 FOLD_ALL_TRIES_MAX: Final = 8
-#: Rows that a connection remembers from one fold to the next; chosen: some 10 MB if they are all large.
-ROWS_REMEMBERED: Final = 1_024
-#: Rows that are read at a time, so that a large journal is not in memory twice.
-READ_ROWS: Final = 500
 PAGE_BYTES: Final = 1024
 #: Live pages of the file, 1 GiB: 100 rows of 10 kB in each of 1,000 channels. Beyond, the disk counts as full.
 PAGES_MAX: Final = 1_048_576
@@ -92,7 +67,7 @@ FORMAT: Final = 1
 _log = structlog.get_logger(__name__)
 
 
-class SqliteJournal:
+class SqliteJournal(StoredJournal):
     """See the module's docstring. One connection, one thread at a time; several may be open on one file.
 
     Args:
@@ -108,10 +83,9 @@ class SqliteJournal:
         fold_rows: int = FOLD_ROWS,
         rows_remembered: int = ROWS_REMEMBERED,
     ) -> None:
-        self._connection = connection
+        super().__init__(connection, rows_remembered=rows_remembered)
         self._log_slots = log_slots
         self._fold_rows = fold_rows
-        self.rows_remembered = rows_remembered
         #: The number of the last commit; None: to be read.
         self._last: int | None = None
         #: The number of the last folded commit, as far as this connection knows.
@@ -124,29 +98,11 @@ class SqliteJournal:
         #: Operations and writes that were left out because they cannot be encoded.
         self.dropped = 0
         self._encode = msgspec.json.Encoder().encode
-        self._decode_writes = msgspec.json.Decoder(list[Write]).decode
-        self._decode_channels = msgspec.json.Decoder(list[KnownChannel]).decode
-
-    @property
-    def identity(self) -> str:
-        """What tells this journal from every other."""
-        return str(self._meta("identity"))
-
-    @property
-    def login(self) -> str:
-        """The bot whose journal it is."""
-        return str(self._meta("login"))
-
-    @property
-    def commits(self) -> int:
-        """The number of the last commit."""
-        (last,) = self._connection.execute("SELECT coalesce(max(number), 0) FROM log").fetchone()
-        return max(int(last), self.folded)
 
     @property
     def folded(self) -> int:
         """The number of the last commit that is in the tables; what the log still has of them does not count."""
-        self._folded = int(str(self._meta("folded")))
+        self._folded = super().folded
         return self._folded
 
     def close(self) -> None:
@@ -318,130 +274,3 @@ class SqliteJournal:
         if free > FREE_PAGES_KEPT:
             # Not execute(): each page is a step of the pragma, and Python's cursor stops at the first (a row without columns).
             self._connection.executescript(f"PRAGMA incremental_vacuum({VACUUMED_PAGES});")
-
-    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def read(self, *, pending_only: bool = False) -> JournalImage:
-        """The image of everything committed; with ``pending_only`` without the rows that have nothing pending."""
-        with self.one_look():  # what another connection folds meanwhile must not be missing in both places
-            image = Folding(self, self.folded)
-            for key, row in self.stored_rows(pending_only=pending_only):
-                image.add_row(key, row)
-            self._apply_log(image)
-        if pending_only:
-            rows, image.rows, image.keys_of = image.rows, {}, {}
-            for key, row in rows.items():
-                if row.pending:
-                    image.add_row(key, row)
-        return image
-
-    def unfolded(self) -> JournalImage:
-        """The rows that the log is about, as :meth:`read` gives them, and everything that is not about rows."""
-        with self.one_look():
-            image = Folding(self, self.folded)
-            self._apply_log(image)
-        return image
-
-    def _apply_log(self, image: Folding) -> None:
-        image.channels = self.known_channels()
-        for _, writes in self._log():
-            for write in writes:
-                image.apply(write)
-        new, image.handled = image.handled, OrderedDict()
-        for (piece,) in self._connection.execute("SELECT message_ids FROM handled ORDER BY position"):
-            for message_id in msgspec.json.decode(piece, type=list[str]):
-                image.remember(message_id)
-        for message_id in new:
-            image.remember(message_id)
-
-    def snapshot(self, channel_id: str) -> dict[RowKey, Base]:
-        """The last known bases of one channel's rows, in the order in which they came to be known."""
-        with self.one_look():
-            found = self._rows("AND channel_id = ? AND version IS NOT NULL", channel_id)
-            bases = {key: row.base for key, row in found if row.base is not None}
-            later = self._connection.execute(
-                "SELECT writes FROM log WHERE bases IS NOT NULL AND number > ? AND instr(bases, ?) ORDER BY number",
-                (self.folded, f" {channel_id} "),
-            ).fetchall()
-            for (writes,) in later:
-                for write in self._decode_writes(writes):
-                    if isinstance(write, Settled | Rebased) and write.key.channel_id == channel_id:
-                        bases[write.key] = write.base
-        return bases
-
-    def stored_row(self, key: RowKey) -> RowImage | None:
-        """What the tables hold of one row, the log left out."""
-        found = self._rows(
-            'AND channel_id = ? AND "table" = ? AND key = ?', key.channel_id, key.table, key.key
-        )
-        return next((row for _, row in found), None)
-
-    def stored_rows(self, *, pending_only: bool = False) -> Iterator[tuple[RowKey, RowImage]]:
-        """What the tables hold of all rows, the log left out; some at a time."""
-        return self._rows("AND pending IS NOT NULL" if pending_only else "")
-
-    def letters(self) -> dict[RowKey, DeadLettered]:
-        """The dead letters in the tables, oldest first."""
-        lines = self._connection.execute("SELECT * FROM dead_letters ORDER BY at_s").fetchall()
-        return {(key := RowKey(*line[:3])): DeadLettered(key, *line[3:]) for line in lines}
-
-    def known_channels(self) -> list[KnownChannel]:
-        """The list of channels in the tables."""
-        found = self._connection.execute("SELECT logins FROM channels").fetchall()
-        return self._decode_channels(found[0][0]) if found else []
-
-    def epochs(self) -> tuple[int, list[str]]:
-        """The highest epoch in the tables, and who has asked for one."""
-        starts = self._connection.execute("SELECT value FROM meta WHERE name = 'starts'").fetchall()
-        return int(str(self._meta("epoch"))), str(starts[0][0]).split() if starts else []
-
-    def spoken(self) -> Spoken:
-        """What was said lately, as the tables have it; a journal of a release that did not note it has nothing."""
-        found = self._connection.execute("SELECT value FROM meta WHERE name = 'spoken'").fetchall()
-        return msgspec.json.decode(found[0][0], type=Spoken) if found else NOTHING_SPOKEN
-
-    def _log(self, commits_max: int = -1) -> Iterator[tuple[int, list[Write]]]:
-        """The commits in the log, oldest first, whatever size the ring had for the process that wrote them."""
-        execute, after = self._connection.execute, self.folded
-        # The numbers alone first: to put them in order together with their writes takes a tenth of a long replay.
-        for slot, number in execute(
-            "SELECT slot, number FROM log WHERE number > ? ORDER BY number LIMIT ?", (after, commits_max)
-        ).fetchall():
-            if number != after + 1:
-                raise CommitsMissing(f"the journal lacks the commits from {after + 1} to {number - 1}")
-            found = execute("SELECT writes FROM log WHERE slot = ? AND number = ?", (slot, number)).fetchall()
-            if not found:  # another connection has folded it meanwhile, and a third one needed its place
-                raise CommitsMissing(f"the commit {number} was folded by another connection meanwhile")
-            after = number
-            yield number, self._decode_writes(found[0][0])
-
-    def _rows(self, only: str, *parameters: str) -> Iterator[tuple[RowKey, RowImage]]:
-        after = 0
-        while True:
-            found = self._connection.execute(
-                f'SELECT id, "table", channel_id, key, {", ".join(LINE_COLUMNS)} FROM rows WHERE id > ? {only} ORDER BY id LIMIT {READ_ROWS}',
-                (after, *parameters),
-            ).fetchall()
-            for number, table, channel_id, name, *values in found:
-                after = number
-                yield RowKey(table, channel_id, name), row_of(*values)
-            if len(found) < READ_ROWS:
-                return
-
-    @contextmanager
-    def one_look(self) -> Iterator[None]:
-        """Everything inside is read from one state of the file."""
-        if self._connection.in_transaction:
-            yield
-            return
-        self._connection.execute("BEGIN")
-        try:
-            with damage_named():
-                yield
-        finally:
-            self._connection.execute("COMMIT")
-
-    def _meta(self, name: str) -> object:
-        for (value,) in self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchall():
-            return value
-        raise JournalDamaged(f"the journal does not say its {name}")

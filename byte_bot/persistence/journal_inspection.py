@@ -1,7 +1,7 @@
 """What a journal holds, read beside the bot that writes to it.
 
 How it works. :func:`open_for_reading` gives a read-only connection to a file that is surely a journal in today's format, and
-changes nothing: the bot may be running. Each question begins with the log (:meth:`SqliteJournal.unfolded`), at most some
+changes nothing: the bot may be running. Each question begins with the log (:meth:`StoredJournal.unfolded`), at most some
 thousand commits, and is answered from one state of the file, or a row that the bot folds meanwhile would count twice. Only
 :meth:`JournalReader.everything`, which waits for whoever writes the export, reads the tables page by page: an open read
 keeps the bot from using the WAL anew. The price: what those pages show can be some commits apart.
@@ -20,10 +20,13 @@ from typing import Any
 import msgspec
 
 from byte_bot.errors import JournalRefused
-from byte_bot.persistence.journal_file import FORMAT, SqliteJournal
+from byte_bot.persistence.journal_damage import JournalDamaged, advice_for, damage_named, is_damage
+from byte_bot.persistence.journal_file import FORMAT
 from byte_bot.persistence.journal_image import DeadLettered, JournalImage, KnownChannel, RowImage
-from byte_bot.persistence.journal_line import damage_named
-from byte_bot.persistence.journal_opening import APPLICATION_ID, BUSY_S, is_damage
+from byte_bot.persistence.journal_opening import BUSY_S
+from byte_bot.persistence.journal_origin import is_ours
+from byte_bot.persistence.journal_reading import StoredJournal
+from byte_bot.persistence.journal_schema import APPLICATION_ID, FORMATS_MAX, logins_in
 from byte_bot.persistence.operations import Base, Operation, RowKey, Stamp
 
 
@@ -82,36 +85,47 @@ def open_for_reading(path: Path, login: str = "") -> Iterator[JournalReader]:
             f"there is no journal at {path}: the bot has not run yet with these settings (DURABILITY=off makes none). "
             "JOURNAL_PATH and TWITCH_LOGIN say where it is, or --file"
         )
-    with refused_if_damaged(path):
+    with refused_if_damaged(path, login):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None
         )
-    with contextlib.closing(connection), refused_if_damaged(path):
+    with contextlib.closing(connection), refused_if_damaged(path, login):
         _check(connection, path, login)
         yield JournalReader(connection)
 
 
 @contextlib.contextmanager
-def refused_if_damaged(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into words about the journal at ``path``."""
+def refused_if_damaged(path: Path, login: str = "") -> Iterator[None]:
+    """Turn SQLite's errors into words about the journal at ``path``, which should be that of the bot ``login`` ('': anybody's)."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error as error:
         if is_damage(error):
+            # As a start would: what nothing says to be a journal stays where it is.
+            if not is_ours(path, login):
+                raise _no_journal(path) from None
             raise JournalRefused(
                 f"the journal {path} is damaged ({error}): the bot sets it aside at its next start and begins a new one; "
                 "keep the file, it may hold changes that the database does not have"
             ) from None
-        raise JournalRefused(
-            f"the journal {path} cannot be used: {error}. Use the account that the bot runs under"
-        ) from None
+        raise JournalRefused(f"the journal {path} cannot be used: {error}. {advice_for(error)}") from None
+
+
+def _no_journal(path: Path) -> JournalRefused:
+    return JournalRefused(f"{path} is not a journal of byte-bot: correct JOURNAL_PATH or --file")
 
 
 def _check(connection: sqlite3.Connection, path: Path, login: str) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (number,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
-        raise JournalRefused(f"{path} is not a journal of byte-bot: correct JOURNAL_PATH or --file")
+        with damage_named():
+            logins = logins_in(connection)
+        if login in logins or (logins and not login):
+            raise JournalDamaged(f"its mark reads {application:#010x}")
+        raise _no_journal(path)
+    if not 1 <= number <= FORMATS_MAX:
+        raise JournalDamaged(f"its format reads {number}, which no release has")
     if number > FORMAT:
         raise JournalRefused(
             f"the journal {path} has format {number}, which a newer byte-bot wrote; this one knows formats up to {FORMAT}: "
@@ -122,7 +136,8 @@ def _check(connection: sqlite3.Connection, path: Path, login: str) -> None:
             f"the journal {path} has format {number}, of an older byte-bot: start the bot once, which brings it to format "
             f"{FORMAT}"
         )
-    owner = SqliteJournal(connection).login
+    with damage_named():
+        owner = StoredJournal(connection).login
     if login and owner != login:
         raise JournalRefused(
             f"the journal {path} belongs to the bot {owner!r}, not to {login!r}: correct TWITCH_LOGIN or JOURNAL_PATH, or "
@@ -139,7 +154,7 @@ class JournalReader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._journal = SqliteJournal(connection)
+        self._journal = StoredJournal(connection)
 
     def overview(self, now_s: float) -> Overview:
         """The journal in numbers; ``now_s`` is wall time in seconds."""

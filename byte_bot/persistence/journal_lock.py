@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from byte_bot.errors import JournalLocked, JournalRefused
+from byte_bot.persistence.journal_damage import out_of_reach, passes
 
 if sys.platform == "win32":
     import msvcrt
@@ -123,6 +124,8 @@ def acquire(journal: Path, holder: Holder, *, lock: Callable[[int], bool] = try_
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
+        if passes(error):
+            raise out_of_reach(journal, error) from None
         raise JournalRefused(
             f"the journal's lock {path} cannot be made: {error.strerror}. Give JOURNAL_PATH a file in a folder that the "
             "bot may write to"

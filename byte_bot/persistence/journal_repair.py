@@ -70,7 +70,7 @@ def open_for_repair(path: Path, login: str, holder: journal_lock.Holder) -> Iter
             "give the command again, and start the bot. status, list, show and export work meanwhile"
         ) from None
     try:
-        with refused_if_damaged(path), contextlib.closing(connect(path)) as connection:
+        with refused_if_damaged(path, login), contextlib.closing(connect(path)) as connection:
             yield JournalRepair(SqliteJournal(connection), JournalReader(connection))
     finally:
         lock.release()

@@ -14,7 +14,8 @@ from byte_bot.components.counters import Counters
 from byte_bot.errors import ExitCode
 from byte_bot.persistence.journal import JournalImage, KnownChannel, KnownChannels, Settled
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_opening import Owner, open_journal
+from byte_bot.persistence.journal_opening import open_journal
+from byte_bot.persistence.journal_schema import Owner
 from byte_bot.persistence.operations import Base, RowKey
 from byte_bot.settings import Settings
 from simulator.faults import Hang

@@ -6,12 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from byte_bot.check_journal import check_journal, file_system_of
+from byte_bot.errors import JournalRefused
 from byte_bot.finding import Status
 from byte_bot.persistence.journal_lock import Holder, acquire, lock_path
-from byte_bot.persistence.journal_opening import Owner, open_journal
+from byte_bot.persistence.journal_opening import open_journal
+from byte_bot.persistence.journal_origin import refuse_foreign
+from byte_bot.persistence.journal_schema import Owner
 from byte_bot.settings import Settings
+from tests.byte_bot.persistence.journal_files import SAMPLE
 
 #: As proc(5) describes them; the first two are from a machine, the others from a container.
 MOUNTS = r"""
@@ -75,19 +80,80 @@ def test_a_place_that_does_not_last_is_a_warning(tmp_path: Path, kind: str) -> N
     assert "JOURNAL_PATH" in finding.advice
 
 
-def test_what_the_bot_would_refuse_fails_here_too(tmp_path: Path) -> None:
-    """A file of something else, one of a newer release, a folder that cannot be."""
-    path = tmp_path / "my_bot.journal"
-    path.write_text("a letter to the editor")
+def start_on(path: Path) -> str:
+    """What a start makes of the file: the events of its log, or why it refuses."""
+    with capture_logs() as lines:
+        try:
+            refuse_foreign(path, "my_bot")
+            open_journal(path, Owner("my_bot", "x"), durability="process", now_s=0.0).close()
+        except JournalRefused as error:
+            return str(error)
+    return " ".join(line["event"] for line in lines)
+
+
+def changed(at: int, value: int) -> bytes:
+    """The kept journal with another byte in its header."""
+    data = bytearray(SAMPLE.read_bytes())
+    data[at] = value
+    return bytes(data)
+
+
+LETTER = b"a letter to the editor"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "status", "words", "start"),
+    [
+        ("notes.txt", LETTER, Status.FAILED, "not a journal of byte-bot", "file of another program"),
+        (
+            ".env",
+            b"TWITCH_LOGIN=my_bot",
+            Status.FAILED,
+            "not a journal of byte-bot",
+            "file of another program",
+        ),
+        ("j", changed(63, 9), Status.FAILED, "format 9, of a newer byte-bot", "which a newer byte-bot wrote"),
+        ("my_bot.journal", LETTER, Status.WARNING, "damaged (its mark is gone)", "journal_set_aside"),
+        ("j", changed(68, 0), Status.WARNING, "damaged (its mark is gone)", "journal_set_aside"),
+        ("j", changed(63, 0), Status.WARNING, "damaged (its format reads 0", "journal_set_aside"),
+        ("j", changed(18, 7), Status.WARNING, "damaged (its write version reads 7", "journal_set_aside"),
+        ("j", b"", Status.OK, "empty, not in use", ""),
+        ("j", SAMPLE.read_bytes(), Status.OK, "format 1, 0.0 MB, not in use", ""),
+    ],
+)
+def test_it_says_what_a_start_would_do(
+    tmp_path: Path, name: str, data: bytes, status: Status, words: str, start: str
+) -> None:
+    """Refused there, failed here; set aside there, a warning here; and nothing is touched by who only asks."""
+    path = tmp_path / name
+    path.write_bytes(data)
     finding = check_journal(settings(path), {}, tmp_path / "none")
-    assert (finding.status, finding.words) == (Status.FAILED, f"{path}: not a journal of byte-bot")
-    below_a_file = check_journal(settings(path / "x.journal"), {}, tmp_path / "none")
-    assert below_a_file.status is Status.FAILED
-    newer = tmp_path / "newer.journal"
-    connection = open_journal(newer, Owner("my_bot", "x"), durability="process", now_s=0.0)
-    connection.execute("PRAGMA user_version = 9")
-    connection.close()
-    assert "format 9, of a newer byte-bot" in check_journal(settings(newer), {}, tmp_path / "none").words
+    assert finding.status is status
+    assert finding.words.startswith(f"{path}: {words}")
+    assert [other.name for other in tmp_path.iterdir()] == [name]
+    assert start in start_on(path)
+    assert bool(start) is (status is not Status.OK)
+
+
+def test_a_folder_that_cannot_be_fails(tmp_path: Path) -> None:
+    """A file is in the way."""
+    (tmp_path / "file").write_text("")
+    finding = check_journal(settings(tmp_path / "file" / "x.journal"), {}, tmp_path / "none")
+    assert finding.status is Status.FAILED
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows makes links for administrators only")
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    """What is said is about the file that the bot uses, and names it."""
+    (tmp_path / "disk").mkdir()
+    path, link = tmp_path / "disk" / "j", tmp_path / "link"
+    link.symlink_to(path)
+    open_journal(path, Owner("my_bot", "x"), durability="process", now_s=0.0).close()
+    lock = acquire(path, Holder(7, "here", "my_bot", "2026-01-01"))
+    finding = check_journal(settings(link), {}, tmp_path / "none")
+    assert finding.words.startswith(f"{path}: format 1")
+    assert "held by process 7" in finding.words
+    lock.release()
 
 
 def test_a_bot_without_a_journal_is_warned_of_it(tmp_path: Path) -> None:

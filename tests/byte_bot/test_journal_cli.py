@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from byte_bot.errors import ExitCode
 from byte_bot.persistence import journal_lock
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_image import DeadLettered, JournalImage
+from byte_bot.persistence.journal_image import DeadLettered, Handled, JournalImage
 from byte_bot.persistence.journal_lock import Holder
 from byte_bot.persistence.journal_opening import connect
 from tests.byte_bot.persistence.journal_files import SAMPLE_UNIX_S, damage, sample, set_format, write
@@ -84,6 +85,23 @@ def test_status_says_where_how_much_and_who(journal: JournalCall, path: Path) ->
     assert (found["path"], found["bot"], found["held_by"]["pid"]) == (str(path), "my_bot", 2)
     assert (found["rows_pending"], found["dead_letters"], found["handled_max"]) == (2, 1, 10_000)
     assert found["file_bytes"] == path.stat().st_size
+    lock.release()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows makes links for administrators only")
+def test_a_link_is_followed(journal: JournalCall, path: Path, tmp_path: Path) -> None:
+    """What is shown is the file that it leads to, with its log and its lock, as the bot uses it."""
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    lock = journal_lock.acquire(path, BOT)
+    bot = SqliteJournal(connect(path))
+    bot.apply([Handled("in-the-wal")], bot.commits + 1)
+    for arguments in ({"env": {}}, {"env": {"JOURNAL_PATH": str(link), "TWITCH_LOGIN": "my_bot"}}):
+        file = () if arguments["env"] else ("--file", str(link))
+        found = json.loads(journal("status", "--json", *file, **arguments)[1])
+        assert (found["path"], found["held_by"]["pid"], found["handled"]) == (str(path), 2, 3)
+        assert found["wal_bytes"] > 0
+    bot.close()
     lock.release()
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from byte_bot.persistence.journal import Journal
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import Recorded, Write
-from byte_bot.persistence.journal_opening import Owner, configure, connect, make_tables
+from byte_bot.persistence.journal_opening import configure, connect
+from byte_bot.persistence.journal_schema import Owner, make_tables
 from byte_bot.persistence.journal_thread import FileJournalStore
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
 

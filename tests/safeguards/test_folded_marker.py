@@ -8,7 +8,8 @@ from pathlib import Path
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_folding import Folding
 from byte_bot.persistence.journal_image import Recorded
-from byte_bot.persistence.journal_opening import Owner, open_journal
+from byte_bot.persistence.journal_opening import open_journal
+from byte_bot.persistence.journal_schema import Owner
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
 
 KEY = RowKey("component_state", "1", "deaths")

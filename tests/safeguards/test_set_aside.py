@@ -13,7 +13,8 @@ from byte_bot.clock import SystemClock
 from byte_bot.persistence.journal_disk import journal_on_disk
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import Handled
-from byte_bot.persistence.journal_opening import Owner, connect
+from byte_bot.persistence.journal_opening import connect
+from byte_bot.persistence.journal_schema import Owner
 from tests.byte_bot.persistence.journal_files import damage, sample
 
 OWNER = Owner("my_bot", "here")

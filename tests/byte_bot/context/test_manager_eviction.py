@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from byte_bot.context.manager import EVICTION_AT_ONCE
 from byte_bot.persistence.journal import Handled
+from byte_bot.persistence.pace import PAUSE_S
 from simulator.loop import in_virtual_time
 from tests.byte_bot.context.contexts import TALLY, Shelf, Tally, contexts, stored
 from tests.byte_bot.rig import Disk
@@ -20,8 +21,8 @@ async def test_an_idle_clean_context_leaves_ram_and_comes_back_from_the_snapshot
     async with contexts(database=database) as place:
         assert place.context().state(Tally).total == 0
         await asyncio.sleep(10)
-        assert place.manager.evict_idle(7199.9) == 0
-        assert place.manager.evict_idle(7200.0) == 1
+        assert place.manager.evict_idle(7199.9).left == 0
+        assert place.manager.evict_idle(7200.0).left == 1
         assert place.manager.get_active_channels() == ()
         assert place.layer.rows == {}
         assert place.layer.telemetry.counters["contexts_evicted"] == 1
@@ -36,7 +37,7 @@ async def test_a_channel_of_which_nothing_is_stored_comes_back_without_the_datab
     async with contexts(database=Shelf()) as place:
         place.context()
         await asyncio.sleep(1)
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
         await asyncio.sleep(1)
         assert place.context().hold_first is False
 
@@ -53,11 +54,11 @@ async def test_a_context_with_unsaved_changes_stays() -> None:
         context.stage("m1")
         context.seal()
         await asyncio.sleep(100)
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         database.down = False
         await asyncio.sleep(30)
         assert len(database.saved) == 1
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
 
 
 @in_virtual_time()
@@ -67,10 +68,10 @@ async def test_a_context_with_changes_that_nobody_recorded_yet_stays() -> None:
         context = place.context()
         await asyncio.sleep(1)
         context.state(Tally).total += 1
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         context._touch()
         await asyncio.sleep(10)
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
 
 
 @in_virtual_time()
@@ -80,8 +81,8 @@ async def test_a_locked_context_stays() -> None:
         context = place.context()
         await asyncio.sleep(1)
         async with context.lock:
-            assert place.manager.evict_idle(1e9) == 0
-        assert place.manager.evict_idle(1e9) == 1
+            assert place.manager.evict_idle(1e9).left == 0
+        assert place.manager.evict_idle(1e9).left == 1
 
 
 @in_virtual_time()
@@ -90,12 +91,12 @@ async def test_a_context_whose_load_is_under_way_stays() -> None:
     async with contexts(database=Shelf(load_s=5.0)) as place:
         place.context()
         await asyncio.sleep(1)
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         await asyncio.sleep(5)
         place.layer.request_load("1001")
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         await asyncio.sleep(6)
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
 
 
 @in_virtual_time()
@@ -107,9 +108,9 @@ async def test_a_context_whose_last_record_is_not_on_disk_stays() -> None:
         context.stage("m1")
         context.seal(Handled("m1"))
         await asyncio.sleep(1)
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         await asyncio.sleep(20)
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
 
 
 @in_virtual_time()
@@ -134,25 +135,39 @@ async def test_a_value_that_cannot_be_stored_does_not_end_the_eviction() -> None
         await asyncio.sleep(20)
         stream = context.stream
         stream.vibe = object()  # type: ignore[assignment]  # a component's slip
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
         assert stream.vibe == ""
         assert place.layer.telemetry.counters["touches_refused"] == 1
 
 
 @in_virtual_time()
-async def test_a_sweep_over_many_contexts_gives_the_loop_its_turn() -> None:
-    """Between two turns of the loop at most a piece of the contexts leaves."""
+async def test_a_sweep_over_many_contexts_pauses_after_every_few() -> None:
+    """Each has the disk asked, on the loop: between two pauses only a few leave, and a message is answered in a pause."""
     async with contexts(database=Shelf()) as place:
-        place.manager.preload(str(number) for number in range(2 * EVICTION_AT_ONCE + 1))
+        place.manager.preload(str(number) for number in range(20 * EVICTION_AT_ONCE + 1))
         await asyncio.sleep(8000)
         place.context("never-idle")
         left = []
-        sweep = asyncio.get_running_loop().create_task(place.manager.sweep())
+        loop = asyncio.get_running_loop()
+        sweep = loop.create_task(place.manager.sweep())
         while not sweep.done():
             left.append(len(place.manager.get_active_channels()))
-            await asyncio.sleep(0)
-        assert max(before - after for before, after in pairwise(left)) == EVICTION_AT_ONCE
+            await asyncio.sleep(PAUSE_S / 2)
+        assert max(before - after for before, after in pairwise(left)) == EVICTION_AT_ONCE < 10
         assert place.manager.get_active_channels() == ("never-idle",)
+
+
+@in_virtual_time()
+async def test_contexts_that_stay_cost_a_sweep_next_to_nothing() -> None:
+    """Of those that are in use the disk is not asked: 1,000 of them are looked at in five pieces."""
+    async with contexts(database=Shelf()) as place:
+        place.manager.preload(str(number) for number in range(1000))
+        await asyncio.sleep(60)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        await place.manager.sweep()
+        assert loop.time() - began_s <= 5 * PAUSE_S
+        assert len(place.manager.get_active_channels()) == 1000
 
 
 @in_virtual_time()
@@ -188,7 +203,7 @@ async def test_a_quiet_channel_leaves_and_comes_back_without_a_row_made_of_it() 
         place.context()
         await asyncio.sleep(10)
         assert place.layer.rows == {}
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
         assert list(place.layer.known_keys()) == []
         assert place.context().hold_first is False
         assert place.layer.rows == {}
@@ -210,10 +225,10 @@ async def test_nobody_leaves_while_the_journal_does_not_work() -> None:
         await asyncio.sleep(60)
         assert place.layer.journal.degraded
         assert len(database.saved) == 1, "what the disk surely does not have is saved all the same"
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         disk.broken = False
         await asyncio.sleep(10)
-        assert place.manager.evict_idle(1e9) == 2
+        assert place.manager.evict_idle(1e9).left == 2
         assert place.context().state(Tally).total == 8
 
 
@@ -229,9 +244,9 @@ async def test_a_channel_stays_until_the_disk_has_what_was_last_read_of_it() -> 
         place.layer.request_load("1001")
         await asyncio.sleep(5)
         assert not place.layer.is_loading("1001")
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         await asyncio.sleep(60)
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1
         assert place.context().state(Tally).total == 40
 
 
@@ -245,7 +260,7 @@ async def test_a_channel_whose_first_row_waits_for_the_disk_is_not_noted_as_empt
         assert place.context().is_loaded
         assert place.layer.loaded_base(TALLY) == stored(7)
         assert disk.snapshot("1001") == {}
-        assert place.manager.evict_idle(1e9) == 0
+        assert place.manager.evict_idle(1e9).left == 0
         await asyncio.sleep(100)
         assert disk.snapshot("1001") == {TALLY: stored(7)}
-        assert place.manager.evict_idle(1e9) == 1
+        assert place.manager.evict_idle(1e9).left == 1

@@ -6,7 +6,8 @@ import sqlite3
 
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import Recorded
-from byte_bot.persistence.journal_opening import Owner, configure, make_tables
+from byte_bot.persistence.journal_opening import configure
+from byte_bot.persistence.journal_schema import Owner, make_tables
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
 
 KEY = RowKey("component_state", "1", "deaths")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from byte_bot.persistence.journal import JournalImage, Write
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_opening import Owner, make_tables
+from byte_bot.persistence.journal_schema import Owner, make_tables
 from tests.byte_bot.persistence.row_disk import FOLD_ROWS, LOG_SLOTS, ROWS_REMEMBERED, SteppedStore
 
 #: Seconds that a commit takes on a disk that has nothing else to do.

@@ -24,7 +24,7 @@ import msgspec
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal import Journal, JournalImage, Recorded, Write
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_opening import Owner, make_tables
+from byte_bot.persistence.journal_schema import Owner, make_tables
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 
 #: Turns of the loop after which the journal has done what it can without its disk.

@@ -10,7 +10,8 @@ from byte_bot.persistence.claimant import Claimant
 from byte_bot.persistence.journal import EpochTaken, Journal, MemoryJournalStore
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import STARTS_MAX
-from byte_bot.persistence.journal_opening import Owner, connect, open_journal
+from byte_bot.persistence.journal_opening import connect, open_journal
+from byte_bot.persistence.journal_schema import Owner
 from simulator.loop import in_virtual_time
 from tests.byte_bot.persistence.journal_writes import image_of
 from tests.byte_bot.persistence.rig import Rig, Wrapped, fake_supabase, process, settled, wrapped

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 
 from byte_bot.persistence import journal_file
 from byte_bot.persistence.journal import Handled, Recorded, Settled, Write
+from byte_bot.persistence.journal_damage import CommitsMissing, JournalDamaged
 from byte_bot.persistence.journal_file import LOG_SLOTS, SqliteJournal
-from byte_bot.persistence.journal_line import CommitsMissing, JournalDamaged
-from byte_bot.persistence.journal_opening import Owner, make_tables
+from byte_bot.persistence.journal_schema import Owner, make_tables
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_in_memory import KEY, add, in_memory, lines
 from tests.byte_bot.persistence.journal_writes import WRITES, contents, image_of

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from byte_bot.persistence.journal import Handled, KnownChannel, KnownChannels, Recorded, Settled
+from byte_bot.persistence.journal_damage import JournalDamaged
 from byte_bot.persistence.journal_file import (
     FOLD_ALL_TRIES_MAX,
     FREE_PAGES_KEPT,
@@ -18,8 +19,8 @@ from byte_bot.persistence.journal_file import (
     SqliteJournal,
 )
 from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX
-from byte_bot.persistence.journal_line import JournalDamaged
-from byte_bot.persistence.journal_opening import Owner, open_journal
+from byte_bot.persistence.journal_opening import open_journal
+from byte_bot.persistence.journal_schema import Owner
 from byte_bot.persistence.operations import Base, Kind, Operation, Stamp
 from tests.byte_bot.persistence.journal_in_memory import KEY, add, in_memory, lines
 from tests.byte_bot.persistence.journal_writes import contents, image_of

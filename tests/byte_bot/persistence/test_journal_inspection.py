@@ -11,10 +11,16 @@ from typing import Any
 import pytest
 
 from byte_bot.errors import JournalRefused
-from byte_bot.persistence.journal_file import READ_ROWS, SqliteJournal
+from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import Handled, KnownChannel, Recorded
-from byte_bot.persistence.journal_inspection import JournalReader, key_of, open_for_reading
+from byte_bot.persistence.journal_inspection import (
+    JournalReader,
+    key_of,
+    open_for_reading,
+    refused_if_damaged,
+)
 from byte_bot.persistence.journal_opening import connect
+from byte_bot.persistence.journal_reading import READ_ROWS
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_files import SAMPLE_UNIX_S, damage, sample, set_format, write
 from tests.data.journals.make_format_1 import CONTEXT, DEATHS, LAST_COMMIT, QUOTES
@@ -186,7 +192,7 @@ def test_a_killed_bot_s_last_commits_are_seen(tmp_path: Path) -> None:
 
 
 def test_what_is_no_journal_of_this_bot_is_refused_with_a_way_out(tmp_path: Path) -> None:
-    """Missing, another bot's, newer, older, damaged, another program's: each in words of its own."""
+    """Missing, another bot's, newer, damaged, another program's: each in words of its own, and as a start would take it."""
     path = sample(tmp_path)
 
     def refusal(login: str = "") -> str:
@@ -198,12 +204,14 @@ def test_what_is_no_journal_of_this_bot_is_refused_with_a_way_out(tmp_path: Path
     set_format(path, 99)
     assert "format 99, which a newer byte-bot wrote" in refusal()
     set_format(path, 0)
-    assert "start the bot once" in refusal()
+    assert "is damaged (its format reads 0" in refusal()
     set_format(path, 1)
     damage(path)
     assert "is damaged" in refusal()
     path.write_text("no SQLite at all, but long enough to be looked at" * 100)
     assert "is damaged" in refusal()
+    path = path.rename(tmp_path / "notes.txt")
+    assert "is not a journal of byte-bot" in refusal()
     path.unlink()
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE t (x)")
@@ -235,6 +243,11 @@ def test_a_row_is_called_as_it_is_shown(name: str, key: RowKey | None) -> None:
 @pytest.mark.parametrize(
     "damaging",
     [
+        "PRAGMA application_id = 7",
+        "UPDATE rows SET channel_id = CAST(x'b1' AS TEXT)",
+        "UPDATE meta SET value = NULL WHERE name = 'folded'",
+        "UPDATE meta SET value = CAST(x'b1' AS TEXT) WHERE name = 'login'",
+        "UPDATE rows SET version = 1, data = x'7b'",
         "UPDATE log SET writes = x'7b'",
         "DELETE FROM log WHERE number = (SELECT max(number) - 1 FROM log)",
         "UPDATE rows SET pending = x'7b'",
@@ -251,3 +264,19 @@ def test_damage_that_sqlite_does_not_see_is_called_damage(tmp_path: Path, damagi
         connection.execute(damaging)
     with pytest.raises(JournalRefused, match="is damaged"), open_for_reading(path) as reader:
         assert [*reader.everything(), reader.handled()]
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (sqlite3.SQLITE_FULL, "Make room on its disk, and try again"),
+        (sqlite3.SQLITE_CANTOPEN, "Use the account that the bot runs under"),
+    ],
+)
+def test_the_advice_is_about_what_is_wrong(tmp_path: Path, code: int, advice: str) -> None:
+    """A repair on a full disk needs room, and no other account."""
+    error = sqlite3.OperationalError("SQLite's words")
+    error.sqlite_errorcode = code
+    words = f"cannot be used: SQLite's words. {advice}"
+    with pytest.raises(JournalRefused, match=words), refused_if_damaged(tmp_path / "my_bot.journal"):
+        raise error

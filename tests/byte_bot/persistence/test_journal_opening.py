@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import sqlite3
 import stat
 import sys
+import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from byte_bot.errors import JournalError, JournalRefused
-from byte_bot.persistence.journal import Handled
+from byte_bot.errors import JournalRefused, JournalUnready
+from byte_bot.persistence.journal import Handled, Recorded
 from byte_bot.persistence.journal_file import FORMAT, SqliteJournal
 from byte_bot.persistence.journal_opening import (
-    APPLICATION_ID,
-    FORMATS_MAX,
     Durability,
-    Owner,
     configure,
-    connect,
     journal_path,
     open_and_read,
     open_journal,
     prepare_folder,
-    upgrade,
 )
+from byte_bot.persistence.journal_schema import APPLICATION_ID, FORMATS_MAX, Owner
+from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp, rebase
+from tests.byte_bot.persistence.journal_files import SAMPLE
 from tests.byte_bot.persistence.journal_writes import contents, image_of
-from tests.data.journals.make_format_1 import LAST_COMMIT, WRITES
+from tests.data.journals.make_format_1 import DEATHS, LAST_COMMIT, WRITES
 
 OWNER = Owner("my_bot", "host/1/abc")
 NOW_S = 1_767_225_600.0  # 2026-01-01
-DATA = Path(__file__).parents[2] / "data" / "journals"
+
+
+def flipped_header(at: int, bit: int) -> bytes:
+    """The kept file's header with one bit turned over."""
+    data = bytearray(SAMPLE.read_bytes()[:100])
+    data[at] ^= 1 << bit
+    return bytes(data)
 
 
 def opened(path: Path, owner: Owner = OWNER) -> SqliteJournal:
@@ -185,29 +195,10 @@ def test_durability_sets_how_far_a_sync_goes(
     connection.close()
 
 
-def test_an_older_format_is_upgraded_in_one_transaction(tmp_path: Path) -> None:
-    """Every step on the way, or none: a step that fails leaves the file as it was; so does a way that is not known."""
-    path = tmp_path / "my_bot.journal"
-    with_one_commit(path)
-    connection = connect(path)
-    steps = {1: "ALTER TABLE handled ADD COLUMN at_s REAL;", 2: "DROP TABLE there_is_none;"}
-    with pytest.raises(sqlite3.OperationalError, match="there_is_none"):
-        upgrade(connection, 1, 3, steps)
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
-    with pytest.raises(sqlite3.OperationalError):
-        connection.execute("SELECT at_s FROM handled")
-    with pytest.raises(JournalError, match="no way from format 3"):
-        upgrade(connection, 1, 4, steps)
-    upgrade(connection, 1, 2, steps)
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
-    assert connection.execute("SELECT message_ids, at_s FROM handled").fetchall() == [(b'["a"]', None)]
-    connection.close()
-
-
 def test_a_journal_of_format_1_opens(tmp_path: Path) -> None:
     """A file as the first release wrote it says the same for ever."""
     path = tmp_path / "my_bot.journal"
-    shutil.copy(DATA / "format_1.journal", path)
+    shutil.copy(SAMPLE, path)
     journal = opened(path)
     assert contents(journal.read()) == contents(image_of(*WRITES))
     assert (journal.login, journal.commits) == ("my_bot", LAST_COMMIT)
@@ -295,14 +286,115 @@ def test_another_programs_file_is_not_moved_whatever_its_tables_are_called(tmp_p
     assert [other.name for other in tmp_path.iterdir()] == [path.name]
 
 
-def test_two_that_are_set_aside_in_one_second_are_both_kept(tmp_path: Path) -> None:
-    """A bot that a supervisor restarts at once finds its new journal damaged too."""
+#: Bits of the kept file that, flipped, ended the start by a traceback or refused it, or broke what came after: SQLite's words about a
+#: schema that are no text; text that is none in a key, a value, a commit and a letter; the header's write version; a base
+#: whose JSON cannot be read; a constraint of the schema; an index that does not lead to its row; a login that none can be.
+ONCE_BAD_BITS = (103711, 48063, 24383, 109039, 121471, 148, 109483, 106412, 57128, 24368)
+SAMPLE_BITS = SAMPLE.stat().st_size * 8
+NEW_ROW = RowKey("component_state", "9", "deaths")
+
+
+def with_flipped_bit(folder: Path, bit: int) -> tuple[Path, bytes]:
+    """A copy of the kept journal in which one bit is another, and what is in it."""
+    data = bytearray(SAMPLE.read_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    path = folder / "my_bot.journal"
+    path.write_bytes(data)
+    return path, bytes(data)
+
+
+@example(103711)
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, SAMPLE_BITS - 1))
+def test_whichever_bit_flips_the_bot_starts_or_is_refused_in_words(bit: int) -> None:
+    """It opens and works, or is set aside whole, or its header or its login are another's: then nothing is moved."""
+    with tempfile.TemporaryDirectory() as folder:
+        what_becomes_of(Path(folder), bit)
+
+
+@pytest.mark.parametrize("bit", ONCE_BAD_BITS)
+def test_a_flipped_bit_that_once_did_harm_is_damage(tmp_path: Path, bit: int) -> None:
+    """Each of these is the only thing wrong with the file, and the bot starts without it."""
+    assert what_becomes_of(tmp_path, bit) == "set aside"
+
+
+def what_becomes_of(folder: Path, bit: int) -> str:
+    """Open the journal with this bit flipped; what was opened must then work as any other."""
+    path, was = with_flipped_bit(folder, bit)
+    with capture_logs() as lines:
+        try:
+            connection, _ = open_and_read(path, OWNER, durability="process", now_s=NOW_S)
+        except JournalUnready:
+            raise
+        except JournalRefused as error:
+            refusal = str(error)
+        else:
+            refusal = ""
+    if refusal:
+        assert re.search("which a newer byte-bot wrote|belongs to the bot", refusal)
+        assert path.read_bytes() == was
+        return "refused"
+    journal = SqliteJournal(connection)
+    for number in range(journal.commits + 1, journal.commits + 4):
+        add = Recorded(NEW_ROW, [Operation(Kind.ADD, "total", None, 1, Stamp(9, number))])
+        journal.apply([add, Recorded(DEATHS, add.operations), Handled(f"new-{number}")], number)
+        while number % 2 and journal.fold():
+            pass
+    image = journal.read()
+    assert sum(operation.value for operation in image.rows[NEW_ROW].pending) == 3
+    for row in image.rows.values():
+        data, graves = (row.base.data, row.base.tombstones) if row.base else (None, {})
+        stored = msgspec.json.decode(data or b"{}")
+        rebase(stored if isinstance(stored, dict) else {}, graves, row.pending)
+    journal.close()
+    if not lines:
+        return "opened"
+    (aside,) = [Path(line["moved_to"]) for line in lines if line["event"] == "journal_set_aside"]
+    assert aside.read_bytes() == was
+    return "set aside"
+
+
+@pytest.mark.parametrize("damage", [b"\xff" * 16, flipped_header(18, 0), flipped_header(59, 1)])
+def test_damage_that_sqlite_takes_for_something_else_is_damage(tmp_path: Path, damage: bytes) -> None:
+    """Not a database at all; one that may only be read; another encoding."""
     path = tmp_path / "my_bot.journal"
-    kept = []
-    for text in ("first " * 999, "second " * 999, "third " * 999):
-        path.write_text(text)
-        with capture_logs() as lines:
-            opened(path).close()
-        kept.append(Path(lines[0]["moved_to"]))
-    assert [aside.read_text()[:5] for aside in kept] == ["first", "secon", "third"]
-    assert len(set(kept)) == 3
+    path.write_bytes(damage + SAMPLE.read_bytes()[len(damage) :])
+    with capture_logs() as lines:
+        opened(path).close()
+    assert [line["event"] for line in lines] == ["journal_set_aside"]
+
+
+def test_a_file_whose_tables_cannot_be_seen_is_not_made_anew(tmp_path: Path) -> None:
+    """The first page says that there are none: a start that was killed leaves an empty file, and this is none."""
+    path = tmp_path / "my_bot.journal"
+    data = bytearray(SAMPLE.read_bytes())
+    data[103:105] = bytes(2)  # the cells of the b-tree page behind the header
+    path.write_bytes(data)
+    with capture_logs() as lines:
+        opened(path).close()
+    assert Path(lines[0]["moved_to"]).read_bytes() == data
+
+
+def test_another_program_s_empty_database_stays_its_own(tmp_path: Path) -> None:
+    """A file of SQLite's without a table is somebody's all the same."""
+    path = tmp_path / "my_bot.journal"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+        connection.execute("DROP TABLE t")
+    with pytest.raises(JournalRefused, match="another program"):
+        opened(path)
+    assert [other.name for other in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_table_of_another_type_is_damage_before_anything_is_written_to_it(tmp_path: Path) -> None:
+    """One flipped bit in the schema, and ids of channels would be kept as numbers, which the next start could not read."""
+    path = tmp_path / "my_bot.journal"
+    opened(path).close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'channel_id TEXT', 'channel_id TEXP') WHERE name = 'rows'"
+        )
+    with capture_logs() as lines:
+        opened(path).close()
+    assert [line["why"] for line in lines] == ["its table or index rows is not as it was made"]

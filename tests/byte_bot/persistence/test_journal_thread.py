@@ -20,7 +20,8 @@ from structlog.testing import capture_logs
 from byte_bot.errors import JournalError
 from byte_bot.persistence.journal import Handled, Journal, Recorded, Write
 from byte_bot.persistence.journal_file import FOLD_COMMITS, SqliteJournal
-from byte_bot.persistence.journal_opening import Owner, connect, open_journal
+from byte_bot.persistence.journal_opening import connect, open_journal
+from byte_bot.persistence.journal_schema import Owner
 from byte_bot.persistence.journal_thread import TIDY_EVERY, FileJournalStore
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_writes import contents, image_of
@@ -298,7 +299,8 @@ import sys
 from pathlib import Path
 from byte_bot.persistence.journal import Handled
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_opening import Owner, open_journal
+from byte_bot.persistence.journal_opening import open_journal
+from byte_bot.persistence.journal_schema import Owner
 owner = Owner("my_bot", "host/1/abc")
 journal = SqliteJournal(open_journal(Path(sys.argv[1]), owner, durability="process", now_s=0.0))
 first = journal.commits + 1

@@ -21,7 +21,8 @@ from byte_bot.persistence.journal import (
     Write,
 )
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_opening import Owner, open_journal
+from byte_bot.persistence.journal_opening import open_journal
+from byte_bot.persistence.journal_schema import Owner
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 
 DEATHS = RowKey("component_state", "1", "deaths")
