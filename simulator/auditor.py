@@ -8,8 +8,8 @@ the auditor keeps the first one and the world fails with it in the end.
 Modules that pass a request on (``uuid4`` asks ``os.urandom``, ``random.Random()`` itself) are looked through: what counts is who
 asked them. Threads that ran before the world (a test runner's watchdog) are no part of it and may do what they like.
 
-What it leaves out: what `guards.py` cannot see; the order of sets, ``hash`` and ``id``, the collector and the file system's order,
-which the syntax-tree rules look for in our own code and the trace shows in a component's; real sockets and files, which a
+What it leaves out: what `guards.py` cannot see; the order of sets, ``hash`` and ``id``, the collector, the file system's order and what SQL
+asks SQLite for (``random()``, ``'now'``), which the syntax-tree rules look for in our own code and the trace shows in a component's; real sockets and files, which a
 component may open (the loop refuses sockets in memory worlds).
 """
 

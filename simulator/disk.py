@@ -5,8 +5,9 @@ store: :class:`~byte_bot.persistence.journal_file.SqliteJournal`, the code of th
 without a thread. A commit of records is *written* at one virtual instant and *acknowledged* at a later one; how long it
 takes is the slowest of its records', each drawn by itself, from a stream named after the message that it records. So no
 latency depends on what is committed together, on how operations were combined meanwhile, or on what the database does. What
-bookkeeping alone costs (saves on their way, rows acknowledged) is left out: a real disk does that between two commits of
-records, or beside them.
+bookkeeping costs (saves on their way, rows acknowledged), alone or beside records, is left out, for how much of it there is depends on the
+database. So no night shows what a reply waits for it: that it is at most one commit of a few writes is judged by
+``tests/byte_bot/persistence/test_journal_gate.py``, and on a real disk P2 measures it.
 
 **What is kept.** SQLite in WAL mode appends each commit to the WAL, and drops a tail that is not whole. So:
 
@@ -22,7 +23,7 @@ records, or beside them.
 when the file is closed. A fold is begun at one instant and through at a later one: it takes some milliseconds, and as much more as
 ``slow_sync`` says. A process that is killed in between, or whose machine loses its power, leaves the file as it was before, and a
 power cut may take a fold with the commits behind it. Commits do not wait for a fold, unlike on a real disk: how many there are
-depends on bookkeeping, so on the database.
+depends on bookkeeping, so on the database. P2 measures that too.
 
 **Faults.** The board is asked at the instant of the write. ``disk_full`` strikes a commit as a whole, and a fold at a statement that
 is drawn, its COMMIT at the latest, in SQLite's words; after that SQLite may have ended the transaction by itself or not.

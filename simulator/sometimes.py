@@ -94,6 +94,7 @@ TWINS: tuple[Sometimes, ...] = (
     Sometimes.CIRCUIT_PAUSED,
     Sometimes.SAVE_FAILED,
     Sometimes.SAVE_HALVED,
+    Sometimes.BISECTED,
     Sometimes.FULL_SAVE,
     Sometimes.FULL_SAVE_OF_HISTORY,
     Sometimes.HISTORY_DROPPED,

@@ -12,12 +12,16 @@ both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
   history are kept. These fill a save, a channel's outbox and the journal's queue.
 * *Faults*: up to five of every kind of the database's family, whenever they like, over one another or not, certain or
   with a probability. They begin at :data:`READY_S` at the earliest: by then every channel is loaded.
+* *A narrow gateway*: one night in :data:`NARROW_EVERY`, and every other loud one, has a ``too_large`` besides, from the beginning of another
+  fault to some seconds after its end: a large save that catches up is refused as a whole then, and halved. Any single row is taken
+  (:data:`NARROW_BYTES`): one that did not fit would be a dead letter.
 * *Over EventSub* the same night has up to :data:`EVENTSUB_FAULTS_MAX` faults more, of EventSub, Helix and the token
   (:func:`over_eventsub`), in both worlds. They strike for certain or not at all: of two requests at one instant the kernel decides
   which comes first, so a probability would be drawn for another one in the other world.
 * The last :data:`QUIET_S` seconds nobody speaks. So every reply has left, or was dropped for its age, before the heal.
 
-Left out, as the promise leaves it out: a human's edit (and what looks like one, a table that is read as if emptied), dead letters, a second process, ``!status`` (it reports the database's health).
+Left out, as the promise leaves it out: a human's edit (and what looks like one, a table that is read as if emptied), dead letters, a second process, ``!status``
+(it reports the database's health), faults before :data:`READY_S`.
 Faults of the process are left out too: its twin would have to die at the same point of its program. So are faults of the
 disk: how long the bot takes to find out that it works again depends on what it has to write, so on the database.
 """
@@ -40,6 +44,7 @@ from simulator.faults import (
     HelixSlow,
     SlowRecovery,
     TokenExpires,
+    TooLarge,
     TwitchDisconnect,
     TwitchDuplicates,
     TwitchPackets,
@@ -95,6 +100,14 @@ LOUD_SPEAKING_S = (30.0, 70.0, 70.0)
 SWEEP_S = 60.0
 LOUD_HISTORY_ROWS_MAX = (10_000, 10_000, 300)
 FAULTS_MAX = 5
+#: One night in so many has a gateway that takes no large save, and one loud night: those have large saves.
+NARROW_EVERY, LOUD_NARROW_EVERY = 6, 2
+#: The most that a request may have, bytes, in an ordinary and in a loud night. Measured: alone the largest row of 300 seeds takes 4,531 in
+#: an ordinary night, and in a loud one never more than 22,676, a channel's 200 quotes, which is as many as it may have.
+NARROW_BYTES = (6_000, 7_000, 8_000)
+LOUD_NARROW_BYTES = (40_000, 60_000)
+#: How long it acts after the end of the fault that it began with, seconds.
+NARROW_AFTER_MIN_S, NARROW_AFTER_MAX_S = 2.0, 20.0
 EVENTSUB_FAULTS_MAX = 3
 
 
@@ -155,8 +168,15 @@ def draw_plan(seed: int) -> Plan:
     )
     faults = _draw_faults(seeds.stream("faults"), scenario.duration_s)
     plan = Plan(seed, scenario, faults, rng.choice(("fifo", "random")))
-    # From streams of its own: what another seed draws does not depend on it.
-    return _louder(plan, seeds.child("loud")) if seeds.stream("loudness").random() < LOUD_SHARE else plan
+    # Both from streams of their own: what another seed draws does not depend on them.
+    if seeds.stream("loudness").random() < LOUD_SHARE:
+        plan = _louder(plan, seeds.child("loud"))
+    narrow = seeds.stream("too_large")
+    return (
+        plan
+        if narrow.randrange(LOUD_NARROW_EVERY if plan.loud else NARROW_EVERY)
+        else _narrowed(plan, narrow)
+    )
 
 
 def over_eventsub(plan: Plan) -> Plan:
@@ -191,6 +211,20 @@ def _louder(plan: Plan, seeds: SeedTree) -> Plan:
         disk_latency=draw_disk(seeds.stream("disk")),
     )
     return replace(plan, scenario=scenario, faults=faults, loud=True)
+
+
+def _narrowed(plan: Plan, rng: random.Random) -> Plan:
+    """The same night with one fault more: a gateway that takes no large save while the bot catches up."""
+    outage = rng.choice(plan.faults)
+    left_s = plan.scenario.duration_s - outage.start_s
+    lasts_s = min(outage.duration_s + rng.uniform(NARROW_AFTER_MIN_S, NARROW_AFTER_MAX_S), left_s)
+    narrow = TooLarge(
+        bytes_max=rng.choice(LOUD_NARROW_BYTES if plan.loud else NARROW_BYTES),
+        start_s=outage.start_s,
+        duration_s=microseconds(lasts_s),
+        probability=1.0 if rng.random() < 0.5 else rng.uniform(0.1, 1.0),
+    )
+    return replace(plan, faults=(*plan.faults, narrow))
 
 
 # --- audience

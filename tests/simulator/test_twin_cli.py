@@ -11,6 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from simulator.cli import build_cli
+from simulator.replay import record_night
 from simulator.report import Line
 from simulator.scenario import Scenario
 from simulator.scenarios import SCENARIOS
@@ -19,7 +20,6 @@ from simulator.twin import Outcome, first_difference, run_seed
 from simulator.twin_cli import SHOWN_MAX, Compare, add_twin
 from simulator.twin_plan import Plan, draw_plan
 from simulator.workers import WorkerStartError
-from simulator.world import simulate
 
 DIFFERENCE = first_difference((), (Line(1_500_000, "lobby", "Pong!"),))
 NIGHT = Scenario("night", "a night", settings={"default_language": "en"})
@@ -192,7 +192,7 @@ def test_other_processes_come_to_the_same_outcomes() -> None:
     """In the same order; and the real command is wired."""
 
     def outcomes(jobs: str) -> list[str]:
-        cli = build_cli(SCENARIOS, simulate, set_log_level=no_log)
+        cli = build_cli(SCENARIOS, record_night, set_log_level=no_log)
         result = CliRunner().invoke(cli, ["twin", "--seed", "11", "--seeds", "2", "--json", "--jobs", jobs])
         assert result.exit_code == 0
         # The bot logs in between, where it runs in this process.

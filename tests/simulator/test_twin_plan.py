@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 
 from simulator.audience import ROLES, Chatter, CommandStorm, Raid, utterances
-from simulator.faults import KINDS, Fault, Flapping, HumanEdit, SlowRecovery
+from simulator.faults import KINDS, Fault, Flapping, HumanEdit, SlowRecovery, TooLarge
 from simulator.night_draws import COMMANDS, CUSTOM_COMMANDS, FUNCTIONS, TABLES
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
@@ -23,12 +25,15 @@ from simulator.twin_plan import (
     LOUD_CHANNELS,
     LOUD_MESSAGES_MAX,
     LOUD_MESSAGES_MIN,
+    LOUD_NARROW_BYTES,
+    NARROW_BYTES,
     QUIET_S,
     READY_S,
     Plan,
     draw_plan,
     over_eventsub,
 )
+from simulator.world import World, simulate
 
 SEEDS = range(1, 301)
 
@@ -60,15 +65,74 @@ def test_every_command_is_typed_by_people_of_every_role() -> None:
 def test_every_kind_of_database_fault_acts_alone_and_flapping() -> None:
     """A human's edit is no part of the promise, what a list says moves the bot, not its words; what recovers slowly cannot flap."""
     faults = [fault for plan in plans() for fault in plan.faults]
-    left_out = {HumanEdit.kind, "empty_list", "too_large"}
+    left_out = {HumanEdit.kind, "empty_list"}
     database = {kind for kind, fault in KINDS.items() if fault.family == "database"} - left_out
     assert kinds(faults) == database
     inner = kinds(fault.inner for fault in faults if isinstance(fault, Flapping))
-    assert inner == database - {Flapping.kind, SlowRecovery.kind, "missing_grant", "missing_function"}
+    assert inner == database - {
+        Flapping.kind,
+        SlowRecovery.kind,
+        "missing_grant",
+        "missing_function",
+        "too_large",
+    }
     assert {fault.probability < 1 for fault in faults} == {True, False}
     assert {math.isinf(fault.duration_s) for fault in faults} == {True, False}
     assert {getattr(fault, "table", "") for fault in faults} >= set(TABLES)
     assert {getattr(fault, "name", "") for fault in faults} >= set(FUNCTIONS)
+
+
+def test_some_gateways_take_no_large_save() -> None:
+    """One night in six and more of the loud ones: from another fault on to after its end, in the world with faults alone."""
+    narrow = [plan for plan in plans() if any(isinstance(fault, TooLarge) for fault in plan.faults)]
+    assert 40 <= sum(not plan.loud for plan in narrow) <= 70
+    assert 3 <= sum(plan.loud for plan in narrow) <= 12
+    for plan in narrow:
+        *others, fault = plan.faults
+        assert isinstance(fault, TooLarge) and not any(isinstance(other, TooLarge) for other in others)
+        assert fault.bytes_max in (LOUD_NARROW_BYTES if plan.loud else NARROW_BYTES)
+        assert plan.scenario.duration_s >= fault.start_s + fault.duration_s
+        outages = [other for other in others if other.start_s == fault.start_s]
+        assert any(
+            fault.duration_s > other.duration_s or math.isinf(other.duration_s)
+            or fault.start_s + fault.duration_s > plan.scenario.duration_s - 1e-5
+            for other in outages
+        )  # fmt: skip
+
+
+def test_any_single_row_of_a_night_fits() -> None:
+    """The gateway refuses saves for what is in them together: a row too large by itself would be a dead letter."""
+    # One channel that has as many quotes as it may, and the ordinary night that says most in one channel.
+    loud = next(plan for plan in plans() if plan.loud and len(plan.scenario.channels) == 1)
+    alone = [plan for plan in plans() if not plan.loud and len(plan.scenario.channels) == 1]
+    quiet = max(
+        alone,
+        key=lambda plan: sum(
+            crowd.rate_per_s * crowd.duration_s
+            for crowd in plan.scenario.crowds
+            if isinstance(crowd, CommandStorm)
+        ),
+    )
+    assert 15_000 < largest_row(loud) * 1.2 < min(LOUD_NARROW_BYTES)
+    assert 1_000 < largest_row(quiet) * 1.2 < min(NARROW_BYTES)
+
+
+def largest_row(plan: Plan) -> int:
+    """The bytes of the largest request for one row of a night without faults."""
+    sizes: list[int] = []
+
+    async def watched(world: World) -> None:
+        def look(arguments: Mapping[str, Any]) -> None:
+            for part in ("p_rows", "p_patches", "p_history", "p_events"):
+                for one in arguments.get(part) or ():
+                    alone = {"p_epoch": 1, "p_rows": [], "p_patches": [], "p_history": [], "p_events": [one]}
+                    sizes.append(len(json.dumps(alone, ensure_ascii=False).encode()))
+
+        world.supabase.observe_saves(look)
+
+    report = simulate(replace(plan.scenario, script=watched), plan.seed, ready_order=plan.ready_order)
+    assert report.ok, report.to_text()
+    return max(sizes)
 
 
 def test_faults_overlap_and_follow_each_other() -> None:

@@ -116,6 +116,8 @@ ADDRESS_OR_HASH: Allowances = {
     ("simulator/virtual_loop.py", "VirtualLoop.live_tasks"): "sorted by the number of the task at once",
 }
 
+MACHINE_SQL: Allowances = {}
+
 FILE_ORDER: Allowances = {}
 
 COLLECTOR: Allowances = {

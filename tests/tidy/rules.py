@@ -211,30 +211,6 @@ def dropped_task(module: Module) -> Iterator[Finding]:
             )
 
 
-def set_order(module: Module) -> Iterator[Finding]:
-    """A loop over a set made on the spot: its order differs from process to process."""
-    for where, node in module.placed:
-        iterated: list[ast.expr] = []
-        if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
-            iterated = [node.iter]
-        elif isinstance(node, ast.Call) and _last_name(node.func) in {
-            "list",
-            "tuple",
-            "join",
-            "enumerate",
-            "iter",
-        }:
-            iterated = node.args[:1]
-        for value in iterated:
-            made = isinstance(value, ast.Set | ast.SetComp) or (
-                isinstance(value, ast.Call)
-                and isinstance(value.func, ast.Name)
-                and value.func.id in {"set", "frozenset"}
-            )
-            if made:
-                yield module.finding(value, where, f"the order of {ast.unparse(value)} is not fixed: sort it")
-
-
 def too_long(module: Module) -> Iterator[Finding]:
     """A file that outgrew one subject."""
     lines = module.text.count("\n")

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.tidy import allowed, project, replayable, rules
+from tests.tidy import allowed, project, replayable, rules, set_order
 from tests.tidy.source import PLUGIN, ROOT, SOURCES, Finding, Module, modules, texts
 
 _T = TypeVar("_T")
@@ -99,14 +99,9 @@ def test_somebody_holds_every_task(sources: list[Module], tests: list[Module]) -
     verdict(each(rules.dropped_task, [*sources, *tests]), allowed.DROPPED_TASK)
 
 
-def test_no_loop_over_a_bare_set(sources: list[Module]) -> None:
-    """Nothing takes its order from a set's hashes."""
-    verdict(each(rules.set_order, sources), {})
-
-
-def test_no_loop_over_a_named_set(sources: list[Module]) -> None:
-    """Nor from that of a set with a name, as `asyncio.wait` gives two."""
-    verdict(each(replayable.named_set_order, sources), {})
+def test_nothing_takes_its_order_from_a_set(sources: list[Module]) -> None:
+    """No loop, join or pair follows the hashes of a set, made on the spot or behind a name, as `asyncio.wait` gives two."""
+    verdict(each(set_order.set_order, sources), {})
 
 
 def test_nobody_starts_a_thread(sources: list[Module]) -> None:
@@ -117,6 +112,11 @@ def test_nobody_starts_a_thread(sources: list[Module]) -> None:
 def test_nothing_depends_on_addresses_or_hashes(sources: list[Module]) -> None:
     """id() and hash() are keys at most, and nothing takes its order from them."""
     verdict(each(replayable.address_or_hash, sources), allowed.ADDRESS_OR_HASH)
+
+
+def test_sqlite_is_asked_for_neither_time_nor_chance(sources: list[Module]) -> None:
+    """Its own clock and random numbers are no world's: what a statement needs of them is an argument."""
+    verdict(each(replayable.machine_sql, sources), allowed.MACHINE_SQL)
 
 
 def test_folders_are_read_in_order(sources: list[Module]) -> None:
