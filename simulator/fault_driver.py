@@ -180,7 +180,9 @@ class FaultDriver:
         if asyncio.get_running_loop().time() < self._back_s:
             return
         self._back_s = math.inf
-        if not patient.bot_runs:  # the end of a night may have started it, and of two processes the other one runs
+        if (
+            not patient.bot_runs
+        ):  # the end of a night may have started it, and of two processes the other one runs
             patient.start_bot()
 
     def _apply_to_clock(self, clock: MachineClock) -> None:

@@ -275,7 +275,11 @@ def test_of_several_deaths_the_last_one_says_when_the_process_comes_back() -> No
         loop = current_loop()
         log: Log = []
         patient = Patient(lambda what: log.append((loop.time(), what)))
-        faults = (Crash(start_s=5, down_s=10), Crash(start_s=12, down_s=10), Crash(start_s=30, down_s=math.inf))
+        faults = (
+            Crash(start_s=5, down_s=10),
+            Crash(start_s=12, down_s=10),
+            Crash(start_s=30, down_s=math.inf),
+        )
         board = FaultBoard(loop.time, random.Random(3), faults)
         twitch = Twitch(
             TwitchState(loop.time, random.Random(1), START_UNIX_S), TwitchLimits(), random.Random(2)
@@ -366,7 +370,11 @@ def test_the_clock_is_wrong_while_the_bot_is_down() -> None:
         await asyncio.sleep(20)
         return round(world.bot.clock.ahead_s, 6)
 
-    faults = (Crash(start_s=5, down_s=10), ClockSkew(1.5, start_s=6, duration_s=4), ClockJump(60.0, start_s=7))
+    faults = (
+        Crash(start_s=5, down_s=10),
+        ClockSkew(1.5, start_s=6, duration_s=4),
+        ClockJump(60.0, start_s=7),
+    )
     assert play(story, Scenario("clock", "a clock that is wrong", faults=faults), judge=False) == 62.0
 
 
