@@ -8,12 +8,15 @@ import pytest
 
 from byte_bot.persistence.journal import WAITING_MAX
 from simulator.audience import utterances
+from simulator.faults import Crash, PowerCut, Restart
 from simulator.rng import SeedTree
 from simulator.scripts import SCRIPTS
 from simulator.search.fault_draws import TOKEN_DRAWN, family_of
 from simulator.search.plan import (
     BIG_CHANNELS_MAX,
     CHANNELS_MAX,
+    CUT_SHORT_EVERY,
+    CUT_SHORT_MAX_S,
     MESSAGES_MAX,
     TOKEN_EVERY,
     SearchPlan,
@@ -100,6 +103,23 @@ def test_in_some_nights_the_token_ends() -> None:
     assert {fault.kind for it in renewed for fault in it.faults} >= set(TOKEN_DRAWN)
     assert {it.script for it in renewed} == {None, SCRIPTS["log_in_anew"]}
     assert any("token renewed" in plan.summary() for plan in plans())
+
+
+def test_in_some_nights_a_stop_is_cut_short() -> None:
+    """Within seconds of the request the process is killed, while its database is in trouble and people change rows."""
+    short = 0
+    for plan in plans():
+        faults = plan.scenario.faults
+        stops = [fault.start_s for fault in faults if isinstance(fault, Restart)]
+        kills = [fault.start_s for fault in faults if isinstance(fault, Crash | PowerCut)]
+        troubles = [fault.start_s for fault in faults if fault.duration_s == 8.0]
+        short += any(
+            trouble_s <= stop_s <= kill_s <= stop_s + CUT_SHORT_MAX_S
+            for trouble_s in troubles
+            for stop_s in stops
+            for kill_s in kills
+        )
+    assert len(plans()) / CUT_SHORT_EVERY / 2 < short < len(plans()) / CUT_SHORT_EVERY * 1.5
 
 
 def test_no_fault_begins_with_the_heal() -> None:
