@@ -12,6 +12,8 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
   people who change each of them again after it; in one in :data:`TYPO_EVERY` a human types a version that no program knows yet into the
   counters, corrects it later, and starts the bot anew; in one in :data:`COLD_EVERY` the process ends in the midst of an outage, and people
   ask the next one for what was counted, and saved, before it.
+* *Entries*: in one night in :data:`ENTERED_EVERY` a human enters values in rows of state that nobody in chat touches; in half of these each
+  row is changed all the time by people.
 * *Tokens*: in one night in :data:`TOKEN_EVERY` the bot's token lies in a file, and ends once or more; in the others it is a bare one.
 * *Faults* may begin while the bot starts, overlap, and last until the heal.
 * *Channels* come from the table, from the bot's settings, or from both.
@@ -54,7 +56,14 @@ from simulator.night_draws import (
 from simulator.rng import SeedTree
 from simulator.scenario import DiskLatency, Scenario
 from simulator.scripts import log_in_anew
-from simulator.search.fault_draws import DRAWN, Stage, draw_faults, draw_token_faults, family_of
+from simulator.search.fault_draws import (
+    DRAWN,
+    Stage,
+    draw_entries,
+    draw_faults,
+    draw_token_faults,
+    family_of,
+)
 
 CHANNELS_MAX: Final = 6
 MESSAGES_MIN, MESSAGES_MAX = 15, 90
@@ -75,6 +84,8 @@ NARROW_BYTES, NARROW_LASTS_S = 250, 5.0
 TYPO_EVERY: Final = 60
 TYPED_VERSION: Final = 99
 COLD_EVERY: Final = 60
+#: In how many nights a human enters something in state, and in which part of them every row is changed all the time.
+ENTERED_EVERY, BUSY_SHARE = 12, 0.5
 #: For how long people count first, when all of it is saved even by a bot that saves every four seconds, and how long the outage lasts.
 COUNTING_LASTS_S, COUNTED_S, COLD_LASTS_S = 3.0, 8.0, 9.0
 #: In one night in so many the bot's token can be renewed, and ends; in some of them somebody logs it in anew before the heal does.
@@ -150,6 +161,12 @@ def draw_night(seed: int) -> SearchPlan:
         counting, ends = _draw_cold_start(seeds.stream("cold"), channels[0], begin_s)
         # Nothing else may go wrong: what was counted must be in the database, and nowhere else, when the process ends.
         crowds, faults = (*crowds, *counting), ends
+    entries = seeds.stream("entries")
+    # What is staged to the end has no room for it; a narrow gateway's dead letters wait for their human.
+    if entries.randrange(ENTERED_EVERY) == 0 and not narrow and not cold:
+        faults = (*faults, *draw_entries(entries, Stage(channels, duration_s)))
+        if entries.random() < BUSY_SHARE:
+            crowds = (*crowds, *_changes(channels[0], begin_s, until_s))
     # Somebody who may say nothing faster than once a second cannot be in hundreds of channels either.
     ordinary = not big and not wide and rng.random() < 0.2
     listed, fixed = _draw_lists(rng, channels)
