@@ -5,12 +5,11 @@ had seen it: a bot that takes the new number and keeps the old values writes ove
 
 How it works. Of every row that a human changes it compares what the row was with what it is, and remembers each value below the
 mappings of :data:`MAPPINGS` that is new: it is the human's, until a human changes it again, takes it away, or deletes the row. At the end it
-must stand in the database; and in RAM, if the bot knows of the row's last edit (of one it learns when it saves the row next, or loads
-it).
+must stand in the database; and in RAM, if the bot knows of the row's last edit: of one it learns when it saves the row next, or loads it.
 
 Left out: keys that anybody in the channel's chat has named, at whatever time (the last word on them may be chat's); mappings whose entries
-chat calls by a number (notes, quotes) and single values (a game), of which it has the last word more often than not; in RAM a
-row that cannot be read.
+chat calls by a number (notes, quotes) and single values (a game), of which it has the last word more often than not; in RAM
+a row that the bot cannot read as it stands.
 """
 
 from __future__ import annotations
@@ -107,8 +106,8 @@ def _in_ram(
     if app is None or stored is None or is_superseded(world, app) or key not in app.layer.known_keys():
         return {}
     row = app.layer.row(key)
-    if row.unreadable or stored["edit_no"] != (row.base.edit_no or 0):
-        return {}
+    if stored["edit_no"] != (row.base.edit_no or 0):
+        return {}  # not seen yet, or not readable
     return {"RAM": believed(row)}
 
 

@@ -12,7 +12,7 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
   people who change each of them again after it; in one in :data:`TYPO_EVERY` a human types a version that no program knows yet into the
   counters, corrects it later, and starts the bot anew; in one in :data:`COLD_EVERY` the process ends in the midst of an outage, and people
   ask the next one for what was counted, and saved, before it.
-* *Entries*: in one night in :data:`ENTERED_EVERY` a human enters values in rows of state that nobody in chat touches; in half of these each
+* *Entries*: in one night in :data:`ENTERED_EVERY` that is not staged a human enters values in rows of state that nobody in chat touches; in half of these each
   row is changed all the time by people.
 * *Tokens*: in one night in :data:`TOKEN_EVERY` the bot's token lies in a file, and ends once or more; in the others it is a bare one.
 * *Faults* may begin while the bot starts, overlap, and last until the heal.
@@ -162,8 +162,8 @@ def draw_night(seed: int) -> SearchPlan:
         # Nothing else may go wrong: what was counted must be in the database, and nowhere else, when the process ends.
         crowds, faults = (*crowds, *counting), ends
     entries = seeds.stream("entries")
-    # What is staged to the end has no room for it; a narrow gateway's dead letters wait for their human.
-    if entries.randrange(ENTERED_EVERY) == 0 and not narrow and not cold:
+    # What is staged needs all else as it is.
+    if entries.randrange(ENTERED_EVERY) == 0 and not (narrow or typo or cold):
         faults = (*faults, *draw_entries(entries, Stage(channels, duration_s)))
         if entries.random() < BUSY_SHARE:
             crowds = (*crowds, *_changes(channels[0], begin_s, until_s))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from byte_bot.persistence.operations import RowKey
 from simulator.invariants.human_values import HumanValues
 from simulator.world import World
@@ -84,8 +86,9 @@ def test_another_value_in_its_place_is_seen() -> None:
     ]
 
 
-def test_a_value_that_ram_has_lost_is_seen() -> None:
-    """Once the bot knows of the edit; before that it cannot have it."""
+@pytest.mark.parametrize("superseded", [False, True])
+def test_a_value_that_ram_has_lost_is_seen(superseded: bool) -> None:
+    """Once the bot knows of the edit; before that it cannot have it, and a process that another one has superseded need not."""
 
     async def story(world: World) -> None:
         await working_bot(world)
@@ -98,10 +101,25 @@ def test_a_value_that_ram_has_lost_is_seen() -> None:
         assert spec is not None
         state: Any = world.app.layer.row(counters(world)).view(spec)
         del state.values["falls"]
+        if superseded:
+            overwrite(world, "bot_writer", {"epoch": 9, "holder": "another machine/1"}, id=1)
 
-    words = watched(story, HumanValues())
-    assert len(words) == 1
-    assert words[0].endswith("/counters: a human entered 7 as falls, RAM has nothing")
+    told = [one.partition(": ")[2] for one in watched(story, HumanValues())]
+    assert told == ([] if superseded else ["a human entered 7 as falls, RAM has nothing"])
+
+
+def test_a_row_that_cannot_be_read_is_judged_in_the_database_alone() -> None:
+    """A typo of a later moment keeps the bot from seeing what was entered before it."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        enter(world, falls=7)
+        await change(world)
+        enter(world, deaths="many")
+        await world.ask("mod", "!count deaths +1")
+        await world.until(lambda: world.supabase.saves[-1].refused == 1)
+
+    assert watched(story, HumanValues()) == []
 
 
 def test_a_name_that_chat_has_said_is_not_judged() -> None:
