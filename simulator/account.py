@@ -104,6 +104,8 @@ class Account:
     def lose(self, message_ids: Collection[str]) -> None:
         """Take back, now and for good, what these messages wished: a reply to one may still be on its way."""
         self.forsaken |= dict.fromkeys(message_ids)
+        for message_id in message_ids:
+            self.state.lose(message_id)
         self.take_back(message_ids)
 
     def forsake(self, is_forsaken: Callable[[str, str], bool]) -> None:

@@ -8,7 +8,8 @@ worked out from the whole list when somebody asks, so an answer may come at any 
 * A confirmed change was made, a refused one was not. An open one (its reply was dropped at Twitch's limits, or the bot
   died before it left) may have been made or not, so whatever it would touch has more than one possible outcome.
 * A value (a game, a command's text) is the last confirmed one, or that of an open wish after it. What was never
-  confirmed is not judged: nobody knows what was there before.
+  confirmed is not judged: nobody knows what was there before. Who takes away what it has *lost* (:meth:`StateAccount.lose`) takes nothing
+  away: a process that does not know of the value, while the database that has it is out of reach, answers "No game is set" as well.
 * Notes and quotes are counted by their text, from a least to a greatest number. Deletions name a number: it is
   believed to mean one entry only where nothing about the entries before it is open; else each may be the one.
 
@@ -90,6 +91,8 @@ class Wish:
     outcome: Outcome = Outcome.OPEN
     #: The number that the wish names, then the one that the reply named.
     number: int | None = None
+    #: True if the next process may not know of it, although the database has it.
+    lost: bool = False
 
 
 class Range(NamedTuple):
@@ -159,6 +162,13 @@ class StateAccount:
         if wish is not None and wish.outcome is Outcome.CONFIRMED:
             wish.outcome = Outcome.OPEN
 
+    def lose(self, message_id: str) -> None:
+        """The same; and the next process may not know that it was made, although the database has it."""
+        wish = self._answered.get(message_id) or self._unanswered.get(message_id)
+        if wish is not None:
+            wish.lost = True
+        self.take_back(message_id)
+
     def wished_in(self) -> dict[str, str]:
         """The channel of every message that wished something and was not taken back."""
         return {message_id: wish.channel for message_id, wish in (self._unanswered | self._answered).items()}
@@ -174,10 +184,15 @@ class StateAccount:
     def values(self) -> dict[ValueKey, frozenset[str]]:
         """What each value that was ever confirmed may be now; "" stands for none."""
         possible: dict[ValueKey, frozenset[str]] = {}
+        lost: dict[ValueKey, frozenset[str]] = {}
         for wish in self._settling("game", "vibe", "style", "scene", "cmd"):
             key = (wish.channel, wish.subject, wish.name)
+            if wish.lost and wish.action == "set":
+                lost[key] = lost.get(key, frozenset()) | {wish.text}
             if wish.outcome is Outcome.CONFIRMED:
-                possible[key] = frozenset({wish.text})
+                if wish.text:
+                    lost.pop(key, None)
+                possible[key] = frozenset({wish.text}) | lost.get(key, frozenset())
             elif key in possible:
                 possible[key] |= {wish.text}
         return possible

@@ -154,6 +154,8 @@ class Disk:
         self._fold_ends_s: float | None = None
         #: When it was written that a message was handled; infinity: nobody knows any more.
         self._handled: dict[str, float] = {}
+        #: The rows that each of them changed, where that is known.
+        self._changed: dict[str, frozenset[RowKey]] = {}
         #: When it was first written that a row is being sent up to a stamp, since it was last saved (whatever was handled later is not in
         #: that save, however often it is tried again); and the same of the last save.
         self._sending_s: dict[RowKey, dict[Stamp, float]] = {}
@@ -185,6 +187,10 @@ class Disk:
     def holds(self, message_id: str) -> bool:
         """True if the commit that says that this message was handled is written."""
         return message_id in self._handled
+
+    def changed_by(self, message_id: str, key: RowKey) -> bool:
+        """True if this message was handled, and changed this row, as far as is known."""
+        return self.holds(message_id) and key in self._changed.get(message_id, (key,))
 
     def handled_since(self, message_id: str, key: RowKey) -> bool:
         """True if the message was handled, and not before this row was last sent and then saved, as far as is known."""
@@ -223,6 +229,7 @@ class Disk:
                 self._fold_all()
         self._fold_ends_s = None
         self._handled = dict.fromkeys(self.read(pending_only=True).handled, math.inf)
+        self._changed.clear()
         self._sending_s.clear()
         self._saved_s.clear()
         self._settle()
@@ -260,16 +267,24 @@ class Disk:
             raise JournalError(str(error)) from None
         self._commits += 1
         self._since.append(writes)
+        changed: list[RowKey] = []
         for write in writes:
-            if isinstance(write, Handled):
+            if isinstance(write, Recorded):
+                changed.append(write.key)
+            elif isinstance(write, Handled):
+                # It stands behind all that its message changed.
                 self._handled[write.message_id] = now_s
+                self._changed[write.message_id] = frozenset(changed)
+                changed.clear()
             elif isinstance(write, Sending):
                 self._sending_s.setdefault(write.key, {}).setdefault(write.stamp, now_s)
             elif isinstance(write, Settled):
                 sent_s = self._sending_s.pop(write.key, {})
                 self._saved_s[write.key] = sent_s.get(write.base.stamp, max(sent_s.values(), default=0.0))
         while len(self._handled) > SEEN_MESSAGES_MAX:
-            del self._handled[next(iter(self._handled))]
+            oldest = next(iter(self._handled))
+            del self._handled[oldest]
+            self._changed.pop(oldest, None)
 
     def acknowledge(self) -> None:
         """The process is told of everything written."""

@@ -3,6 +3,18 @@
 Faults of the database need no driver: the fake's faces look at the board with every request, and so does the disk with every
 commit. What Twitch's faults do to its faces is in `twitch_fault_hands`; a world and a stage of served fakes share both.
 
+The driver waits for nobody. A restart takes as long as the bot's orderly stop, and a process that was killed stays down for a while;
+meanwhile everything else strikes at its instant. So faults of the process meet:
+
+* A crash or a power cut while the bot stops in order kills it in the middle of that, as a container's SIGKILL does. The restart whose
+  stop it was is over then: the `down_s` of what has killed the process says when it starts again, as after any other death.
+* What strikes a process that is down (a crash, a power cut, a restart, a second instance) does nothing, now or later; at the very
+  instant at which the process comes back it counts as down. A restart of a bot that is being restarted does nothing either.
+* Of several deaths the last one says when the bot comes back: not sooner because of an earlier one's `down_s`.
+* A bot that is down comes back at its time although a heal took everything off the board; if it runs by then (the end of a night
+  starts it, or a story), nothing happens. Faults of one instant strike in this order: of Twitch, of the clock, crash, power cut, restart,
+  second instance.
+
 Over real sockets the kernel decides how bytes are cut, and a bot on EventSub sends no JOIN. So `twitch_packets` and
 `twitch_join_dropped` are refused there (`check_simulated`) rather than left out in silence, which would make the night an easier one
 than its name says.
@@ -69,7 +81,7 @@ class Patient(Protocol):
         ...
 
     async def restart_bot(self) -> None:
-        """Stop it in order and start it again."""
+        """Stop it in order and start it again, unless it is killed meanwhile, or being restarted."""
         ...
 
     def start_rival(self) -> None:
@@ -109,64 +121,75 @@ class FaultDriver:
         self._clock = clock
         self._start_s = start_s
         self._changed = asyncio.Event()
+        #: When the process that was killed last is to be started again, in the loop's seconds; infinity: none is.
+        self._back_s = math.inf
 
     async def run(self) -> None:
-        """Do what is due, whenever it is, until cancelled."""
+        """Do what is due, whenever it is, until cancelled; an error that is alone comes out alone."""
         stop = self._board.subscribe(self._changed.set)
         try:
-            await self._keep_up()
+            async with asyncio.TaskGroup() as restarts:
+                await self._keep_up(restarts)
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0] from None
         finally:
             stop()
 
-    async def _keep_up(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def _keep_up(self, restarts: asyncio.TaskGroup) -> None:
         while True:
             self._changed.clear()
-            began_s = loop.time()
-            await self._apply_due()
-            if loop.time() > began_s and self._patient is not None:
-                continue  # a crash or a restart took its time: something else may have become due meanwhile
+            self._apply_due(restarts)
             change_s = self._board.next_change_s()
+            due_s = self._back_s if change_s is None else min(self._start_s + change_s, self._back_s)
             try:
-                async with asyncio.timeout_at(None if change_s is None else self._start_s + change_s):
+                async with asyncio.timeout_at(None if math.isinf(due_s) else due_s):
                     await self._changed.wait()
             except TimeoutError:
                 continue
 
-    async def _apply_due(self) -> None:
+    def _apply_due(self, restarts: asyncio.TaskGroup) -> None:
         self._twitch.apply()
         self._apply_packets()
         if self._clock is not None:
             self._apply_to_clock(self._clock)
         if self._patient is not None:
-            await self._apply_to_process(self._patient)
+            self._apply_to_process(self._patient, restarts)
+            self._bring_back(self._patient)
 
-    async def _apply_to_process(self, patient: Patient) -> None:
+    def _apply_to_process(self, patient: Patient, restarts: asyncio.TaskGroup) -> None:
         board = self._board
         for crash in board.take_due(Crash):
             if patient.bot_runs:
                 patient.crash_bot()
-                await self._start_again(patient, crash.down_s)
+                self._stay_down(crash.down_s)
         for cut in board.take_due(PowerCut):
             if patient.bot_runs:
                 patient.cut_power()
-                await self._start_again(patient, cut.down_s)
+                self._stay_down(cut.down_s)
         if board.take_due(Restart) and patient.bot_runs:
-            await patient.restart_bot()
-
+            restarts.create_task(patient.restart_bot(), name="restart")
         if board.take_due(SecondInstance):
             patient.start_rival()
+
+    def _stay_down(self, down_s: float) -> None:
+        self._back_s = asyncio.get_running_loop().time() + down_s
+
+    def _bring_back(self, patient: Patient) -> None:
+        if asyncio.get_running_loop().time() < self._back_s:
+            return
+        self._back_s = math.inf
+        if (
+            not patient.bot_runs
+        ):  # the end of a night may have started it, and of two processes the other one runs
+            patient.start_bot()
 
     def _apply_to_clock(self, clock: MachineClock) -> None:
         for jump in self._board.take_due(ClockJump):
             clock.jump(jump.jump_s)
         skews = (fault.rate for fault in self._board.clock_now() if isinstance(fault, ClockSkew))
         clock.run_at(math.prod(skews))
-
-    async def _start_again(self, patient: Patient, down_s: float) -> None:
-        await asyncio.sleep(down_s)
-        if not patient.bot_runs:  # the heal at the end of the night starts a bot that is down
-            patient.start_bot()
 
     def _apply_packets(self) -> None:
         packets = [fault for fault in self._board.twitch_now() if isinstance(fault, TwitchPackets)]

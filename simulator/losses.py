@@ -15,8 +15,8 @@ rows, so a death in that state doubles nothing.
 
 *Two processes at once* (:func:`leave_behind`): promised is what the holder of the current epoch confirms. What the one that ended first
 has confirmed, and neither saved nor shared with the other, waits on its disk for a human to start it again, and may not be in the
-database: so all that it alone had handled in a channel since a row of it was last saved which its disk still holds changed. What was said while one of
-the two had no epoch yet may have been made by both.
+database: so all that it alone had handled in a channel since a row of it was last saved which its disk still holds changed, and all that
+changed such a row in this process alone. What was said while one of the two had no epoch yet may have been made by both.
 """
 
 from __future__ import annotations
@@ -54,7 +54,13 @@ def leave_behind(account: Account, rivalry: Rivalry, channels: Mapping[str, str]
     def is_forsaken(message_id: str, login: str) -> bool:
         # The configuration of a channel is kept under its login.
         keys = (*unsaved.get(channels.get(login, ""), ()), *unsaved.get(login, ()))
-        return not kept.holds(message_id) and any(left.handled_since(message_id, key) for key in keys)
+        alone = not kept.holds(message_id)
+        return any(
+            left.handled_since(message_id, key)
+            # The other one may have read another prefix, say, and passed it over.
+            and (alone or (left.changed_by(message_id, key) and not kept.changed_by(message_id, key)))
+            for key in keys
+        )
 
     account.forsake(is_forsaken)
     for message_id in rivalry.unfenced:

@@ -161,10 +161,8 @@ class SimulatedBot:
         self._second: Instance | None = None
         self.exit_codes: list[ExitCode] = []
         self.incarnation = 0
-        #: True from the request to stop until the next process has begun.
+        #: True from the request to stop until the next process has begun, or the one that stops was killed.
         self.restarting = False
-        #: True from the request to stop until the process has ended: it accepts nothing more.
-        self.stopping = False
         #: Another process on another machine, while there are two.
         self.rival: Instance | None = None
         #: The messages said while there were two.
@@ -177,6 +175,11 @@ class SimulatedBot:
     def running(self) -> bool:
         """True between a start and its end."""
         return self._bot is not None and self._bot.running
+
+    @property
+    def stopping(self) -> bool:
+        """True from the request to stop until its process has ended: it accepts nothing more."""
+        return self._bot is not None and self._bot.asked and self._bot.running
 
     @property
     def incarnations_running(self) -> frozenset[int]:
@@ -325,28 +328,34 @@ class SimulatedBot:
         ]
         return sum(drops[channel, reason] for reason in reasons for drops in (self._dropped_before, *live))
 
-    async def stop(self) -> ExitCode:
-        """SIGTERM: ask it to stop, wait until it has; its exit code."""
+    async def stop(self) -> ExitCode | None:
+        """SIGTERM: ask it to stop, wait until it has ended; its exit code, None if it was killed before it had one."""
         one = self._bot
         if one is None or one.app is None or one.process is None:
             raise StoryError("there is no bot to stop")
-        self.stopping = one.asked = True
+        one.asked = True
         one.app.stop()
         await one.process.wait()
-        self.stopping = False
-        return self.exit_codes[-1]
+        return one.code
 
     async def restart(self) -> None:
-        """Stop in order and start again; a process that has only just begun, or is ending by itself, is left alone."""
-        if self.app is None:
+        """Stop in order and start again; left alone is a process that has only just begun, is ending by itself, or is being restarted.
+
+        Of one that is killed while it stops nothing more is done: whoever kills a process says when another one starts.
+        """
+        if self.app is None or self.restarting:
             return
         self.restarting = True
-        await self.stop()
-        if self._superseded and self.app is not None:
-            await self.stop()  # the other one of two, which the one that has just ended had superseded
-        if not self.running:  # of two the other one goes on
-            self.start()
-        self.restarting = False
+        try:
+            if await self.stop() is None:
+                return
+            # The other one of two, which the one that has just ended had superseded.
+            if self._superseded and self.app is not None and await self.stop() is None:
+                return
+            if not self.running:  # of two the other one goes on
+                self.start()
+        finally:
+            self.restarting = False
 
     async def run_second(self) -> ExitCode:
         """Run another bot with a disk of its own until it ends, beside everything else; its exit code."""

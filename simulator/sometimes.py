@@ -74,6 +74,7 @@ class Sometimes(enum.StrEnum):
     REPLAYED = "replay at boot had operations", "a process found changes that an earlier one had not saved"
     DIED_IN_FLIGHT = "process died with a save in flight", "nobody was left to hear the answer"
     DIED_UNCOMMITTED = "process died with a commit under way", "what it carried is in the journal, or is not"
+    DIED_STOPPING = "process died while it stopped", "killed in the middle of an orderly stop"
     POWER_CUT_LOST = "power cut lost a commit", "one that the process had been told of"
     GATE_WAITED = "reply held by the gate", "it left in the very instant in which its record was durable"
     JOURNAL_DEGRADED = "journal degraded", "the disk failed or took too long"

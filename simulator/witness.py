@@ -253,6 +253,8 @@ class Witness:
         world = self._world
         assert world is not None, "watched before there was a world"
         self._probing = False
+        if world.bot.stopping:
+            self._note(Sometimes.DIED_STOPPING)
         if world.meter.saves_now:
             self._note(Sometimes.DIED_IN_FLIGHT)
         if self._journal.under_way:

@@ -283,9 +283,11 @@ class World:
         self._recovered_after_s = await recovery(self)
 
     async def returned(self) -> None:
-        """Wait until the bot is back in its channels, or should be; who is missing is an invariant's business."""
+        """Wait until the bot is back in its channels, or should be, and what it learned there is saved; the rest is for invariants."""
         with suppress(StoryError):
             await self.until(lambda: not absent_from(self), RETURN_S)
+        if not self.drained():  # a process that had only just begun at the heal had nothing to save yet
+            await recovery(self)
 
     def drained(self) -> bool:
         """True if a bot runs, nothing waits to be saved and the circuit is closed."""

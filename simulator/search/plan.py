@@ -11,9 +11,10 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
 * *Staged nights*: one in :data:`NARROW_EVERY` has a gateway that takes no single row for a while, so that rows become dead letters, and
   people who change each of them again after it; in one in :data:`TYPO_EVERY` a human types a version that no program knows yet into the
   counters, corrects it later, and starts the bot anew; in one in :data:`COLD_EVERY` the process ends in the midst of an outage, and people
-  ask the next one for what was counted, and saved, before it.
-* *Entries*: in one night in :data:`ENTERED_EVERY` that is not staged a human enters values in rows of state that nobody in chat touches; in half of these each
-  row is changed all the time by people.
+  ask the next one for what was counted, and saved, before it; in one in :data:`CUT_SHORT_EVERY` the bot is told to stop while the database is
+  slow or away, and killed before it has.
+* *Entries*: in one night in :data:`ENTERED_EVERY`, but for those with a narrow gateway, a typo or a cold start, a human enters values in rows of
+  state that nobody in chat touches; in half of these each row is changed all the time by people.
 * *Tokens*: in one night in :data:`TOKEN_EVERY` the bot's token lies in a file, and ends once or more; in the others it is a bare one.
 * *Faults* may begin while the bot starts, overlap, and last until the heal.
 * *Channels* come from the table, from the bot's settings, or from both.
@@ -31,10 +32,12 @@ from typing import Any, Final
 
 from simulator.audience import CommandStorm, Crowd, Raid
 from simulator.faults import (
+    CommitThenDrop,
     Crash,
     Fault,
     Hang,
     HumanEdit,
+    Latency,
     PowerCut,
     Refused,
     Restart,
@@ -57,6 +60,7 @@ from simulator.rng import SeedTree
 from simulator.scenario import DiskLatency, Scenario
 from simulator.scripts import log_in_anew
 from simulator.search.fault_draws import (
+    BEFORE_HEAL_S,
     DRAWN,
     Stage,
     draw_entries,
@@ -84,6 +88,9 @@ NARROW_BYTES, NARROW_LASTS_S = 250, 5.0
 TYPO_EVERY: Final = 60
 TYPED_VERSION: Final = 99
 COLD_EVERY: Final = 60
+CUT_SHORT_EVERY: Final = 40
+#: A stop takes up to seven seconds; who is killed later than this has mostly ended.
+CUT_SHORT_MAX_S: Final = 4.0
 #: In how many nights a human enters something in state, and in which part of them every row is changed all the time.
 ENTERED_EVERY, BUSY_SHARE = 12, 0.5
 #: For how long people count first, when all of it is saved even by a bot that saves every four seconds, and how long the outage lasts.
@@ -161,8 +168,12 @@ def draw_night(seed: int) -> SearchPlan:
         counting, ends = _draw_cold_start(seeds.stream("cold"), channels[0], begin_s)
         # Nothing else may go wrong: what was counted must be in the database, and nowhere else, when the process ends.
         crowds, faults = (*crowds, *counting), ends
+    cut_short, otherwise = seeds.stream("cut_short"), flood or narrow or typo or cold
+    if not (cut_short.randrange(CUT_SHORT_EVERY) or otherwise or settings.get("durability") == "off"):
+        crowds = (*crowds, *_changes(channels[0], begin_s, until_s))
+        faults = (*faults, *_draw_cut_short(cut_short, begin_s, until_s, duration_s))
     entries = seeds.stream("entries")
-    # What is staged needs all else as it is.
+    # These need all else as it is.
     if entries.randrange(ENTERED_EVERY) == 0 and not (narrow or typo or cold):
         faults = (*faults, *draw_entries(entries, Stage(channels, duration_s)))
         if entries.random() < BUSY_SHARE:
@@ -309,6 +320,19 @@ def _draw_cold_start(
     ask = CommandStorm(channel, 1.0, ("!count deaths",), ("moderator",), asked_s, 4.0, people=1)
     outage = rng.choice((Refused, Hang))(start_s=microseconds(start_s), duration_s=COLD_LASTS_S)
     return (count, ask), (outage, rng.choice((Crash, PowerCut, Restart))(start_s=end_s))
+
+
+def _draw_cut_short(
+    rng: random.Random, begin_s: float, until_s: float, duration_s: float
+) -> tuple[Fault, ...]:
+    asked_s = rng.uniform(begin_s + 3.0, until_s)
+    kill_s = min(asked_s + rng.uniform(0.0, CUT_SHORT_MAX_S) * rng.random(), duration_s - BEFORE_HEAL_S)
+    trouble = rng.choice((Hang(), Refused(), Latency(ms=1_500.0, late_probability=1.0), CommitThenDrop()))
+    return (
+        replace(trouble, start_s=microseconds(asked_s - rng.uniform(0.0, 3.0)), duration_s=8.0),
+        Restart(start_s=microseconds(asked_s)),
+        rng.choice((Crash, PowerCut))(start_s=microseconds(kill_s), down_s=rng.choice((0.0, 0.5, 3.0))),
+    )
 
 
 def _draw_flood(

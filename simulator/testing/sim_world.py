@@ -264,8 +264,8 @@ class SimWorld:
         self._expect_running("cut_power")
         self.world.cut_power()
 
-    async def stop(self) -> ExitCode:
-        """SIGTERM: stop in order; the exit code."""
+    async def stop(self) -> ExitCode | None:
+        """SIGTERM: stop in order; the exit code, None if a fault has killed it meanwhile."""
         return await self.world.stop_bot()
 
     async def restart(self) -> None:

@@ -76,6 +76,16 @@ def test_questions_refusals_and_silence_say_nothing(wish: str, reply: str | None
     assert (state.values(), state.entries(), state.confirmed) == ({}, {}, 0)
 
 
+@pytest.mark.parametrize(("set_anew", "possible"), [(False, {"", "Celeste"}), (True, {""})])
+def test_who_takes_away_what_it_has_lost_takes_nothing_away(set_anew: bool, possible: set[str]) -> None:
+    """The machine's power went, and with it what the database has already: the next process does not know of a game."""
+    anew = [("!game Doom", "Game: Doom")] if set_anew else []
+    account = talk(("!game Celeste", "Game: Celeste"), *anew, ("!game -", "No game is set."))
+    assert account.state.values() == {("lobby", "game", ""): {""}}
+    account.lose(["m0"])
+    assert account.state.values() == {("lobby", "game", ""): possible}
+
+
 @pytest.mark.parametrize(
     ("subject", "kept"), [("note", "Note {} is kept."), ("quote", "A citação {} foi guardada.")]
 )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
+from byte_bot.errors import ExitCode
+from simulator.audience import CommandStorm
 from simulator.errors import NotSimulatedError
 from simulator.fault_driver import FaultDriver
 from simulator.faults import (
@@ -15,6 +20,7 @@ from simulator.faults import (
     Crash,
     Fault,
     FaultBoard,
+    Hang,
     PowerCut,
     Restart,
     SecondInstance,
@@ -31,9 +37,10 @@ from simulator.scenario import Scenario
 from simulator.twitch.irc import IrcServer
 from simulator.twitch.limits import TwitchLimits
 from simulator.twitch.state import TwitchState
-from simulator.world import World, play
+from simulator.world import World, play, simulate
 
 Log = list[tuple[float, str]]
+STOP_TAKES_S = 7.0
 
 
 class Patient:
@@ -41,6 +48,7 @@ class Patient:
 
     def __init__(self, note: object) -> None:
         self.bot_runs = True
+        self._deaths = 0
         self._note = note
 
     def start_bot(self) -> None:
@@ -51,11 +59,13 @@ class Patient:
     def crash_bot(self) -> None:
         """It is dead."""
         self.bot_runs = False
+        self._deaths += 1
         self._note("crash")  # type: ignore[operator]
 
     def cut_power(self) -> None:
         """It is dead, and the machine with it."""
         self.bot_runs = False
+        self._deaths += 1
         self._note("power cut")  # type: ignore[operator]
 
     def start_rival(self) -> None:
@@ -63,9 +73,12 @@ class Patient:
         self._note("rival")  # type: ignore[operator]
 
     async def restart_bot(self) -> None:
-        """It takes a second."""
-        self._note("restart")  # type: ignore[operator]
-        await asyncio.sleep(1)
+        """Its orderly stop takes seven seconds, if nobody kills it meanwhile."""
+        self._note("stop")  # type: ignore[operator]
+        deaths = self._deaths
+        await asyncio.sleep(STOP_TAKES_S)
+        if self._deaths == deaths:
+            self._note("restarted")  # type: ignore[operator]
 
 
 class Twitch(IrcServer):
@@ -198,23 +211,190 @@ def test_lasting_faults_begin_and_end() -> None:
 
 
 def test_the_process_is_killed_and_comes_back() -> None:
-    """A crash and a power cut have their pauses, a restart is one; a crash of a process that is down does nothing."""
+    """A crash and a power cut have their pauses, and what strikes a process that is down does nothing, then or later."""
     assert driven(
         Crash(start_s=5, down_s=2),
         Crash(start_s=6, down_s=2),
+        PowerCut(start_s=6.5, down_s=2),
+        Restart(start_s=6.5),
         Restart(start_s=20),
-        SecondInstance(start_s=25),
+        SecondInstance(start_s=29),
         PowerCut(start_s=30, down_s=4),
+        Crash(start_s=34, down_s=4),  # at the very instant of its return it counts as down
+        until_s=50.0,
     ) == [
         (5.0, "crash"),
         (7.0, "start"),
-        (7.0, "crash"),
-        (9.0, "start"),
-        (20.0, "restart"),
-        (25.0, "rival"),
+        (20.0, "stop"),
+        (27.0, "restarted"),
+        (29.0, "rival"),
         (30.0, "power cut"),
         (34.0, "start"),
     ]
+
+
+def test_a_restart_and_a_pause_hold_nothing_up() -> None:
+    """While the bot stops, and while it is down, connections end, packets are cut, and another process starts, at their instants."""
+    assert driven(
+        Restart(start_s=10),
+        TwitchDisconnect(start_s=11),
+        TwitchPackets(start_s=12, duration_s=2),
+        SecondInstance(start_s=15),
+        Crash(start_s=20, down_s=10),
+        TwitchHalfOpen(start_s=21),
+        TwitchPackets(start_s=22, duration_s=3.5),
+    ) == [
+        (10.0, "stop"),
+        (11.0, "disconnect"),
+        (12.0, "chunks"),
+        (14.0, "whole"),
+        (15.0, "rival"),
+        (17.0, "restarted"),
+        (20.0, "crash"),
+        (21.0, "half open"),
+        (22.0, "chunks"),
+        (25.5, "whole"),
+        (30.0, "start"),
+    ]
+
+
+@pytest.mark.parametrize(("fault", "words"), [(Crash, "crash"), (PowerCut, "power cut")])
+def test_a_process_is_killed_while_it_stops(fault: type[Crash | PowerCut], words: str) -> None:
+    """In the middle of the stop of a restart, and then that death says when it comes back."""
+    assert driven(Restart(start_s=10), fault(start_s=11, down_s=2.5)) == [
+        (10.0, "stop"),
+        (11.0, words),
+        (13.5, "start"),
+    ]
+
+
+def test_of_several_deaths_the_last_one_says_when_the_process_comes_back() -> None:
+    """Somebody else has started it in between: the pause of an earlier death does not end that of a later one."""
+
+    async def body() -> Log:
+        loop = current_loop()
+        log: Log = []
+        patient = Patient(lambda what: log.append((loop.time(), what)))
+        faults = (
+            Crash(start_s=5, down_s=10),
+            Crash(start_s=12, down_s=10),
+            Crash(start_s=30, down_s=math.inf),
+        )
+        board = FaultBoard(loop.time, random.Random(3), faults)
+        twitch = Twitch(
+            TwitchState(loop.time, random.Random(1), START_UNIX_S), TwitchLimits(), random.Random(2)
+        )
+        driver = asyncio.create_task(FaultDriver(board, twitch, patient, None).run())
+        await asyncio.sleep(8)
+        patient.start_bot()
+        await asyncio.sleep(10_000)
+        driver.cancel()
+        await asyncio.wait([driver])
+        return log
+
+    assert run(body()) == [
+        (5.0, "crash"),
+        (8.0, "start"),
+        (12.0, "crash"),
+        (22.0, "start"),
+        (30.0, "crash"),
+    ]
+
+
+def night_of(*faults: Fault, until_s: float) -> tuple[Log, list[ExitCode]]:
+    """What became of the processes of a real bot whose database hangs from 8 s to 30 s, and with which exit codes they ended."""
+
+    async def story(world: World) -> tuple[Log, list[ExitCode]]:
+        log: Log = []
+
+        def note(kind: str) -> Callable[[Mapping[str, Any]], None]:
+            return lambda fields: log.append((world.loop.time(), f"{kind} {fields['incarnation']}"))
+
+        for kind in ("bot_started", "bot_crashed", "power_cut"):
+            world.trace.observe(note(kind), kind)
+        world.start_bot()
+        await world.joined()
+        await asyncio.sleep(9.0 - world.loop.time())
+        await world.ask("mod", "!count deaths +1")
+        await asyncio.sleep(until_s - world.loop.time())
+        world.heal()
+        assert not world.bot.restarting and not world.bot.stopping
+        await world.joined()
+        await world.converge()
+        assert world.counter("lobby", "deaths") == 1
+        world.judge()
+        return list(log), list(world.exit_codes)
+
+    hang = Hang(start_s=8, duration_s=22)
+    return play(story, Scenario("night", "a database that hangs", faults=(hang, *faults)))
+
+
+def test_a_bot_is_killed_in_the_middle_of_its_last_save() -> None:
+    """A restart at 10 s waits for the database; a crash at 11 s kills that very process, and says when the next one starts."""
+    log, codes = night_of(Restart(start_s=10), Crash(start_s=11, down_s=2), until_s=40.0)
+    assert log == [(0.0, "bot_started 1"), (11.0, "bot_crashed 1"), (13.0, "bot_started 2")]
+    assert codes == []
+
+
+def test_restarts_over_one_another_are_one() -> None:
+    """Who is being restarted is not restarted; a crash while the second process is down is no crash of the third."""
+    log, codes = night_of(
+        Restart(start_s=10),
+        Restart(start_s=11),
+        Restart(start_s=11.5),
+        PowerCut(start_s=12, down_s=3),
+        Crash(start_s=13, down_s=1),
+        Restart(start_s=14),
+        until_s=40.0,
+    )
+    assert log == [(0.0, "bot_started 1"), (12.0, "power_cut 1"), (15.0, "bot_started 2")]
+    assert codes == []
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_night_may_end_while_the_bot_stops(killed: bool) -> None:
+    """The restart is over before anybody judges; a process that is down at the heal is started by it, once."""
+    faults = (Hang(start_s=8), Restart(start_s=18), *([Crash(start_s=19, down_s=60)] if killed else []))
+    crowd = CommandStorm("lobby", 1.0, ("!count deaths +1",), ("moderator",), 9.0, 8.0)
+    scenario = Scenario("late", "a restart at the end", duration_s=20.0, faults=faults, crowds=(crowd,))
+    report = simulate(scenario, seed=5)
+    assert report.violations == ()
+    assert report.counts["incarnations"] == 2
+
+
+def test_the_clock_is_wrong_while_the_bot_is_down() -> None:
+    """A skew that begins and ends while nothing runs has put it wrong all the same."""
+
+    async def story(world: World) -> float:
+        world.start_bot()
+        await asyncio.sleep(20)
+        return round(world.bot.clock.ahead_s, 6)
+
+    faults = (
+        Crash(start_s=5, down_s=10),
+        ClockSkew(1.5, start_s=6, duration_s=4),
+        ClockJump(60.0, start_s=7),
+    )
+    assert play(story, Scenario("clock", "a clock that is wrong", faults=faults), judge=False) == 62.0
+
+
+def test_an_error_in_a_restart_ends_the_world() -> None:
+    """As every error of the driver does, and alone."""
+
+    class Broken(Patient):
+        async def restart_bot(self) -> None:
+            raise ZeroDivisionError
+
+    async def body() -> None:
+        loop = current_loop()
+        twitch = Twitch(
+            TwitchState(loop.time, random.Random(1), START_UNIX_S), TwitchLimits(), random.Random(2)
+        )
+        board = FaultBoard(loop.time, random.Random(3), (Restart(start_s=5),))
+        await FaultDriver(board, twitch, Broken(print), None).run()
+
+    with pytest.raises(ZeroDivisionError):
+        run(body())
 
 
 def test_the_clock_is_put_wrong_at_its_instants() -> None:

@@ -151,6 +151,28 @@ def test_what_the_superseded_process_confirmed_alone_is_taken_back() -> None:
     play(story, LOBBY)
 
 
+def test_what_the_other_process_passed_over_is_taken_back_too() -> None:
+    """It has read another prefix: it has handled the message as well, and changed nothing by it."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await world.ask("mod", "!count deaths +10")
+        await world.until(world.drained)
+        world.supabase.human_update("channels_config", {"login": "lobby"}, {"prefix": "?"})
+        world.start_rival()
+        rival = world.bot.rival
+        assert rival is not None
+        await world.until(lambda: rival.app is not None and "lobby" in rival.app.transport.joined)
+        assert await world.ask("mod", "!count deaths +1") == "deaths: 11"
+        await world.until(lambda: world.bot.rival is None, 20)
+        assert world.bot.disk.holds(next(iter(world.account.forsaken)))
+        assert world.account.range_of("lobby", "deaths") == (10, 11)
+        assert world.counter("lobby", "deaths") == 10
+
+    play(story, LOBBY)
+
+
 def test_what_two_processes_without_a_database_confirmed_may_be_made_twice() -> None:
     """Nothing tells them apart: each adds it to what it finds. A sum and a quote may be there twice, and nothing else is excused."""
 

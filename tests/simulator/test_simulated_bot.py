@@ -62,6 +62,57 @@ def test_a_restart_of_a_process_that_only_just_begins_is_no_restart() -> None:
     play(story)
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_process_that_is_killed_while_it_stops_has_no_exit_code(before: int) -> None:
+    """Not that of an earlier one either; who waited for its end learns of it at once."""
+
+    async def story(world: World) -> None:
+        for _ in range(before):
+            world.bot.start()
+            await world.joined()
+            assert await world.bot.stop() is ExitCode.OK
+        world.bot.start()
+        await world.joined()
+        world.break_database(Hang())
+        await world.ask("mod", "!count deaths +1")
+        stop = asyncio.create_task(world.bot.stop())
+        await asyncio.sleep(1)
+        assert world.bot.stopping and world.bot_runs
+        killed_s = world.loop.time()
+        world.bot.crash()
+        assert not world.bot.stopping
+        assert await stop is None
+        assert (world.loop.time(), world.bot.exit_codes) == (killed_s, [ExitCode.OK] * before)
+        world.heal()
+        world.bot.start()
+        await world.joined()
+        await world.converge()
+        assert world.counter("lobby", "deaths") == 1
+
+    play(story)
+
+
+def test_a_restart_whose_process_is_killed_is_over() -> None:
+    """Nobody but the killer starts the next one; a second restart meanwhile was none."""
+
+    async def story(world: World) -> None:
+        world.bot.start()
+        await world.joined()
+        world.break_database(Hang())
+        await world.ask("mod", "!count deaths +1")
+        restart = asyncio.create_task(world.bot.restart())
+        await asyncio.sleep(1)
+        assert world.bot.restarting
+        began_s = world.loop.time()
+        await world.bot.restart()
+        assert world.loop.time() == began_s, "being restarted, it was left alone"
+        world.bot.crash()
+        await restart
+        assert (world.bot.restarting, world.bot_runs, world.bot.incarnation) == (False, False, 1)
+
+    play(story, judge=False)
+
+
 def test_a_second_bot_has_its_own_disk_and_parts() -> None:
     """It takes the next epoch, and the world's own bot is fenced."""
 

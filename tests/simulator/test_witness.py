@@ -18,6 +18,7 @@ from simulator.faults import (
     HumanEdit,
     Latency,
     Refused,
+    Restart,
     SlowSync,
     TwitchDisconnect,
     TwitchDuplicates,
@@ -109,6 +110,16 @@ def test_a_death_amid_a_commit_is_seen() -> None:
     slow = DiskLatency(median_ms=500.0, spread=0.0)
     assert Sometimes.DIED_UNCOMMITTED in seen_alone(replace(dying, disk_latency=slow))
     assert Sometimes.DIED_UNCOMMITTED not in seen_alone(dying)
+
+
+def test_a_death_amid_an_orderly_stop_is_seen() -> None:
+    """Of a process that waits for a database that hangs; not of one that has stopped long before, or was never asked to."""
+    hanging = replace(
+        QUIET, faults=(Hang(start_s=6.0, duration_s=10.0), Restart(start_s=8.0), Crash(start_s=9.0))
+    )
+    assert Sometimes.DIED_STOPPING in seen_alone(hanging)
+    for faults in (hanging.faults[1:], (hanging.faults[0], hanging.faults[2])):
+        assert Sometimes.DIED_STOPPING not in seen_alone(replace(hanging, faults=faults))
 
 
 def test_a_save_that_a_newer_one_has_overtaken_is_seen() -> None:

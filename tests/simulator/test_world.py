@@ -183,6 +183,21 @@ def test_nobody_waits_for_a_bot_that_died() -> None:
         )
 
 
+def test_what_changes_on_the_way_back_is_saved_before_anybody_judges() -> None:
+    """A process that begins with the heal has nothing to save yet, and learns of its channels when it is back in them."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        await world.converge()
+        await world.ask("mod", "!count deaths +1")
+        assert not world.drained()
+        await world.returned()
+        assert world.drained() and world.counter("lobby", "deaths") == 1
+
+    play(story)
+
+
 def test_an_orderly_stop_returns_the_exit_code() -> None:
     """SIGTERM ends the process; afterwards there is no bot to stop."""
 

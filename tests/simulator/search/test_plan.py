@@ -10,7 +10,7 @@ import pytest
 
 from byte_bot.persistence.journal import WAITING_MAX
 from simulator.audience import CommandStorm, utterances
-from simulator.faults import HumanEdit
+from simulator.faults import Crash, HumanEdit, PowerCut, Restart
 from simulator.night_draws import CHANGES
 from simulator.rng import SeedTree
 from simulator.scenario_file import night_toml
@@ -19,6 +19,8 @@ from simulator.search.fault_draws import TOKEN_DRAWN, family_of
 from simulator.search.plan import (
     BIG_CHANNELS_MAX,
     CHANNELS_MAX,
+    CUT_SHORT_EVERY,
+    CUT_SHORT_MAX_S,
     ENTERED_EVERY,
     MESSAGES_MAX,
     TOKEN_EVERY,
@@ -142,6 +144,23 @@ def test_a_night_without_entries_is_what_it_was() -> None:
     kept = [night_toml(night_file(plan)) for plan in plans()[:60] if not entries_in(plan)]
     assert len(kept) > 50
     assert hashlib.blake2b("".join(kept).encode(), digest_size=8).hexdigest() == "50514955e670b77e"
+
+
+def test_in_some_nights_a_stop_is_cut_short() -> None:
+    """Within seconds of the request the process is killed, while its database is in trouble and people change rows."""
+    short = 0
+    for plan in plans():
+        faults = plan.scenario.faults
+        stops = [fault.start_s for fault in faults if isinstance(fault, Restart)]
+        kills = [fault.start_s for fault in faults if isinstance(fault, Crash | PowerCut)]
+        troubles = [fault.start_s for fault in faults if fault.duration_s == 8.0]
+        short += any(
+            trouble_s <= stop_s <= kill_s <= stop_s + CUT_SHORT_MAX_S
+            for trouble_s in troubles
+            for stop_s in stops
+            for kill_s in kills
+        )
+    assert len(plans()) / CUT_SHORT_EVERY / 2 < short < len(plans()) / CUT_SHORT_EVERY * 1.5
 
 
 def test_no_fault_begins_with_the_heal() -> None:

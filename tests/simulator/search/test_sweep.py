@@ -39,6 +39,7 @@ RARE = frozenset(
         Sometimes.EVICTED_AMID_CHAT,
         Sometimes.DIED_IN_FLIGHT,
         Sometimes.DIED_UNCOMMITTED,
+        Sometimes.DIED_STOPPING,
         Sometimes.OUTBOX_FULL,
         Sometimes.OVERTAKEN,
     }
