@@ -242,18 +242,25 @@ class Flapping(Fault):
 
 @dataclass(frozen=True)
 class HumanEdit(Fault):
-    """At ``start_s`` a human changes ``values`` of the rows of ``table`` where each column of ``where`` is equal."""
+    """At ``start_s`` a human changes the rows of ``table`` where each column of ``where`` is equal.
+
+    ``values`` are written over what is there. ``merge`` is what a human does who looks at the JSON in the column ``data`` first: it goes
+    into the object as it stands at that moment, key by key, and the rest stays (RFC 7396; null takes a key away).
+    """
 
     kind: ClassVar[str] = "human_edit"
     instant: ClassVar[bool] = True
     table: str = ""
     where: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    merge: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.table or not self.values:
-            raise FaultError("human_edit: table and values must not be empty")
+        if not self.table or not (self.values or self.merge):
+            raise FaultError("human_edit: table, and one of values and merge, must not be empty")
+        if self.merge and "data" in self.values:
+            raise FaultError("human_edit: values cannot have data beside merge, which changes part of it")
 
 
 # --- the disk under the bot's journal

@@ -49,7 +49,10 @@ class Sometimes(enum.StrEnum):
     FULL_SAVE_OF_HISTORY = "full save of history", "as many chat lines as a save may have"
     HISTORY_DROPPED = "history dropped", "more chat lines waited than are kept"
     #: Others write, too.
-    MERGED = "merge kept a local field", "a human had edited a row with local changes: both stayed"
+    MERGED = (
+        "merge kept a local field",
+        "a human had changed the data of a row with local changes: they were saved on top of it",
+    )
     OVERTAKEN = "older save refused", "the row guard refused a save that a newer one had overtaken"
     FENCED_SAVE = "fenced save", "a save under an epoch that is not the newest was refused"
     FENCED = "fenced writer", "a bot ended because another took over"

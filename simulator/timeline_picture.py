@@ -247,7 +247,7 @@ def words_of(fault: Fault) -> str:
     said = []
     for item in dataclasses.fields(fault):
         value = getattr(fault, item.name)
-        if item.name in ("start_s", "duration_s") or value == _default_of(item):
+        if item.name in ("start_s", "duration_s") or value in (_default_of(item), {}):
             continue
         said.append(f"of {words_of(value)}" if isinstance(value, Fault) else f"{item.name}={_short(value)}")
     return " ".join([fault.kind, *said])

@@ -11,6 +11,7 @@ The night with the perfect database of a pair of twins has no witness. So if one
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,7 +42,6 @@ _COUNTED: Mapping[str, Sometimes] = {
     "saves_failed": Sometimes.SAVE_FAILED,
     "saves_bisected": Sometimes.BISECTED,
     "dead_letters": Sometimes.DEAD_LETTER,
-    "rows_refused_edited": Sometimes.MERGED,
     "event_row_unreadable": Sometimes.UNREADABLE,
     "event_journal_degraded": Sometimes.JOURNAL_DEGRADED,
     "replies_dropped_too_old": Sometimes.REPLY_TOO_OLD,
@@ -67,6 +67,8 @@ class Witness:
         self._probing = False
         #: What was carried out: a row's key and stamp.
         self._carried_out: set[tuple[Any, ...]] = set()
+        #: By row and epoch the number of a human's edit that had changed what a save was based on, so that it was refused.
+        self._edited: dict[tuple[RowKey, int], int] = {}
         #: Channels in which something was changed while their load was on its way.
         self._changed_early: set[str] = set()
 
@@ -219,14 +221,31 @@ class Witness:
             if name in self._carried_out:
                 self._note(Sometimes.LOST_ANSWER_RETRIED)
             self._carried_out.add(name)
-            if self._is_overtaken(row, epoch):
+            stored = self._stored(row)
+            if stored is None:
+                continue
+            if (stored["epoch"], stored["revision"]) > (epoch, row["revision"]):
                 self._note(Sometimes.OVERTAKEN)
+            self._look_at_edit(row, stored, epoch)
 
-    def _is_overtaken(self, row: Mapping[str, Any], epoch: int) -> bool:
+    def _look_at_edit(self, row: Mapping[str, Any], stored: Mapping[str, Any], epoch: int) -> None:
+        """Note a save on top of a human's edit, if one without it was refused before, and the edit had changed what that was based on."""
+        key = RowKey(row["table"], row["channel_id"], row["key"])
+        if (row["edit_no"] or 0) == stored["edit_no"]:
+            if (key, epoch) in self._edited and self._edited.pop((key, epoch)) == stored["edit_no"]:
+                self._note(Sometimes.MERGED)
+            return
+        for app in self._apps:
+            if app.layer.epoch != epoch or key not in app.layer.rows:
+                continue
+            base = app.layer.row(key).base
+            if base.edit_no == row["edit_no"] and json.loads(base.data or b"{}") != stored["data"]:
+                self._edited[key, epoch] = stored["edit_no"]
+
+    def _stored(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
         assert self._world is not None, "watched before there was a world"
         key = (row["channel_id"], row["key"]) if row["table"] == "component_state" else (row["channel_id"],)
-        stored = self._world.supabase.view(row["table"]).get(key)
-        return stored is not None and (stored["epoch"], stored["revision"]) > (epoch, row["revision"])
+        return self._world.supabase.view(row["table"]).get(key)
 
     # ── the process ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -3,7 +3,8 @@
 * Every row of the database that the bot holds in RAM has the value that components see in RAM at that moment, not the
   value that the bot believes it saved; and nothing in RAM waits. A row that a human has edited since may differ: the bot
   learns of an edit of state when it saves the row next, or loads it. Fields of the stored row that RAM does not know
-  belong to a newer program, and are passed over; a field that is not stored has its default. Of a process that was superseded and
+  belong to a newer program, and are passed over; a field that is not stored has its default, and a part of an entry that is not stored (a
+  command whose author a human did not enter) is empty. Of a process that was superseded and
   does not know it yet, since it has had nothing to save, RAM is not judged.
 * What viewers were told: the world keeps its own account (:mod:`simulator.account`) of each change that the bot
   *confirmed* in chat. At the end each counter in the database must have the value that the confirmed changes make, and
@@ -51,7 +52,7 @@ class Agreement:
 
     def _compare_ram(self, world: World) -> None:
         app = world.app
-        if app is None or _is_superseded(world, app):
+        if app is None or is_superseded(world, app):
             return
         for key in list(app.layer.known_keys()):
             row = app.layer.row(key)
@@ -59,11 +60,11 @@ class Agreement:
                 world.violated(self.name, f"{'/'.join(key)} still waits with {len(row.pending)} operations")
             if key.table == "channels_config" or row.unreadable:
                 continue  # what a human wrote there is theirs, also if it cannot be read
-            stored = _stored(world, key)
+            stored = stored_row(world, key)
             if stored is not None and stored["edit_no"] != (row.base.edit_no or 0):
                 continue  # edited by a human, who alone moves the number
             data = stored["data"] if stored is not None else None
-            known = _believed(row)
+            known = believed(row)
             spec = app.manager.find_spec(key)
             if known is not None and _differs(data, known, spec.defaults if spec else {}):
                 world.violated(
@@ -103,7 +104,7 @@ class Agreement:
                 )
 
 
-def _is_superseded(world: World, app: Application) -> bool:
+def is_superseded(world: World, app: Application) -> bool:
     """True if a process of another machine has taken a later epoch: this one learns of it when it saves next, and ends then."""
     return any(
         writer["epoch"] > app.layer.epoch and not app.layer.claimant.took(writer["holder"])
@@ -111,12 +112,13 @@ def _is_superseded(world: World, app: Application) -> bool:
     )
 
 
-def _stored(world: World, key: RowKey) -> Mapping[str, Any] | None:
+def stored_row(world: World, key: RowKey) -> Mapping[str, Any] | None:
+    """A row of state as it stands in the database; None if there is none."""
     named = (key.channel_id, key.key) if key.table == "component_state" else (key.channel_id,)
     return world.supabase.view(key.table).get(named)
 
 
-def _believed(row: Row) -> dict[str, Any] | None:
+def believed(row: Row) -> dict[str, Any] | None:
     """What RAM holds: what components see; of a row that none has asked for, what would be shown to them."""
     shown = row.shown()
     if shown is None and row.base.data is not None:
@@ -126,7 +128,22 @@ def _believed(row: Row) -> dict[str, Any] | None:
 
 def _differs(data: Mapping[str, Any] | None, known: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
     stored = {**defaults, **(data or {})}
-    return any(stored.get(name) != value for name, value in known.items())
+    return not all(_agree(stored.get(name), value) for name, value in known.items())
+
+
+def _agree(stored: object, known: object) -> bool:
+    """Whether a field is the same in both; of an entry that a human has made not every part need be stored."""
+    if not (isinstance(stored, Mapping) and isinstance(known, Mapping)) or stored == known:
+        return stored == known
+    return stored.keys() == known.keys() and all(_same_entry(stored[name], known[name]) for name in known)
+
+
+def _same_entry(stored: object, known: object) -> bool:
+    if not (isinstance(stored, Mapping) and isinstance(known, Mapping)):
+        return stored == known
+    return stored.keys() <= known.keys() and all(
+        stored[name] == value if name in stored else not value for name, value in known.items()
+    )
 
 
 def _stored_value(world: World, channel: str, subject: str, name: str) -> str:

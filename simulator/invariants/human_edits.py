@@ -6,7 +6,7 @@ once more just after. A row that the save has changed must have had the very num
 still; a row that a human has deleted may come back only from a sender who knew of none. Nothing of this is taken from the
 save's answer.
 
-Left out: whether a sender who had seen an edit merged it well. The bot then knows what it does; its own tests judge that.
+Left out: whether a sender who had seen an edit merged it well: `human_values` asks that.
 """
 
 from __future__ import annotations

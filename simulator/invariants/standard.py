@@ -11,6 +11,7 @@ from simulator.invariants.degraded import Degraded
 from simulator.invariants.fenced import Fenced
 from simulator.invariants.gated import Gated
 from simulator.invariants.human_edits import HumanEdits
+from simulator.invariants.human_values import HumanValues
 from simulator.invariants.newest_wins import NewestWins
 from simulator.invariants.present import Present
 from simulator.invariants.recovers import Recovers
@@ -27,6 +28,7 @@ def standard_invariants() -> tuple[Invariant, ...]:
     return (
         NewestWins(),
         HumanEdits(),
+        HumanValues(),
         SingleWriter(),
         Fenced(),
         SingleSave(),

@@ -10,6 +10,10 @@ begin within :data:`FOCUS_S` of one moment: what breaks a bot is seldom one thin
 Tokens end only in nights in which the bot can renew its own: :func:`draw_token_faults` draws those of :data:`TOKEN_DRAWN`, from a stream of
 its own, beside the others. A connection of IRC outlives its token, so most of them come with something after which the bot must log in again.
 
+A human's edits of :data:`DRAWN` change columns of the configuration, or save a row as it was: chat has the last word on most of what
+stands in state. What is a human's alone, and must outlast everything, is entered in some nights by :func:`draw_entries`, from a stream of
+its own too.
+
 What it leaves out stands in :data:`NOT_DRAWN`, with the reason: kinds that strike nothing of a bot over IRC; other tests have them. A test sees
 to it that every kind stands in one of the three.
 """
@@ -20,6 +24,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from simulator.faults import (
     KINDS,
@@ -104,6 +109,18 @@ _TOUCHED = (
     ("channel_state", {"version": 1}, {"version": 1}),
     ("component_state", {"version": 1}, {"version": 1}),
     ("component_state", {"key": "counters"}, {"version": 1}),
+)
+#: How often a human enters something in state in a night in which one does, and the first second of it.
+ENTRIES_MAX, ENTRIES_FROM_S = 4, 2.0
+#: What they enter where: in every row of that sort, a new value each time (`n`), under names that nobody in chat says.
+_ENTRIES: tuple[tuple[str, Mapping[str, Any], Callable[[int], Mapping[str, Any]]], ...] = (
+    ("component_state", {"key": "counters"}, lambda n: {"values": {"falls": n}}),
+    (
+        "component_state",
+        {"key": "custom_commands"},
+        lambda n: {"commands": {"rules": {"text": f"be kind, version {n}"}}},
+    ),
+    ("channel_state", {"version": 1}, lambda n: {"observability": {"series": f"episode {n}"}}),
 )
 
 
@@ -230,6 +247,16 @@ def draw_token_faults(rng: random.Random, stage: Stage, *, without: Sequence[str
         if rng.random() < LOST_SHARE:
             faults.append(_beginning(companion, min(ends_s + after_s, latest_s)))
     return tuple(faults)
+
+
+def draw_entries(rng: random.Random, stage: Stage) -> tuple[Fault, ...]:
+    """What a human enters in rows of state in one night: mostly more than once, and so over values of their own too."""
+    entries: list[Fault] = []
+    for number in range(1, rng.randint(1, ENTRIES_MAX) + 1):
+        table, where, merge = rng.choice(_ENTRIES)
+        start_s = microseconds(rng.uniform(ENTRIES_FROM_S, stage.duration_s - BEFORE_HEAL_S))
+        entries.append(HumanEdit(table=table, where=where, merge=merge(number), start_s=start_s))
+    return tuple(entries)
 
 
 def _beginning(fault: Fault, start_s: float) -> Fault:

@@ -13,6 +13,8 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
   counters, corrects it later, and starts the bot anew; in one in :data:`COLD_EVERY` the process ends in the midst of an outage, and people
   ask the next one for what was counted, and saved, before it; in one in :data:`CUT_SHORT_EVERY` the bot is told to stop while the database is
   slow or away, and killed before it has.
+* *Entries*: in one night in :data:`ENTERED_EVERY`, but for those with a narrow gateway, a typo or a cold start, a human enters values in rows of
+  state that nobody in chat touches; in half of these each row is changed all the time by people.
 * *Tokens*: in one night in :data:`TOKEN_EVERY` the bot's token lies in a file, and ends once or more; in the others it is a bare one.
 * *Faults* may begin while the bot starts, overlap, and last until the heal.
 * *Channels* come from the table, from the bot's settings, or from both.
@@ -61,6 +63,7 @@ from simulator.search.fault_draws import (
     BEFORE_HEAL_S,
     DRAWN,
     Stage,
+    draw_entries,
     draw_faults,
     draw_token_faults,
     family_of,
@@ -88,6 +91,8 @@ COLD_EVERY: Final = 60
 CUT_SHORT_EVERY: Final = 40
 #: A stop takes up to seven seconds; who is killed later than this has mostly ended.
 CUT_SHORT_MAX_S: Final = 4.0
+#: In how many nights a human enters something in state, and in which part of them every row is changed all the time.
+ENTERED_EVERY, BUSY_SHARE = 12, 0.5
 #: For how long people count first, when all of it is saved even by a bot that saves every four seconds, and how long the outage lasts.
 COUNTING_LASTS_S, COUNTED_S, COLD_LASTS_S = 3.0, 8.0, 9.0
 #: In one night in so many the bot's token can be renewed, and ends; in some of them somebody logs it in anew before the heal does.
@@ -167,6 +172,12 @@ def draw_night(seed: int) -> SearchPlan:
     if not (cut_short.randrange(CUT_SHORT_EVERY) or otherwise or settings.get("durability") == "off"):
         crowds = (*crowds, *_changes(channels[0], begin_s, until_s))
         faults = (*faults, *_draw_cut_short(cut_short, begin_s, until_s, duration_s))
+    entries = seeds.stream("entries")
+    # These need all else as it is.
+    if entries.randrange(ENTERED_EVERY) == 0 and not (narrow or typo or cold):
+        faults = (*faults, *draw_entries(entries, Stage(channels, duration_s)))
+        if entries.random() < BUSY_SHARE:
+            crowds = (*crowds, *_changes(channels[0], begin_s, until_s))
     # Somebody who may say nothing faster than once a second cannot be in hundreds of channels either.
     ordinary = not big and not wide and rng.random() < 0.2
     listed, fixed = _draw_lists(rng, channels)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,16 @@ TOO_LARGE = Response(
 )
 # Requests and saves kept for tests and the control address; older ones are forgotten, the counters stay.
 LOG_MAX = 1000
+# A human sees what they have changed.
+_SHOWN = Prefer(representation="representation")
 # Obviously fake, in the shape of real ones; both fixed so that logs and replays never differ.
 SECRET_KEY = "sb_secret_fake0000000000000000simulator"
 PUBLISHABLE_KEY = "sb_publishable_fake00000000000simulator"
 URL = "http://project.supabase.test"
+
+
+#: Told of a row that a human has changed: its table, what it was (None: made), what it is (None: deleted). Not to be written to.
+EditObserver = Callable[[str, Row | None, Row | None], None]
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,7 @@ class FakeSupabase:
         self._bodies: dict[str, StandIn] = dict(FUNCTIONS)
         self._observers: list[Callable[[RequestRecord], None]] = []
         self._save_observers: list[Callable[[Mapping[str, Any]], None]] = []
+        self._edit_observers: list[EditObserver] = []
         self.engine = Engine(self.now_iso, self._unix_us, rng)
         if schema_dir is not None:
             self.apply_schema(schema_dir)
@@ -190,10 +198,15 @@ class FakeSupabase:
         self._save_observers.append(observer)
         return lambda: self._save_observers.remove(observer)
 
+    def observe_edits(self, observer: EditObserver) -> Callable[[], None]:
+        """Call ``observer`` with every row that a human inserts, changes or deletes; returns the function that ends it."""
+        self._edit_observers.append(observer)
+        return lambda: self._edit_observers.remove(observer)
+
     def _settle_edits(self) -> None:
         # Edits planned on the fault board are carried out when somebody next looks: nobody can tell the difference.
         for edit in self.faults.take_due(HumanEdit):
-            self.human_update(edit.table, edit.where, edit.values)
+            self.human_update(edit.table, edit.where, edit.values, edit.merge)
 
     def _look_up_restrictions(self) -> None:
         active = self.faults.database_draw(ReadOnly, MissingGrant, MissingFunction, TooLarge, EmptyList)
@@ -317,19 +330,52 @@ class FakeSupabase:
 
     def human_insert(self, table: str, values: Mapping[str, Any]) -> Row:
         """A human adds a row in the table editor; the trigger counts it. Returns the row as stored."""
-        prefer = Prefer(representation="representation")
-        return self.engine.insert("postgres", table, dict(values), Query(), prefer).rows[0]
+        with self._watched(table):
+            return self.engine.insert("postgres", table, dict(values), Query(), _SHOWN).rows[0]
 
-    def human_update(self, table: str, where: Mapping[str, Any], values: Mapping[str, Any]) -> list[Row]:
-        """A human changes columns of the rows where each column equals; the trigger counts it. Returns them."""
-        prefer = Prefer(representation="representation")
-        return self.engine.update("postgres", table, dict(values), _where(where), prefer).rows
+    def human_update(
+        self,
+        table: str,
+        where: Mapping[str, Any],
+        values: Mapping[str, Any],
+        merge: Mapping[str, Any] | None = None,
+    ) -> list[Row]:
+        """A human changes columns of the rows where each column equals; the trigger counts it. Returns them.
+
+        ``merge`` goes into the JSON of the column ``data`` of each row, and leaves the rest of it as it is (RFC 7396).
+        """
+        with self._watched(table):
+            if not merge:
+                return self.engine.update("postgres", table, dict(values), _where(where), _SHOWN).rows
+            changed: list[Row] = []
+            key = self.engine.table(table).primary_key
+            rows_max = len(self.engine.view(table))
+            found = self.engine.select("postgres", table, _where(where), count=False, rows_max=rows_max)
+            for row in found.rows:
+                merged = {**values, "data": _patched(row.get("data"), merge)}
+                its_key = _where({name: row[name] for name in key})
+                changed += self.engine.update("postgres", table, merged, its_key, _SHOWN).rows
+            return changed
 
     def human_delete(self, table: str, where: Mapping[str, Any]) -> list[Row]:
         """A human deletes the rows where each column equals. Returns what they were."""
-        return self.engine.delete(
-            "postgres", table, _where(where), Prefer(representation="representation")
-        ).rows
+        with self._watched(table):
+            return self.engine.delete("postgres", table, _where(where), _SHOWN).rows
+
+    @contextmanager
+    def _watched(self, table: str) -> Iterator[None]:
+        """Tell who watches which rows a human has changed meanwhile."""
+        if not self._edit_observers:
+            yield
+            return
+        before = self.engine.view(table)
+        yield
+        after = self.engine.view(table)
+        for key in dict.fromkeys((*before, *after)):
+            old, new = before.get(key), after.get(key)
+            if old is not new:
+                for observer in tuple(self._edit_observers):
+                    observer(table, old, new)
 
     def apply_schema(self, schema_dir: Path) -> None:
         """A human pastes the schema files into the SQL editor: what is missing is created, functions replaced."""
@@ -378,6 +424,19 @@ def _where(where: Mapping[str, Any]) -> Query:
         for column, value in where.items()
     ]
     return Query(conditions=tuple(conditions))
+
+
+def _patched(target: object, patch: object) -> Any:
+    """A JSON value after a merge patch (RFC 7396); neither of the two is changed."""
+    if not isinstance(patch, Mapping):
+        return patch
+    answer = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            answer.pop(name, None)
+        else:
+            answer[name] = _patched(answer.get(name), value)
+    return answer
 
 
 def _literal(value: Any) -> str:

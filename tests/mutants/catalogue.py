@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from byte_bot.chat.irc.client import IrcTransport
 from byte_bot.persistence.backoff import Backoff
 from byte_bot.persistence.boot import ChannelDirectory
@@ -200,6 +202,25 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         needs=with_faults(TooLarge),
         staging=halved_to_the_end,
     ),
+    "edit_known_by_its_number": in_the_bot(
+        "of a row that a human has edited the bot takes the new number, and keeps the values it knew",
+        with_writer(
+            altered(
+                Writer,
+                {"replace": msgspec.structs.replace},
+                _refused=(
+                    "self._layer.deliver(refusal.key, refusal.stored, serial, authoritative=True)\n",
+                    (
+                        "base = replace(self._layer.row(refusal.key).base, edit_no=refusal.stored.edit_no)\n"
+                        "        stored = base if refusal.reason == 'edited' else refusal.stored\n"
+                        "        self._layer.deliver(refusal.key, stored, serial, authoritative=True)\n"
+                    ),
+                ),
+            )
+        ),
+        "human_values",
+        needs=with_faults(HumanEdit),
+    ),
     "writer_not_woken": in_the_bot(
         "nobody tells the writer that there is something to save",
         with_writer(LazyWriter),
@@ -390,6 +411,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "the database takes a save whose sender did not see a human's edit",
         "edit_guard",
         "human_edits",
+        "human_values",
         needs=with_faults(HumanEdit),
     ),
     "epoch_not_checked": in_the_database(

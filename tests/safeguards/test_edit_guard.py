@@ -44,14 +44,14 @@ def test_it_keeps_what_the_human_set() -> None:
 
 
 def test_without_it_the_edit_is_gone() -> None:
-    """Without the guard the row becomes what the bot had in RAM, and nobody but the invariant notices."""
+    """Without the guard the row becomes what the bot had in RAM, and nobody but two invariants notices."""
 
     async def story(world: World) -> None:
         switch_off(world)
         await a_row_is_edited(world)
         assert world.counter("lobby", "falls") == 0
         assert world.counter("lobby", "deaths") == 2
-        assert broken(world) == ["human_edits"]
+        assert broken(world) == ["human_edits", "human_values"]
 
     play(story, STORY, strict=False)
 

@@ -59,7 +59,7 @@ EXAMPLES: dict[str, Fault] = {
     "missing_function": MissingFunction("byte_bot_save"),
     "too_large": TooLarge(5_000, start_s=2),
     "flapping": Flapping(2, 3, Hang(), start_s=1),
-    "human_edit": HumanEdit("channels_config", {"login": "a"}, {"paused": True}, start_s=3),
+    "human_edit": HumanEdit("component_state", {"key": "a"}, {"version": 2}, {"b": {"c": None}}, start_s=3),
     "twitch_reconnect": TwitchReconnect(5, start_s=2),
     "twitch_packets": TwitchPackets(0.2, 0.3),
     "twitch_disconnect": TwitchDisconnect(face="irc", start_s=4),
@@ -307,6 +307,11 @@ def test_a_slow_recovery_acts_as_a_falling_latency() -> None:
         ({"kind": "slow_sync", "sync_s": math.inf}, "sync_s must be finite"),
         ({"kind": "human_edit", "table": "t"}, "must not be empty"),
         ({"kind": "human_edit", "table": "t", "values": 3}, "values must be an object"),
+        ({"kind": "human_edit", "table": "t", "merge": 3}, "merge must be an object"),
+        (
+            {"kind": "human_edit", "table": "t", "values": {"data": {}}, "merge": {"a": 1}},
+            "values cannot have data beside merge",
+        ),
     ],
 )
 def test_a_wrong_fault_says_what_would_be_right(value: object, words: str) -> None:

@@ -105,6 +105,12 @@ where = { login = "lobby" }
 values = { paused = true, "a key" = [1, 2.5, { x = "y" }] }
 
 [[faults]]
+kind = "human_edit"
+start_s = 10
+table = "component_state"
+merge = { values = { falls = 7 } }
+
+[[faults]]
 kind = "crash"
 start_s = 12
 down_s = 0.5
@@ -136,6 +142,7 @@ EVERYTHING = NightFile(
                 {"paused": True, "a key": [1, 2.5, {"x": "y"}]},
                 start_s=9,
             ),
+            HumanEdit("component_state", merge={"values": {"falls": 7}}, start_s=10),
             Crash(start_s=12, down_s=0.5),
         ),
         settings={"flush_interval_s": 0.5, "components": ("my_bot.deaths",)},
@@ -245,7 +252,8 @@ def faults(draw: st.DrawFn) -> Fault:
     kind = KINDS[name]
     if kind is HumanEdit:
         values = st.dictionaries(TEXTS, st.booleans() | st.integers() | TEXTS | st.lists(SECONDS), min_size=1)
-        return HumanEdit(draw(TEXTS), draw(values), draw(values), start_s=draw(SECONDS))
+        merged = draw(values.filter(lambda one: "data" not in one)), draw(st.just({}) | values)
+        return HumanEdit(draw(TEXTS), draw(values), *merged, start_s=draw(SECONDS))
     if kind is Flapping:
         inner = draw(st.sampled_from([Refused(), Status503(probability=0.5), Hang()]))
         return Flapping(draw(st.floats(0.1, 9)), draw(st.floats(0.1, 9)), inner, start_s=draw(SECONDS))

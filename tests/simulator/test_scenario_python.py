@@ -45,6 +45,7 @@ EVERYTHING = Scenario(
             values={"paused": True, "note": None},
             start_s=9.0,
         ),
+        HumanEdit(table="component_state", merge={"values": {"falls": 7, "note": None}}),
         CommitThenDrop(duration_s=math.inf),
     ),
     settings={"config_refresh_s": 5.0, "components": ("a.b", "c.d"), "durability": "power"},

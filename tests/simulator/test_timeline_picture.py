@@ -151,6 +151,7 @@ def test_a_fault_is_told_by_what_is_special_about_it() -> None:
     assert words_of(Latency(ms=300.0)) == "latency ms=300"
     edit = HumanEdit(table="t", where={"a": 1}, values={"b": 2})
     assert words_of(edit) == "human_edit table=t where={'a': 1} values={'b': 2}"
+    assert words_of(HumanEdit(table="t", merge={"b": 2})) == "human_edit table=t merge={'b': 2}"
 
 
 def test_a_real_night_has_everything() -> None:

@@ -15,6 +15,7 @@ from simulator.faults import (
     Crash,
     Fault,
     Hang,
+    HumanEdit,
     Latency,
     Refused,
     Restart,
@@ -128,6 +129,18 @@ def test_a_save_that_a_newer_one_has_overtaken_is_seen() -> None:
     assert seen_alone(replace(QUIET, faults=(late,))) >= both
     lost = replace(late, late_probability=0.0)
     assert seen_alone(replace(QUIET, faults=(lost,))) & both == {Sometimes.SAVE_FAILED}
+
+
+def test_a_merge_counts_if_something_of_a_humans_is_in_it() -> None:
+    """Saved as it was, a row is refused and sent again all the same; then there was nothing to keep."""
+    entered = HumanEdit("component_state", merge={"values": {"falls": 7}}, start_s=12.0)
+    touched = replace(entered, merge={}, where={"key": "counters"}, values={"version": 1})
+    assert Sometimes.MERGED in seen_alone(replace(QUIET, faults=(entered,)))
+    assert Sometimes.MERGED not in seen_alone(replace(QUIET, faults=(touched,)))
+    late = replace(entered, start_s=QUIET.duration_s - 1.0)
+    assert Sometimes.MERGED not in seen_alone(replace(QUIET, faults=(late,))), (
+        "the bot had nothing to save then"
+    )
 
 
 def test_a_loud_channel_meets_the_bounds() -> None:

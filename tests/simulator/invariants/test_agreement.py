@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from simulator.audience import Spoken, Utterance
@@ -64,6 +66,35 @@ def test_a_humans_edit_that_the_bot_has_not_seen_yet_is_no_disagreement() -> Non
         world.supabase.human_update("channel_state", where, {"data": {"vibe": "edited"}})
 
     assert watched(story, Agreement()) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "seen"),
+    [
+        ({"commands": {"hug": {"text": "hugs"}}}, False),
+        ({"commands": {"hug": {"text": "hugs", "mood": "new"}}}, True),
+        ({"commands": {"hug": {"author": "ann"}}}, True),
+        ({"commands": {}}, True),
+        ({"commands": {"hug": {"text": "hugs"}, "kiss": {"text": "kisses"}}}, True),
+    ],
+)
+def test_a_part_of_an_entry_that_is_not_stored_is_empty(left: dict[str, Any], seen: bool) -> None:
+    """A human need not enter a command's author; but no part that is something, and no entry, may be missing in one of the two."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        await world.ask("mod", "!cmd add dance dances")
+        await world.until(world.drained)
+        entered = {"commands": {"hug": {"text": "hugs"}}, "uses": {}}
+        world.supabase.human_update("component_state", {"key": "custom_commands"}, {"data": entered})
+        await world.ask("mod", "!cmd del dance")
+        await world.until(world.drained)
+        await world.ask("mod", "!cmd add dance dances")
+        await world.ask("mod", "!cmd del dance")
+        await world.until(world.drained)
+        overwrite(world, "component_state", {"data": left}, key="custom_commands")
+
+    assert any("/custom_commands: database" in words for words in watched(story, Agreement())) == seen
 
 
 def test_a_confirmed_change_that_was_lost_or_applied_twice_is_seen() -> None:

@@ -10,16 +10,20 @@ import pytest
 
 from simulator.fault_driver import check_simulated
 from simulator.faults import KINDS, Fault, HumanEdit
+from simulator.invariants.human_values import MAPPINGS
 from simulator.rng import SeedTree
 from simulator.search.fault_draws import (
     BEFORE_HEAL_S,
     DRAWN,
+    ENTRIES_FROM_S,
+    ENTRIES_MAX,
     FAULTS_MAX,
     KINDS_MAX,
     NOT_DRAWN,
     TOKEN_DRAWN,
     TOKENS_MAX,
     Stage,
+    draw_entries,
     draw_faults,
     draw_token_faults,
     family_of,
@@ -112,6 +116,20 @@ def test_a_human_edits_what_viewers_were_not_told() -> None:
         edit = DRAWN[HumanEdit.kind](SeedTree(number).stream("edit"), STAGE)
         assert isinstance(edit, HumanEdit)
         assert edit.table == "channels_config" or edit.values == {"version": 1}
+
+
+def test_a_human_enters_values_of_their_own() -> None:
+    """In every sort of row that has names, never the same one twice in a night, early enough to strike."""
+    nights = [draw_entries(SeedTree(number).stream("entries"), STAGE) for number in range(200)]
+    assert {len(edits) for edits in nights} == set(range(1, ENTRIES_MAX + 1))
+    rows = set()
+    for edits in nights:
+        assert all(isinstance(edit, HumanEdit) and edit.merge and not edit.values for edit in edits)
+        assert all(ENTRIES_FROM_S <= edit.start_s <= STAGE.duration_s - BEFORE_HEAL_S for edit in edits)
+        merges = [repr(edit.merge) for edit in edits if isinstance(edit, HumanEdit)]
+        assert len(set(merges)) == len(merges)
+        rows |= {(edit.table, edit.where.get("key", "")) for edit in edits if isinstance(edit, HumanEdit)}
+    assert rows == set(MAPPINGS)
 
 
 def test_tokens_end_and_the_bot_needs_them() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from functools import cache
 
 import pytest
 
 from byte_bot.persistence.journal import WAITING_MAX
-from simulator.audience import utterances
-from simulator.faults import Crash, PowerCut, Restart
+from simulator.audience import CommandStorm, utterances
+from simulator.faults import Crash, HumanEdit, PowerCut, Restart
+from simulator.night_draws import CHANGES
 from simulator.rng import SeedTree
+from simulator.scenario_file import night_toml
 from simulator.scripts import SCRIPTS
 from simulator.search.fault_draws import TOKEN_DRAWN, family_of
 from simulator.search.plan import (
@@ -17,11 +21,13 @@ from simulator.search.plan import (
     CHANNELS_MAX,
     CUT_SHORT_EVERY,
     CUT_SHORT_MAX_S,
+    ENTERED_EVERY,
     MESSAGES_MAX,
     TOKEN_EVERY,
     SearchPlan,
     draw_night,
 )
+from simulator.search.plan_file import night_file
 from simulator.world_twitch import night_options
 
 SEEDS = range(1, 1_001)
@@ -103,6 +109,41 @@ def test_in_some_nights_the_token_ends() -> None:
     assert {fault.kind for it in renewed for fault in it.faults} >= set(TOKEN_DRAWN)
     assert {it.script for it in renewed} == {None, SCRIPTS["log_in_anew"]}
     assert any("token renewed" in plan.summary() for plan in plans())
+
+
+def entries_in(plan: SearchPlan) -> list[HumanEdit]:
+    """What a human enters in a night's rows of state."""
+    return [fault for fault in plan.scenario.faults if isinstance(fault, HumanEdit) and fault.merge]
+
+
+def storms_in(plan: SearchPlan) -> list[CommandStorm]:
+    """Who gives commands in a night."""
+    return [crowd for crowd in plan.scenario.crowds if isinstance(crowd, CommandStorm)]
+
+
+def test_in_some_nights_a_human_enters_something() -> None:
+    """Under names that nobody says, or nobody could tell what is left of it; in some of these all rows change all the time."""
+    nights = [plan for plan in plans() if entries_in(plan)]
+    assert len(plans()) / ENTERED_EVERY / 2 < len(nights) < len(plans()) / ENTERED_EVERY * 1.5
+    changing = [
+        {crowd.commands for crowd in storms_in(plan)}.issuperset((one,) for one in CHANGES) for plan in nights
+    ]
+    assert 0.3 < sum(changing) / len(nights) < 0.8
+    names = {
+        next(iter(entry)) for plan in nights for edit in entries_in(plan) for entry in edit.merge.values()
+    }
+    assert names == {"falls", "rules", "series"}
+    for plan in nights:
+        scenario = plan.scenario
+        lines = utterances(scenario.crowds, SeedTree(plan.seed).child("audience"), scenario.duration_s)
+        assert not names & {word for line in lines for word in re.findall(r"[\w-]+", line.text.casefold())}
+
+
+def test_a_night_without_entries_is_what_it_was() -> None:
+    """They are drawn from a stream of their own, and are all that they change but for people who change each row."""
+    kept = [night_toml(night_file(plan)) for plan in plans()[:60] if not entries_in(plan)]
+    assert len(kept) > 50
+    assert hashlib.blake2b("".join(kept).encode(), digest_size=8).hexdigest() == "50514955e670b77e"
 
 
 def test_in_some_nights_a_stop_is_cut_short() -> None:

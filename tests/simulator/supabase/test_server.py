@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,83 @@ def test_a_humans_edits_are_counted(fake: FakeSupabase, clock: Clock) -> None:
     assert fake.human_update("channels_config", {"channel_id": None}, {"enabled": True})[0]["edit_no"] == 1
 
 
+def counters_of(fake: FakeSupabase, **values: int) -> None:
+    """A row of counters for each channel that is named, with another one in it and a text beside them."""
+    for channel_id, value in values.items():
+        data = {"values": {"deaths": value}, "note": "hello"}
+        fake.human_insert(
+            "component_state", {"channel_id": channel_id, "key": "counters", "version": 1, "data": data}
+        )
+
+
+def test_a_human_changes_part_of_a_cell(fake: FakeSupabase) -> None:
+    """Of every row that is meant, as it stands; null takes a key away (RFC 7396, section 2), and the edit counts as any other."""
+    counters_of(fake, a=1, b=2)
+    before = {row["channel_id"]: row["edit_no"] for row in fake.rows("component_state")}
+    patch = {"values": {"falls": 7}, "note": None, "more": {"x": None, "y": [None]}}
+    changed = fake.human_update("component_state", {"key": "counters"}, {"version": 2}, patch)
+    assert [(row["channel_id"], row["version"], row["data"]) for row in changed] == [
+        ("a", 2, {"values": {"deaths": 1, "falls": 7}, "more": {"y": [None]}}),
+        ("b", 2, {"values": {"deaths": 2, "falls": 7}, "more": {"y": [None]}}),
+    ]
+    assert fake.rows("component_state") == changed
+    assert {row["channel_id"]: row["edit_no"] - 1 for row in changed} == before
+    assert fake.human_update("component_state", {"channel_id": "c"}, {}, patch) == []
+
+
+@pytest.mark.parametrize(
+    ("patch", "merged"),
+    [
+        ({"a": "c"}, {"a": "c", "b": {"c": 1}}),
+        ({"b": [1]}, {"a": "b", "b": [1]}),
+        ({"a": {"d": 1}}, {"a": {"d": 1}, "b": {"c": 1}}),
+        ({"b": {"c": None}}, {"a": "b", "b": {}}),
+        ({"e": {"f": None}}, {"a": "b", "b": {"c": 1}, "e": {}}),
+    ],
+)
+def test_a_patch_does_what_its_rfc_says(
+    fake: FakeSupabase, patch: Mapping[str, object], merged: Mapping[str, object]
+) -> None:
+    """Cases of RFC 7396, appendix A, on an object."""
+    row = {"channel_id": "a", "key": "k", "version": 1, "data": {"a": "b", "b": {"c": 1}}}
+    fake.human_insert("component_state", row)
+    assert fake.human_update("component_state", {"channel_id": "a"}, {}, patch)[0]["data"] == merged
+
+
+def test_more_rows_are_changed_than_one_answer_has() -> None:
+    """What limits the API does not limit a human."""
+    with closing(project(rows_max=1)) as fake:
+        counters_of(fake, a=1, b=2)
+        assert (
+            len(fake.human_update("component_state", {"key": "counters"}, {}, {"values": {"falls": 1}})) == 2
+        )
+
+
+def test_what_humans_do_to_rows_is_told(fake: FakeSupabase) -> None:
+    """Made, changed, deleted, as it was and as it is; of the API's own writes and of rows that stay nothing is said."""
+    seen: list[tuple[str, object, object]] = []
+
+    def values(row: Mapping[str, Any] | None) -> object:
+        return row and row["data"]["values"]
+
+    counters_of(fake, a=1)
+    stop = fake.observe_edits(lambda table, old, new: seen.append((table, values(old), values(new))))
+    counters_of(fake, b=2)
+    fake.human_update("component_state", {"key": "counters"}, {}, {"values": {"falls": 7}})
+    fake.human_update("component_state", {"channel_id": "nobody"}, {"version": 2})
+    fake.human_delete("component_state", {"channel_id": "a"})
+    ask(fake, "PATCH", "component_state?channel_id=eq.b", {"version": 3})
+    assert seen == [
+        ("component_state", None, {"deaths": 2}),
+        ("component_state", {"deaths": 1}, {"deaths": 1, "falls": 7}),
+        ("component_state", {"deaths": 2}, {"deaths": 2, "falls": 7}),
+        ("component_state", {"deaths": 1, "falls": 7}, None),
+    ]
+    stop()
+    fake.human_delete("component_state", {"channel_id": "b"})
+    assert len(seen) == 4
+
+
 def test_a_planned_human_edit_is_carried_out_when_due(clock: Clock) -> None:
     """Whoever looks after its time sees it done, once."""
     edit = HumanEdit("channels_config", {"login": ".sentinel"}, {"paused": True}, start_s=5)
@@ -136,6 +214,15 @@ def test_a_planned_human_edit_is_carried_out_when_due(clock: Clock) -> None:
         clock.now_s = 5.0
         assert answer(ask(fake, "GET", "channels_config"))[0]["paused"] is True
         assert fake.rows("channels_config")[0]["edit_no"] == 1
+
+
+def test_a_planned_edit_of_part_of_a_cell_meets_the_row_as_it_is_then(clock: Clock) -> None:
+    """Whatever was saved between the plan and its moment stays."""
+    edit = HumanEdit("component_state", {"key": "counters"}, merge={"values": {"falls": 7}}, start_s=5)
+    with closing(project(clock=clock, faults=(edit,))) as fake:
+        counters_of(fake, a=1)
+        clock.now_s = 5.0
+        assert fake.rows("component_state")[0]["data"]["values"] == {"deaths": 1, "falls": 7}
 
 
 def test_faults_inside_the_database_come_and_go(fake: FakeSupabase) -> None:
