@@ -26,6 +26,12 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+NightName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCENARIO", help="A name from `byte-sim list`, a file.toml, or a seed of `byte-sim search`."
+    ),
+]
 NightLimit = Annotated[
     float,
     typer.Option(

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from simulator.cli_options import Exit, NetworkKind, Order, TransportKind, night_as_asked
+from simulator.cli_options import Exit, NetworkKind, NightName, Order, TransportKind, night_as_asked
 from simulator.errors import SimulatorError
 from simulator.invariants.standard import night_invariants
 from simulator.replay import (
@@ -71,13 +71,7 @@ def add_replay(
 
     @cli.command()
     def replay(
-        scenario: Annotated[
-            str,
-            typer.Argument(
-                help="A name from `byte-sim list`, a file.toml, or a seed of `byte-sim search`.",
-                metavar="SCENARIO",
-            ),
-        ],
+        scenario: NightName,
         seed: Annotated[
             int | None,
             typer.Option("--seed", help="Which of its nights.", show_default="1, or what the file says"),

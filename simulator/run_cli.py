@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from simulator.cli_options import Exit, NetworkKind, Order, TransportKind, night_as_asked
+from simulator.cli_options import Exit, NetworkKind, NightName, Order, TransportKind, night_as_asked
 from simulator.errors import SimulatorError
 from simulator.replay import Night, NightInterrupted, Player, Recording
 from simulator.scenario import Scenario
@@ -54,13 +54,7 @@ def add_run(
 
     @cli.command()
     def run(
-        scenario: Annotated[
-            str,
-            typer.Argument(
-                help="A name from `byte-sim list`, a file.toml, or a seed of `byte-sim search`.",
-                metavar="SCENARIO",
-            ),
-        ],
+        scenario: NightName,
         seed: Annotated[
             int | None,
             typer.Option(
