@@ -26,21 +26,19 @@ INDEXED_MIN: Final = 8
 _SET, _ADD, _PUT, _DROP, _APPEND = Kind.SET, Kind.ADD, Kind.PUT, Kind.DROP, Kind.APPEND
 
 
-def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp = NO_STAMP) -> None:
+def coalesce(operations: list[Operation], newer: Operation, boundary: Stamp = NO_STAMP) -> None:
     """Add ``newer`` to the pending ``operations`` in place, absorbing what it makes superfluous.
 
     Operations with a stamp at or below ``boundary`` in the boundary's epoch are left alone: a save that contained
     them was sent, and a base may contain them.
     """
-    epoch, revision = boundary
     # What absorbs another keeps its field and key.
     merged, field, key, kind = newer, newer.field, newer.key, newer.kind
     replaces = kind is _SET or kind is _PUT or kind is _DROP
-    for position in range(len(operations) - 1, -1, -1):
+    # As long as no save has left (nearly all that a replay reads) no stamp need be looked at.
+    first = _first_movable(operations, boundary) if boundary[1] else 0
+    for position in range(len(operations) - 1, first - 1, -1):
         older = operations[position]
-        # As long as no save has left (nearly all that a replay reads) no stamp need be looked at.
-        if revision and (stamp := older.stamp)[0] == epoch and stamp[1] <= revision:
-            break  # frozen, and everything before it
         if older.field == field and (key is None or older.key is None or older.key == key):
             if key is not None and older.key is None:
                 break  # it stays, so nothing from before it may move behind it
@@ -51,6 +49,16 @@ def coalesce(operations: list[Operation], newer: Operation, *, boundary: Stamp =
                 merged = combined
             del operations[position]
     operations.append(merged)
+
+
+def _first_movable(operations: list[Operation], boundary: Stamp) -> int:
+    """The position behind the last operation that is frozen."""
+    epoch, revision = boundary
+    for position in range(len(operations) - 1, -1, -1):
+        stamp = operations[position].stamp
+        if stamp[0] == epoch and stamp[1] <= revision:
+            return position + 1
+    return 0
 
 
 class Coalescing:
@@ -123,7 +131,7 @@ def coalesced(operations: Iterable[Operation], *, boundary: Stamp = NO_STAMP) ->
     combined: list[Operation] = []
     rest = iter(operations)
     for operation in rest:
-        coalesce(combined, operation, boundary=boundary)
+        coalesce(combined, operation, boundary)
         if len(combined) >= INDEXED_MIN:
             break
     coalescing = Coalescing(combined, boundary)
@@ -141,12 +149,19 @@ def _absorb(older: Operation, newer: Operation) -> Operation | None:
         return None
     if kind is _ADD:
         if before is _ADD or before is _SET or before is _PUT:
-            return _combined(newer, before, as_number(older.value) + newer.value, newer.cap)
+            value, cap = as_number(older.value) + newer.value, newer.cap
+        else:
+            return None
     elif before is _APPEND:
-        return _combined(newer, kind, _newest(older.value, newer), newer.cap)
+        value, cap = _newest(older.value, newer), newer.cap
     elif before is _SET and isinstance(older.value, list):
-        return _combined(newer, _SET, _newest(older.value, newer), 0)
-    return None
+        value, cap = _newest(older.value, newer), 0
+    else:
+        return None
+    # Written out: ``structs.replace`` takes three times as long.
+    return Operation(
+        before, newer.field, newer.key, value, newer.stamp, newer.op_id, newer.at_s, cap, newer.version
+    )
 
 
 def _newest(lines: list[Any], newer: Operation) -> list[Any]:
@@ -155,10 +170,3 @@ def _newest(lines: list[Any], newer: Operation) -> list[Any]:
     newest = lines[-kept:] if kept > 0 else []
     newest += newer.value[-newer.cap :]
     return newest
-
-
-def _combined(newer: Operation, kind: Kind, value: Any, cap: int) -> Operation:
-    """``newer`` with another kind, value and cap; written out, since ``structs.replace`` takes three times as long."""
-    return Operation(
-        kind, newer.field, newer.key, value, newer.stamp, newer.op_id, newer.at_s, cap, newer.version
-    )

@@ -169,7 +169,7 @@ class Backlog:
                     # What chat does all day; the same as folding them all anew.
                     operations = list(last.operations)
                     for operation in write.operations:
-                        coalesce(operations, operation, boundary=boundary)
+                        coalesce(operations, operation, boundary)
                     waiting[-1] = Recorded(write.key, operations)
                 else:
                     self._rows[write.key] = folded([*waiting, write], boundary)

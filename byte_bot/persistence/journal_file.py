@@ -152,8 +152,7 @@ class SqliteJournal(StoredJournal):
         self._last = number
         try:
             if self._image is not None:
-                for write in writes:
-                    self._image.apply(write)
+                self._image.apply(writes)
         except Exception:
             self._image = None  # supervisor: the commit is in the file and must not count as failed; a fold reads the log
 
@@ -184,8 +183,7 @@ class SqliteJournal(StoredJournal):
                 image, last = Folding(self, folded), folded
                 for number, writes in self._log(FOLD_COMMITS):
                     last = number
-                    for write in writes:
-                        image.apply(write)
+                    image.apply(writes)
                     if len(image.rows) >= self._fold_rows:
                         break
             if last == folded:
@@ -207,8 +205,7 @@ class SqliteJournal(StoredJournal):
         with damage_named():
             image = Folding(self, self.folded)
             for writes in (*(writes for _, writes in self._log()), more):
-                for write in writes:
-                    image.apply(write)
+                image.apply(writes)
         with self._transaction():
             self._connection.execute("DELETE FROM log")
             self._save(image, number)

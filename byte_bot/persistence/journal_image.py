@@ -13,6 +13,7 @@ refused, when, and in which words. A newer revision of the row retires it, and s
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 import msgspec
 
@@ -29,7 +30,7 @@ SEEN_MESSAGES_MAX = 10_000
 STARTS_MAX = 64
 
 
-class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
+class Recorded(msgspec.Struct, frozen=True, tag="recorded", gc=False):
     """Operations of one transaction on one row."""
 
     key: RowKey
@@ -168,16 +169,19 @@ class JournalImage:
             )
         )
 
-    def apply(self, write: Write) -> None:
-        """Take one more write into account."""
-        # Nearly all are of these two: to match them below takes as long as what is done with them.
-        if type(write) is Recorded:
-            self._record(write)
-            return
-        if type(write) is Handled:
-            self.remember(write.message_id)
-            self.spoken = self.spoken.followed_by(write.spoken)
-            return
+    def apply(self, writes: Iterable[Write]) -> None:
+        """Take more writes into account, oldest first."""
+        for write in writes:
+            # Nearly all are of these two: to match them takes as long as what is done with them.
+            if type(write) is Recorded:
+                self._record(write)
+            elif type(write) is Handled:
+                self.remember(write.message_id)
+                self.spoken = self.spoken.followed_by(write.spoken)
+            else:
+                self._apply(write)
+
+    def _apply(self, write: Write) -> None:
         match write:
             case Sending(key, stamp):
                 row = self._row_to_change(key)
@@ -215,18 +219,19 @@ class JournalImage:
         if self.dead_letters:
             self._retire(write)
         row = self.rows.get(key) or self._row(key)
-        base, coalescing = row.base, self._coalescing.get(key) if self._coalescing else None
+        base, pending, boundary = row.base, row.pending, row.boundary
+        coalescing = self._coalescing.get(key) if self._coalescing else None
         for operation in write.operations:
             # A save can overtake the record: the writer sends what a handler staged before it has returned.
             if base is not None and is_contained(operation, base):
                 continue
             if coalescing is None:
-                coalesce(row.pending, operation, boundary=row.boundary)
+                coalesce(pending, operation, boundary)
             else:
                 coalescing.add(operation)
-        if coalescing is None and len(row.pending) >= INDEXED_MIN:
+        if coalescing is None and len(pending) >= INDEXED_MIN:
             again = key in self._coalescing
-            self._coalescing[key] = Coalescing(row.pending, row.boundary) if again else None
+            self._coalescing[key] = Coalescing(pending, boundary) if again else None
 
     def _retire(self, write: Recorded | Settled | Rebased) -> None:
         if self.dead_letters:

@@ -35,7 +35,7 @@ from byte_bot.persistence.journal_image import (
 from byte_bot.persistence.journal_line import (
     LETTER_COLUMNS,
     LINE_COLUMNS,
-    check_write,
+    check_writes,
     key_of_line,
     letter_of,
     row_of,
@@ -114,8 +114,7 @@ class StoredJournal:
             )
         image.channels = self.known_channels()
         for _, writes in self._log():
-            for write in writes:
-                image.apply(write)
+            image.apply(writes)
         new, image.handled = image.handled, OrderedDict()
         for message_id in (*self._handled(), *new):
             image.remember(message_id)
@@ -218,8 +217,7 @@ class StoredJournal:
 
     def _decode_writes(self, data: bytes) -> list[Write]:
         writes = self._decoder.decode(data)
-        for write in writes:
-            check_write(write)
+        check_writes(writes)
         return writes
 
     def _rows(self, only: str, *parameters: str) -> Iterator[tuple[RowKey, RowImage]]:

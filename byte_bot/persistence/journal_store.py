@@ -77,8 +77,7 @@ class MemoryJournalStore:
 
     async def commit(self, writes: Sequence[Write]) -> None:
         """Fold the writes into the image."""
-        for write in writes:
-            self._image.apply(write)
+        self._image.apply(writes)
 
     def read(self, *, pending_only: bool = False) -> JournalImage:
         """A copy of the image, as a file would be read back."""

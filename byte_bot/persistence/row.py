@@ -208,7 +208,7 @@ class Row:
             for change in told:
                 operation = change.stamped(stamp, op_id, at_s, version)
                 operations.append(operation)
-                coalesce(self.pending, operation, boundary=self.boundary)
+                coalesce(self.pending, operation, self.boundary)
         if operations:
             self.revision += 1
         return operations

@@ -40,10 +40,8 @@ def test_saves_trim_what_commands_did() -> None:
     """The load is one that a journal can follow: nothing is left behind a save."""
     chat, image = Chat(), JournalImage()
     for _ in range(50):
-        for write in chat.message():
-            image.apply(write)
-    for write in chat.save():
-        image.apply(write)
+        image.apply(chat.message())
+    image.apply(chat.save())
     assert [row for row in image.rows.values() if row.pending] == []
 
 

@@ -214,8 +214,7 @@ def sums(image: JournalImage) -> dict[str, int]:
 def image_of(writes: list[Write]) -> JournalImage:
     """What they amount to."""
     image = JournalImage()
-    for write in writes:
-        image.apply(write)
+    image.apply(writes)
     return image
 
 

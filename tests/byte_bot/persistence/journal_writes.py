@@ -84,8 +84,7 @@ WRITES: st.SearchStrategy[Write] = st.one_of(
 def image_of(*writes: Write) -> JournalImage:
     """What the writes amount to."""
     image = JournalImage()
-    for write in writes:
-        image.apply(write)
+    image.apply(writes)
     return image
 
 

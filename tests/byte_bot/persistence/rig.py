@@ -82,7 +82,7 @@ class Rig:
         row = self.layer.row(RowKey("component_state", channel_id, "rig-tally"))
         row.revision += 1
         operation = Operation(Kind.SET, "last", None, last, Stamp(self.layer.epoch, row.revision), "poison")
-        coalesce(row.pending, operation, boundary=row.boundary)
+        coalesce(row.pending, operation, row.boundary)
         self.layer.record([(row, [operation])])
 
     def total(self, channel_id: str = "1") -> int:

@@ -130,8 +130,7 @@ class PlainDisk:
 
     def sync(self) -> None:
         """Apply the list."""
-        for write in self._waiting:
-            self._image.apply(write)
+        self._image.apply(self._waiting)
         for callback in self._callbacks:
             callback()
         self._waiting, self._callbacks = [], []

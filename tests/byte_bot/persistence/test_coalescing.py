@@ -45,7 +45,7 @@ def test_coalescing_never_reaches_over_the_boundary(
     rest = numbered([*later, *latest], first=len(first) + 1)
     pending = coalesced(first)
     for operation in rest:
-        coalesce(pending, operation, boundary=boundary)
+        coalesce(pending, operation, boundary)
     nothing = rebase(data, {}, pending)
     assert nothing.data == by_hand(data, [*first, *rest])
     saved = rebase(data, {}, first)
@@ -114,7 +114,7 @@ def test_the_index_finds_what_looking_through_the_list_finds(
     """One after the other, whatever was there before, both lists are the same at every moment."""
     plain, coalescing = list(there), Coalescing(list(there), boundary)
     for operation in added:
-        coalesce(plain, operation, boundary=boundary)
+        coalesce(plain, operation, boundary)
         coalescing.add(operation)
         assert coalescing.operations == plain
 
@@ -124,7 +124,7 @@ def test_combining_anew_is_to_add_one_after_the_other(operations: list[Operation
     """With an index from some length on, or without."""
     plain: list[Operation] = []
     for operation in operations:
-        coalesce(plain, operation, boundary=boundary)
+        coalesce(plain, operation, boundary)
     assert coalesced(operations, boundary=boundary) == plain
 
 

@@ -108,8 +108,7 @@ def test_folded_writes_amount_to_the_same(actions: Sequence[str], data: st.DataO
         if isinstance(write, Sending):
             boundary = write.stamp
     assert len(backlog) <= 6
-    for write in [*backlog.take_all(), *life.writes[works:]]:
-        image.apply(write)
+    image.apply([*backlog.take_all(), *life.writes[works:]])
     life.check(image)
     assert not backlog
 
@@ -129,8 +128,7 @@ def test_a_save_that_never_left_is_no_boundary_afterwards_either() -> None:
     backlog = Backlog()
     backlog.add(Sending(KEY, NO_STAMP), 4, Stamp(1, 1))
     backlog.add(Sending(KEY, Stamp(1, 2)), 5, NO_STAMP)
-    for write in backlog.take_all():
-        image.apply(write)
+    image.apply(backlog.take_all())
     assert image.rows[KEY].pending == [add(2, 2)]
 
 

@@ -60,8 +60,7 @@ def test_writes_are_put_on_what_the_tables_hold() -> None:
     assert (shelf.asked, image.epoch, image.starts, image.channels) == ([], 7, ["one"], [])
     assert image.spoken == shelf.spoken()
     new = RowKey("component_state", "3", "deaths")
-    for write in (add(2), add(3), add(1, 4, new)):
-        image.apply(write)
+    image.apply([add(2), add(3), add(1, 4, new)])
     assert (total(image), total(image, new)) == (12, 4)
     assert shelf.asked == [FIRST, new]
 
@@ -71,8 +70,8 @@ def test_it_knows_what_has_changed_beside_the_rows() -> None:
     image = Folding(Shelf(), 3)
     assert image.channels is image.channels_before
     assert image.dead_letters == image.letters_before
-    image.apply(KnownChannels([KnownChannel("bert")]))
-    image.apply(LetterRetired(FIRST))
+    image.apply([KnownChannels([KnownChannel("bert")])])
+    image.apply([LetterRetired(FIRST)])
     assert image.channels is not image.channels_before
     assert image.dead_letters != image.letters_before
 
@@ -81,8 +80,8 @@ def test_the_next_one_remembers_the_last_rows() -> None:
     """As many as it should: those are not asked for again, and go on from what was folded."""
     shelf = Shelf()
     image = Folding(shelf, 3)
-    image.apply(add(2))
-    image.apply(add(2, key=SECOND))
+    image.apply([add(2)])
+    image.apply([add(2, key=SECOND)])
     following = image.successor(5)
     assert (following.after, following.rows) == (5, {})
     shelf.asked.clear()

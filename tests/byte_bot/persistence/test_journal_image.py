@@ -68,7 +68,7 @@ def test_operations_are_coalesced_and_trimmed() -> None:
     """Changes of one field become one operation, and none once the database has them."""
     image = image_of(*(Recorded(KEY, [add(revision)]) for revision in range(1, 5)))
     assert image.rows[KEY].pending == [add(4, 4)]
-    image.apply(Settled(KEY, saved(4, 4)))
+    image.apply([Settled(KEY, saved(4, 4))])
     assert image.rows[KEY].pending == []
     assert image.rows[KEY].base == saved(4, 4)
 
@@ -90,18 +90,18 @@ def test_a_row_with_many_parts_is_folded_as_one_with_few(steps: list[tuple[str, 
     for revision, step in enumerate(steps, start=1):
         if isinstance(step, tuple):
             operation = Operation(Kind.ADD, "values", step[0], step[1], Stamp(1, revision))
-            image.apply(Recorded(KEY, [operation]))
-            coalesce(pending, operation, boundary=boundary)
+            image.apply([Recorded(KEY, [operation])])
+            coalesce(pending, operation, boundary)
         elif step == "sending":
             boundary = Stamp(1, revision)
-            image.apply(Sending(KEY, boundary))
+            image.apply([Sending(KEY, boundary)])
             pending = coalesced(pending, boundary=boundary)
         elif step == "settled":
             base = saved(boundary.revision, 0)
-            image.apply(Settled(KEY, base))
+            image.apply([Settled(KEY, base)])
             pending = [operation for operation in pending if not is_contained(operation, base)]
         else:
-            image.apply(Rebased(KEY, base, list(pending)))
+            image.apply([Rebased(KEY, base, list(pending))])
             pending = coalesced(pending, boundary=boundary)
         assert (image.rows[KEY].pending if image.rows else []) == pending
 
@@ -159,7 +159,7 @@ def test_a_newer_revision_retires_a_dead_letter() -> None:
     letter = DeadLettered(KEY, 3, "23514", "no", b"{}", 1.0)
     image = image_of(Recorded(KEY, [add(3)]), letter)
     assert image.dead_letters == {KEY: letter}
-    image.apply(Recorded(KEY, [add(3)]))
+    image.apply([Recorded(KEY, [add(3)])])
     assert image.dead_letters == {KEY: letter}
     for newer in (
         Recorded(KEY, [add(4)]),

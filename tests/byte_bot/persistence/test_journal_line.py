@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from byte_bot.persistence.journal_damage import JournalDamaged, damage_named
 from byte_bot.persistence.journal_image import Handled, Rebased, Recorded, RowImage, Settled, Write
-from byte_bot.persistence.journal_line import LINE_COLUMNS, bases_in, check_write, encodable, line_of, row_of
+from byte_bot.persistence.journal_line import LINE_COLUMNS, bases_in, check_writes, encodable, line_of, row_of
 from byte_bot.persistence.operations import ABSENT, Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_writes import BASES, LISTS, STAMPS
 
@@ -40,7 +40,7 @@ def test_what_is_nested_too_deeply_to_be_read_is_no_damage() -> None:
     row = row_of(1, deep, None, 1, 1, 0, 0, 0, None)
     assert row.base is not None
     assert row.base.data == deep
-    check_write(Settled(RowKey("component_state", "1", "deaths"), row.base))
+    check_writes([Settled(RowKey("component_state", "1", "deaths"), row.base)])
 
 
 def test_only_what_cannot_be_encoded_is_left_out() -> None:
