@@ -85,7 +85,7 @@ async def test_the_next_process_waits_for_what_the_one_before_said() -> None:
     """Nineteen were said, one more may have left: the next one leaves when the first is out of the window."""
     await asyncio.sleep(100)
     image = JournalImage()
-    image.apply(Handled("m1", Spoken(moment(80.0), [moment(80.0)] * 19, waiting=1)))
+    image.apply([Handled("m1", Spoken(moment(80.0), [moment(80.0)] * 19, waiting=1))])
     async with speaking() as (voice, transport, limiter):
         voice.remember(image.spoken)
         voice.put([reply("one")])

@@ -85,7 +85,7 @@ def test_the_next_one_remembers_the_last_rows() -> None:
     following = image.successor(5)
     assert (following.after, following.rows) == (5, {})
     shelf.asked.clear()
-    following.apply(add(3, key=SECOND))
+    following.apply([add(3, key=SECOND)])
     assert (total(following, SECOND), shelf.asked) == (12, [])
-    following.apply(add(3))
+    following.apply([add(3)])
     assert shelf.asked == [FIRST]
