@@ -15,6 +15,10 @@ both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
 * *A narrow gateway*: one night in :data:`NARROW_EVERY`, and every other loud one, has a ``too_large`` besides, from the beginning of another
   fault to some seconds after its end: a large save that catches up is refused as a whole then, and halved. Any single row is taken
   (:data:`NARROW_BYTES`): one that did not fit would be a dead letter.
+* *A restart*: one ordinary night in :data:`RESTARTED_EVERY` is drawn apart, and the bot is started anew in between, in both worlds, in order
+  or after a crash. In one of them the database goes away just before: there the bot starts from its journal, its snapshot and its last
+  list of channels. Around it nobody speaks (:data:`RESTART_QUIET_BEFORE_S`, :data:`RESTART_QUIET_AFTER_S`): before it until all is saved, which the promise asks for,
+  after it until both bots are in their channels, which takes the longer if the database is waited for.
 * *Over EventSub* the same night has up to :data:`EVENTSUB_FAULTS_MAX` faults more, of EventSub, Helix and the token
   (:func:`over_eventsub`), in both worlds. They strike for certain or not at all: of two requests at one instant the kernel decides
   which comes first, so a probability would be drawn for another one in the other world.
@@ -22,8 +26,8 @@ both is in both: faults of Twitch, the disk's latency, the order of ready tasks.
 
 Left out, as the promise leaves it out: a human's edit (and what looks like one, a table that is read as if emptied), dead letters, a second process, ``!status``
 (it reports the database's health), faults before :data:`READY_S`.
-Faults of the process are left out too: its twin would have to die at the same point of its program. So are faults of the
-disk: how long the bot takes to find out that it works again depends on what it has to write, so on the database.
+Other faults of the process are left out too: while somebody speaks its twin would have to die at the same point of its program. So are
+faults of the disk: how long the bot takes to find out that it works again depends on what it has to write, so on the database.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ import math
 import random
 from dataclasses import dataclass, replace
 
-from simulator.audience import CommandStorm, Crowd, Raid, Role
+from simulator.audience import Chatter, CommandStorm, Crowd, Raid, Role, Spoken
 from simulator.faults import (
     EventsubClose,
     EventsubMute,
@@ -71,6 +75,7 @@ from simulator.night_draws import (
     spread,
     talk_and_commands,
 )
+from simulator.process_faults import Crash, Restart
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
 from simulator.twitch_faults import CLOSE_CODES
@@ -109,6 +114,12 @@ LOUD_NARROW_BYTES = (40_000, 60_000)
 #: How long it acts after the end of the fault that it began with, seconds.
 NARROW_AFTER_MIN_S, NARROW_AFTER_MAX_S = 2.0, 20.0
 EVENTSUB_FAULTS_MAX = 3
+RESTARTED_EVERY = 12
+#: How long nobody speaks before a restart and after it, seconds: two flushes and more; the longest stop (4 s for a last save) and start (2 s for
+#: the database, then log-in and joins).
+RESTART_QUIET_BEFORE_S, RESTART_QUIET_AFTER_S = 6.0, 9.0
+#: How long before the restart the database goes away, seconds, and for how long at least: past the start.
+AWAY_BEFORE_S, AWAY_MIN_S, AWAY_MAX_S = 0.5, 5.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -171,6 +182,9 @@ def draw_plan(seed: int) -> Plan:
     # Both from streams of their own: what another seed draws does not depend on them.
     if seeds.stream("loudness").random() < LOUD_SHARE:
         plan = _louder(plan, seeds.child("loud"))
+    restart = seeds.stream("restart")
+    if not plan.loud and not restart.randrange(RESTARTED_EVERY):
+        plan = _restarted(plan, restart)
     narrow = seeds.stream("too_large")
     return (
         plan
@@ -184,6 +198,10 @@ def over_eventsub(plan: Plan) -> Plan:
     seeds = SeedTree(plan.seed).child("twin").child("eventsub")
     until_s = plan.scenario.duration_s - QUIET_S
     added = _draw_eventsub_faults(seeds.stream("twitch"), until_s)
+    for again in plan.scenario.faults:
+        if isinstance(again, Restart | Crash):
+            # One that acts on a start hits one of the two, which do not start at the same time.
+            added = tuple(fault for fault in added if not _near(fault, again.start_s))
     return replace(plan, scenario=replace(plan.scenario, faults=(*plan.scenario.faults, *added)))
 
 
@@ -211,6 +229,71 @@ def _louder(plan: Plan, seeds: SeedTree) -> Plan:
         disk_latency=draw_disk(seeds.stream("disk")),
     )
     return replace(plan, scenario=scenario, faults=faults, loud=True)
+
+
+def _restarted(plan: Plan, rng: random.Random) -> Plan:
+    """The same night in two parts, with a restart between them, and the database away in one world when it comes."""
+    scenario, gap_s = plan.scenario, RESTART_QUIET_BEFORE_S + RESTART_QUIET_AFTER_S
+    # While somebody speaks, so that something is said before it and after it.
+    middle = rng.choice([crowd for crowd in scenario.crowds if isinstance(crowd, Chatter | CommandStorm)])
+    split_s = microseconds(middle.start_s + rng.uniform(0.2, 0.8) * middle.duration_s)
+    again_s = microseconds(split_s + RESTART_QUIET_BEFORE_S)
+    duration_s, away_s = scenario.duration_s + gap_s, microseconds(again_s - AWAY_BEFORE_S)
+    outage = replace(
+        rng.choice(PLAIN)(), start_s=away_s, duration_s=microseconds(rng.uniform(AWAY_MIN_S, AWAY_MAX_S))
+    )
+    later = [
+        replace(fault, start_s=microseconds(max(fault.start_s + gap_s, away_s)))
+        for fault in plan.faults
+        if fault.start_s + gap_s < duration_s - 1.0
+    ]
+    again = rng.choice((Restart, Crash))(start_s=again_s)
+    return replace(
+        plan,
+        scenario=replace(
+            scenario,
+            duration_s=duration_s,
+            # An account that Twitch does not know may join 20 channels in 10 s.
+            verified=True,
+            moderated=True,
+            crowds=tuple(part for crowd in scenario.crowds for part in _parted(crowd, split_s, gap_s)),
+            faults=(
+                *(
+                    replace(fault, start_s=fault.start_s + gap_s) if fault.start_s >= split_s else fault
+                    for fault in scenario.faults
+                ),
+                again,
+            ),
+        ),
+        faults=tuple(
+            fault
+            if math.isinf(fault.duration_s)
+            else replace(fault, duration_s=min(fault.duration_s, duration_s - fault.start_s))
+            for fault in (outage, *later)
+        ),
+    )
+
+
+def _parted(crowd: Crowd, split_s: float, gap_s: float) -> tuple[Crowd, ...]:
+    """The crowd without its lines from ``split_s`` on, and those so much later; a raid that has begun ends there."""
+    assert not isinstance(crowd, Spoken), "no lines are drawn that are said at a given instant"
+    if isinstance(crowd, Raid):
+        if crowd.at_s >= split_s:
+            return (replace(crowd, at_s=crowd.at_s + gap_s),)
+        return (replace(crowd, duration_s=min(crowd.duration_s, split_s - crowd.at_s)),)
+    until_s, parts = crowd.start_s + crowd.duration_s, []
+    if crowd.start_s < split_s:
+        parts.append(replace(crowd, duration_s=min(until_s, split_s) - crowd.start_s))
+    if until_s > split_s:
+        after_s = max(crowd.start_s, split_s)
+        parts.append(replace(crowd, start_s=after_s + gap_s, duration_s=until_s - after_s))
+    return tuple(parts)
+
+
+def _near(fault: Fault, again_s: float) -> bool:
+    """True if the fault acts while nobody speaks around the restart."""
+    ends_s = fault.start_s + (0.0 if fault.instant else fault.duration_s)
+    return fault.start_s < again_s + RESTART_QUIET_AFTER_S and ends_s > again_s - RESTART_QUIET_BEFORE_S
 
 
 def _narrowed(plan: Plan, rng: random.Random) -> Plan:

@@ -107,7 +107,7 @@ class ContextManager:
         context = self._contexts.get(channel_id)
         if context is None:
             context = self._contexts[channel_id] = ChannelContext(self, channel_id, login)
-            context.hold_first = not self.layer.restore_snapshot(channel_id) and self.layer.has_database
+            context.hold_first = not self.layer.snapshot.restore(channel_id) and self.layer.has_database
             self.layer.request_load(channel_id)
         if login and login != context.login:
             context.rename(login)
@@ -221,7 +221,7 @@ class ContextManager:
             for context in filter(None, map(self._contexts.get, looked_at))
             if now_s - context.used_at_s >= self._context_idle_s and self._evictable(context)
         ]
-        leaving = [context for context in idle if self.layer.leave_to_snapshot(context.channel_id)]
+        leaving = [context for context in idle if self.layer.may_leave(context.channel_id)]
         for context in leaving:
             self.layer.forget(context.channel_id)
             del self._contexts[context.channel_id]

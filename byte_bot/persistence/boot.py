@@ -3,7 +3,8 @@
 Theory of operation
 -------------------
 At boot the database has ``boot_timeout_s`` (3 s, 2 s if the journal has a list) to name the channels. If it cannot,
-the last known list (journal) and ``TWITCH_CHANNEL_LOGINS`` are joined instead, and the log says which. From then on the
+the last known list (journal) and ``TWITCH_CHANNEL_LOGINS`` are joined instead, configured as they last were: a channel that was told
+to be left in silence is, in its language and under its prefix. The log says which they are. From then on the
 list is read every ``refresh_s`` (60 s), at once after the epoch was taken, and as soon as the database is back. Each
 list that counts is *reconciled*:
 
@@ -192,6 +193,9 @@ class ChannelDirectory:
             from_last_known=shown([login for login in self._ids if login not in self._fixed]),
             from_settings=shown(self._fixed),
         )
+        for number, login in enumerate(self.wanted, start=1):
+            self._layer.snapshot.restore_config(login)
+            await _pause(number)
         await self._join(self.wanted)
 
     async def _read(self) -> _List | None:

@@ -30,13 +30,14 @@ from byte_bot.errors import DatabaseError, DatabasePaused
 from byte_bot.persistence.claimant import Claimant
 from byte_bot.persistence.dead_letters import DeadLetters
 from byte_bot.persistence.journal import EpochTaken, Handled, Journal, JournalStore, Recorded, Write
-from byte_bot.persistence.journal_image import JournalImage, Rebased, Settled
+from byte_bot.persistence.journal_image import JournalImage, Rebased
 from byte_bot.persistence.ledger import Ledger
 from byte_bot.persistence.link import Link
 from byte_bot.persistence.operations import ABSENT, Base, Operation, RowKey, is_older
 from byte_bot.persistence.pace import PIECE_BYTES
 from byte_bot.persistence.quiet import QuietRow, QuietRows
 from byte_bot.persistence.row import CONFIG_TABLE, Row
+from byte_bot.persistence.snapshot import Snapshot
 from byte_bot.persistence.state import StateSpec, holds_object
 from byte_bot.persistence.store import DatabaseStore
 from byte_bot.persistence.supabase_store import LOAD_IDS_MAX
@@ -86,6 +87,7 @@ class PersistenceLayer:
         self.rows: dict[RowKey, Row] = {}
         self._by_owner: dict[str, tuple[Row, ...]] = {}
         self._quiet = QuietRows()
+        self.snapshot = Snapshot(parts.journal_store, self.rows, self._quiet)
         #: Quiet rows whose bases are older than this are shown, and read before they count as loaded.
         self._known_since = 1
         self.epoch = 0
@@ -236,8 +238,9 @@ class PersistenceLayer:
         row.serial = self._next_serial
         self._complaints.pop(key, None)
         if row.dirty:
-            self.ledger.mark(key, asyncio.get_running_loop().time())
-            self.writer.work_arrived()
+            since_s = self.ledger.mark(key, asyncio.get_running_loop().time())
+            # A row that a save of ours was refused for has its turn in the next flush.
+            self.writer.work_arrived(None if authoritative else since_s)
         else:
             self.ledger.clear(key)
         sequence = self.journal.append(
@@ -332,7 +335,10 @@ class PersistenceLayer:
             self._loaded[channel_id] = serial
             for key, base in bases.items():
                 self._accept(key, base, epoch, serial, False)
-            for key in (*self.rows_of(channel_id), *self._quiet.keys_of(channel_id)):
+            # Of a channel of which nothing is stored that is noted too: else it would be taken for one never seen when it comes
+            # back from the snapshot, and its first message would wait for the database.
+            nothing = () if bases else (RowKey(STATE_TABLE, channel_id),)
+            for key in dict.fromkeys((*self.rows_of(channel_id), *self._quiet.keys_of(channel_id), *nothing)):
                 if key not in bases:
                     self._accept(key, ABSENT, epoch, serial, False)
             if self.on_loaded:
@@ -400,31 +406,11 @@ class PersistenceLayer:
                 self.dead_letters.restore(row, image.dead_letters[key])
         return image
 
-    def leave_to_snapshot(self, channel_id: str) -> bool:
-        """Have the snapshot know a channel that is to leave RAM; False as long as it would bring back another state.
-
-        What it does not know yet waits for the journal's disk. If nothing is stored of the channel, that is noted: else
-        :meth:`restore_snapshot` takes it for one never seen, and its next message waits for the database.
-        """
-        known = self._parts.journal_store.snapshot(channel_id)
-        for key in (*self.rows_of(channel_id), *self._quiet.keys_of(channel_id)):
-            base = None if key.table == CONFIG_TABLE else self.loaded_base(key)
-            if base is not None and base != known.get(key, ABSENT):
-                return False
-        if not known:
-            self.journal.append([Settled(RowKey(STATE_TABLE, channel_id), ABSENT)])
-        return True
-
-    def restore_snapshot(self, channel_id: str) -> bool:
-        """Put the channel's last known rows into RAM, to be shown until the load arrives; True if there were any."""
-        known = self._parts.journal_store.snapshot(channel_id)
-        for key, base in known.items():
-            row = self.rows.get(key)
-            if row is None and self._quiet.find(key) is None:
-                self._quiet.put(key, base, 0)
-            elif row is not None and not row.loaded:
-                row.accept(base, 0, 0)
-        return bool(known)
+    def may_leave(self, channel_id: str) -> bool:
+        """True if a channel whose rows are clean may leave RAM: it would come back from the snapshot as it is."""
+        keys = (*self.rows_of(channel_id), *self._quiet.keys_of(channel_id))
+        states = ((key, self.loaded_base(key)) for key in keys if key.table != CONFIG_TABLE)
+        return self.snapshot.covers(channel_id, ((key, base) for key, base in states if base is not None))
 
     async def run(self) -> None:
         """The layer's tasks, until cancelled; raises :class:`~byte_bot.errors.Fenced` when another process took over."""

@@ -97,9 +97,9 @@ class Ledger:
         self.history_dropped = 0
         self.events_dropped = 0
 
-    def mark(self, key: RowKey, now_s: float) -> None:
-        """The row has unsaved changes since ``now_s`` (loop seconds), or longer if it was dirty already."""
-        self._dirty_since_s.setdefault(key, now_s)
+    def mark(self, key: RowKey, now_s: float) -> float:
+        """The row has unsaved changes since ``now_s`` (loop seconds), or longer if it was dirty already; since when."""
+        return self._dirty_since_s.setdefault(key, now_s)
 
     def clear(self, key: RowKey) -> None:
         """The row has no unsaved changes any more."""

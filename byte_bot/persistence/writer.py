@@ -2,10 +2,11 @@
 
 Theory of operation
 -------------------
-``flush_interval_s`` after the first change, or as soon as a full batch waits, what waits by then is saved, batch by
-batch: each is *frozen* and sent as one call of ``byte_bot_save``. What changes meanwhile waits for the next flush, or a
-busy chat would keep the writer writing without a pause. Freezing, encoding and acknowledging 500 rows take longer than
-a chat should wait, so each is done in pieces with pauses between them (:mod:`byte_bot.persistence.pace`).
+``flush_interval_s`` after the first change, or as soon as a full batch waits or a row can be sent that has waited so long for
+its load, what waits by then is saved, batch by batch: each is *frozen* and sent as one call of ``byte_bot_save``. What changes
+meanwhile waits for the next flush, or a busy chat would keep the writer writing without a pause. Freezing, encoding and
+acknowledging 500 rows take longer than a chat should wait, so each is done in pieces with pauses between them
+(:mod:`byte_bot.persistence.pace`).
 
 What the answer means:
 
@@ -104,7 +105,7 @@ class Writer:
         #: Rows that are acknowledged at a time; few commits of the journal with many bases are cheaper than many with few.
         self._rows_at_once = max(1, piece_bytes // ACKNOWLEDGED_BYTES)
         self._work = asyncio.Event()
-        self._full = asyncio.Event()
+        self._at_once = asyncio.Event()
         self._flushing = asyncio.Lock()
         self._work_since_s = 0.0
         #: Rows that the server has refused in this flush, as they had changed there.
@@ -112,14 +113,21 @@ class Writer:
         #: Rows that the last flush has left: what cannot be sent (dead letters, say), and what had only just changed.
         self._left_over = 0
 
-    def work_arrived(self) -> None:
-        """Something waits to be saved; cheap, called on the chat path."""
+    def work_arrived(self, since_s: float | None = None) -> None:
+        """Something waits to be saved; cheap, called on the chat path.
+
+        Args:
+            since_s: loop seconds since when a row has waited that can be sent only now, as its load has come: if that is longer
+                than a flush waits, it goes at once (with the flush that is under way, if there is one).
+        """
         if not self._work.is_set():
             self._work_since_s = self._now_s()
             self._work.set()
         # Without the rows that stay in any case: 500 dead letters would else have each change sent by itself.
         if self._layer.ledger.rows_waiting - self._left_over >= BATCH_ROWS_MAX:
-            self._full.set()
+            self._at_once.set()
+        if since_s is not None and self._now_s() - since_s > self._flush_interval_s:
+            self._at_once.set()
 
     async def run(self) -> None:
         """Flush for ever, until cancelled or fenced."""
@@ -127,13 +135,13 @@ class Writer:
             await self._work.wait()
             try:
                 async with asyncio.timeout_at(self._work_since_s + self._flush_interval_s):
-                    await self._full.wait()
+                    await self._at_once.wait()
             except TimeoutError:
                 pass
             self._work.clear()
             await self.flush(self._layer.ledger.horizon(self._now_s()))
             self._left_over = self._layer.ledger.rows_waiting
-            self._full.clear()
+            self._at_once.clear()
 
     async def flush(self, until: Horizon | None = None) -> None:
         """Save everything that can be saved, batch by batch; returns when nothing sendable waits any more.

@@ -50,7 +50,7 @@ class SavesFirst(Bot):
 class LazyWriter(Writer):
     """Is never told that there is work."""
 
-    def work_arrived(self) -> None:
+    def work_arrived(self, since_s: float | None = None) -> None:
         """Sleep on."""
 
 

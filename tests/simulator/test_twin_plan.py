@@ -17,6 +17,7 @@ import pytest
 from simulator.audience import ROLES, Chatter, CommandStorm, Raid, utterances
 from simulator.faults import KINDS, Fault, Flapping, HumanEdit, SlowRecovery, TooLarge
 from simulator.night_draws import COMMANDS, CUSTOM_COMMANDS, FUNCTIONS, TABLES
+from simulator.process_faults import Crash, Restart
 from simulator.rng import SeedTree
 from simulator.scenario import Scenario
 from simulator.twin_plan import (
@@ -29,6 +30,8 @@ from simulator.twin_plan import (
     NARROW_BYTES,
     QUIET_S,
     READY_S,
+    RESTART_QUIET_AFTER_S,
+    RESTART_QUIET_BEFORE_S,
     Plan,
     draw_plan,
     over_eventsub,
@@ -193,7 +196,7 @@ def test_everything_else_comes_in_every_combination_of_two() -> None:
         len({tuple(it.settings.values()) for _, it in scenarios if "history_rows_max" not in it.settings})
         == 8
     )
-    twitch = kinds(fault for _, it in scenarios for fault in it.faults)
+    twitch = kinds(fault for _, it in scenarios for fault in it.faults if fault.family == "twitch")
     assert twitch == {"twitch_disconnect", "twitch_reconnect", "twitch_duplicates", "twitch_packets"}
 
 
@@ -203,7 +206,7 @@ def test_a_plan_keeps_within_its_bounds(seed: int) -> None:
     plan = draw_plan(seed)
     scenario = plan.scenario
     assert all(fault.start_s >= READY_S for fault in plan.faulty.faults)
-    assert all(fault.family == "twitch" for fault in scenario.faults)
+    assert all(fault.family == "twitch" or fault == restart_of(plan) for fault in scenario.faults)
     assert set(plan.faulty.faults) == {*scenario.faults, *plan.faults}
     for crowd in scenario.crowds:
         rng = SeedTree(1).stream("bounds")
@@ -218,7 +221,7 @@ def test_over_eventsub_the_same_night_has_faults_of_its_own() -> None:
     for plan in plans()[:100]:
         moved = over_eventsub(plan)
         added = moved.scenario.faults[len(plan.scenario.faults) :]
-        assert 1 <= len(added) <= EVENTSUB_FAULTS_MAX
+        assert (restart_of(plan) is None) <= len(added) <= EVENTSUB_FAULTS_MAX
         assert replace(moved, scenario=replace(moved.scenario, faults=plan.scenario.faults)) == plan
         assert all(READY_S <= one.start_s <= plan.scenario.duration_s - QUIET_S for one in added)
         assert all(one.family == "twitch" and one.probability == 1.0 for one in added)
@@ -227,6 +230,43 @@ def test_over_eventsub_the_same_night_has_faults_of_its_own() -> None:
         "eventsub_close", "eventsub_mute", "eventsub_revoke", "token_expires", "helix_429", "helix_503", "helix_401", "helix_slow",
     }  # fmt: skip
     assert min(seen.values()) > 10
+
+
+def restart_of(plan: Plan) -> Fault | None:
+    """When the bot is started anew."""
+    return next((one for one in plan.scenario.faults if isinstance(one, Restart | Crash)), None)
+
+
+def test_some_bots_are_started_anew_while_nobody_speaks_and_the_database_is_away() -> None:
+    """In both worlds, in order and by a crash; before that there are no faults, so that all is saved, and the night goes on after it."""
+    restarted = [(plan, again) for plan in plans() if (again := restart_of(plan)) is not None]
+    assert 12 <= len(restarted) <= 35
+    assert kinds(again for _, again in restarted) == {"restart", "crash"}
+    spoke_after = 0
+    for plan, again in restarted:
+        scenario = plan.scenario
+        assert not plan.loud and scenario.verified and scenario.moderated
+        assert all(
+            again.start_s - 0.5 == pytest.approx(fault.start_s) or fault.start_s > again.start_s
+            for fault in plan.faults
+        )
+        outage = plan.faults[0]
+        assert outage.start_s < again.start_s and outage.probability == 1.0
+        assert outage.duration_s > 4.9 or outage.start_s + outage.duration_s == pytest.approx(
+            scenario.duration_s
+        )
+        spoken = [line.at_s for line in utterances(scenario.crowds, SeedTree(1), scenario.duration_s)]
+        quiet_s = (
+            again.start_s - RESTART_QUIET_BEFORE_S + 1e-3,
+            again.start_s + RESTART_QUIET_AFTER_S - 1e-3,
+        )
+        assert not [at_s for at_s in spoken if quiet_s[0] < at_s < quiet_s[1]]
+        spoke_after += any(at_s > again.start_s for at_s in spoken) and any(
+            at_s < again.start_s for at_s in spoken
+        )
+        moved = over_eventsub(plan).scenario.faults[len(scenario.faults) :]
+        assert not [one for one in moved if quiet_s[0] < one.start_s < quiet_s[1]]
+    assert spoke_after > len(restarted) * 0.7
 
 
 def test_the_same_seed_is_the_same_plan() -> None:

@@ -432,3 +432,16 @@ async def test_a_row_with_unsaved_changes_cannot_be_forgotten() -> None:
         rig.layer.deliver(TALLY, ABSENT, rig.layer.next_serial())
         assert TALLY in rig.layer.known_keys()
     fake.close()
+
+
+@in_virtual_time()
+async def test_what_has_waited_for_its_load_is_saved_as_it_comes() -> None:
+    """Not a flush later: the end of the outage, a deadline and a backoff have been waited for already."""
+    fake = fake_supabase(Refused(duration_s=20))
+    async with process(fake) as rig:
+        rig.add()
+        while rig.layer.is_loading("1"):  # noqa: ASYNC110 - the moment itself is what is looked for
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert rig.stored_total() == 1
+    fake.close()
