@@ -12,6 +12,7 @@ from simulator.invariants.fenced import Fenced
 from simulator.invariants.gated import Gated
 from simulator.invariants.human_edits import HumanEdits
 from simulator.invariants.human_values import HumanValues
+from simulator.invariants.keeps_silent import KeepsSilent
 from simulator.invariants.newest_wins import NewestWins
 from simulator.invariants.present import Present
 from simulator.invariants.recovers import Recovers
@@ -38,6 +39,7 @@ def standard_invariants() -> tuple[Invariant, ...]:
         Gated(),
         Degraded(),
         Remembers(),
+        KeepsSilent(),
         Agreement(),
         WithinLimits(),
         Stays(),
