@@ -83,7 +83,9 @@ class CounterCommands(Component):
         values = counters.values
         if change.lower() == "del":
             last = values.get(name)
-            ctx.drop(counters, "values", name)  # in any case: what is said must hold for what is not loaded yet too
+            ctx.drop(
+                counters, "values", name
+            )  # in any case: what is said must hold for what is not loaded yet too
             if last is None:
                 return ctx.text(self.texts, "unknown", name=name)
             return ctx.text(self.texts, "removed", name=name, value=last)

@@ -200,14 +200,15 @@ def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> bo
     field, key = operation.field, operation.key
     if key is None:
         if operation.cap == WHOLE_MAPPING:
-            _bury_all(data.get(field), graves, operation)
-        _apply_to_field(data, operation)
+            _apply_to_mapping(data, graves, operation)
+        else:
+            _apply_to_field(data, operation)
         return True
     mapping = data.get(field)
     if not isinstance(mapping, dict):
         mapping = data[field] = {}
     buried = graves.get(field, {})
-    if key in buried and operation.stamp.epoch and operation.stamp < Stamp(*buried[key][:2]):
+    if _is_buried(key, buried, operation.stamp):
         return False
     if operation.kind is Kind.DROP:
         mapping.pop(key, None)
@@ -221,11 +222,23 @@ def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> bo
     return True
 
 
-def _bury_all(mapping: Any, graves: Tombstones, operation: Operation) -> None:
-    """Leave a tombstone for each key that the set of a whole mapping drops."""
-    for key in mapping if isinstance(mapping, dict) else ():
-        if key not in operation.value:
-            graves.setdefault(operation.field, {})[key] = [*operation.stamp, operation.at_s]
+def _is_buried(key: str, buried: Mapping[str, list[int]], stamp: Stamp) -> bool:
+    """True if there is a tombstone of the key that is newer than ``stamp``."""
+    return key in buried and stamp.epoch > 0 and stamp < Stamp(*buried[key][:2])
+
+
+def _apply_to_mapping(data: dict[str, Any], graves: Tombstones, operation: Operation) -> None:
+    """Set a whole mapping: as if all that was there were dropped, and all that shall be there put."""
+    field, stamp = operation.field, operation.stamp
+    before, buried = data.get(field), graves.setdefault(field, {})
+    mapping = data[field] = {
+        key: item for key, item in operation.value.items() if not _is_buried(key, buried, stamp)
+    }
+    for key in before if isinstance(before, dict) else ():
+        if key not in mapping:
+            buried[key] = [*stamp, operation.at_s]
+    for key in mapping:
+        buried.pop(key, None)
 
 
 def _apply_to_field(data: dict[str, Any], operation: Operation) -> None:

@@ -152,6 +152,21 @@ def test_cleared_notes_are_gone() -> None:
     assert state.entries() == {("lobby", "note", "a"): (0, 0), ("lobby", "note", "b"): (0, 0)}
 
 
+@pytest.mark.parametrize("overtaking", [False, True])
+def test_cleared_notes_are_gone_whatever_number_is_told(overtaking: bool) -> None:
+    """The bot did not know of them, or of more. Only what may have been heard later may be there."""
+    account = talk(
+        ("!note add a", "Note 3 is kept."), ("!note add b", None), ("!note clear", "All notes are gone (0).")
+    )
+    account.state.overtaking = overtaking
+    account.said(SentMessage(1.0, "lobby", "mod", "!note add b", "", "later"))
+    account.replied(SentMessage(1.1, "lobby", "byte_bot", "Note 1 is kept.", "later", "r-later"))
+    assert account.state.entries() == {
+        ("lobby", "note", "a"): (0, 0),
+        ("lobby", "note", "b"): (1, 2 if overtaking else 1),
+    }
+
+
 @pytest.mark.parametrize("deletion", ["!note del 1", "!note clear"])
 def test_after_an_open_deletion_every_note_may_be_gone(deletion: str) -> None:
     """Its reply was lost: it may have been made."""
