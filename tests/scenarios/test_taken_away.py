@@ -9,7 +9,7 @@ import pytest
 
 from simulator.faults import Hang
 from simulator.scenario import Scenario
-from simulator.world import StoryError, World, play
+from simulator.world import World, play
 from tests.safeguards.variants import other_machine
 from tests.scenarios.places import Place
 

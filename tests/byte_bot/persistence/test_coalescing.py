@@ -11,8 +11,8 @@ from byte_bot.persistence.coalescing import INDEXED_MIN, Coalescing, coalesce, c
 from byte_bot.persistence.operations import Base, Kind, Operation, Stamp, is_contained, rebase
 from tests.byte_bot.persistence.operation_draws import (
     CHANGES,
-    PARTIAL_CHANGES,
     EPOCH,
+    PARTIAL_CHANGES,
     VALUES,
     by_hand,
     graves_before,
