@@ -18,7 +18,10 @@ from simulator.twitch.events import SentMessage
 
 _COUNT = re.compile(r"^!count\s+(\S+)\s+([+=-])\s*(\d+)$", re.IGNORECASE)
 _REMOVAL = re.compile(r"^!count\s+(\S+)\s+del$", re.IGNORECASE)
-_REMOVED = re.compile(r".*\b(is gone|foi apagado) \(")
+# Also who is told that there is none must find none, whatever the bot did not know of then.
+_REMOVED = re.compile(
+    r".*\b(is gone|foi apagado) \(|.*(There is no counter called|Não existe um contador chamado) "
+)
 _TOLD = re.compile(r"^(?:@\S+\s+)?(\S+): (-?\d+)[ \u034f]*$")
 
 
@@ -104,8 +107,6 @@ class Account:
     def lose(self, message_ids: Collection[str]) -> None:
         """Take back, now and for good, what these messages wished: a reply to one may still be on its way."""
         self.forsaken |= dict.fromkeys(message_ids)
-        for message_id in message_ids:
-            self.state.lose(message_id)
         self.take_back(message_ids)
 
     def forsake(self, is_forsaken: Callable[[str, str], bool]) -> None:
@@ -143,7 +144,7 @@ class Account:
         channel, name, sign, number = wish
         key = (channel, name)
         if sign == "del":
-            # Any other answer says that there was no such counter, or how it is written.
+            # Any other answer says how it is written.
             del self._wishes[message.reply_to]
             if _REMOVED.match(message.text):
                 self.counters[key] = self.told[key] = 0

@@ -8,10 +8,12 @@ worked out from the whole list when somebody asks, so an answer may come at any 
 * A confirmed change was made, a refused one was not. An open one (its reply was dropped at Twitch's limits, or the bot
   died before it left) may have been made or not, so whatever it would touch has more than one possible outcome.
 * A value (a game, a command's text) is the last confirmed one, or that of an open wish after it. What was never
-  confirmed is not judged: nobody knows what was there before. Who takes away what it has *lost* (:meth:`StateAccount.lose`) takes nothing
-  away: a process that does not know of the value, while the database that has it is out of reach, answers "No game is set" as well.
+  confirmed is not judged: nobody knows what was there before. "No game is set" and "There is no command !hug" confirm that it is taken
+  away, also if the process did not know of it then, since the database that has it was out of reach: whoever is told that there is
+  none must find none.
 * Notes and quotes are counted by their text, from a least to a greatest number. Deletions name a number: it is
-  believed to mean one entry only where nothing about the entries before it is open; else each may be the one.
+  believed to mean one entry only where nothing about the entries before it is open; else each may be the one. ``!note clear`` takes
+  all that were heard of before, whatever number the bot tells.
 
 Where Twitch may deliver a message after one that was said later (:attr:`StateAccount.overtaking`), the order of chat is not that in which
 the bot heard it. It answers a channel in the order in which it heard it: so a wish stands behind those of its channel that were confirmed
@@ -61,7 +63,10 @@ _CONFIRMATIONS: Mapping[tuple[str, str], re.Pattern[str]] = {
     ("cmd", "edit"): re.compile(r".* (is changed|foi alterado)\."),
     ("cmd", "del"): re.compile(r".* (is gone|foi apagado)\."),
 }
-_NOTHING_SET = re.compile(r"No \w+ is set\.|Nenhum \w+ definido\.")
+# The same of those who take away what the bot does not know of.
+_NONE_THERE = re.compile(
+    r"No \w+ is set\.|Nenhum \w+ definido\.|There is no command .* own\.|Este canal não tem um comando "
+)
 _ADDRESS = re.compile(r"@\S+\s+")
 _NUMBER = re.compile(r"\d+")
 
@@ -91,8 +96,6 @@ class Wish:
     outcome: Outcome = Outcome.OPEN
     #: The number that the wish names, then the one that the reply named.
     number: int | None = None
-    #: True if the next process may not know of it, although the database has it.
-    lost: bool = False
 
 
 class Range(NamedTuple):
@@ -162,13 +165,6 @@ class StateAccount:
         if wish is not None and wish.outcome is Outcome.CONFIRMED:
             wish.outcome = Outcome.OPEN
 
-    def lose(self, message_id: str) -> None:
-        """The same; and the next process may not know that it was made, although the database has it."""
-        wish = self._answered.get(message_id) or self._unanswered.get(message_id)
-        if wish is not None:
-            wish.lost = True
-        self.take_back(message_id)
-
     def wished_in(self) -> dict[str, str]:
         """The channel of every message that wished something and was not taken back."""
         return {message_id: wish.channel for message_id, wish in (self._unanswered | self._answered).items()}
@@ -184,15 +180,10 @@ class StateAccount:
     def values(self) -> dict[ValueKey, frozenset[str]]:
         """What each value that was ever confirmed may be now; "" stands for none."""
         possible: dict[ValueKey, frozenset[str]] = {}
-        lost: dict[ValueKey, frozenset[str]] = {}
         for wish in self._settling("game", "vibe", "style", "scene", "cmd"):
             key = (wish.channel, wish.subject, wish.name)
-            if wish.lost and wish.action == "set":
-                lost[key] = lost.get(key, frozenset()) | {wish.text}
             if wish.outcome is Outcome.CONFIRMED:
-                if wish.text:
-                    lost.pop(key, None)
-                possible[key] = frozenset({wish.text}) | lost.get(key, frozenset())
+                possible[key] = frozenset({wish.text})
             elif key in possible:
                 possible[key] |= {wish.text}
         return possible
@@ -205,7 +196,9 @@ class StateAccount:
             wishes = list(self._settling(subject))
             for channel in dict.fromkeys(wish.channel for wish in wishes):
                 own = [wish for wish in wishes if wish.channel == channel]
-                kept[channel, subject] = _notes(own) if subject == "note" else _quotes(own)
+                kept[channel, subject] = (
+                    _notes(own, overtaking=self.overtaking) if subject == "note" else _quotes(own)
+                )
             for wish in wishes:
                 if wish.action == "add" and wish.outcome is Outcome.CONFIRMED:
                     same = [one for one in kept[wish.channel, subject] if one.text == wish.text]
@@ -249,13 +242,16 @@ def _wish_of(message: SentMessage) -> Wish | None:
 
 
 def _confirms(wish: Wish, words: str) -> bool:
-    if wish.action == "set" and not wish.text and _NOTHING_SET.match(words):
+    if not wish.text and _NONE_THERE.match(words):
         return True
     return _CONFIRMATIONS[wish.subject, wish.action].match(words) is not None
 
 
-def _notes(wishes: Iterable[Wish]) -> list[_Entry]:
-    """The notes of one channel: a note's number is its place, and ``clear`` takes all."""
+def _notes(wishes: Iterable[Wish], *, overtaking: bool) -> list[_Entry]:
+    """The notes of one channel: a note's number is its place, and ``clear`` takes all.
+
+    Where messages overtake each other an open one that was said before it may have been heard after it.
+    """
     kept: list[_Entry] = []
     complete = True  # as long as the numbers that the bot tells are the places here
     for wish in wishes:
@@ -265,8 +261,9 @@ def _notes(wishes: Iterable[Wish]) -> list[_Entry]:
             complete = complete and (not certain or wish.number == len(kept))
             continue
         exact = certain and complete and all(entry.sure for entry in kept)
-        if exact and wish.action == "clear" and wish.number == len(kept):
-            kept.clear()
+        if certain and wish.action == "clear":
+            kept = [entry for entry in kept if overtaking and not entry.sure]
+            complete = True
         elif exact and wish.action == "del" and wish.number is not None and 1 <= wish.number <= len(kept):
             del kept[wish.number - 1]
         else:

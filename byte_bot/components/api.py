@@ -59,6 +59,7 @@ from byte_bot.context.channel import ChannelContext
 from byte_bot.context.stream_context import ChannelConfig, StreamContext
 from byte_bot.errors import ComponentError
 from byte_bot.persistence.state import Add, ChannelState, Recent, StateT, assign
+from byte_bot.persistence.storable import storable
 
 # Milliseconds since 1970 in a key: enough for three thousand years.
 _KEY_DIGITS = 14
@@ -225,8 +226,18 @@ class Context:
         return self._channel.state(cls)
 
     def assign(self, state: ChannelState, field: str, value: Any, key: str | None = None) -> None:
-        """Give an ``Add`` field (or one ``key`` of it) an absolute value, which discards earlier adds."""
+        """Give a field (or one ``key`` of it) a value that holds whatever is stored.
+
+        It discards earlier adds of an ``Add`` field. And it holds where the row was not loaded yet (the database was away at the
+        start): a plain assignment of what RAM shows already changes nothing there, so the stored value would come back.
+        """
         self._channel.mark_assigned(type(state), assign(state, field, value, key))
+
+    def drop(self, state: ChannelState, field: str, key: str) -> None:
+        """Remove ``key`` from a mapping if it is there, for good: also from a row that was not loaded yet, which may have it."""
+        key = storable(key)
+        self._channel.mark_dropped(state, field, key)
+        getattr(state, field).pop(key, None)
 
     async def reply(self, text: str) -> None:
         """Answer the message, as a reply to it; it leaves when the handler has returned and its changes are journaled."""

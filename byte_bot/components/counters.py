@@ -82,9 +82,13 @@ class CounterCommands(Component):
         """Carry out ``change``; what to say about it."""
         values = counters.values
         if change.lower() == "del":
-            if name not in values:
+            last = values.get(name)
+            ctx.drop(
+                counters, "values", name
+            )  # in any case: what is said must hold for what is not loaded yet too
+            if last is None:
                 return ctx.text(self.texts, "unknown", name=name)
-            return ctx.text(self.texts, "removed", name=name, value=values.pop(name))
+            return ctx.text(self.texts, "removed", name=name, value=last)
         sign, number = change[0], change[1:]
         before = values.get(name, 0)
         if sign not in "+-=" or not _WHOLE.fullmatch(number if sign == "=" else change):

@@ -168,10 +168,12 @@ class CustomCommandCommands(Component):
         return self._say(ctx, "added" if new else "edited", name=name)
 
     def _deleted(self, ctx: Context, state: CustomCommands, name: str) -> str:
-        if name not in state.commands:
+        exists = name in state.commands
+        # In any case: what is said must hold for what is not loaded yet too.
+        ctx.drop(state, "commands", name)
+        ctx.drop(state, "uses", name)
+        if not exists:
             return self._say(ctx, "unknown", name=name)
-        del state.commands[name]
-        state.uses.pop(name, None)
         self._answered_at.pop((ctx.channel_id, name), None)
         return self._say(ctx, "deleted", name=name)
 

@@ -28,12 +28,13 @@ class PauseCommands(Component):
     @command(role="moderator", summaries={"pt-br": "Silencia o bot neste canal."})
     async def pause(self, ctx: Context) -> None:
         """Silences the bot in this channel."""
-        ctx.config.paused = True
+        ctx.assign(ctx.config, "paused", True)
         await ctx.reply(ctx.text(self.texts, "paused", prefix=ctx.prefix))
 
     @command(role="moderator", even_paused=True, summaries={"pt-br": "Acorda o bot depois de uma pausa."})
     async def resume(self, ctx: Context) -> None:
         """Wakes the bot up after a pause."""
         was_paused = ctx.config.paused
-        ctx.config.paused = False
+        # Also where it seems to be awake: its row may not be loaded yet.
+        ctx.assign(ctx.config, "paused", False)
         await ctx.reply(ctx.text(self.texts, "resumed" if was_paused else "awake"))

@@ -101,7 +101,6 @@ class StreamCommands(Component):
         what: str = "",
     ) -> None:
         """Shows what is on screen; moderators set it."""
-        seen = ctx.stream.observability
         if what and kind is not None:
             if not ctx.is_moderator:
                 return
@@ -111,9 +110,9 @@ class StreamCommands(Component):
                 return
             # A key of its own each: a film set here and a topic set elsewhere do not overwrite each other.
             if value:
-                seen[kind] = value
+                ctx.assign(ctx.stream, "observability", value, kind)
             else:
-                seen.pop(kind, None)
+                ctx.drop(ctx.stream, "observability", kind)
         await ctx.reply(self._on_screen(ctx, kind))
 
     @command(
@@ -143,7 +142,7 @@ class StreamCommands(Component):
             if value is None:
                 await ctx.reply(ctx.text(self.texts, "too_long", most=TEXT_CHARS_MAX))
                 return
-            setattr(ctx.stream, field, value)
+            ctx.assign(ctx.stream, field, value)
         now = getattr(ctx.stream, field)
         await ctx.reply(ctx.text(self.texts, name if now else f"{name}_none", value=now))
 
@@ -198,8 +197,8 @@ class StreamCommands(Component):
 
     def _notes_cleared(self, ctx: Context) -> str:
         count = len(ctx.stream.notes)
-        # Each key is dropped, not the field replaced: a note that another process added meanwhile stays.
-        ctx.stream.notes.clear()
+        # Once the row is loaded each key is dropped, and not the field replaced: a note that a human adds meanwhile stays.
+        ctx.assign(ctx.stream, "notes", {})
         return ctx.text(self.texts, "notes_cleared", count=count)
 
 

@@ -205,7 +205,7 @@ def _check_operations(operations: Iterable[Operation]) -> None:
         if kind is _ADD:
             fits = type(operation.value) is int or type(operation.value) is float
         elif kind is _SET:
-            fits = operation.key is None
+            fits = operation.key is None and (operation.cap >= 0 or type(operation.value) is dict)
         elif kind is _APPEND:
             fits = operation.key is None and type(operation.value) is list and operation.cap > 0
         else:

@@ -6,7 +6,8 @@ A row in RAM is never "the value". It is ``rebase(base, operations)``: the last 
 was done here since. The same function serves the late load, the replay after a crash, a human's edit in the table
 editor and a refused save, so all of them agree:
 
-* ``set field value``       the local value stays; it also discards every earlier ``add`` of the field
+* ``set field value``       the local value stays; it also discards every earlier ``add`` of the field; of a whole mapping
+                          (all notes were cleared before it was known which there are) it drops all other keys
 * ``add field delta``       adds add up, whatever the base turns out to be (fields declared ``Add``)
 * ``put``/``drop`` of a key in a mapping; ``add`` of a key in a mapping of counters
 * ``append field items``    the newest ``cap`` items of a list stay (fields declared ``Recent``)
@@ -17,7 +18,7 @@ Each operation carries a *stamp* ``(epoch, revision)``. It is **already containe
 equal and its stamp is not newer: then the base was saved by this very process after the operation was made. A base
 of any other epoch was written before this process took its epoch, so it cannot contain the operation.
 
-A ``drop`` leaves a *tombstone* in the row: ``{field: {key: [epoch, revision, unix_s]}}``. A ``put`` or ``add`` that
+A ``drop``, or the ``set`` of a whole mapping, leaves *tombstones* in the row: ``{field: {key: [epoch, revision, unix_s]}}``. A ``put`` or ``add`` that
 is older than the tombstone (a journal replayed by a machine that was away) loses against it: a late write cannot
 bring a deleted command back. Tombstones are purged after :data:`TOMBSTONE_AGE_S`, and each field keeps at most
 :data:`TOMBSTONES_MAX`, the newest. An operation whose epoch is 0 was made before any epoch was known, and counts as
@@ -42,6 +43,8 @@ import msgspec
 TOMBSTONE_AGE_S = 30 * 24 * 3600
 #: Tombstones a field keeps; chosen as 5 x the largest cap of a mapping (200), so that P5 holds under add/delete churn.
 TOMBSTONES_MAX = 1000
+#: The ``cap`` of a set that is about a whole mapping, told by it from the set of a struct: only a mapping's keys leave tombstones.
+WHOLE_MAPPING = -1
 
 #: The highest epoch of a stored row that is believed; a process takes one at its start, so beyond 2**53 lies only what was
 #: typed or broken. The database counts on from what it is told (to bigint's end, 2**63 - 1): one such row must not use that up.
@@ -105,7 +108,7 @@ class Operation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``key`` is set for mappings only. ``value`` is the new value (set, put), the delta (add), the list of new items
     (append) or None (drop). ``at_s`` is wall time in whole seconds, for the age of a tombstone. ``cap`` is the
-    length at which an append cuts. ``version`` is the state class's, for a row that must be saved while no component
+    length at which an append cuts, or :data:`WHOLE_MAPPING`. ``version`` is the state class's, for a row that must be saved while no component
     that knows its class is loaded.
 
     Plain data cannot hold what holds it, so the garbage collector need not look at it.
@@ -196,13 +199,16 @@ def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> bo
     """Apply one operation in place; False if a newer tombstone beats it."""
     field, key = operation.field, operation.key
     if key is None:
-        _apply_to_field(data, operation)
+        if operation.cap == WHOLE_MAPPING:
+            _apply_to_mapping(data, graves, operation)
+        else:
+            _apply_to_field(data, operation)
         return True
     mapping = data.get(field)
     if not isinstance(mapping, dict):
         mapping = data[field] = {}
     buried = graves.get(field, {})
-    if key in buried and operation.stamp.epoch and operation.stamp < Stamp(*buried[key][:2]):
+    if _is_buried(key, buried, operation.stamp):
         return False
     if operation.kind is Kind.DROP:
         mapping.pop(key, None)
@@ -214,6 +220,25 @@ def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> bo
     else:
         mapping[key] = operation.value
     return True
+
+
+def _is_buried(key: str, buried: Mapping[str, list[int]], stamp: Stamp) -> bool:
+    """True if there is a tombstone of the key that is newer than ``stamp``."""
+    return key in buried and stamp.epoch > 0 and stamp < Stamp(*buried[key][:2])
+
+
+def _apply_to_mapping(data: dict[str, Any], graves: Tombstones, operation: Operation) -> None:
+    """Set a whole mapping: as if all that was there were dropped, and all that shall be there put."""
+    field, stamp = operation.field, operation.stamp
+    before, buried = data.get(field), graves.setdefault(field, {})
+    mapping = data[field] = {
+        key: item for key, item in operation.value.items() if not _is_buried(key, buried, stamp)
+    }
+    for key in before if isinstance(before, dict) else ():
+        if key not in mapping:
+            buried[key] = [*stamp, operation.at_s]
+    for key in mapping:
+        buried.pop(key, None)
 
 
 def _apply_to_field(data: dict[str, Any], operation: Operation) -> None:
@@ -270,8 +295,9 @@ def diff(
     Args:
         rules: merge rule per field.
         before, after: complete values, as plain data.
-        assigned: ``(field, key)`` pairs of ``Add`` fields that were given an absolute value (``!count x =5``): they
-            become a set or put even where the value did not change, since it must discard earlier adds.
+        assigned: ``(field, key)`` pairs that are told even where nothing changed (``!count x =5`` must discard earlier adds;
+            ``!game -`` must hold when the stored game arrives): a set of the field, a put of the key, or, of a key that is
+            not there, a drop.
     """
     changes: list[Change] = []
     for field, rule in rules.items():
@@ -291,7 +317,7 @@ def _field_changes(
             yield Change(Kind.ADD, field, None, new - old)
         case Merge.MAPPING | Merge.ADD_MAPPING:
             yield from _mapping_changes(field, rule, old, new, absolute)
-        case Merge.RECENT if (added := _appended(old, new, rule.cap)) is not None:
+        case Merge.RECENT if not absolute and (added := _appended(old, new, rule.cap)) is not None:
             yield Change(Kind.APPEND, field, None, added, rule.cap)
         case _:
             yield Change(Kind.SET, field, None, new)
@@ -300,8 +326,11 @@ def _field_changes(
 def _mapping_changes(
     field: str, rule: FieldRule, old: dict[str, Any], new: dict[str, Any], absolute: Sequence[str | None]
 ) -> Iterable[Change]:
-    for key in old:
-        if key not in new:
+    if None in absolute:
+        yield Change(Kind.SET, field, None, new, WHOLE_MAPPING)
+        return
+    for key in dict.fromkeys((*old, *absolute)):
+        if key not in new:  # also one that was never seen: the base may have it
             yield Change(Kind.DROP, field, key, None)
     for key, value in new.items():
         if key in absolute:

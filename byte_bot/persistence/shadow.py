@@ -243,6 +243,10 @@ def _assigned(
 ) -> list[Change]:
     """The changes of a field of which ``absolute`` keys (None: the whole field) were given a value, same or not."""
     name = plan.name
+    if None in absolute:
+        # As a whole, so what was there before does not matter; except of a number, which is set all the same.
+        new = _checked(spec, name, value)
+        return diff({name: spec.rules[name]}, {name: new}, {name: new}, [(name, None)])
     if plan.kept is _ENTRIES and type(value) is dict:
         changed = {
             key: item

@@ -271,10 +271,10 @@ def holds_object(base: Base) -> bool:
 
 
 def assign(state: ChannelState, field: str, value: Any, key: str | None = None) -> tuple[str, str | None]:
-    """Give an ``Add`` field (or one key of it) an absolute value; returns what was assigned, for the transaction.
+    """Give a field (or one key of it) a value that holds whatever is stored; returns what was assigned, for the transaction.
 
-    ``deaths.total = 5`` would be recorded as a difference to what RAM held; ``ctx.assign(deaths, "total", 5)``
-    discards earlier adds, also those in a row that has not been loaded yet.
+    ``deaths.total = 5`` would be recorded as a difference to what RAM held, and as nothing where RAM held 5 already;
+    ``ctx.assign(deaths, "total", 5)`` discards earlier adds, and what a row has that has not been loaded yet.
     """
     if key is None:
         setattr(state, field, value)

@@ -57,7 +57,13 @@ def test_after_an_unconfirmed_absolute_value_nothing_can_be_said() -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    ["The counter deaths is gone (it was at 10).", "@mod O contador deaths foi apagado (estava em 10)."],
+    [
+        "The counter deaths is gone (it was at 10).",
+        "@mod O contador deaths foi apagado (estava em 10).",
+        # The bot did not know of it: whoever is told so must find none all the same.
+        "There is no counter called deaths.",
+        "@mod Não existe um contador chamado deaths.",
+    ],
 )
 def test_a_removed_counter_starts_anew(reply: str) -> None:
     """In either language; until it is confirmed nothing can be said."""
@@ -69,12 +75,12 @@ def test_a_removed_counter_starts_anew(reply: str) -> None:
     assert account.range_of("lobby", "deaths") == (0, 0)
 
 
-def test_a_counter_that_was_not_there_is_not_removed() -> None:
+def test_a_removal_that_is_answered_otherwise_removes_nothing() -> None:
     """What the bot says instead settles the wish."""
     account = Account()
     account.open_with("lobby", "deaths", 10)
     wish(account, "!count deaths del")
-    confirm(account, "There is no counter called deaths.")
+    confirm(account, "A counter's name has 1 to 30 letters or digits, - and _, and no spaces.")
     assert account.range_of("lobby", "deaths") == (10, 10)
 
 

@@ -35,6 +35,8 @@ def talk(*lines: tuple[str, str | None], channel: str = "lobby") -> Account:
         ("!cmd add !hug hi", "O comando !hug está pronto.", ("cmd", "hug"), "hi"),
         ("!cmd edit hug hey", "The command !hug is changed.", ("cmd", "hug"), "hey"),
         ("!cmd del hug", "The command !hug is gone. \u034f\u034f", ("cmd", "hug"), ""),
+        ("!cmd del hug", "There is no command !hug of this channel's own.", ("cmd", "hug"), ""),
+        ("!cmd del !hug", "@mod Este canal não tem um comando !hug.", ("cmd", "hug"), ""),
     ],
 )
 def test_a_confirmed_value_is_believed(wish: str, reply: str, key: tuple[str, str], value: str) -> None:
@@ -76,14 +78,26 @@ def test_questions_refusals_and_silence_say_nothing(wish: str, reply: str | None
     assert (state.values(), state.entries(), state.confirmed) == ({}, {}, 0)
 
 
-@pytest.mark.parametrize(("set_anew", "possible"), [(False, {"", "Celeste"}), (True, {""})])
-def test_who_takes_away_what_it_has_lost_takes_nothing_away(set_anew: bool, possible: set[str]) -> None:
-    """The machine's power went, and with it what the database has already: the next process does not know of a game."""
-    anew = [("!game Doom", "Game: Doom")] if set_anew else []
-    account = talk(("!game Celeste", "Game: Celeste"), *anew, ("!game -", "No game is set."))
-    assert account.state.values() == {("lobby", "game", ""): {""}}
+@pytest.mark.parametrize(
+    ("wish", "reply", "taking", "none_there", "key"),
+    [
+        ("!game Celeste", "Game: Celeste", "!game -", "No game is set.", ("game", "")),
+        (
+            "!cmd add hug hi",
+            "The command !hug is ready.",
+            "!cmd del hug",
+            "There is no command !hug of this channel's own.",
+            ("cmd", "hug"),
+        ),
+    ],
+)
+def test_who_takes_away_what_the_process_has_lost_takes_it_away(
+    wish: str, reply: str, taking: str, none_there: str, key: tuple[str, str]
+) -> None:
+    """The machine's power went, and with it what the database has already: who is told that there is none must find none."""
+    account = talk((wish, reply), (taking, none_there))
     account.lose(["m0"])
-    assert account.state.values() == {("lobby", "game", ""): possible}
+    assert account.state.values() == {("lobby", *key): {""}}
 
 
 @pytest.mark.parametrize(
@@ -136,6 +150,21 @@ def test_cleared_notes_are_gone() -> None:
         ("!note del 1", "Note 1 is gone."),
     ).state
     assert state.entries() == {("lobby", "note", "a"): (0, 0), ("lobby", "note", "b"): (0, 0)}
+
+
+@pytest.mark.parametrize("overtaking", [False, True])
+def test_cleared_notes_are_gone_whatever_number_is_told(overtaking: bool) -> None:
+    """The bot did not know of them, or of more. Only what may have been heard later may be there."""
+    account = talk(
+        ("!note add a", "Note 3 is kept."), ("!note add b", None), ("!note clear", "All notes are gone (0).")
+    )
+    account.state.overtaking = overtaking
+    account.said(SentMessage(1.0, "lobby", "mod", "!note add b", "", "later"))
+    account.replied(SentMessage(1.1, "lobby", "byte_bot", "Note 1 is kept.", "later", "r-later"))
+    assert account.state.entries() == {
+        ("lobby", "note", "a"): (0, 0),
+        ("lobby", "note", "b"): (1, 2 if overtaking else 1),
+    }
 
 
 @pytest.mark.parametrize("deletion", ["!note del 1", "!note clear"])

@@ -1,4 +1,4 @@
-"""The extension API over time: rows of older versions, components that come and go."""
+"""The extension API over time: rows of older versions, rows that come late, components that come and go."""
 
 from __future__ import annotations
 
@@ -121,3 +121,39 @@ async def test_a_component_that_cannot_load_is_not_half_there() -> None:
         assert chat.bot.components == ()
         await chat.bot.add_component(Loading())
         assert await chat.viewer("!loaded") == "yes"
+
+
+class Shelf(ChannelState, key="shelf"):
+    """Words by name, and one of them all."""
+
+    words: dict[str, str] = {}
+    best: str = ""
+
+
+class Librarian(Component):
+    """Takes away whatever it is told."""
+
+    @command()
+    async def forget(self, ctx: Context, name: str = "") -> None:
+        """Forgets a word, or says that there is no best one."""
+        shelf = ctx.state(Shelf)
+        if name:
+            ctx.drop(shelf, "words", name + "\x00")
+        else:
+            ctx.assign(shelf, "best", "")
+
+
+@in_virtual_time()
+async def test_what_was_taken_away_is_not_in_a_row_that_comes_late() -> None:
+    """Also under a name that is cleaned before it is stored, and after a restart."""
+    journal = MemoryJournalStore()
+    async with chat_with(Librarian(), journal=journal) as chat:
+        chat.state(Shelf).words["seen"] = "here"
+        for line in ("!forget unseen", "!forget seen", "!forget"):
+            await chat.viewer(line)
+    async with chat_with(Librarian(), journal=journal) as chat:
+        base = Base(
+            b'{"words":{"unseen":"a","seen":"b","kept":"c"},"best":"a"}', epoch=3, revision=9, edit_no=0
+        )
+        chat.layer.deliver(RowKey("component_state", CHANNEL_ID, "shelf"), base, chat.layer.next_serial())
+        assert chat.state(Shelf) == Shelf({"kept": "c"}, "")

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import pytest
 
+from byte_bot.context.channel import UNSEEN_DROPS_MAX
 from byte_bot.context.stream_context import ChannelConfig
 from byte_bot.errors import StateError
 from byte_bot.persistence.operations import Kind, RowKey
 from byte_bot.persistence.state import Add, ChannelState, assign
 from simulator.loop import in_virtual_time
-from tests.byte_bot.context.contexts import Tally, contexts
+from tests.byte_bot.context.contexts import Place, Shelf, Tally, contexts
 
 
 class Counts(ChannelState, key="tests_context_counts"):
     """Numbers by name, whose changes add up."""
 
     counts: Annotated[dict[str, int], Add] = {}
+    last: str = ""
+
+
+COUNTS = RowKey("component_state", "1001", "tests_context_counts")
+
+
+async def until_loaded(place: Place) -> None:
+    """Wait for the channel's first load."""
+    async with asyncio.timeout(5):
+        await place.context().loaded.wait()
+
+
+def staged(place: Place) -> list[tuple[Kind, str, str | None]]:
+    """Stage what was done, and say what waits of it."""
+    place.context().stage("m1")
+    return [(one.kind, one.field, one.key) for one in place.layer.row(COUNTS).pending]
 
 
 @in_virtual_time()
@@ -93,3 +111,63 @@ async def test_an_absolute_value_under_a_key_that_is_cleaned_stays_absolute() ->
         assert context.state(Counts).counts == {"deaths": 5}
         (operation,) = place.layer.row(RowKey("component_state", "1001", "tests_context_counts")).pending
         assert (operation.kind, operation.key, operation.value) == (Kind.PUT, "deaths", 5)
+
+
+@in_virtual_time()
+async def test_before_the_load_what_changes_nothing_in_ram_is_recorded_all_the_same() -> None:
+    """The database may have a value, a key, or many: what was said must hold when they come."""
+    async with contexts() as place:
+        context = place.context()
+        counts = context.state(Counts)
+        context.mark_assigned(Counts, assign(counts, "last", ""))
+        context.mark_dropped(counts, "counts", "deaths")
+        assert staged(place) == [(Kind.DROP, "counts", "deaths"), (Kind.SET, "last", None)]
+        context.state(Counts)
+        context.mark_assigned(Counts, assign(counts, "counts", {}))
+        assert staged(place) == [(Kind.SET, "last", None), (Kind.SET, "counts", None)]
+
+
+@in_virtual_time()
+async def test_after_the_load_it_is_no_change() -> None:
+    """RAM shows what is stored: a save for nothing would only cost a request."""
+    async with contexts(database=Shelf()) as place:
+        context = place.context()
+        await until_loaded(place)
+        counts = context.state(Counts)
+        context.mark_assigned(Counts, assign(counts, "last", ""))
+        context.mark_dropped(counts, "counts", "deaths")
+        assert staged(place) == []
+        assert context.seal() == 0
+
+
+@in_virtual_time()
+async def test_a_key_that_is_dropped_and_made_anew_begins_anew() -> None:
+    """What the database has under it does not add up with what comes after."""
+    async with contexts() as place:
+        context = place.context()
+        counts = context.state(Counts)
+        counts.counts["deaths"] = 3
+        assert staged(place) == [(Kind.ADD, "counts", "deaths")]
+        context.state(Counts)
+        context.mark_dropped(counts, "counts", "deaths")
+        counts.counts["deaths"] = 1
+        assert staged(place) == [(Kind.PUT, "counts", "deaths")]
+
+
+@in_virtual_time()
+async def test_wrong_names_typed_in_an_outage_are_not_kept_without_end() -> None:
+    """P5: beyond the limit a key that RAM does not show is no longer dropped, and counted; one that it shows is."""
+    async with contexts() as place:
+        context = place.context()
+        counts = context.state(Counts)
+        counts.counts["seen"] = 1
+        for number in range(UNSEEN_DROPS_MAX + 3):
+            context.state(Counts)
+            context.mark_dropped(counts, "counts", f"unseen-{number}")
+            context.stage("m1")
+        assert len(staged(place)) == UNSEEN_DROPS_MAX
+        assert place.layer.telemetry.counters["unseen_drops_passed_over"] == 4
+        context.state(Counts)
+        context.mark_dropped(counts, "counts", "seen")
+        del counts.counts["seen"]
+        assert staged(place)[-1] == (Kind.DROP, "counts", "seen")

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from byte_bot.persistence.operations import FieldRule, Kind, Merge, Operation, Stamp
+from byte_bot.persistence.operations import WHOLE_MAPPING, FieldRule, Kind, Merge, Operation, Stamp
 
 CAP = 3
 RULES = {
@@ -29,8 +29,8 @@ VALUES = st.fixed_dictionaries(
         "lines": st.lists(WORDS, max_size=CAP),
     }
 )
-#: What a commit can record, as (kind, field, key, value, cap).
-CHANGES = st.one_of(
+#: What a commit can record, as (kind, field, key, value, cap); but for whole mappings.
+PARTIAL_CHANGES = st.one_of(
     st.tuples(st.just(Kind.SET), st.just("last"), st.none(), WORDS, st.just(0)),
     st.tuples(st.sampled_from([Kind.ADD, Kind.SET]), st.just("total"), st.none(), NUMBERS, st.just(0)),
     st.tuples(st.just(Kind.PUT), st.just("names"), KEYS, WORDS, st.just(0)),
@@ -39,6 +39,12 @@ CHANGES = st.one_of(
     st.tuples(st.just(Kind.APPEND), st.just("lines"), st.none(), st.lists(WORDS, min_size=1, max_size=4), st.just(CAP)),
     st.tuples(st.just(Kind.SET), st.just("lines"), st.none(), st.lists(WORDS, max_size=CAP), st.just(0)),
 )  # fmt: skip
+CHANGES = PARTIAL_CHANGES | st.one_of(
+    st.tuples(
+        st.just(Kind.SET), st.just(field), st.none(), st.dictionaries(KEYS, values), st.just(WHOLE_MAPPING)
+    )
+    for field, values in (("names", WORDS), ("counts", NUMBERS))
+)
 EPOCH = 4
 
 
@@ -62,7 +68,7 @@ def by_hand(data: dict[str, Any], operations: list[Operation]) -> dict[str, Any]
         elif key is not None:
             value[field][key] = value[field].get(key, 0) + item if operation.kind is Kind.ADD else item
         else:
-            value[field] = value[field] + item if operation.kind is Kind.ADD else item
+            value[field] = value[field] + item if operation.kind is Kind.ADD else copy.copy(item)
     return value
 
 

@@ -60,6 +60,7 @@ def _random_intent(rng: random.Random) -> Intent:
             ("put", key, word),
             ("uncount", key, None),
             ("unname", key, None),
+            ("clear", "", None),
             ("line", "", word),
         ]
     )

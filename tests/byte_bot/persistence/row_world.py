@@ -207,26 +207,32 @@ class World:
             case "assign":
                 row.assigned.append(assign(state, "total", value))
             case "set":
-                state.last = value
+                self._insist(assign(state, "last", value))
             case "count":
                 state.counts[key] = state.counts.get(key, 0) + value
             case "put":
-                state.names[key] = value
-            case "uncount" if key in state.counts:
-                del state.counts[key]
-            case "unname" if key in state.names:
-                del state.names[key]
+                self._insist(assign(state, "names", value, key))
+            case "uncount":
+                self._insist(("counts", key))
+                state.counts.pop(key, None)
+            case "unname":
+                self._insist(("names", key))
+                state.names.pop(key, None)
+            case "clear":
+                self._insist(assign(state, "counts", {}))
             case "line":
                 state.lines.append(value)
         operations = row.commit(self.process.epoch, message_id, 1_000 + self.op_no)
         self.process.handled[message_id] = None
         recorded = [Recorded(KEY, operations)] if operations else []
-        if operations:
-            self.intents[message_id] = intent
-        self.disk.append(
-            [*recorded, Handled(message_id)],
-            lambda: self.confirmed.setdefault(message_id) if operations else None,
-        )
+        # Also where nothing was recorded: what chat was told must hold.
+        self.intents[message_id] = intent
+        self.disk.append([*recorded, Handled(message_id)], lambda: self.confirmed.setdefault(message_id))
+
+    def _insist(self, assigned: tuple[str, str | None]) -> None:
+        """It holds whatever is stored, as `Context.assign` and `Context.drop` have it: also where the base is not known yet."""
+        if not self.process.row.loaded:
+            self.process.row.assigned.append(assigned)
 
     # what the disk does
 
@@ -376,9 +382,8 @@ class World:
         """What must hold once everything has gone through: database, RAM and intentions agree."""
         assert msgspec.to_builtins(self.state()) == self.expected()
         assert not self.process.row.dirty
-        assert self.database.row is not None or not self.intents
-        if self.database.row is not None:
-            assert SPEC.complete(ABSENT) | self.database.row.data == self.expected()
+        stored = {} if self.database.row is None else self.database.row.data
+        assert SPEC.complete(ABSENT) | stored == self.expected()
 
     def expected(self) -> dict[str, Any]:
         """The intentions, one after the other, on what the database held first."""
@@ -400,6 +405,8 @@ class World:
                     value["counts"].pop(key, None)
                 case "unname":
                     value["names"].pop(key, None)
+                case "clear":
+                    value["counts"] = {}
                 case "line":
                     value["lines"] = [*value["lines"], item][-LINES_CAP:]
         value["note"] = self.note

@@ -12,6 +12,7 @@ from byte_bot.persistence.operations import Base, Kind, Operation, Stamp, is_con
 from tests.byte_bot.persistence.operation_draws import (
     CHANGES,
     EPOCH,
+    PARTIAL_CHANGES,
     VALUES,
     by_hand,
     graves_before,
@@ -19,7 +20,7 @@ from tests.byte_bot.persistence.operation_draws import (
 )
 
 
-@given(VALUES, graves_before(EPOCH), st.lists(CHANGES, max_size=12))
+@given(VALUES, graves_before(EPOCH), st.lists(PARTIAL_CHANGES, max_size=12))
 def test_coalescing_never_changes_the_result(
     data: dict[str, Any], graves: dict[str, Any], changes: list[tuple[Any, ...]]
 ) -> None:
@@ -30,6 +31,21 @@ def test_coalescing_never_changes_the_result(
     assert {field: sorted(keys) for field, keys in short.tombstones.items()} == {
         field: sorted(keys) for field, keys in whole.tombstones.items()
     }
+
+
+@given(VALUES, graves_before(EPOCH), st.lists(CHANGES, max_size=12))
+def test_a_whole_mapping_buries_what_the_base_has(
+    data: dict[str, Any], graves: dict[str, Any], changes: list[tuple[Any, ...]]
+) -> None:
+    """What was put and cleared before anybody else could see it needs no tombstone; whatever was stored and is gone has one."""
+    operations = numbered(changes)
+    whole, short = rebase(data, graves, operations), rebase(data, graves, coalesced(operations))
+    assert short.data == whole.data
+    for field in ("names", "counts"):
+        found, buried = short.data[field], short.tombstones.get(field, {})
+        assert set(buried) <= set(whole.tombstones.get(field, {}))
+        assert {*data[field], *graves.get(field, {})} <= {*found, *buried}
+        assert not {*found} & {*buried} - {*graves.get(field, {})}
 
 
 @given(VALUES, st.lists(CHANGES, max_size=8), st.lists(CHANGES, max_size=8), st.lists(CHANGES, max_size=4))

@@ -57,6 +57,7 @@ DAMAGE = [
     'UPDATE rows SET pending = CAST(\'[["append","lines",null,[7],[4,8],"",0,0]]\' AS BLOB)',
     'UPDATE rows SET pending = CAST(\'[["put","counts",null,7,[4,8]]]\' AS BLOB)',
     'UPDATE rows SET pending = CAST(\'[["set","last","a",7,[4,8]]]\' AS BLOB)',
+    'UPDATE rows SET pending = CAST(\'[["set","counts",null,7,[4,8],"",0,-1]]\' AS BLOB)',
     "UPDATE rows SET version = 1, data = x'7b'",
     "UPDATE rows SET version = 1, data = x'7b2261223a22b1227d'",
     'UPDATE rows SET version = 1, tombstones = CAST(\'{"counts":{"a":[1,2]}}\' AS BLOB)',

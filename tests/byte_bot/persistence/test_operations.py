@@ -14,6 +14,7 @@ from byte_bot.persistence.operations import (
     ABSENT,
     TOMBSTONE_AGE_S,
     TOMBSTONES_MAX,
+    WHOLE_MAPPING,
     Base,
     Kind,
     Operation,
@@ -98,6 +99,33 @@ def test_a_deletion_leaves_a_tombstone_with_stamp_and_time() -> None:
     assert rebase({"names": {"a": "x"}}, {}, [drop]).tombstones == {"names": {"a": [3, 7, 1_234]}}
 
 
+def test_a_whole_mapping_leaves_a_tombstone_for_each_key_it_drops() -> None:
+    """Cleared before it was known what there is: what the base turns out to have is buried, and an older put of it loses."""
+    clear = Operation(Kind.SET, "names", None, {"new": "z"}, Stamp(3, 7), "", 1_234, WHOLE_MAPPING)
+    data, graves, _ = rebase({"names": {"a": "x", "new": "y"}}, {"names": {"b": [1, 1, 9]}}, [clear])
+    assert data == {"names": {"new": "z"}}
+    assert graves == {"names": {"a": [3, 7, 1_234], "b": [1, 1, 9]}}
+    late = Operation(Kind.PUT, "names", "a", "x", Stamp(2, 9))
+    assert rebase(data, graves, [late]) == (data, graves, [])
+    assert rebase({"names": 3}, {}, [clear]).data == {"names": {"new": "z"}}
+    assert rebase({}, {"names": {"new": [2, 9, 1]}}, [clear]) == ({"names": {"new": "z"}}, {}, [clear])
+    assert rebase({}, {"names": {"new": [4, 1, 1]}}, [clear]).data == {"names": {}}
+
+
+def test_a_whole_mapping_is_not_changed_by_what_follows_it() -> None:
+    """It may be put on another base yet."""
+    clear = Operation(Kind.SET, "names", None, {}, Stamp(3, 7), "", 1_234, WHOLE_MAPPING)
+    put = Operation(Kind.PUT, "names", "a", "x", Stamp(3, 8))
+    assert rebase({"names": {"b": "y"}}, {}, [clear, put]).data == {"names": {"a": "x"}}
+    assert clear.value == {}
+
+
+def test_the_set_of_a_struct_buries_nothing() -> None:
+    """Its fields are no keys that somebody might put."""
+    whole = Operation(Kind.SET, "last", None, {"text": "x"}, Stamp(3, 7), "", 1_234)
+    assert rebase({"last": {"text": "a", "old": 1}}, {}, [whole]).tombstones == {}
+
+
 def test_tombstones_are_purged_after_their_age() -> None:
     """A tombstone lives for 30 days; without a time nothing is purged."""
     graves = {"names": {"old": [1, 1, 1_000], "young": [1, 2, 1_001]}}
@@ -168,6 +196,30 @@ def test_an_assignment_is_recorded_even_if_nothing_changed() -> None:
         (Kind.SET, "total", None, 5),
         (Kind.PUT, "counts", "a", 1),
     ]
+
+
+def test_what_is_assigned_is_told_of_every_kind_of_field() -> None:
+    """Where a row is not loaded the base may have what RAM does not show: it is set, put, or dropped all the same."""
+    value = {"last": "", "total": 0, "names": {"b": "x"}, "counts": {}, "lines": ["a"]}
+    assigned: list[tuple[str, str | None]] = [
+        ("last", None),
+        ("names", "b"),
+        ("names", "gone"),
+        ("names", "gone"),
+        ("counts", None),
+        ("lines", None),
+    ]
+    changes = diff(RULES, value, value, assigned)
+    assert [(change.kind, change.field, change.key, change.value, change.cap) for change in changes] == [
+        (Kind.SET, "last", None, "", 0),
+        (Kind.DROP, "names", "gone", None, 0),
+        (Kind.PUT, "names", "b", "x", 0),
+        (Kind.SET, "counts", None, {}, WHOLE_MAPPING),
+        (Kind.SET, "lines", None, ["a"], 0),
+    ]
+    longer = value | {"lines": ["a", "b"]}
+    (change,) = diff(RULES, value, longer, [("lines", None)])
+    assert (change.kind, change.value) == (Kind.SET, ["a", "b"])
 
 
 def test_odd_values_in_the_base_count_as_nothing() -> None:

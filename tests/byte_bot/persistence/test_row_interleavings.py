@@ -36,6 +36,7 @@ INTENTS = st.one_of(
     st.tuples(st.just("put"), KEYS, WORDS),
     st.tuples(st.just("uncount"), KEYS, st.none()),
     st.tuples(st.just("unname"), KEYS, st.none()),
+    st.tuples(st.just("clear"), st.just(""), st.none()),
     st.tuples(st.just("line"), st.just(""), WORDS),
 )
 

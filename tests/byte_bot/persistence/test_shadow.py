@@ -219,20 +219,27 @@ def test_an_appended_line_is_told_alone() -> None:
 
 
 def test_an_assigned_key_is_told_even_if_its_value_is_the_same() -> None:
-    """An absolute value discards earlier adds, so it counts where nothing changed; a key dropped since does not."""
+    """An absolute value discards earlier adds, so it counts where nothing changed; a key that is gone is dropped."""
     state = Everything(counts={"a": 1, "b": 2}, total=4)
     shadow = Shadow(SPEC, state)
     state.counts["b"] = 5
     changes = shadow.changes(SPEC, state, [("counts", "a"), ("counts", "gone"), ("total", None)])
     assert changes == {
         "total": [Change(Kind.SET, "total", None, 4)],
-        "counts": [Change(Kind.PUT, "counts", "a", 1), Change(Kind.ADD, "counts", "b", 3)],
+        "counts": [
+            Change(Kind.DROP, "counts", "gone", None),
+            Change(Kind.PUT, "counts", "a", 1),
+            Change(Kind.ADD, "counts", "b", 3),
+        ],
     }
 
 
 @given(
     st.lists(_edits, max_size=6),
-    st.lists(st.sampled_from([("counts", "a"), ("counts", "b"), ("total", None)])),
+    st.lists(
+        st.tuples(st.sampled_from(["counts", "notes", "deep"]), st.none() | _keys)
+        | st.tuples(st.sampled_from(["total", "word", "last", "node", "lines", "plain", "boxes"]), st.none())
+    ),
 )
 def test_assigned_fields_are_those_of_comparing_everything(
     edits: list[tuple[str, Any]], assigned: list[tuple[str, str | None]]
