@@ -37,7 +37,6 @@ from tests.mutants.mutant import (
     Mutant,
     TaskPerChange,
     eager,
-    halved_to_the_end,
     in_the_bot,
     in_the_database,
     one_more,
@@ -57,7 +56,6 @@ from tests.mutants.mutant import (
     with_two_deaths,
     with_writer,
 )
-from tests.mutants.stagings import doubted_then_refused, inherited_while_the_disk_fails
 from tests.safeguards.altered import altered
 from tests.safeguards.bot_variants import (
     CredulousBot,
@@ -185,7 +183,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             )
         ),
         "agreement",
-        staging=doubted_then_refused,
+        "remembers",
+        needs=with_all(with_outage, with_faults(Crash, PowerCut, Restart, HumanEdit)),
     ),
     "bisection_drops_the_neighbour": in_the_bot(
         "when a batch is refused as a whole, its second half counts as saved",
@@ -200,7 +199,6 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         ),
         "agreement",
         needs=with_faults(TooLarge),
-        staging=halved_to_the_end,
     ),
     "edit_known_by_its_number": in_the_bot(
         "of a row that a human has edited the bot takes the new number, and keeps the values it knew",
@@ -274,7 +272,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "rows of an earlier process are saved while the disk takes no new stamps",
         with_writer(HastyWriter),
         "agreement",
-        staging=inherited_while_the_disk_fails,
+        "remembers",
+        needs=with_all(with_trouble_at_the_disk, with_two_deaths),
     ),
     "disk_waited_for": in_the_bot(
         "nobody watches how long a commit takes",

@@ -188,6 +188,34 @@ def test_a_channel_sleeps_although_twitch_refused_to_tell() -> None:
     assert watched(story, Answered()) == []
 
 
+def test_a_channel_may_sleep_again_when_a_power_cut_has_taken_its_resume() -> None:
+    """The disk has the `!pause` and not the `!resume`; a bot that is silent where neither was said is judged as ever."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.faults.set("outage", Hang())  # or the row would say it
+        await world.ask("mod", "!pause")
+        await world.bot.restart()  # an orderly end syncs the disk
+        await world.joined()
+        for _ in range(12):
+            await world.ask("viewer", "!ping", channel="arcade")
+        await world.ask("mod", "!resume")
+        world.bot.cut_power()
+        world.start_bot()
+        await world.joined()
+        assert world.account.forsaken
+        assert world.app is not None
+        world.say("viewer", "!ping")
+        await asyncio.sleep(5)
+        assert world.chat.unanswered == 1 and not world.violations
+        become(world.app.bot, DeafBot)
+        world.say("viewer", "!ping", channel="arcade")
+        await asyncio.sleep(5)
+
+    words = watched(story, Answered())
+    assert len(words) == 1 and "#arcade" in words[0]
+
+
 def test_what_twitch_forbids_is_no_silence() -> None:
     """A bot that is banned from a channel cannot speak there."""
 
