@@ -2,7 +2,8 @@
 
 How it works. :func:`draw_night` draws one thing after the other, each from a stream of its own below the node ``search`` of the
 seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What people type, how faults look and the disk come from
-`night_draws.py`, which the twins share; which faults take part, and how probable they are, from `fault_draws.py`.
+`night_draws.py`, which the twins share; which faults take part, and how probable they are, from `fault_draws.py`; what is staged from
+`staged_draws.py`.
 
 * *Small nights*: a few channels, 15 to 90 messages, half a minute. They cost a quarter of a second, so that ten thousand can be
   played; most bugs need few things, close to one another. One night in :data:`BIG_EVERY` has up to :data:`BIG_CHANNELS_MAX` channels
@@ -12,7 +13,10 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
   people who change each of them again after it; in one in :data:`TYPO_EVERY` a human types a version that no program knows yet into the
   counters, corrects it later, and starts the bot anew; in one in :data:`COLD_EVERY` the process ends in the midst of an outage, and people
   ask the next one for what was counted, and saved, before it; in one in :data:`CUT_SHORT_EVERY` the bot is told to stop while the database is
-  slow or away, and killed before it has.
+  slow or away, and killed before it has; and one in :data:`STAGED_EVERY` has one of the orders of events of
+  :data:`~simulator.search.staged_draws.STAGED`: a save in doubt, a heritage that no disk knows, large saves halved up to the heal.
+* *Loud nights*: in one in :data:`LOUD_EVERY` a channel is louder than a bot without rights can answer; in a big one in which idle channels leave
+  memory people talk at that moment.
 * *Entries*: in one night in :data:`ENTERED_EVERY`, but for those with a narrow gateway, a typo or a cold start, a human enters values in rows of
   state that nobody in chat touches; in half of these each row is changed all the time by people.
 * *Tokens*: in one night in :data:`TOKEN_EVERY` the bot's token lies in a file, and ends once or more; in the others it is a bare one.

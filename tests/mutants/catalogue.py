@@ -87,6 +87,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "the writer does not wait for the answer to its last save",
         with_writer(ImpatientWriter),
         "single_save",
+        # Of two saves of a row that wait out an outage only one is acknowledged.
+        "recovers",
     ),
     "acknowledged_before_the_answer": in_the_bot(
         "rows count as saved as soon as the request leaves",
@@ -298,6 +300,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         with_journal(DroppingJournal),
         "agreement",
         "gated",
+        "remembers",
         needs=with_all(with_trouble_at_the_disk, with_death),
     ),
     "records_overtake_boundaries": in_the_bot(
