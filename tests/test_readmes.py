@@ -45,7 +45,6 @@ from simulator.seed_file import read_seed_file
 from simulator.twitch.verbs import VERBS
 from simulator.world import simulate
 from tests.byte_bot.components.harness import chat_with
-from tests.mutants.catalogue import MUTANTS
 
 ROOT = Path(__file__).parents[1]
 ROOT_README, BOT_README, SIMULATOR_README = READMES = (
@@ -142,13 +141,6 @@ def test_every_python_block_runs(readme: Path, code: str, tmp_path: Path) -> Non
     for name, value in names.items():
         if name.startswith("test_"):
             value(**{"tmp_path": tmp_path} if "tmp_path" in inspect.signature(value).parameters else {})
-
-
-def test_how_many_planted_bugs_need_staged_nights_is_told() -> None:
-    """As the catalogue has it: those the search does not find by itself."""
-    staged = sum(mutant.staged for mutant in MUTANTS.values())
-    number = ("None", "One", "Two", "Three", "Four", "Five")[staged]
-    assert f"({number} of them" in text_of(ROOT_README)
 
 
 # ── the bot ──────────────────────────────────────────────────────────────────────────────────────────────────────────

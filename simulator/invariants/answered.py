@@ -7,7 +7,8 @@ there and back (longer while Twitch delivers out of order) and :data:`ANSWER_S`.
 * it was not in the channel on a sound connection, or lost the connection on which it heard the command: a fault of Twitch,
   a crash, a restart. From its next JOIN on it has to answer again;
 * the channel sleeps: it is paused, disabled or has another prefix, in the database or by ``!pause``, until the bot is next
-  heard there (when it learns of a human's edit is another promise);
+  heard there (when it learns of a human's edit is another promise). So it may be too when the end of a process has taken what it had
+  been told by ``!resume``: a power cut, or a death while its journal was degraded;
 * Twitch does not let it speak there: ignored for having been over a limit, banned, refused, suspended, or in a chat mode that holds for it; or has refused this
   very answer for what its filters make of it. Two processes that count on the account's whole rate, one of them started by mistake, may
   both lose it for a while; and a process cannot know what another one, beside it or before it, has said last in the channel, so
@@ -77,6 +78,9 @@ class Answered:
         self._watched: dict[str, _Watched] = {}
         self._seen: dict[str, None] = {}
         self._pauses: dict[str, None] = {}
+        #: Where `!resume` was said, by the message's id, and the last end of a process that was looked at.
+        self._resumes: dict[str, str] = {}
+        self._ended_s = -math.inf
         #: The table of channels at the last look, and those that it puts to sleep.
         self._rows: object = None
         self._put_to_sleep: dict[str, None] = {}
@@ -144,6 +148,8 @@ class Answered:
         self._seen[message.id] = None
         if message.text.startswith("!pause"):
             self._pauses[message.id] = None
+        if message.text.startswith("!resume"):
+            self._resumes[message.id] = message.channel
         if asked is None or repeated or not asked.heard_by or not must_be_answered(world, message):
             return
         self._look_asleep(world, message.channel)
@@ -159,13 +165,16 @@ class Answered:
     def _spoke(self, world: World, message: SentMessage) -> None:
         self._said_s.setdefault(message.channel, []).append(message.at_s)
         self._said_anywhere_s.append(message.at_s)
-        self._sleeping.pop(message.channel, None)
+        # What is heard within the way of a message may be the last words of one that has just ended: the next one need not be awake.
+        if message.at_s > _heard_of_s(world):
+            self._sleeping.pop(message.channel, None)
         if message.reply_to in self._pauses:
             self._sleeping[message.channel] = None
         self._look_asleep(world, message.channel)
 
     def _look_asleep(self, world: World, *channels: str) -> None:
         """Note which of these channels sleep now."""
+        self._look_at_ends(world)
         rows = world.supabase.view("channels_config")
         if rows is not self._rows:
             prefix = world.scenario.settings.get("default_prefix", "!")
@@ -176,6 +185,16 @@ class Answered:
                 self._sleeping[channel] = None
             if channel in self._sleeping:
                 self._asleep_s[channel] = world.loop.time()
+
+    def _look_at_ends(self, world: World) -> None:
+        if world.bot.last_end_s == self._ended_s:
+            return
+        self._ended_s = world.bot.last_end_s
+        account = world.account
+        for message_id, channel in list(self._resumes.items()):
+            if message_id in account.forsaken or message_id in account.ever_ungated:
+                del self._resumes[message_id]
+                self._sleeping[channel] = None
 
     def _look_at_helix(self, world: World) -> None:
         if any(isinstance(fault, HELIX_FAULTS) for fault in world.faults.twitch_now()):
@@ -227,9 +246,7 @@ class Answered:
 
     def _may_follow_another(self, world: World, channel: str) -> bool:
         """Whether what was said last in the channel may be another process's: of one beside the bot, or one that has ended."""
-        # What that one said last was still on its way when it ended.
-        heard_of_s = world.bot.last_end_s + world.scenario.latency_ms / 1000
-        return world.bot.rival is not None or self._said_s[channel][-1] <= heard_of_s
+        return world.bot.rival is not None or self._said_s[channel][-1] <= _heard_of_s(world)
 
     def _near_a_limit(self, world: World, channel: str, from_s: float, until_s: float) -> bool:
         """Whether Twitch's limits may hold a reply back at some moment between these two.
@@ -253,6 +270,11 @@ class Answered:
 def _sleeps(row: Mapping[str, Any], default_prefix: str) -> bool:
     """True if the bot answers no `!` command in the channel of this row."""
     return bool(row["paused"] or not row["enabled"] or (row["prefix"] or default_prefix) != "!")
+
+
+def _heard_of_s(world: World) -> float:
+    """Until when the last words of the process that ended last may be heard: they were still on their way."""
+    return world.bot.last_end_s + world.scenario.latency_ms / 1000
 
 
 def _given_up(world: World, channel: str) -> int:

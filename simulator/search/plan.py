@@ -2,7 +2,8 @@
 
 How it works. :func:`draw_night` draws one thing after the other, each from a stream of its own below the node ``search`` of the
 seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What people type, how faults look and the disk come from
-`night_draws.py`, which the twins share; which faults take part, and how probable they are, from `fault_draws.py`.
+`night_draws.py`, which the twins share; which faults take part, and how probable they are, from `fault_draws.py`; what is staged from
+`staged_draws.py`.
 
 * *Small nights*: a few channels, 15 to 90 messages, half a minute. They cost a quarter of a second, so that ten thousand can be
   played; most bugs need few things, close to one another. One night in :data:`BIG_EVERY` has up to :data:`BIG_CHANNELS_MAX` channels
@@ -12,7 +13,10 @@ seed's tree, and returns a :class:`SearchPlan`, a value; `judge` plays it. What 
   people who change each of them again after it; in one in :data:`TYPO_EVERY` a human types a version that no program knows yet into the
   counters, corrects it later, and starts the bot anew; in one in :data:`COLD_EVERY` the process ends in the midst of an outage, and people
   ask the next one for what was counted, and saved, before it; in one in :data:`CUT_SHORT_EVERY` the bot is told to stop while the database is
-  slow or away, and killed before it has.
+  slow or away, and killed before it has; and one in :data:`STAGED_EVERY` has one of the orders of events of
+  :data:`~simulator.search.staged_draws.STAGED`: a save in doubt, a heritage that no disk knows, large saves halved up to the heal.
+* *Loud nights*: in one in :data:`LOUD_EVERY` a channel is louder than a bot without rights can answer; in a big one in which idle channels leave
+  memory people talk at that moment.
 * *Entries*: in one night in :data:`ENTERED_EVERY`, but for those with a narrow gateway, a typo or a cold start, a human enters values in rows of
   state that nobody in chat touches; in half of these each row is changed all the time by people.
 * *Tokens*: in one night in :data:`TOKEN_EVERY` the bot's token lies in a file, and ends once or more; in the others it is a bare one.
@@ -31,22 +35,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from simulator.audience import CommandStorm, Crowd, Raid
-from simulator.faults import (
-    CommitThenDrop,
-    Crash,
-    Fault,
-    Hang,
-    HumanEdit,
-    Latency,
-    PowerCut,
-    Refused,
-    Restart,
-    SlowSync,
-    TooLarge,
-)
+from simulator.faults import TooLarge
 from simulator.loop import ReadyOrder
 from simulator.night_draws import (
-    CHANGES,
     described,
     draw_commands,
     draw_disk,
@@ -60,13 +51,26 @@ from simulator.rng import SeedTree
 from simulator.scenario import DiskLatency, Scenario
 from simulator.scripts import log_in_anew
 from simulator.search.fault_draws import (
-    BEFORE_HEAL_S,
     DRAWN,
     Stage,
     draw_entries,
     draw_faults,
     draw_token_faults,
     family_of,
+)
+from simulator.search.staged_draws import (
+    FLOOD_CHANNELS,
+    STAGED,
+    STAGED_CHANNELS_MAX,
+    STAGED_CHANNELS_MIN,
+    Hours,
+    changes,
+    draw_cold_start,
+    draw_cut_short,
+    draw_flood,
+    draw_loud,
+    draw_talk_at_the_look,
+    draw_typo,
 )
 
 CHANNELS_MAX: Final = 6
@@ -86,23 +90,20 @@ NARROW_EVERY: Final = 60
 #: Less than any row, and for how long, seconds.
 NARROW_BYTES, NARROW_LASTS_S = 250, 5.0
 TYPO_EVERY: Final = 60
-TYPED_VERSION: Final = 99
 COLD_EVERY: Final = 60
 CUT_SHORT_EVERY: Final = 40
-#: A stop takes up to seven seconds; who is killed later than this has mostly ended.
-CUT_SHORT_MAX_S: Final = 4.0
+#: In one night in so many one of :data:`~simulator.search.staged_draws.STAGED` is staged, each as often as the others.
+STAGED_EVERY: Final = 14
+#: In one night in so many somebody is louder than a bot without rights can answer.
+LOUD_EVERY: Final = 60
+#: The bot looks for idle channels a minute after its start, and each minute after that.
+LOOK_S: Final = 60.0
 #: In how many nights a human enters something in state, and in which part of them every row is changed all the time.
 ENTERED_EVERY, BUSY_SHARE = 12, 0.5
-#: For how long people count first, when all of it is saved even by a bot that saves every four seconds, and how long the outage lasts.
-COUNTING_LASTS_S, COUNTED_S, COLD_LASTS_S = 3.0, 8.0, 9.0
 #: In one night in so many the bot's token can be renewed, and ends; in some of them somebody logs it in anew before the heal does.
 TOKEN_EVERY, CARED_FOR_SHARE = 10, 0.7
 #: People speak for so long in a staged night that each row is changed before what is staged, meanwhile, and after it; seconds.
 STAGED_SPEAKING_S: Final = 20.0
-#: More than the journal queues one by one (2,000 writes) before the first commit of a stalled disk is through.
-FLOOD_RATE_PER_S, FLOOD_LASTS_S = 1_000.0, 2.4
-#: Half of the floods go over so many channels, and fill a save with rows.
-FLOOD_CHANNELS: Final = 150
 
 
 @dataclass(frozen=True)
@@ -140,46 +141,68 @@ def draw_night(seed: int) -> SearchPlan:
         sizes.randrange(every) == 0 for every in (BIG_EVERY, FLOOD_EVERY, NARROW_EVERY, TYPO_EVERY)
     )
     cold = seeds.stream("coldness").randrange(COLD_EVERY) == 0
+    cut_short, stagings = seeds.stream("cut_short"), seeds.stream("stagings")
+    alone = flood or narrow or typo or cold
+    cut = cut_short.randrange(CUT_SHORT_EVERY) == 0 and not alone
+    staged = stagings.randrange(STAGED_EVERY) == 0 and not (alone or cut or big)
+    staging = stagings.choice(list(STAGED)) if staged else ""
     low, high = (BIG_CHANNELS_MIN, BIG_CHANNELS_MAX) if big else (1, CHANNELS_MAX)
     wide = flood and not narrow and sizes.random() < 0.5
     count = FLOOD_CHANNELS if wide else 1 if narrow else spread(rng, low, high)
+    if staged:
+        count = stagings.randint(STAGED_CHANNELS_MIN, STAGED_CHANNELS_MAX)
     channels = tuple(f"channel_{number}" for number in range(1, count + 1))
     begin_s = rng.choice(BEGIN_S)
     until_s = begin_s + rng.choice(BIG_SPEAKING_S if big else SPEAKING_S)
-    if narrow or typo or cold:
+    if narrow or typo or cold or staged:
         until_s = max(until_s, begin_s + STAGED_SPEAKING_S)
     duration_s = microseconds(until_s + rng.uniform(SILENT_MIN_S, SILENT_MAX_S))
     settings = _draw_settings(rng)
+    if staged and settings.get("durability") == "off":
+        del settings["durability"]  # something must be promised of what is staged
     disk_latency = draw_disk(seeds.stream("disk"))
     impossible = _impossible(settings, narrow=narrow)
     faults = draw_faults(seeds.stream("faults"), Stage(channels, duration_s), without=impossible, at_least=0)
     crowds = _draw_crowds(seeds.stream("audience"), channels, begin_s, until_s, big=big)
     if flood:
-        storm, stall = _draw_flood(seeds.stream("flood"), channels if wide else channels[:1], begin_s)
+        storm, stall = draw_flood(seeds.stream("flood"), channels if wide else channels[:1], begin_s)
         crowds, faults, disk_latency = (*crowds, *storm), (*faults, stall), DiskLatency(median_ms=2.0)
     if narrow:
-        crowds = _changes(channels[0], begin_s, until_s)
+        crowds = changes(channels[0], begin_s, until_s)
         start_s = begin_s + 2.0
         faults = (*faults, TooLarge(bytes_max=NARROW_BYTES, start_s=start_s, duration_s=NARROW_LASTS_S))
     if typo and not narrow and settings.get("durability") != "off":
-        crowds = (*crowds, *_changes(channels[0], begin_s, until_s))
-        faults = (*faults, *_draw_typo(seeds.stream("typo"), begin_s, until_s))
+        crowds = (*crowds, *changes(channels[0], begin_s, until_s))
+        faults = (*faults, *draw_typo(seeds.stream("typo"), begin_s, until_s))
     if cold and not narrow and settings.get("durability") != "off":
-        counting, ends = _draw_cold_start(seeds.stream("cold"), channels[0], begin_s)
+        counting, ends = draw_cold_start(seeds.stream("cold"), channels[0], begin_s)
         # Nothing else may go wrong: what was counted must be in the database, and nowhere else, when the process ends.
         crowds, faults = (*crowds, *counting), ends
-    cut_short, otherwise = seeds.stream("cut_short"), flood or narrow or typo or cold
-    if not (cut_short.randrange(CUT_SHORT_EVERY) or otherwise or settings.get("durability") == "off"):
-        crowds = (*crowds, *_changes(channels[0], begin_s, until_s))
-        faults = (*faults, *_draw_cut_short(cut_short, begin_s, until_s, duration_s))
+    if staged:
+        added = STAGED[staging](stagings, channels, Hours(begin_s, until_s, duration_s))
+        if added.alone:
+            crowds, faults = (), ()
+        crowds, faults = (*crowds, *added.crowds), (*faults, *added.faults)
+        settings = {**settings, **added.settings}
+    if cut and settings.get("durability") != "off":
+        crowds = (*crowds, *changes(channels[0], begin_s, until_s))
+        faults = (*faults, *draw_cut_short(cut_short, begin_s, until_s, duration_s))
     entries = seeds.stream("entries")
     # These need all else as it is.
     if entries.randrange(ENTERED_EVERY) == 0 and not (narrow or typo or cold):
         faults = (*faults, *draw_entries(entries, Stage(channels, duration_s)))
         if entries.random() < BUSY_SHARE:
-            crowds = (*crowds, *_changes(channels[0], begin_s, until_s))
+            crowds = (*crowds, *changes(channels[0], begin_s, until_s))
+    looks = seeds.stream("looks")
+    if big and until_s > LOOK_S and settings["context_idle_s"] < LOOK_S:
+        for number in range(1, int(until_s // LOOK_S) + 1):
+            crowds = (*crowds, draw_talk_at_the_look(looks, channels, LOOK_S * number))
+    louds = seeds.stream("loud")
+    loud = louds.randrange(LOUD_EVERY) == 0 and not (big or alone or staged)
+    if loud:
+        crowds = (*crowds, draw_loud(louds, channels[0], begin_s))
     # Somebody who may say nothing faster than once a second cannot be in hundreds of channels either.
-    ordinary = not big and not wide and rng.random() < 0.2
+    ordinary = not big and not wide and (rng.random() < 0.2 or loud)
     listed, fixed = _draw_lists(rng, channels)
     plan = SearchPlan(
         seed,
@@ -280,73 +303,3 @@ def _draw_crowds(
         at_s = rng.uniform(begin_s, until_s - 4.0)
         crowds.append(Raid(rng.choice(channels), at_s, viewers=rng.randint(5, 30), duration_s=4.0))
     return tuple(crowds)
-
-
-def _changes(channel: str, begin_s: float, until_s: float) -> tuple[Crowd, ...]:
-    """Somebody for each row of the channel, who changes it every two seconds to the end."""
-    return tuple(
-        CommandStorm(channel, 0.5, (command,), ("moderator",), begin_s, until_s - begin_s, people=1)
-        for command in CHANGES
-    )
-
-
-def _draw_typo(rng: random.Random, begin_s: float, until_s: float) -> tuple[Fault, ...]:
-    typed_s = rng.uniform(begin_s + 6.0, until_s - 6.0)
-    corrected_s = rng.uniform(typed_s + 1.0, until_s - 1.0)
-    counters = {"key": "counters"}
-    return (
-        HumanEdit(
-            table="component_state",
-            where=counters,
-            values={"version": TYPED_VERSION},
-            start_s=microseconds(typed_s),
-        ),
-        HumanEdit(
-            table="component_state", where=counters, values={"version": 1}, start_s=microseconds(corrected_s)
-        ),
-        Restart(start_s=microseconds(corrected_s + 0.5)),
-    )
-
-
-def _draw_cold_start(
-    rng: random.Random, channel: str, begin_s: float
-) -> tuple[tuple[Crowd, ...], tuple[Fault, ...]]:
-    start_s = begin_s + COUNTED_S + rng.random()
-    end_s = microseconds(start_s + rng.uniform(0.1, 2.0))
-    count = CommandStorm(
-        channel, 1.0, ("!count deaths +1",), ("moderator",), begin_s, COUNTING_LASTS_S, people=1
-    )
-    asked_s = microseconds(start_s + COLD_LASTS_S - 5.0)
-    ask = CommandStorm(channel, 1.0, ("!count deaths",), ("moderator",), asked_s, 4.0, people=1)
-    outage = rng.choice((Refused, Hang))(start_s=microseconds(start_s), duration_s=COLD_LASTS_S)
-    return (count, ask), (outage, rng.choice((Crash, PowerCut, Restart))(start_s=end_s))
-
-
-def _draw_cut_short(
-    rng: random.Random, begin_s: float, until_s: float, duration_s: float
-) -> tuple[Fault, ...]:
-    asked_s = rng.uniform(begin_s + 3.0, until_s)
-    kill_s = min(asked_s + rng.uniform(0.0, CUT_SHORT_MAX_S) * rng.random(), duration_s - BEFORE_HEAL_S)
-    trouble = rng.choice((Hang(), Refused(), Latency(ms=1_500.0, late_probability=1.0), CommitThenDrop()))
-    return (
-        replace(trouble, start_s=microseconds(asked_s - rng.uniform(0.0, 3.0)), duration_s=8.0),
-        Restart(start_s=microseconds(asked_s)),
-        rng.choice((Crash, PowerCut))(start_s=microseconds(kill_s), down_s=rng.choice((0.0, 0.5, 3.0))),
-    )
-
-
-def _draw_flood(
-    rng: random.Random, channels: tuple[str, ...], begin_s: float
-) -> tuple[tuple[Crowd, ...], SlowSync]:
-    start_s = microseconds(begin_s + rng.uniform(0.0, 3.0))
-    rate_per_s = FLOOD_RATE_PER_S / len(channels)
-    storms = tuple(
-        CommandStorm(channel, rate_per_s, CHANGES, ("moderator",), start_s, FLOOD_LASTS_S, people=4)
-        for channel in channels
-    )
-    stall = SlowSync(
-        sync_s=FLOOD_LASTS_S + 2.0,
-        start_s=microseconds(max(0.0, start_s - 0.2)),
-        duration_s=FLOOD_LASTS_S + 1.0,
-    )
-    return storms, stall

@@ -4,8 +4,7 @@
 
 Each mutant is hunted from `--start` on, at most `--seeds` nights long; `--jobs` of them at a time, each in a process of its own. Last
 comes the canary, the shipped bot in every night in which anything was found: it must not be. How far it is goes to standard error;
-then comes the table, what is wrong, how many the search finds by itself and how many only in staged nights, and as the last line `N passed, N failed`. `--record` writes the seeds down for `make test`.
-A mutant with a `*` was hunted in staged nights, which the search alone does not play; a line below the table says so.
+then comes the table, what is wrong, and as the last line `N passed, N failed`. `--record` writes the seeds down for `make test`.
 Exit code 0 if every mutant was found and the canary was not, 1 if not, 2 for a name that there is not, 130 after Ctrl-C (the table
 then shows what there is).
 """
@@ -23,7 +22,7 @@ from pathlib import Path
 from byte_bot.logs import configure_logging
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.hunt import CANARY, Hunted, hunt, hunter
-from tests.mutants.report import as_json, by_way, failure, last_line, record, table
+from tests.mutants.report import as_json, failure, last_line, record, table
 
 SEEDS_DEFAULT = 2_000
 JOBS_DEFAULT = 2
@@ -119,7 +118,6 @@ def main(
             _say(failure(one))
     if given.json is not None:
         given.json.write_text(json.dumps(as_json(hunted), indent=1) + "\n", encoding="utf-8")
-    _say(by_way(hunted))
     _say(last_line(hunted))
     if interrupted:
         return INTERRUPTED

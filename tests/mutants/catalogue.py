@@ -37,7 +37,6 @@ from tests.mutants.mutant import (
     Mutant,
     TaskPerChange,
     eager,
-    halved_to_the_end,
     in_the_bot,
     in_the_database,
     one_more,
@@ -57,7 +56,6 @@ from tests.mutants.mutant import (
     with_two_deaths,
     with_writer,
 )
-from tests.mutants.stagings import doubted_then_refused, inherited_while_the_disk_fails
 from tests.safeguards.altered import altered
 from tests.safeguards.bot_variants import (
     CredulousBot,
@@ -89,6 +87,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "the writer does not wait for the answer to its last save",
         with_writer(ImpatientWriter),
         "single_save",
+        # Of two saves of a row that wait out an outage only one is acknowledged.
+        "recovers",
     ),
     "acknowledged_before_the_answer": in_the_bot(
         "rows count as saved as soon as the request leaves",
@@ -185,7 +185,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             )
         ),
         "agreement",
-        staging=doubted_then_refused,
+        "remembers",
+        needs=with_all(with_outage, with_faults(Crash, PowerCut, Restart, HumanEdit)),
     ),
     "bisection_drops_the_neighbour": in_the_bot(
         "when a batch is refused as a whole, its second half counts as saved",
@@ -200,7 +201,6 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         ),
         "agreement",
         needs=with_faults(TooLarge),
-        staging=halved_to_the_end,
     ),
     "edit_known_by_its_number": in_the_bot(
         "of a row that a human has edited the bot takes the new number, and keeps the values it knew",
@@ -274,7 +274,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "rows of an earlier process are saved while the disk takes no new stamps",
         with_writer(HastyWriter),
         "agreement",
-        staging=inherited_while_the_disk_fails,
+        "remembers",
+        needs=with_all(with_trouble_at_the_disk, with_two_deaths),
     ),
     "disk_waited_for": in_the_bot(
         "nobody watches how long a commit takes",
@@ -299,6 +300,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         with_journal(DroppingJournal),
         "agreement",
         "gated",
+        "remembers",
         needs=with_all(with_trouble_at_the_disk, with_death),
     ),
     "records_overtake_boundaries": in_the_bot(

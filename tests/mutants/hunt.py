@@ -5,9 +5,7 @@ shipped bot passes. Nights that could not notice it (:attr:`Mutant.needs`: a rep
 Noticed by another invariant than the mutant names, it counts as a failure of the list: either the mutant does something else than it
 says, or the list does not know its own invariants.
 
-For nearly all mutants the night is exactly the one that `byte-sim search` plays at that seed. Not for those whose nights are
-*staged* (:attr:`Mutant.staged`): theirs is the night of the seed with something done to it, so nothing is shown about when the search
-alone would notice them. The shipped bot must pass such a night as well, and the table marks them.
+The night is exactly the one that `byte-sim search` plays at that seed: what is shown is when the search notices the bug.
 
 The *canary* is a mutant that is none (:data:`CANARY`): the shipped bot. It must not be found, in the very nights in which the
 others were; else an alarm says nothing. :func:`shipped_passes` is the same for one night.
@@ -51,11 +49,6 @@ class Hunted:
         return self.name == CANARY
 
     @property
-    def staged(self) -> bool:
-        """True if its nights were not those that `byte-sim search` plays."""
-        return named(self.name).staged
-
-    @property
     def passed(self) -> bool:
         """True if it is as it should be: a mutant is found, by an invariant that it names; the canary is not."""
         if self.is_canary:
@@ -68,11 +61,10 @@ def named(name: str) -> Mutant:
     return SHIPPED if name == CANARY else MUTANTS[name]
 
 
-def night_with(name: str, seed: int, staged_for: str = "") -> Outcome:
-    """The night of a seed, with a mutant as its bot; staged for it, or for another."""
+def night_with(name: str, seed: int) -> Outcome:
+    """The night of a seed, with a mutant as its bot."""
     mutant = named(name)
-    plan = named(staged_for or name).staging(draw_night(seed))
-    return judge(plan, mutant.application, mutant.judges)
+    return judge(draw_night(seed), mutant.application, mutant.judges)
 
 
 def hunt(name: str, seeds: Iterable[int]) -> Hunted:
@@ -85,7 +77,7 @@ def hunt(name: str, seeds: Iterable[int]) -> Hunted:
         failure = night_with(name, seed).failure
         if failure is None:
             continue
-        if name != CANARY and night_with(CANARY, seed, staged_for=name).failure is not None:
+        if name != CANARY and night_with(CANARY, seed).failure is not None:
             alarms.append(seed)
             continue
         seconds = time.perf_counter() - began_s

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -32,7 +32,6 @@ from simulator.faults import (
     Fault,
     PowerCut,
     Restart,
-    TooLarge,
     TwitchDisconnect,
     TwitchHalfOpen,
     TwitchReconnect,
@@ -48,9 +47,6 @@ from tests.safeguards.variants import application_with, become
 
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-#: Any single row fits, as in the nights of the search with this fault; and how seldom the bot saves, seconds.
-HALVED_BYTES, HALVED_FLUSH_S = 5_000, 4.0
-
 Needs = Callable[[SearchPlan], bool]
 
 
@@ -62,28 +58,6 @@ def any_night(plan: SearchPlan) -> bool:
 def with_faults(*kinds: type[Fault]) -> Needs:
     """A night with a fault of one of these kinds."""
     return lambda plan: any(isinstance(fault, kinds) for fault in plan.scenario.faults)
-
-
-Staging = Callable[[SearchPlan], SearchPlan]
-
-
-def as_drawn(plan: SearchPlan) -> SearchPlan:
-    """The night of the seed, as the search plays it."""
-    return plan
-
-
-def halved_to_the_end(plan: SearchPlan) -> SearchPlan:
-    """The same night with a bot that saves seldom, and a gateway that takes no large save from its start to the heal.
-
-    What a halved save loses of a row is made good by the next change of that row; here the last changes are in halved saves too.
-    """
-    scenario = plan.scenario
-    faults = tuple(fault for fault in scenario.faults if not isinstance(fault, TooLarge))
-    settings = {**scenario.settings, "flush_interval_s": HALVED_FLUSH_S}
-    return replace(
-        plan,
-        scenario=replace(scenario, faults=(TooLarge(bytes_max=HALVED_BYTES), *faults), settings=settings),
-    )
 
 
 def with_all(*needs: Needs) -> Needs:
@@ -140,13 +114,6 @@ class Mutant:
     sabotage: Callable[[World], None] | None = None
     #: The nights that could notice it at all; the hunt passes over the others, which saves most of its time.
     needs: Needs = any_night
-    #: What is done to the night of a seed, for one that nearly all nights would hide; the shipped bot passes the night that comes of it.
-    staging: Staging = as_drawn
-
-    @property
-    def staged(self) -> bool:
-        """True if its nights are not those that `byte-sim search` plays."""
-        return self.staging is not as_drawn
 
     def judges(self) -> tuple[Invariant, ...]:
         """The invariants of a search, and a hand in the world if this mutant needs one."""
@@ -178,10 +145,9 @@ def in_the_bot(
     application: ApplicationFactory,
     *invariants: str,
     needs: Needs = any_night,
-    staging: Staging = as_drawn,
 ) -> Mutant:
     """A mutant that is another application."""
-    return Mutant(summary, frozenset(invariants), application, needs=needs, staging=staging)
+    return Mutant(summary, frozenset(invariants), application, needs=needs)
 
 
 def in_the_database(summary: str, guard: str, *invariants: str, needs: Needs = any_night) -> Mutant:

@@ -11,25 +11,18 @@ from tests.mutants.catalogue import MUTANTS
 from tests.mutants.hunt import Hunted
 
 HEAD: Final = ("mutant", "noticed by", "first seed", "seconds", "what is wrong")
-#: Behind the name of a mutant that was hunted in staged nights, and what that means, a line below the table.
-STAGED_MARK: Final = " *"
-STAGED_WORDS: Final = (
-    "* in staged nights: not the one that `byte-sim search` plays at this seed, but that one with something done to it "
-    "(its `staging` in tests/mutants/catalogue.py; what that does is in tests/mutants/stagings.py and tests/mutants/mutant.py)"
-)
 #: By mutant, the first seed whose night notices it, and by what; `make mutants ARGS=--record` writes it anew.
 FIRST_SEEDS: Final = Path(__file__).with_name("first_seeds.json")
 
 
 def table(hunted: Sequence[Hunted]) -> str:
-    """One line for each mutant, in the order given; below them what the mark of the staged ones means, if there are any."""
+    """One line for each mutant, in the order given."""
     rows = [HEAD, *(_row(one) for one in hunted)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    below = [STAGED_WORDS] if any(one.staged for one in hunted) else []
-    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:], *below])
+    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
 
 
 def _row(one: Hunted) -> tuple[str, ...]:
@@ -44,15 +37,14 @@ def _row(one: Hunted) -> tuple[str, ...]:
             "the shipped bot",
         )
     summary = MUTANTS[one.name].summary
-    name = one.name + STAGED_MARK if one.staged else one.name
     if one.seed is None:
-        return name, "NOT FOUND", f"- ({one.tries} nights)", seconds, summary
+        return one.name, "NOT FOUND", f"- ({one.tries} nights)", seconds, summary
     noticed = (
         one.invariant
         if one.passed
         else f"{one.invariant}, NOT {' or '.join(sorted(MUTANTS[one.name].invariants))}"
     )
-    return name, noticed, str(one.seed), seconds, summary
+    return one.name, noticed, str(one.seed), seconds, summary
 
 
 def failure(one: Hunted) -> str:
@@ -62,13 +54,6 @@ def failure(one: Hunted) -> str:
     if one.is_canary:
         return f"the shipped bot fails in the night of seed {one.seed}: {one.words}\n  again: byte-sim replay {one.seed}"
     return f"{one.name} was noticed by {one.invariant} at seed {one.seed}, which its list does not name: {one.words}"
-
-
-def by_way(hunted: Sequence[Hunted]) -> str:
-    """How many mutants the search finds by itself, and how many only in nights that are staged for them."""
-    found = [one for one in hunted if one.passed and not one.is_canary]
-    staged = sum(one.staged for one in found)
-    return f"{len(found) - staged} by the search, {staged} in staged nights"
 
 
 def last_line(hunted: Sequence[Hunted]) -> str:
@@ -81,7 +66,6 @@ def as_json(hunted: Sequence[Hunted]) -> dict[str, Any]:
     """Everything, for a program."""
     return {
         "passed": sum(one.passed for one in hunted),
-        "found_in_staged_nights": sum(one.passed and one.staged for one in hunted),
         "failed": sum(not one.passed for one in hunted),
         "mutants": [
             {
@@ -90,7 +74,6 @@ def as_json(hunted: Sequence[Hunted]) -> dict[str, Any]:
                 "invariant": one.invariant or None,
                 "first_seed": one.seed,
                 "nights": one.tries,
-                "staged": one.staged,
                 "seconds": round(one.seconds, 3),
             }
             for one in hunted

@@ -1,4 +1,4 @@
-"""Every planted bug is noticed at the seed written down, in the night that the search plays or in one staged; the shipped bot passes them.
+"""Every planted bug is noticed at the seed written down, in the night that the search plays; the shipped bot passes it.
 
 `make mutants` looks for the first seeds, which takes minutes; here each is played once. When nights are drawn in another way the
 seeds are others: `make mutants ARGS=--record` writes them down anew.
@@ -40,13 +40,6 @@ def test_a_mutant_is_noticed(name: str) -> None:
 def test_the_shipped_bot_passes_the_same_nights(seed: int) -> None:
     """So what was noticed is the bug that was planted."""
     failure = judge(draw_night(seed)).failure
-    assert failure is None, failure.words
-
-
-@pytest.mark.parametrize("name", [name for name, mutant in MUTANTS.items() if mutant.staged])
-def test_the_shipped_bot_passes_a_night_that_was_staged(name: str) -> None:
-    """What was done to the night is not what was noticed in it."""
-    failure = night_with(CANARY, FIRST_SEEDS[name][0], staged_for=name).failure
     assert failure is None, failure.words
 
 

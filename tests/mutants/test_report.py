@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 
-from tests.mutants.catalogue import MUTANTS
 from tests.mutants.hunt import CANARY, Hunted
-from tests.mutants.report import STAGED_WORDS, as_json, by_way, failure, last_line, record, recorded, table
+from tests.mutants.report import as_json, failure, last_line, record, recorded, table
 
 GOOD = Hunted("gate_does_not_wait", 3, 1.25, 3, "gated", "gated at 5.000 s: …")
 LOST = Hunted("late_load_wins", 2_000, 480.0)
 ODD = Hunted("breaker_never_closes", 7, 2.0, 7, "answered", "answered at 9.000 s: …")
-STAGED = Hunted("bisection_drops_the_neighbour", 9, 3.0, 67, "agreement", "agreement at 60.000 s: …")
 QUIET = Hunted(CANARY, 12, 3.0)
 FALSE = Hunted(CANARY, 2, 1.0, 2, "present", "present at 60.000 s: …")
 
@@ -33,14 +30,6 @@ def test_the_table_has_a_line_for_each() -> None:
     assert "present: a false alarm" in table([FALSE])
 
 
-def test_who_was_hunted_in_staged_nights_is_marked() -> None:
-    """And a line says that the search alone does not play them; without such a mutant there is none."""
-    *_, marked, plain, words = table([STAGED, GOOD]).splitlines()
-    assert marked.startswith("bisection_drops_the_neighbour *  agreement") and words == STAGED_WORDS
-    assert plain.startswith("gate_does_not_wait  ") and "*" not in table([GOOD, LOST, QUIET])
-    assert [one["staged"] for one in as_json([STAGED, GOOD, QUIET])["mutants"]] == [True, False, False]
-
-
 def test_what_is_wrong_is_told() -> None:
     """And how to see it again, where it is the shipped bot that fails."""
     assert "the search draws too little, or an invariant is missing" in failure(LOST)
@@ -54,19 +43,6 @@ def test_the_last_line_is_for_programs() -> None:
     found = as_json([GOOD, LOST, QUIET])
     assert (found["passed"], found["failed"]) == (2, 1)
     assert [one["first_seed"] for one in found["mutants"]] == [3, None, None]
-
-
-def test_the_line_above_it_tells_the_staged_ones_apart() -> None:
-    """Of those that were found; the canary is none of them. A program gets the number."""
-    assert by_way([GOOD, LOST, STAGED, ODD, QUIET]) == "1 by the search, 1 in staged nights"
-    assert by_way([GOOD, QUIET]) == "1 by the search, 0 in staged nights"
-    assert as_json([GOOD, LOST, STAGED, QUIET])["found_in_staged_nights"] == 1
-
-
-def test_what_the_mark_means_is_said_with_where_it_is_done() -> None:
-    """Every place that stages a night is named."""
-    places = [inspect.getfile(mutant.staging) for mutant in MUTANTS.values() if mutant.staged]
-    assert places and all(f"tests/mutants/{Path(place).name}" in STAGED_WORDS for place in places)
 
 
 def test_seeds_are_written_down_in_the_order_of_the_list(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from byte_bot.chat.outbox import Outbox, Reply
 from simulator.audience import CommandStorm, Spoken, Utterance
 from simulator.faults import (
     Crash,
+    DiskReadOnly,
     Fault,
     Hang,
     Restart,
@@ -184,6 +185,58 @@ def test_a_channel_sleeps_although_twitch_refused_to_tell() -> None:
         world.say("viewer", "!ping")
         await asyncio.sleep(5)
         assert world.chat.unanswered == 2
+
+    assert watched(story, Answered()) == []
+
+
+def test_a_channel_may_sleep_again_when_a_power_cut_has_taken_its_resume() -> None:
+    """The disk has the `!pause` and not the `!resume`; a bot that is silent where neither was said is judged as ever."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.faults.set("outage", Hang())  # or the row would say it
+        await world.ask("mod", "!pause")
+        await world.bot.restart()  # an orderly end syncs the disk
+        await world.joined()
+        for _ in range(12):
+            await world.ask("viewer", "!ping", channel="arcade")
+        await world.ask("mod", "!resume")
+        world.bot.cut_power()
+        world.start_bot()
+        await world.joined()
+        assert world.account.forsaken
+        assert world.app is not None
+        world.say("viewer", "!ping")
+        await asyncio.sleep(5)
+        assert world.chat.unanswered == 1 and not world.violations
+        become(world.app.bot, DeafBot)
+        world.say("viewer", "!ping", channel="arcade")
+        await asyncio.sleep(5)
+
+    words = watched(story, Answered())
+    assert len(words) == 1 and "#arcade" in words[0]
+
+
+def test_a_channel_may_sleep_again_when_its_resume_was_on_no_disk() -> None:
+    """It was obeyed while the journal was degraded, and the process died before the disk worked again."""
+
+    async def story(world: World) -> None:
+        await working_bot(world)
+        world.faults.set("outage", Hang())  # or the row would say it
+        await world.ask("mod", "!pause")
+        world.faults.set("disk", DiskReadOnly())
+        world.say("viewer", "!ping", channel="arcade")
+        await asyncio.sleep(2)
+        assert world.app is not None and world.app.layer.journal.degraded
+        await world.ask("mod", "!resume")
+        world.bot.crash()
+        world.faults.clear("disk")
+        world.start_bot()
+        await world.joined()
+        before = world.chat.unanswered
+        world.say("viewer", "!ping")
+        await asyncio.sleep(5)
+        assert world.chat.unanswered == before + 1
 
     assert watched(story, Answered()) == []
 

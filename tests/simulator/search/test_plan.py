@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from functools import cache
 
 import pytest
 
 from byte_bot.persistence.journal import WAITING_MAX
-from simulator.audience import CommandStorm, utterances
+from simulator.audience import Chatter, CommandStorm, utterances
 from simulator.faults import Crash, HumanEdit, PowerCut, Restart
 from simulator.night_draws import CHANGES
 from simulator.rng import SeedTree
@@ -20,14 +21,16 @@ from simulator.search.plan import (
     BIG_CHANNELS_MAX,
     CHANNELS_MAX,
     CUT_SHORT_EVERY,
-    CUT_SHORT_MAX_S,
     ENTERED_EVERY,
+    LOUD_EVERY,
     MESSAGES_MAX,
+    STAGED_EVERY,
     TOKEN_EVERY,
     SearchPlan,
     draw_night,
 )
 from simulator.search.plan_file import night_file
+from simulator.search.staged_draws import COUNTS, CUT_SHORT_MAX_S, LOUD_COMMANDS, TALK_PER_S
 from simulator.world_twitch import night_options
 
 SEEDS = range(1, 1_001)
@@ -143,7 +146,7 @@ def test_a_night_without_entries_is_what_it_was() -> None:
     """They are drawn from a stream of their own, and are all that they change but for people who change each row."""
     kept = [night_toml(night_file(plan)) for plan in plans()[:60] if not entries_in(plan)]
     assert len(kept) > 50
-    assert hashlib.blake2b("".join(kept).encode(), digest_size=8).hexdigest() == "50514955e670b77e"
+    assert hashlib.blake2b("".join(kept).encode(), digest_size=8).hexdigest() == "207534c7c39a322c"
 
 
 def test_in_some_nights_a_stop_is_cut_short() -> None:
@@ -161,6 +164,43 @@ def test_in_some_nights_a_stop_is_cut_short() -> None:
             for kill_s in kills
         )
     assert len(plans()) / CUT_SHORT_EVERY / 2 < short < len(plans()) / CUT_SHORT_EVERY * 1.5
+
+
+def test_some_nights_are_staged() -> None:
+    """Each order of events as often as the others, and never where nothing is promised of what dies with a process."""
+    counting = [plan for plan in plans() if any(crowd.commands == COUNTS for crowd in storms_in(plan))]
+    halved = [
+        plan
+        for plan in plans()
+        if any(fault.kind == "too_large" and math.isinf(fault.duration_s) for fault in plan.scenario.faults)
+        and len(storms_in(plan)) == len(CHANGES) * len(plan.scenario.channels)
+        and len(plan.scenario.channels) > 1
+    ]
+    expected = len(plans()) / STAGED_EVERY
+    assert expected / 6 < len(halved) < expected / 1.5 < len(counting) + len(halved) < expected * 1.3
+    assert expected / 3 < len(counting)
+    for plan in (*counting, *halved):
+        assert plan.scenario.settings.get("durability") != "off"
+        assert plan.scenario.duration_s > 20.0
+    assert {len(plan.scenario.faults) <= 4 for plan in counting} == {True, False}, (
+        "alone, and amid everything"
+    )
+
+
+def test_some_channels_are_loud_and_people_talk_while_the_bot_looks() -> None:
+    """Loud where a bot has no rights; small talk where channels that idle leave memory."""
+    loud = [plan for plan in plans() if any(crowd.commands == LOUD_COMMANDS for crowd in storms_in(plan))]
+    assert len(plans()) / LOUD_EVERY / 2 < len(loud) < len(plans()) / LOUD_EVERY * 1.5
+    assert not any(plan.scenario.moderated or plan.scenario.verified for plan in loud)
+    talking = [
+        plan
+        for plan in plans()
+        if any(
+            isinstance(crowd, Chatter) and crowd.rate_per_s == TALK_PER_S for crowd in plan.scenario.crowds
+        )
+    ]
+    assert len(talking) >= 4
+    assert all(plan.scenario.settings["context_idle_s"] == 10.0 for plan in talking)
 
 
 def test_no_fault_begins_with_the_heal() -> None:
