@@ -75,6 +75,7 @@ from tests.safeguards.journal_variants import (
     OpenGate,
     PatientJournal,
     RecordsFirst,
+    StatesOnly,
     TrimOnly,
     application_on,
 )
@@ -334,6 +335,12 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         application_on(TrimOnly),
         "remembers",
         "agreement",
+        needs=with_all(with_outage, with_faults(Crash, PowerCut, Restart)),
+    ),
+    "configuration_not_restored": in_the_bot(
+        "a start without the database takes the rows of its channels from the snapshot, and not how they are configured",
+        application_with(lambda made: made.layer.snapshot, StatesOnly),
+        "keeps_silent",
         needs=with_all(with_outage, with_faults(Crash, PowerCut, Restart)),
     ),
     "handled_messages_not_journaled": in_the_bot(

@@ -18,6 +18,7 @@ from byte_bot.persistence.journal_image import (
     Write,
 )
 from byte_bot.persistence.operations import ABSENT, Base, RowKey
+from byte_bot.persistence.snapshot import Snapshot
 from byte_bot.settings import Settings
 from simulator.world import ApplicationFactory
 
@@ -152,3 +153,10 @@ class NervousJournal(Journal):
     @degraded.setter
     def degraded(self, _value: bool) -> None:
         pass
+
+
+class StatesOnly(Snapshot):
+    """Knows what channels have, and not how they are configured."""
+
+    def restore_config(self, login: str) -> None:
+        """Leave it at the defaults."""

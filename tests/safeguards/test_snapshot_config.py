@@ -5,17 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from byte_bot.app import Application
-from byte_bot.persistence.snapshot import Snapshot
 from simulator.faults import Hang
 from simulator.world import ApplicationFactory, World, play
+from tests.safeguards.journal_variants import StatesOnly
 from tests.safeguards.variants import application_with
-
-
-class StatesOnly(Snapshot):
-    """Knows what channels have, and not how they are configured."""
-
-    def restore_config(self, login: str) -> None:
-        """Leave it at the defaults."""
 
 
 def test_a_paused_channel_stays_silent_over_a_restart_in_mid_outage() -> None:

@@ -10,7 +10,7 @@ from simulator.faults import Hang
 from simulator.invariants.keeps_silent import KeepsSilent
 from simulator.scenario import Scenario
 from simulator.world import ApplicationFactory, World
-from tests.safeguards.test_snapshot_config import StatesOnly
+from tests.safeguards.journal_variants import StatesOnly
 from tests.safeguards.variants import application_with
 from tests.simulator.invariants.broken_worlds import Words, watched
 
