@@ -48,8 +48,19 @@ demo: $(STAMP) ## watch the bot answer while its database goes down and comes ba
 WORKERS = $$($(BIN)/python -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 # Real clients are among the tests; the first time they are installed before (pip and npm, about a minute; or it says why not and they are
 # skipped).  Who names some tests does not wait for that, unless CLIENTS=yes; CLIENTS=no leaves it out.
+# The first time nobody has compiled the tests yet, and each worker would do it for all of them, a quarter of a minute long.  So that is done while
+# the network is waited for, and ends with that, whole or not: a worker compiles what it misses.  Ctrl-C does not reach what a shell has
+# started with "&", so the shell itself ends it.
+REWRITTEN = tests/byte_bot/__pycache__/*-pytest-*.pyc
+COMPILE = nice $(BIN)/python -m pytest -q --collect-only -p no:cacheprovider --ignore=tests/tidy
 test: $(STAMP) ## all tests, real clients included (ARGS="tests/simulator -x"; with ARGS=-n0 in one process; CLIENTS=no)
-	@[ "$(CLIENTS)" = no ] || $(BIN)/python -m tests.clients --install
+	@[ "$(CLIENTS)" = no ] || { \
+	    compiler=""; \
+	    trap '[ -z "$$compiler" ] || { kill $$compiler; wait $$compiler; } 2>/dev/null' EXIT; \
+	    trap 'exit 130' INT TERM HUP; \
+	    ls $(REWRITTEN) >/dev/null 2>&1 || { $(COMPILE) </dev/null >/dev/null 2>&1 & compiler=$$!; }; \
+	    $(BIN)/python -m tests.clients --install; \
+	}
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --ignore=tests/tidy $(ARGS)
 
 # The bot as its users start it, killed with SIGKILL while people give commands; two kills at a time, each a few seconds.

@@ -126,7 +126,7 @@ class VirtualLoop(SchedulingLoop):
         # mode a job's thread may append at any moment.
         count = len(ready)
         batch = [ready.popleft()] if count == 1 else [ready.popleft() for _ in range(count)]
-        if self._step_order is not None:
+        if self._step_order is not None and count > 1:
             self._step_order.permute(batch)
         self._count_iteration(batch)
         done = 0

@@ -31,6 +31,8 @@ CLIENT_ID = "smallclientidsmallclientid0000"
 LOGIN = "my_bot"
 CHAT_SCOPES = ("chat:edit", "chat:read")
 LIFETIME_S = 14_400.0
+#: For tests in which hours pass and nobody waits for a look at the file: thousands of looks take seconds of real time.
+SELDOM = KeeperTiming(look_s=15.0)
 
 
 class LoopClock:

@@ -15,6 +15,7 @@ from simulator.loop import current_loop, in_virtual_time
 from tests.byte_bot.auth.small_twitch import (
     LIFETIME_S,
     LOGIN,
+    SELDOM,
     MemoryTokenStore,
     SmallTwitch,
     keeping,
@@ -36,7 +37,7 @@ async def test_while_twitch_is_away_the_token_goes_on_and_is_asked_about_seldom(
     twitch = SmallTwitch()
     pair = twitch.issue()
     with capture_logs() as lines:
-        async with keeping(twitch, MemoryTokenStore(stored(pair))) as place:
+        async with keeping(twitch, MemoryTokenStore(stored(pair)), timing=SELDOM) as place:
             await asyncio.sleep(LIFETIME_S - TIMING.refresh_before_s - 10)
             asked = len(twitch.asked)
             twitch.broken = httpx.ConnectError("refused")
@@ -45,7 +46,7 @@ async def test_while_twitch_is_away_the_token_goes_on_and_is_asked_about_seldom(
                 assert await place.access() == pair.access
             assert 800 / TIMING.backoff_max_s <= len(twitch.asked) - asked <= 120
             twitch.broken = None
-            await asyncio.sleep(TIMING.backoff_max_s + TIMING.look_s)
+            await asyncio.sleep(TIMING.backoff_max_s + SELDOM.look_s)
             assert await place.access() != pair.access
     (away,) = events(lines, "token_server_away")
     assert "refused" in away["why"]
@@ -85,7 +86,7 @@ async def test_a_withdrawn_consent_is_said_and_a_new_token_waited_for() -> None:
     twitch = SmallTwitch()
     store = MemoryTokenStore(stored(twitch.issue()))
     with capture_logs() as lines:
-        async with keeping(twitch, store) as place:
+        async with keeping(twitch, store, timing=SELDOM) as place:
             twitch.withdraw()
             await asyncio.sleep(HOUR_S + 5)
             assert await place.waits()
@@ -104,7 +105,7 @@ async def test_a_withdrawn_consent_is_said_and_a_new_token_waited_for() -> None:
             waiting = asyncio.ensure_future(place.keeper.token())
             await asyncio.sleep(1)
             store.put(stored(new))
-            assert (await asyncio.wait_for(waiting, TIMING.look_s + 0.1)).access == new.access
+            assert (await asyncio.wait_for(waiting, SELDOM.look_s + 0.1)).access == new.access
             assert not place.keeper.waiting
             assert place.heard[-1] is not None
     assert len(events(lines, "token_works_again")) == 1
@@ -129,7 +130,7 @@ async def test_a_pair_that_another_process_traded_is_found_though_its_date_is_ol
     twitch = SmallTwitch()
     pair = twitch.issue()
     store = MemoryTokenStore(stored(pair))
-    async with keeping(twitch, store) as place:
+    async with keeping(twitch, store, timing=SELDOM) as place:
         theirs = twitch.issue()
         twitch.issued[pair.access] = replace(pair, refresh="")
         store.put(stored(theirs, obtained_at=1_000.0))
@@ -144,7 +145,7 @@ async def test_a_refresh_token_that_is_used_up_costs_nothing_before_the_token_en
     twitch = SmallTwitch()
     pair = twitch.issue()
     with capture_logs() as lines:
-        async with keeping(twitch, MemoryTokenStore(stored(pair, refresh="used-up"))) as place:
+        async with keeping(twitch, MemoryTokenStore(stored(pair, refresh="used-up")), timing=SELDOM) as place:
             await asyncio.sleep(LIFETIME_S - TIMING.refresh_before_s + 10)
             assert await place.access() == pair.access
             (line,) = events(lines, "token_unusable")
@@ -326,11 +327,11 @@ async def test_a_bare_token_that_ends_is_waited_for_too() -> None:
     store = MemoryTokenStore()
     pair = twitch.issue()
     with capture_logs() as lines:
-        async with keeping(twitch, store, given=pair.access) as place:
+        async with keeping(twitch, store, given=pair.access, timing=SELDOM) as place:
             assert await place.access() == pair.access
             await asyncio.sleep(LIFETIME_S + 5)
             assert await place.waits()
             assert "cannot be refreshed" in events(lines, "token_unusable")[-1]["why"]
             store.put(stored(twitch.issue()))
-            await asyncio.sleep(TIMING.look_s)
+            await asyncio.sleep(SELDOM.look_s)
             assert await place.access() != pair.access

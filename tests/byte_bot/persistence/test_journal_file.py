@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from byte_bot.persistence import journal_file
-from byte_bot.persistence.journal import Handled, Recorded, Settled, Write
+from byte_bot.persistence.journal import Handled, KnownChannel, KnownChannels, Recorded, Settled, Write
 from byte_bot.persistence.journal_damage import CommitsMissing, JournalDamaged
 from byte_bot.persistence.journal_file import LOG_SLOTS, SqliteJournal
 from byte_bot.persistence.journal_schema import Owner, make_tables
@@ -23,7 +23,9 @@ from tests.byte_bot.persistence.journal_writes import WRITES, contents, image_of
 
 
 @given(st.lists(st.tuples(st.lists(WRITES, max_size=6), st.booleans()), max_size=12))
-@settings(max_examples=300, deadline=None)
+# What a hundred drawn ones may miss: a list that is folded, and then again when nothing is left in it.
+@example([([KnownChannels([KnownChannel("anna")])], True), ([KnownChannels([])], True)])
+@settings(max_examples=100, deadline=None)
 def test_what_is_read_is_the_image_of_what_was_committed(
     commits: Sequence[tuple[Sequence[Write], bool]],
 ) -> None:
@@ -201,7 +203,7 @@ FAULTS = st.sampled_from(
 
 
 @given(st.lists(st.tuples(st.lists(WRITES, max_size=3), FAULTS, st.booleans(), st.booleans()), max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_fails_what_was_acknowledged_is_read(
     commits: Sequence[tuple[Sequence[Write], str, bool, bool]],
 ) -> None:
