@@ -11,7 +11,7 @@ import pytest
 
 from byte_bot.persistence.journal import WAITING_MAX
 from simulator.audience import Chatter, CommandStorm, utterances
-from simulator.faults import Crash, HumanEdit, PowerCut, Restart
+from simulator.faults import Crash, HumanEdit, PowerCut, Restart, SecondInstance
 from simulator.night_draws import CHANGES
 from simulator.rng import SeedTree
 from simulator.scenario_file import night_toml
@@ -30,7 +30,7 @@ from simulator.search.plan import (
     draw_night,
 )
 from simulator.search.plan_file import night_file
-from simulator.search.staged_draws import COUNTS, CUT_SHORT_MAX_S, LOUD_COMMANDS, TALK_PER_S
+from simulator.search.staged_draws import COUNTS, CUT_SHORT_MAX_S, LOUD_COMMANDS, TALK_PER_S, TYPED_VERSION
 from simulator.world_twitch import night_options
 
 SEEDS = range(1, 1_001)
@@ -164,6 +164,20 @@ def test_in_some_nights_a_stop_is_cut_short() -> None:
             for kill_s in kills
         )
     assert len(plans()) / CUT_SHORT_EVERY / 2 < short < len(plans()) / CUT_SHORT_EVERY * 1.5
+
+
+def test_the_process_that_reads_a_typo_is_the_one_that_begins_anew() -> None:
+    """So there is no second one: it would read the corrected row a minute later, when the night is over."""
+    typos = [
+        plan.scenario.faults
+        for plan in plans()
+        if any(
+            isinstance(fault, HumanEdit) and fault.values.get("version") == TYPED_VERSION
+            for fault in plan.scenario.faults
+        )
+    ]
+    assert len(typos) > 5
+    assert not [fault for faults in typos for fault in faults if isinstance(fault, SecondInstance)]
 
 
 def test_some_nights_are_staged() -> None:
