@@ -216,7 +216,8 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
             with place.open() as reader:
                 entry = _entry(reader, row)
             if json:
-                place.say(journal_tables.json_text(journal_tables.entry_data(entry), indent=2))
+                data = {**journal_tables.entry_data(entry), "unreadable": reader.unreadable}
+                place.say(journal_tables.json_text(data, indent=2))
             else:
                 text = journal_tables.entry_text(entry, _width())
                 place.say(text + journal_tables.unreadable_text(reader.unreadable, _width()))

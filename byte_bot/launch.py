@@ -96,7 +96,6 @@ async def _until_stopped(settings: Settings, wait_lock: bool, open_journal: Jour
     except asyncio.CancelledError:
         if not stop.given_up:
             raise
-        process.uncancel()
         _log.info(
             "stopped_before_start", what_it_means="the journal was still waited for; nothing was taken over"
         )

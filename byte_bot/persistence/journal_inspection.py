@@ -102,11 +102,11 @@ def open_for_reading(path: Path, login: str = "", *, salvage: bool = False) -> I
     refuse_irregular(path)
     before = _state_of(path)
     salvage = salvage or is_set_aside(path)
-    with refused_if_damaged(path, login):
+    with refused_if_damaged(path, login, salvage=salvage):
         connection, immutable = _connected(path)
     with contextlib.closing(connection):
         try:
-            with refused_if_damaged(path, login):
+            with refused_if_damaged(path, login, salvage=salvage):
                 yield JournalReader(connection, _checked(connection, path, login, salvage=salvage))
         finally:
             if immutable and _state_of(path) != before:
@@ -173,13 +173,16 @@ def _size_bytes(path: Path, companion: str) -> int:
 
 
 @contextlib.contextmanager
-def refused_if_damaged(path: Path, login: str = "") -> Iterator[None]:
-    """Turn SQLite's errors into words about the journal at ``path``, which should be that of the bot ``login`` ('': anybody's)."""
+def refused_if_damaged(path: Path, login: str = "", *, salvage: bool = False) -> Iterator[None]:
+    """Turn SQLite's errors into words about the journal at ``path``, which should be that of the bot ``login`` ('': anybody's).
+
+    With ``salvage`` it was read as far as it goes, and that was not far enough.
+    """
     try:
         yield
     except sqlite3.Error as error:
         if is_damage(error):
-            raise _damaged(path, login, error) from None
+            raise _damaged(path, login, error, salvage=salvage) from None
         advice = advice_for(error)
         if needs_writing(error) and os.access(path, os.R_OK) and _size_bytes(path, "-wal"):
             advice = (
@@ -189,7 +192,7 @@ def refused_if_damaged(path: Path, login: str = "") -> Iterator[None]:
         raise JournalRefused(f"the journal {path} cannot be used: {error}. {advice}") from None
 
 
-def _damaged(path: Path, login: str, error: sqlite3.Error) -> JournalRefused:
+def _damaged(path: Path, login: str, error: sqlite3.Error, *, salvage: bool) -> JournalRefused:
     if is_set_aside(path):
         return JournalRefused(
             f"nothing can be read in {path}, which a bot has set aside since it was damaged ({error}): keep the file, it may hold "
@@ -200,9 +203,12 @@ def _damaged(path: Path, login: str, error: sqlite3.Error) -> JournalRefused:
         return _no_journal(path)
     # What a start makes of it depends on whose start it is.
     next_start = "the bot sets it aside at its next start and begins a new one; " if login else ""
+    way_out = (
+        "nothing can be read in it" if salvage else "`byte-bot journal export` writes what can still be read"
+    )
     return JournalRefused(
-        f"the journal {path} is damaged ({error}): {next_start}keep the file, it may hold changes that the database does not have. "
-        "`byte-bot journal export` writes what can still be read in it"
+        f"the journal {path} is damaged ({error}): {next_start}keep the file, it may hold changes that the database does not have; "
+        f"{way_out}"
     )
 
 

@@ -374,8 +374,8 @@ def test_what_was_set_aside_can_be_looked_into(journal: JournalCall, path: Path,
         code, out, err = journal(*command, *file)
         assert (code, err) == (0, "")
         assert "The file is damaged: 1 place in it cannot be read.\n    commit 11: " in out
-    assert [*json.loads(journal("status", "--json", *file)[1])["unreadable"]] == ["commit 11"]
-    assert [*json.loads(journal("list", "--json", *file)[1])["unreadable"]] == ["commit 11"]
+    for command in (("status",), ("list",), ("show", DEATHS_NAME)):
+        assert [*json.loads(journal(*command, "--json", *file)[1])["unreadable"]] == ["commit 11"]
     target = tmp_path / "out.jsonl"
     code, out, err = journal("export", str(target), *file)
     assert code == ExitCode.FAILED
@@ -407,3 +407,7 @@ def test_an_export_of_a_damaged_journal_has_what_can_be_read(journal: JournalCal
     assert code == ExitCode.FAILED
     assert "row" in {json.loads(line)["kind"] for line in out.splitlines()}
     assert "the export is not complete" in err
+    path.write_bytes(path.read_bytes()[:50])
+    code, out, err = journal("export", "-")
+    assert (code, out) == (ExitCode.JOURNAL_REFUSED, "")
+    assert "nothing can be read in it" in err and "`byte-bot journal export`" not in err

@@ -72,7 +72,7 @@ def caught() -> Iterator[None]:
 def test_a_stop_before_the_journal_is_open_is_an_orderly_one(
     tmp_path: Path, number: signal.Signals, waits: bool
 ) -> None:
-    """Whatever it waits for (a lock, a disk) is given up, and cleans up; a bot that is just made stops as any other."""
+    """Whatever it waits for (a lock, a disk) is given up, and cleans up, whoever presses again; a bot that is just made stops as any."""
     ended = []
 
     @asynccontextmanager
@@ -84,6 +84,9 @@ def test_a_stop_before_the_journal_is_open_is_an_orderly_one(
             async with asyncio.timeout(20):
                 yield MemoryJournalStore()
         finally:
+            signal.raise_signal(number)
+            for _ in range(5):  # rounds of the loop, in which the second signal is heard
+                await asyncio.sleep(0)
             ended.append(True)
 
     assert run(settings(tmp_path / "j"), open_journal=opening) == ExitCode.OK
