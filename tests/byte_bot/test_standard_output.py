@@ -7,7 +7,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -48,11 +48,13 @@ def test_no_command_breaks_on_a_full_disk(
     """One sentence; `check` has no settings here, and reports that in JSON on standard output."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TWITCH_LOGIN", raising=False)
-    file = ("--file", str(sample(tmp_path))) if arguments[0] == "journal" else ()
-    with FULL.open("w", encoding="utf-8") as out:
-        monkeypatch.setattr(sys, "stdout", out)
-        with pytest.raises(SystemExit) as ended:
-            main([*arguments, *file])
+    arguments += ("--file", str(sample(tmp_path))) if arguments[0] == "journal" else ()
+    with (
+        FULL.open("w", encoding="utf-8") as out,
+        redirect_stdout(out),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main(arguments)
     assert ended.value.code == ExitCode.FAILED
     assert capsys.readouterr().err == "byte-bot: standard output cannot be written: No space left on device\n"
 
@@ -88,9 +90,7 @@ class Broken(io.StringIO):
     ("number", "raised"),
     [(errno.EIO, typer.Exit), (errno.ENOSPC, typer.Exit), (errno.EPIPE, BrokenPipeError)],
 )
-def test_whatever_the_disk_says_is_told(
-    number: int, raised: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whatever_the_disk_says_is_told(number: int, raised: type[Exception]) -> None:
     """A reader that has gone is click's business."""
 
     def write() -> None:
@@ -98,12 +98,5 @@ def test_whatever_the_disk_says_is_told(
             out.write("a report")
 
     for work in (write, lambda: say("a report")):
-        with monkeypatch.context() as here:
-            here.setattr(sys, "stdout", Broken(number))
-            fails(work, raised)
-
-
-def fails(work: Callable[[], None], raised: type[Exception]) -> None:
-    """See that it does."""
-    with pytest.raises(raised):
-        work()
+        with redirect_stdout(Broken(number)), pytest.raises(raised):
+            work()
