@@ -124,7 +124,7 @@ def _connected(path: Path) -> tuple[sqlite3.Connection, bool]:
     try:
         return _connection_to(path, "mode=ro"), False
     except sqlite3.OperationalError as error:
-        # Where this account cannot tell whether it is held, as on a snapshot without locks: nobody writes beside no WAL.
+        # Whether it is held cannot be told here, as in a snapshot on a network share; but whoever held it would have a `-shm`.
         if not (whole and held is None and needs_writing(error)):
             raise
     return _connection_to(path, "mode=ro&immutable=1"), True
@@ -134,9 +134,8 @@ def _connection_to(path: Path, how: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?{how}"
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
     try:
-        connection.execute(
-            "PRAGMA schema_version"
-        ).fetchone()  # the first look at the file, and at what lies beside it
+        # The first look at the file, which needs what lies beside it.
+        connection.execute("PRAGMA schema_version").fetchone()
     except BaseException:
         connection.close()
         raise

@@ -165,10 +165,8 @@ class SalvagedJournal(StoredJournal):
 
     def _ids(self, table: str, column: str, only: str = "", parameters: tuple[str, ...] = ()) -> list[int]:
         """The lines of a table, by their numbers, in order."""
-        what, query = (
-            f"a part of the table {table}",
-            f"SELECT {column} FROM {table} WHERE {column} > -1 {only}",
-        )
+        what = f"a part of the table {table}"
+        query = f"SELECT {column} FROM {table} WHERE {column} > -1 {only}"
         found = {number for (number,) in self._lines(what, f"{query} ORDER BY {column}", parameters)}
         if what in self.unreadable:
             orders = [f"{column} DESC"]
