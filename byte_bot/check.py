@@ -86,7 +86,13 @@ async def check(
 
 
 async def check_for_real(settings: Settings) -> list[Finding]:
-    """:func:`check` over the real network, with the machine's clock, and a look at the journal on its disk."""
+    """:func:`check` over the real network, with the machine's clock, and a look at the journal on its disk.
+
+    Raises:
+        SettingsError: a path in them begins with the home folder of nobody.
+    """
+    # First: what is wrong with the settings shows at once.
+    journal = check_journal(settings, os.environ)
     # Without redirects: a redirected POST becomes a GET. HTTP/1.1, as the bot itself.
     async with httpx.AsyncClient(follow_redirects=False, timeout=settings.database_timeout_s) as http:
         first, *others = await check(
@@ -96,7 +102,7 @@ async def check_for_real(settings: Settings) -> list[Finding]:
             clock=SystemClock(),
             token_file=token_file_of(settings, os.environ),
         )
-        return [first, check_journal(settings, os.environ), *others]
+        return [first, journal, *others]
 
 
 def describe_settings(settings: Settings) -> Finding:

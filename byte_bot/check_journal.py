@@ -12,10 +12,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from byte_bot.errors import JournalRefused
 from byte_bot.finding import Finding, Status
 from byte_bot.persistence.journal_lock import holder_of, is_locked
 from byte_bot.persistence.journal_opening import journal_path
-from byte_bot.persistence.journal_origin import COMPANIONS, followed, is_ours, logins_at, read_header
+from byte_bot.persistence.journal_origin import (
+    COMPANIONS,
+    followed,
+    is_ours,
+    logins_at,
+    read_header,
+    refuse_irregular,
+)
+from byte_bot.setting_values import LOGIN_PATTERN
 from byte_bot.settings import Settings
 
 NAME: Final = "journal"
@@ -36,6 +45,9 @@ def check_journal(settings: Settings, environment: Mapping[str, str], mounts: Pa
         settings: name the bot and perhaps the path.
         environment: the process's, for the default path.
         mounts: the kernel's list of mounts; systems other than Linux have none.
+
+    Raises:
+        SettingsError: no path can be made of the settings.
     """
     if settings.durability == "off":
         return Finding(
@@ -45,7 +57,7 @@ def check_journal(settings: Settings, environment: Mapping[str, str], mounts: Pa
             "leave DURABILITY out to keep it on disk",
         )
     path = followed(journal_path(settings.journal_path, settings.twitch_login, environment))
-    folder = next((parent for parent in path.parents if parent.exists()), path.parent)
+    folder = next((parent for parent in path.parents if os.path.exists(parent)), path.parent)
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         return Finding(
             NAME,
@@ -53,6 +65,10 @@ def check_journal(settings: Settings, environment: Mapping[str, str], mounts: Pa
             f"{path}: nothing can be written in {folder}",
             "give JOURNAL_PATH a file in a folder that the bot may write to",
         )
+    try:
+        refuse_irregular(path)
+    except JournalRefused as error:
+        return Finding(NAME, Status.FAILED, str(error), "choose another JOURNAL_PATH")
     try:
         status, words, advice = _describe(path, settings.twitch_login)
     except OSError as error:
@@ -103,6 +119,13 @@ def _describe(path: Path, login: str) -> tuple[Status, str, str]:
             f"format {header.format}, of a newer byte-bot",
             "start that release, or choose another JOURNAL_PATH",
         )
+    for owner in logins_at(path):
+        if owner != login and LOGIN_PATTERN.fullmatch(f"{owner}"):
+            return (
+                Status.FAILED,
+                f"the journal of the bot {owner!r}, not of {login!r}",
+                "correct TWITCH_LOGIN or JOURNAL_PATH: each bot needs a journal of its own",
+            )
     return Status.OK, f"format {header.format}, {size / 1e6:.1f} MB, {held}", ""
 
 

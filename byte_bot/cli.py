@@ -40,6 +40,7 @@ from byte_bot.logs import configure_logging, redactor
 from byte_bot.persistence.schema import read_schema
 from byte_bot.persistence.schema.migrate import Migration, error_as_json, migrate
 from byte_bot.settings import Settings, load_settings
+from byte_bot.standard_output import say
 
 # \b keeps click from joining the lines of a block.
 HELP: Final = """A Twitch chat bot that keeps chatting, and keeps what it was told, while its database is down.
@@ -129,7 +130,7 @@ def build_cli(
     @cli.callback(invoke_without_command=True)
     def top(context: typer.Context, version: Version = False) -> None:
         if version:
-            typer.echo(f"byte-bot {__version__}")
+            say(f"byte-bot {__version__}")
             raise typer.Exit(ExitCode.OK)
         if context.invoked_subcommand is None:
             raise typer.Exit(ExitCode.OK)
@@ -179,7 +180,7 @@ def build_cli(
         if isinstance(screen, JsonScreen):
             screen.write("done", **outcome_as_fields(token, place))
         else:
-            typer.echo(outcome_as_text(token, place, (clock or SystemClock()).unix()))
+            say(outcome_as_text(token, place, (clock or SystemClock()).unix()))
 
     @cli.command()
     def check(env_file: EnvFile = DEFAULT_ENV_FILE, json: AsJson = False) -> None:
@@ -191,17 +192,15 @@ def build_cli(
         show = as_json if json else as_text
         try:
             settings = load_settings(env_file=env_file, warn=_warn)
+            configure_logging("warning", settings.log_format, secrets=settings.secrets)
+            findings = check_bot(settings) if check_bot else asyncio.run(check_for_real(settings))
         except SettingsError as error:
             if not json:
                 _fail(error)
-            typer.echo(
-                as_json([Finding("settings", Status.FAILED, str(error), "correct them and try again")])
-            )
+            say(as_json([Finding("settings", Status.FAILED, str(error), "correct them and try again")]))
             raise typer.Exit(ExitCode.SETTINGS) from None
-        configure_logging("warning", settings.log_format, secrets=settings.secrets)
-        findings = check_bot(settings) if check_bot else asyncio.run(check_for_real(settings))
         # What servers say is quoted in findings; redacted like everything else that is printed.
-        typer.echo(redactor(settings.secrets)(show(findings)))
+        say(redactor(settings.secrets)(show(findings)))
         raise typer.Exit(exit_code(findings))
 
     @cli.command("migrate")
@@ -234,7 +233,7 @@ def build_cli(
         done); 2 no address, or a wrong one.
         """
         if print_sql:
-            typer.echo(read_schema())
+            say(read_schema())
             raise typer.Exit(ExitCode.OK)
         try:
             if not database_url.strip():
@@ -242,10 +241,10 @@ def build_cli(
             migration = migrate_database(database_url.strip(), dry_run=check, again=again)
         except ByteBotError as error:
             if json:
-                typer.echo(error_as_json(error))
+                say(error_as_json(error))
                 raise typer.Exit(_code_of(error)) from None
             _fail(error)
-        typer.echo(migration.as_json() if json else migration.as_text())
+        say(migration.as_json() if json else migration.as_text())
         raise typer.Exit(ExitCode.FAILED if check and migration.pending else ExitCode.OK)
 
     cli.add_typer(

@@ -16,6 +16,7 @@ from typing import Final
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
 from byte_bot.errors import SettingsError
+from byte_bot.user_folder import expanded
 
 DEFAULT_ENV_FILE: Final = Path(".env")
 
@@ -38,8 +39,9 @@ def read_env_file(env_file: Path | str | None) -> dict[str, str]:
     """
     if env_file is None:
         return {}
-    path = Path(env_file).expanduser()
-    if not path.exists():
+    path = expanded(env_file, "--env-file")
+    # Not Path's own: of a name that is too long, or a folder that may not be looked into, those raise.
+    if not os.path.exists(path):
         if path == DEFAULT_ENV_FILE:
             return {}
         raise SettingsError(f"there is no file {os.fspath(env_file)!r}: check the path given as --env-file")

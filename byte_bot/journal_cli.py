@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -31,6 +30,8 @@ from byte_bot.persistence.journal_opening import journal_path
 from byte_bot.persistence.journal_origin import COMPANIONS, SQLITE_MAGIC, followed
 from byte_bot.persistence.journal_repair import open_for_repair
 from byte_bot.setting_values import login_of
+from byte_bot.standard_output import say, standard_output
+from byte_bot.user_folder import expanded
 
 HELP: Final = """Look into the bot's journal on this machine, and repair it.
 
@@ -111,7 +112,7 @@ class _Place:
         login = values.get("twitch_login", "")
         if file is not None:
             # Whoever names a file means that one, whoever's it is.
-            self.path, self.login = followed(file.expanduser()), ""
+            self.path, self.login = followed(expanded(file, "--file")), ""
             return
         if not login:
             raise SettingsError(
@@ -125,9 +126,9 @@ class _Place:
         # Where a link leads to: there lie the WAL and the lock, and there the bot would set the file aside.
         self.path = followed(journal_path(setting, self.login, os.environ))
 
-    def open(self) -> AbstractContextManager[JournalReader]:
-        """The journal, to be read."""
-        return open_for_reading(self.path, self.login)
+    def open(self, *, salvage: bool = False) -> AbstractContextManager[JournalReader]:
+        """The journal, to be read; with ``salvage`` a damaged one as far as it goes."""
+        return open_for_reading(self.path, self.login, salvage=salvage)
 
     def use(self) -> journal_tables.Use:
         """Who holds it."""
@@ -141,7 +142,7 @@ class _Place:
 
     def say(self, text: str) -> None:
         """Print, without secrets."""
-        typer.echo(self._redact(text))
+        say(self._redact(text))
 
     def write(self, lines: Iterable[str], out: TextIO) -> int:
         """Write lines, without secrets; how many."""
@@ -215,9 +216,11 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
             with place.open() as reader:
                 entry = _entry(reader, row)
             if json:
-                place.say(journal_tables.json_text(journal_tables.entry_data(entry), indent=2))
+                data = {**journal_tables.entry_data(entry), "unreadable": reader.unreadable}
+                place.say(journal_tables.json_text(data, indent=2))
             else:
-                place.say(journal_tables.entry_text(entry, _width()))
+                text = journal_tables.entry_text(entry, _width())
+                place.say(text + journal_tables.unreadable_text(reader.unreadable, _width()))
 
         _guarded(work, fail)
 
@@ -228,12 +231,14 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
         """Write everything as JSON lines, for repairs by hand.
 
         FILE holds what viewers wrote, so only its owner may read it. One that is
-        there is replaced, once everything is written; a database never is.
+        there is replaced, once everything is written; a database never is. Of
+        a damaged journal what can be read is written, with exit code 1.
         """
 
         def work() -> None:
             place = _Place(file, env_file)
-            with place.open() as reader, _written(target, place.path) as out:
+            # In this order: the old file stays if the journal turns out to have been changed meanwhile.
+            with _written(target, place.path) as out, place.open(salvage=True) as reader:
                 now_s = clock.unix()
                 lines = place.write(
                     journal_tables.export_lines(
@@ -242,11 +247,17 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
                         reader.handled(),
                         reader.everything(dead_only=dead),
                         now_s,
+                        reader.unreadable,
                     ),
                     out,
                 )
             if target != "-":
-                typer.echo(f"{lines} lines written to {target}")
+                say(f"{lines} lines written to {target}")
+            if reader.unreadable:
+                raise ByteBotError(
+                    f"the journal {place.path} is damaged, so the export is not complete."
+                    + journal_tables.unreadable_text(reader.unreadable, _width())
+                )
 
         _guarded(work, fail)
 
@@ -373,7 +384,8 @@ def _written(target: str, journal: Path) -> Iterator[TextIO]:
         ByteBotError: it cannot be written, or must not be: it is the journal or belongs to it, or it is another database.
     """
     if target == "-":
-        yield sys.stdout
+        with standard_output() as out:
+            yield out
         return
     path = Path(os.path.realpath(target))
     part = path.with_name(f"{path.name}.{os.getpid()}.part")

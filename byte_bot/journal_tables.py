@@ -20,7 +20,7 @@ import io
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +36,8 @@ from byte_bot.persistence.operations import Operation
 
 #: Lines that a list spends on the server's words; all of them stand in ``show``.
 WORDS_LINES: Final = 2
+#: Places of a damaged file that are named; an export names all.
+UNREADABLE_SHOWN: Final = 5
 _SOMEBODY: Final = "another process"
 _INDENT: Final = "    "
 #: The columns of a list behind the row's name.
@@ -91,13 +93,14 @@ def overview_text(path: str, overview: Overview, sizes: FileSizes, use: Use, wid
             ("commits", str(overview.commits)),
         ],
         width,
-    )
+    ) + unreadable_text(overview.unreadable, width)
 
 
 def listing_text(listing: Listing, now_s: float, width: int) -> str:
     """``byte-bot journal list``."""
+    unreadable = unreadable_text(listing.unreadable, width)
     if not listing.entries:
-        return "Nothing waits, and nothing was refused."
+        return f"Nothing waits, and nothing was refused.{unreadable}"
     names = [escaped(entry.key.name) for entry in listing.entries]
     # A longer name sticks out: cut in two it could not be copied into the next command.
     wide = min(max(map(len, ("row", *names))), width - len(_NUMBERS.format("", "")))
@@ -112,6 +115,24 @@ def listing_text(listing: Listing, now_s: float, width: int) -> str:
             )
     if listing.left_out:
         lines += ["", f"{listing.left_out} more: --limit"]
+    return "\n".join(lines) + unreadable
+
+
+def unreadable_text(unreadable: Mapping[str, str], width: int) -> str:
+    """What is below each answer about a damaged file: the places that could not be read, and why; '' if there is none."""
+    if not unreadable:
+        return ""
+    lines = [f"\n\nThe file is damaged: {_count(len(unreadable), 'place')} in it cannot be read."]
+    for place, why in [*unreadable.items()][:UNREADABLE_SHOWN]:
+        lines += textwrap.wrap(
+            escaped(f"{place}: {why}"),
+            width,
+            initial_indent=_INDENT,
+            subsequent_indent=_INDENT,
+            max_lines=WORDS_LINES,
+        )
+    if len(unreadable) > UNREADABLE_SHOWN:
+        lines.append(f"{_INDENT}… and {len(unreadable) - UNREADABLE_SHOWN} more, in an export")
     return "\n".join(lines)
 
 
@@ -267,7 +288,7 @@ def listing_data(listing: Listing) -> dict[str, Any]:
         }
         for entry in listing.entries
     ]
-    return {"rows": rows, "left_out": listing.left_out}
+    return {"rows": rows, "left_out": listing.left_out, "unreadable": listing.unreadable}
 
 
 def entry_data(entry: Entry) -> dict[str, Any]:
@@ -314,9 +335,10 @@ def export_lines(
     handled: Iterable[str],
     entries: Iterable[Entry],
     now_s: float,
+    unreadable: Mapping[str, str],
 ) -> Iterator[str]:
     """``byte-bot journal export``: JSON lines; each has a ``kind``, of which there are ``journal`` (the first line),
-    ``channels``, ``handled`` and ``row``.
+    ``channels``, ``handled``, ``row`` and, of a damaged file, ``unreadable``; these are known when all others were read.
     """
     yield json_text(
         {
@@ -333,6 +355,8 @@ def export_lines(
     yield json_text({"kind": "handled", "message_ids": list(handled)})
     for entry in entries:
         yield json_text(entry_data(entry))
+    for place, why in unreadable.items():
+        yield json_text({"kind": "unreadable", "place": place, "why": why})
 
 
 def _payload(letter: DeadLettered) -> Any:

@@ -3,6 +3,9 @@
 :func:`run` is what ``byte-bot run`` calls. It opens the journal before anything is connected (a second process must not come that
 far), builds network, clock and chance, and hands them to :class:`~byte_bot.app.Application`, which knows only what it is given.
 
+Signals are listened to before anything else: a process that waits for its journal (``--wait-lock``, a disk that does not work) gives
+the start up and has stopped in order. As process 1 of a container it would not even be ended by a signal that nobody listens to.
+
 Left out: every order of start and stop, which is :mod:`byte_bot.app`'s.
 """
 
@@ -18,6 +21,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
+import structlog
 
 from byte_bot.app import Application, Surroundings, first_error
 from byte_bot.auth.choice import token_file_of
@@ -35,6 +39,8 @@ from byte_bot.settings import Settings
 
 JournalOpener = Callable[..., contextlib.AbstractAsyncContextManager[JournalStore]]
 
+_log = structlog.get_logger(__name__)
+
 
 def run(settings: Settings, wait_lock: bool = False, *, open_journal: JournalOpener = journal_on_disk) -> int:
     """Run the bot in the foreground until it is told to stop; the exit code (:class:`~byte_bot.errors.ExitCode`).
@@ -48,7 +54,7 @@ def run(settings: Settings, wait_lock: bool = False, *, open_journal: JournalOpe
         ByteBotError: it could not start, or had to stop; the message says what to do.
     """
     try:
-        return asyncio.run(_run_for_real(settings, wait_lock, open_journal))
+        return asyncio.run(_until_stopped(settings, wait_lock, open_journal))
     except BaseExceptionGroup as group:
         error = first_error(group)
         if isinstance(error, ByteBotError):
@@ -56,7 +62,49 @@ def run(settings: Settings, wait_lock: bool = False, *, open_journal: JournalOpe
         raise
 
 
-async def _run_for_real(settings: Settings, wait_lock: bool, open_journal: JournalOpener) -> ExitCode:
+class _Stop:
+    """What a signal asks for.
+
+    Args:
+        give_up: ends the start, as long as there is no bot that could be stopped in order.
+    """
+
+    def __init__(self, give_up: Callable[[], object]) -> None:
+        self._stop = give_up
+        self._started = False
+        #: True if the start was given up.
+        self.given_up = False
+
+    def __call__(self) -> None:
+        if self.given_up:
+            return  # a second signal must not interrupt the cleaning up
+        self.given_up = not self._started
+        self._stop()
+
+    def hand_over(self, stop: Callable[[], object]) -> None:
+        """From now on there is a bot."""
+        self._stop, self._started = stop, True
+
+
+async def _until_stopped(settings: Settings, wait_lock: bool, open_journal: JournalOpener) -> ExitCode:
+    process = asyncio.current_task()
+    assert process is not None, "asyncio.run() made one"
+    stop = _Stop(process.cancel)
+    _on_signals(stop)
+    try:
+        return await _run_for_real(settings, wait_lock, open_journal, stop)
+    except asyncio.CancelledError:
+        if not stop.given_up:
+            raise
+        _log.info(
+            "stopped_before_start", what_it_means="the journal was still waited for; nothing was taken over"
+        )
+        return ExitCode.OK
+
+
+async def _run_for_real(
+    settings: Settings, wait_lock: bool, open_journal: JournalOpener, stop: _Stop
+) -> ExitCode:
     rng = random.Random(os.urandom(16))
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
@@ -91,7 +139,8 @@ async def _run_for_real(settings: Settings, wait_lock: bool, open_journal: Journ
             token_store=token_file_of(settings, os.environ),
         )
         application = Application(settings, surroundings)
-        _on_signals(application.stop)
+        # Nothing since the journal was opened has let a signal in between: it is given up before, or stopped after.
+        stop.hand_over(application.stop)
         with frozen_survivors():
             return await application.run()
 

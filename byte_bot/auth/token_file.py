@@ -32,7 +32,7 @@ import msgspec
 from byte_bot.auth.errors import TokenFileBusy, TokenFileRefused
 from byte_bot.auth.user_token import NEVER, UserToken
 from byte_bot.persistence.journal_lock import try_lock
-from byte_bot.user_folder import user_data_folder
+from byte_bot.user_folder import expanded, user_data_folder
 
 FORMAT: Final = 1
 _KIND: Final = "byte-bot token"
@@ -111,8 +111,8 @@ def token_path(setting: str, login: str, environment: Mapping[str, str]) -> Path
     """
     if not setting:
         return user_data_folder(environment) / f"{login}{_SUFFIX}"
-    path = Path(setting).expanduser()
-    return path / f"{login}{_SUFFIX}" if path.is_dir() or setting.endswith(("/", os.sep)) else path
+    path = expanded(setting, "TWITCH_TOKEN_FILE")
+    return path / f"{login}{_SUFFIX}" if os.path.isdir(path) or setting.endswith(("/", os.sep)) else path
 
 
 class TokenFile:

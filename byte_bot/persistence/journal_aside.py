@@ -20,7 +20,7 @@ from typing import TypeVar
 import structlog
 
 from byte_bot.persistence.journal_damage import JournalDamaged, is_damage, out_of_reach
-from byte_bot.persistence.journal_origin import COMPANIONS, foreign, is_ours, read_header
+from byte_bot.persistence.journal_origin import ASIDE, COMPANIONS, foreign, is_ours, read_header
 
 OpenedT = TypeVar("OpenedT")
 
@@ -82,7 +82,7 @@ def _set_aside(path: Path, now_s: float) -> Path:
     at = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
     # Two in one second: a bot that finds its new journal damaged too is restarted at once.
     names = itertools.chain([at], (f"{at}-{number}" for number in itertools.count(2)))
-    asides = (path.with_name(f"{path.name}.damaged-{name}") for name in names)
+    asides = (path.with_name(f"{path.name}{ASIDE}{name}") for name in names)
     aside = next(one for one in asides if not any(os.path.lexists(f"{one}{end}") for end in COMPANIONS))
     for companion in COMPANIONS:
         with contextlib.suppress(FileNotFoundError):

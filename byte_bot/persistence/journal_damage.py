@@ -102,6 +102,11 @@ def advice_for(error: sqlite3.Error) -> str:
     return "Look at the disk that it lies on, and try again"
 
 
+def needs_writing(error: sqlite3.Error) -> bool:
+    """True if SQLite would have to make or change something beside the file, and cannot."""
+    return _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
+
 def out_of_reach(path: Path, error: sqlite3.Error | OSError) -> JournalRefused:
     """Why the journal at ``path`` cannot be opened, and the way out."""
     words = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -6,27 +6,42 @@ thousand commits, and is answered from one state of the file, or a row that the 
 :meth:`JournalReader.everything`, which waits for whoever writes the export, reads the tables page by page: an open read
 keeps the bot from using the WAL anew. The price: what those pages show can be some commits apart.
 
+**Nothing beside the file.** A connection in WAL mode needs a ``-shm``, which SQLite makes where there is none, and cannot make on a
+read-only disk. So a file that nobody holds, and all of which is in it (no ``-wal``, or an empty one), is opened as one that does not
+change (``immutable=1``); should a bot be started meanwhile and change it all the same, what was read does not count. What a killed
+bot left has a ``-wal``: there SQLite puts its ``-shm``.
+
+**Damage.** A file that was set aside (and any, for an export) is read as far as it goes (:mod:`byte_bot.persistence.journal_salvage`).
+
 Left out: the lock, repairs (:mod:`byte_bot.persistence.journal_repair`), and how it is shown (:mod:`byte_bot.journal_tables`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from byte_bot.errors import JournalRefused
-from byte_bot.persistence.journal_damage import JournalDamaged, advice_for, damage_named, is_damage
+from byte_bot.persistence.journal_damage import (
+    JournalDamaged,
+    advice_for,
+    damage_named,
+    is_damage,
+    needs_writing,
+)
 from byte_bot.persistence.journal_file import FORMAT
 from byte_bot.persistence.journal_image import DeadLettered, JournalImage, KnownChannel, RowImage
+from byte_bot.persistence.journal_lock import is_locked
 from byte_bot.persistence.journal_opening import BUSY_S
-from byte_bot.persistence.journal_origin import is_ours
+from byte_bot.persistence.journal_origin import is_ours, is_set_aside, refuse_irregular
 from byte_bot.persistence.journal_reading import StoredJournal
-from byte_bot.persistence.journal_schema import APPLICATION_ID, FORMATS_MAX, logins_in
+from byte_bot.persistence.journal_salvage import SalvagedJournal
+from byte_bot.persistence.journal_schema import APPLICATION_ID, FORMATS_MAX, has_tables, logins_in
 from byte_bot.persistence.operations import Base, Operation, RowKey, Stamp
 
 
@@ -45,6 +60,8 @@ class Overview(msgspec.Struct, frozen=True):
     dead_letters: int
     handled: int
     channels: int
+    #: Places that could not be read, and why; of a damaged file only.
+    unreadable: dict[str, str] = {}
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -67,52 +84,147 @@ class Listing(msgspec.Struct, frozen=True):
 
     entries: list[Entry]
     left_out: int
+    unreadable: dict[str, str] = {}
 
 
 @contextlib.contextmanager
-def open_for_reading(path: Path, login: str = "") -> Iterator[JournalReader]:
+def open_for_reading(path: Path, login: str = "", *, salvage: bool = False) -> Iterator[JournalReader]:
     """A reader on the journal at ``path``.
 
     Args:
         path: the file.
         login: whose it must be; empty: anybody's.
+        salvage: read what can be read of a damaged one; one that was set aside is always read so.
 
     Raises:
         JournalRefused: there is none, or it cannot be read, is damaged, or is not the bot's; the message says what to do.
     """
-    if not path.is_file():
+    refuse_irregular(path)
+    before = _state_of(path)
+    salvage = salvage or is_set_aside(path)
+    with refused_if_damaged(path, login, salvage=salvage):
+        connection, immutable = _connected(path)
+    with contextlib.closing(connection):
+        try:
+            with refused_if_damaged(path, login, salvage=salvage):
+                yield JournalReader(connection, _checked(connection, path, login, salvage=salvage))
+        finally:
+            if immutable and _state_of(path) != before:
+                raise JournalRefused(
+                    f"the journal {path} was changed while it was read, as by a bot that was just started: try again"
+                )
+
+
+def _connected(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A connection that reads only, and whether it takes the file for one that does not change; see the module's docstring."""
+    whole = not _size_bytes(path, "-wal") and not _size_bytes(path, "-journal")
+    held = is_locked(path)
+    if whole and held is False:
+        return _connection_to(path, "mode=ro&immutable=1"), True
+    try:
+        return _connection_to(path, "mode=ro"), False
+    except sqlite3.OperationalError as error:
+        # Whether it is held cannot be told here, as in a snapshot on a network share; but whoever held it would have a `-shm`.
+        if not (whole and held is None and needs_writing(error)):
+            raise
+    return _connection_to(path, "mode=ro&immutable=1"), True
+
+
+def _connection_to(path: Path, how: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{how}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+    try:
+        # The first look at the file, which needs what lies beside it.
+        connection.execute("PRAGMA schema_version").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    """By which a file that was written to is told.
+
+    Raises:
+        JournalRefused: there is none, or this account may not look at it.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         raise JournalRefused(
             f"there is no journal at {path}: the bot has not run yet with these settings (DURABILITY=off makes none). "
             "JOURNAL_PATH and TWITCH_LOGIN say where it is, or --file"
-        )
-    with refused_if_damaged(path, login):
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None
-        )
-    with contextlib.closing(connection), refused_if_damaged(path, login):
-        _check(connection, path, login)
-        yield JournalReader(connection)
+        ) from None
+    except OSError as error:
+        raise JournalRefused(
+            f"the journal {path} cannot be used: {error.strerror or error}. Correct JOURNAL_PATH or --file, or use the account "
+            "that the bot runs under"
+        ) from None
+    return found.st_mtime_ns, found.st_size
+
+
+def _size_bytes(path: Path, companion: str) -> int:
+    """0 if there is no such file beside it."""
+    try:
+        return os.stat(f"{path}{companion}").st_size
+    except OSError:
+        return 0
 
 
 @contextlib.contextmanager
-def refused_if_damaged(path: Path, login: str = "") -> Iterator[None]:
-    """Turn SQLite's errors into words about the journal at ``path``, which should be that of the bot ``login`` ('': anybody's)."""
+def refused_if_damaged(path: Path, login: str = "", *, salvage: bool = False) -> Iterator[None]:
+    """Turn SQLite's errors into words about the journal at ``path``, which should be that of the bot ``login`` ('': anybody's).
+
+    With ``salvage`` it was read as far as it goes, and that was not far enough.
+    """
     try:
         yield
     except sqlite3.Error as error:
         if is_damage(error):
-            # As a start would: what nothing says to be a journal stays where it is.
-            if not is_ours(path, login):
-                raise _no_journal(path) from None
-            raise JournalRefused(
-                f"the journal {path} is damaged ({error}): the bot sets it aside at its next start and begins a new one; "
-                "keep the file, it may hold changes that the database does not have"
-            ) from None
-        raise JournalRefused(f"the journal {path} cannot be used: {error}. {advice_for(error)}") from None
+            raise _damaged(path, login, error, salvage=salvage) from None
+        advice = advice_for(error)
+        if needs_writing(error) and os.access(path, os.R_OK) and _size_bytes(path, "-wal"):
+            advice = (
+                f"A part of it is in {path.name}-wal, which SQLite only reads where it can write: copy both files to a folder "
+                "that can be written to, and name the copy with --file"
+            )
+        raise JournalRefused(f"the journal {path} cannot be used: {error}. {advice}") from None
+
+
+def _damaged(path: Path, login: str, error: sqlite3.Error, *, salvage: bool) -> JournalRefused:
+    if is_set_aside(path):
+        return JournalRefused(
+            f"nothing can be read in {path}, which a bot has set aside since it was damaged ({error}): keep the file, it may hold "
+            "changes that the database does not have"
+        )
+    # As a start would: what nothing says to be a journal stays where it is.
+    if not is_ours(path, login):
+        return _no_journal(path)
+    # What a start makes of it depends on whose start it is.
+    next_start = "the bot sets it aside at its next start and begins a new one; " if login else ""
+    way_out = (
+        "nothing can be read in it" if salvage else "`byte-bot journal export` writes what can still be read"
+    )
+    return JournalRefused(
+        f"the journal {path} is damaged ({error}): {next_start}keep the file, it may hold changes that the database does not have; "
+        f"{way_out}"
+    )
 
 
 def _no_journal(path: Path) -> JournalRefused:
     return JournalRefused(f"{path} is not a journal of byte-bot: correct JOURNAL_PATH or --file")
+
+
+def _checked(connection: sqlite3.Connection, path: Path, login: str, *, salvage: bool) -> StoredJournal:
+    """What stands in the file, once that is surely a journal in today's format, or what is left of one."""
+    try:
+        if is_set_aside(path):
+            raise JournalDamaged("it has not the tables of a journal any more")
+        _check(connection, path, login)
+    except sqlite3.DatabaseError as error:
+        if not (salvage and is_damage(error) and has_tables(connection)):
+            raise
+    return SalvagedJournal(connection) if salvage else StoredJournal(connection)
 
 
 def _check(connection: sqlite3.Connection, path: Path, login: str) -> None:
@@ -150,11 +262,16 @@ class JournalReader:
 
     Args:
         connection: to a journal in today's format; it may be read-only.
+        journal: what stands in it; None: as it must be read.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._journal = StoredJournal(connection)
+    def __init__(self, connection: sqlite3.Connection, journal: StoredJournal | None = None) -> None:
+        self._journal = StoredJournal(connection) if journal is None else journal
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """The places that could not be read so far, and why; none unless the file is read as far as it goes."""
+        return self._journal.unreadable
 
     def overview(self, now_s: float) -> Overview:
         """The journal in numbers; ``now_s`` is wall time in seconds."""
@@ -172,13 +289,14 @@ class JournalReader:
             format=FORMAT,
             commits=self._journal.commits,
             epoch=image.epoch,
-            rows=self._one("SELECT count(*) FROM rows")[0] + new,
+            rows=self._journal.row_count + new,
             rows_pending=len(pending),
             operations=sum(len(entry.operations) for entry in pending),
             oldest_unsaved_s=None if oldest_s is None else round(max(0.0, now_s - oldest_s), 3),
             dead_letters=len(image.dead_letters),
             handled=len(image.handled),
             channels=len(image.channels),
+            unreadable=self.unreadable,
         )
 
     def channels(self) -> list[KnownChannel]:
@@ -203,7 +321,7 @@ class JournalReader:
         """
         with self._journal.one_look():
             entries = self._listed(channel, dead_only)
-        return Listing(entries[:limit], max(0, len(entries) - limit))
+        return Listing(entries[:limit], max(0, len(entries) - limit), self.unreadable)
 
     def _listed(self, channel: str, dead_only: bool) -> list[Entry]:
         image = self._journal.unfolded()
@@ -250,9 +368,6 @@ class JournalReader:
         for key, row in left.items():
             yield _entry(key, row, image.dead_letters.get(key))
 
-    def _one(self, query: str) -> Any:
-        return self._connection.execute(query).fetchone()
-
 
 def _entry(key: RowKey, row: RowImage, letter: DeadLettered | None) -> Entry:
     return Entry(key, row.base, row.boundary, row.pending, letter)
@@ -275,4 +390,10 @@ def key_of(name: str) -> RowKey | None:
     """The row that people call ``name`` (:attr:`~byte_bot.persistence.operations.RowKey.name`); None if nothing is called so."""
     table, _, rest = name.strip("/").partition("/")
     channel_id, _, key = rest.partition("/")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return (
+            None  # half a character, as a shell makes of a byte that is no UTF-8: no row has it in its name
+        )
     return RowKey(table, channel_id, key) if table and channel_id else None

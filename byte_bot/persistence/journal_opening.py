@@ -50,7 +50,7 @@ from byte_bot.persistence.journal_schema import (
     upgrade,
 )
 from byte_bot.setting_values import LOGIN_PATTERN
-from byte_bot.user_folder import user_data_folder
+from byte_bot.user_folder import expanded, user_data_folder
 
 #: Seconds a connection waits for another one that holds the file; only programs other than the bot ever do.
 BUSY_S: Final = 5.0
@@ -74,10 +74,14 @@ def journal_path(
         login: the bot's.
         environment: the process's, for that folder.
         platform: as :data:`sys.platform` says it.
+
+    Raises:
+        SettingsError: the path begins with the home folder of somebody who has none.
     """
     if setting:
-        path = Path(setting).expanduser()
-        return path / f"{login}{SUFFIX}" if path.is_dir() or setting.endswith(("/", os.sep)) else path
+        path = expanded(setting, "JOURNAL_PATH")
+        # Not Path's own: of a name that is too long, or a folder that may not be looked into, it raises.
+        return path / f"{login}{SUFFIX}" if os.path.isdir(path) or setting.endswith(("/", os.sep)) else path
     return user_data_folder(environment, platform) / f"{login}{SUFFIX}"
 
 

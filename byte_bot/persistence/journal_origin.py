@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +31,8 @@ from byte_bot.persistence.journal_schema import APPLICATION_ID, FORMATS_MAX, log
 SQLITE_MAGIC: Final = b"SQLite format 3\x00"
 #: How the name of a journal ends that nobody named otherwise.
 SUFFIX: Final = ".journal"
+#: What stands behind the name of one that was set aside, before the time.
+ASIDE: Final = ".damaged-"
 #: What SQLite puts beside the file, and the file itself.
 COMPANIONS: Final = ("", "-wal", "-shm")
 _HEADER_BYTES: Final = 100
@@ -102,6 +106,11 @@ def read_header(path: Path) -> Header:
         return Header(file.read(_HEADER_BYTES))
 
 
+def is_set_aside(path: Path) -> bool:
+    """True if its name says that a start has moved the file at ``path`` out of its way."""
+    return re.search(rf"{re.escape(ASIDE)}\d{{8}}T\d{{6}}Z(-\d+)?$", path.name) is not None
+
+
 def is_ours(path: Path, login: str) -> bool:
     """True if something says that the file at ``path`` is a journal, whatever has become of it.
 
@@ -123,17 +132,37 @@ def is_ours(path: Path, login: str) -> bool:
 
 
 def refuse_foreign(path: Path, login: str) -> None:
-    """Leave a file alone that is no database, and of which nothing says that it was a journal. Before there is a lock beside it.
+    """Leave alone what is no file, and a file of which nothing says that it was a journal. Before there is a lock beside it.
 
     Raises:
-        JournalRefused: it is such a file.
+        JournalRefused: it is such a file, or none.
     """
+    refuse_irregular(path)
     try:
         header = read_header(path)
     except OSError:
         return  # whoever opens it says why it cannot be
-    if header.data and not header.is_database and not is_ours(path, login):
+    if header.data and not is_ours(path, login):
         raise foreign(path)
+
+
+def refuse_irregular(path: Path) -> None:
+    """Leave alone what no journal can be: a device takes everything and keeps nothing, a pipe keeps its reader waiting.
+
+    Raises:
+        JournalRefused: something else than a file stands there.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise JournalRefused(
+            f"{path} is no regular file but {_kind_of(path)}: the journal needs a file of its own, see JOURNAL_PATH "
+            "(nothing was changed)"
+        )
+
+
+def _kind_of(path: Path) -> str:
+    mode = path.stat().st_mode
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((kind for is_kind, kind in kinds if is_kind(mode)), "a device")
 
 
 def foreign(path: Path) -> JournalRefused:

@@ -60,6 +60,8 @@ class StoredJournal:
     def __init__(self, connection: sqlite3.Connection, *, rows_remembered: int = ROWS_REMEMBERED) -> None:
         self._connection = connection
         self.rows_remembered = rows_remembered
+        #: Places that were passed over since they cannot be read: none, but in a journal that is salvaged.
+        self.unreadable: dict[str, str] = {}
         self._decoder = msgspec.json.Decoder(list[Write])
         self._decode_channels = msgspec.json.Decoder(list[KnownChannel]).decode
         self._decode_ids = msgspec.json.Decoder(list[str]).decode
@@ -83,6 +85,12 @@ class StoredJournal:
     def folded(self) -> int:
         """The number of the last commit that is in the tables."""
         return self._whole("folded")
+
+    @property
+    def row_count(self) -> int:
+        """The rows in the tables."""
+        (count,) = self._connection.execute("SELECT count(*) FROM rows").fetchone()
+        return int(count)
 
     def read(self, *, pending_only: bool = False) -> JournalImage:
         """The image of everything committed; with ``pending_only`` without the rows that have nothing pending."""

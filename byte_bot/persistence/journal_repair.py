@@ -10,12 +10,13 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from byte_bot.errors import JournalLocked
+from byte_bot.errors import JournalLocked, JournalRefused
 from byte_bot.persistence import journal_lock
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import LetterRetired, Rebased, Write
 from byte_bot.persistence.journal_inspection import Entry, JournalReader, open_for_reading, refused_if_damaged
 from byte_bot.persistence.journal_opening import connect
+from byte_bot.persistence.journal_origin import is_set_aside
 from byte_bot.persistence.operations import ABSENT
 
 
@@ -57,10 +58,15 @@ def open_for_repair(path: Path, login: str, holder: journal_lock.Holder) -> Iter
 
     Raises:
         JournalLocked: the bot runs.
-        JournalRefused: there is no such journal, or it cannot be used.
+        JournalRefused: there is no such journal, it cannot be used, or it was set aside.
     """
     with open_for_reading(path, login):
         pass  # else the lock would be made beside a file that is not there
+    if is_set_aside(path):
+        raise JournalRefused(
+            f"{path} was set aside since it was damaged: no bot reads it any more, so there is nothing to send again or to give up "
+            "in it. `byte-bot journal export` writes what can still be read"
+        )
     try:
         lock = journal_lock.acquire(path, holder)
     except JournalLocked:

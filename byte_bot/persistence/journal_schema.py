@@ -144,6 +144,17 @@ def _definitions(connection: sqlite3.Connection) -> dict[str, tuple[str, str, st
     return {name: (kind, table, "".join(_COMMENT.sub("", sql).split())) for name, kind, table, sql in lines}
 
 
+def has_tables(connection: sqlite3.Connection) -> bool:
+    """True if a file has a table in which a journal keeps what viewers have changed, whatever else is gone."""
+    try:
+        tables = {
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
+    except sqlite3.DatabaseError:
+        return False
+    return {"rows", "log"} <= tables
+
+
 def logins_in(connection: sqlite3.Connection) -> list[object]:
     """Whose journal a file is, whatever mark it has; nobody's if it has not the tables of one."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

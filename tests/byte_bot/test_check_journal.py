@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -133,6 +134,39 @@ def test_it_says_what_a_start_would_do(
     assert [other.name for other in tmp_path.iterdir()] == [name]
     assert start in start_on(path)
     assert bool(start) is (status is not Status.OK)
+
+
+def test_another_bot_s_journal_fails_as_a_start_would(tmp_path: Path) -> None:
+    """The usual mistake of two bots with one JOURNAL_PATH; also while the other one holds it."""
+    path = tmp_path / "j"
+    open_journal(path, Owner("other_bot", "x"), durability="process", now_s=0.0).close()
+    finding = check_journal(settings(path), {}, tmp_path / "none")
+    assert (finding.status, finding.words) == (
+        Status.FAILED,
+        f"{path}: the journal of the bot 'other_bot', not of 'my_bot'",
+    )
+    assert "TWITCH_LOGIN" in finding.advice and "JOURNAL_PATH" in finding.advice
+    assert [other.name for other in tmp_path.iterdir()] == ["j"]
+    assert "belongs to the bot 'other_bot'" in start_on(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in its folders")
+def test_what_is_no_file_fails(tmp_path: Path) -> None:
+    """A start would wait for ever, or a device take what it never gives back."""
+    os.mkfifo(tmp_path / "j")
+    finding = check_journal(settings(tmp_path / "j"), {}, tmp_path / "none")
+    assert finding.status is Status.FAILED
+    assert "is no regular file but a pipe" in finding.words
+    assert "is no regular file but a pipe" in start_on(tmp_path / "j")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has words of its own")
+def test_a_name_that_no_disk_takes_fails(tmp_path: Path) -> None:
+    """As a file and as a folder on the way there."""
+    for path in (tmp_path / ("x" * 300), tmp_path / ("x" * 300) / "j"):
+        finding = check_journal(settings(path), {}, tmp_path / "none")
+        assert finding.status is Status.FAILED
+        assert "File name too long" in finding.words
 
 
 def test_a_folder_that_cannot_be_fails(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from byte_bot import __version__
+from byte_bot import __version__, launch
 from byte_bot.auth.device_flow import LoginScreen
 from byte_bot.auth.errors import LoginFailed, TokenFileRefused
 from byte_bot.auth.oauth import DeviceCode
@@ -429,3 +429,15 @@ def test_a_start_imports_nothing_that_only_others_need() -> None:
     program = f"import byte_bot.cli, sys; print(*[name for name in {left_out} if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.split() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows makes a home folder of any name")
+@pytest.mark.parametrize("arguments", [("run",), ("check",), ("check", "--json")])
+def test_a_home_folder_that_nobody_has_is_a_wrong_setting(
+    invoke: Invoke, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """The real bot and the real check: before anything is connected, in words."""
+    env = {**MINIMAL, "JOURNAL_PATH": "~nouser/x", "TWITCH_IRC_HOST": "127.0.0.1", "TWITCH_IRC_PORT": "9"}
+    code, out, err = invoke(*arguments, env=env, run_bot=launch.run)
+    assert code == ExitCode.SETTINGS
+    assert "JOURNAL_PATH begins with ~nouser" in (out if "--json" in arguments else err)

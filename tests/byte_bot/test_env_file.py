@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,13 @@ def test_without_a_file_nothing_is_read(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert read_env_file(".env") == {}
     with pytest.raises(SettingsError, match=r"there is no file .other\.env."):
         read_env_file("other.env")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows makes a home folder of any name")
+@pytest.mark.parametrize(
+    ("name", "words"), [("x" * 300, "there is no file"), ("~nouser/.env", "--env-file begins with ~nouser")]
+)
+def test_a_path_that_cannot_be_is_told_in_words(name: str, words: str) -> None:
+    """A name that no disk takes, the home of a user who is not there."""
+    with pytest.raises(SettingsError, match=words):
+        read_env_file(name)

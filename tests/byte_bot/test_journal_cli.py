@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -332,3 +334,80 @@ def test_status_does_not_guess_whether_the_bot_runs(journal: JournalCall, path: 
     assert "in use        this account cannot tell" in journal("status")[1]
     found = json.loads(journal("status", "--json")[1])
     assert (found["in_use"], found["held_by"]) == (None, None)
+
+
+def test_a_row_that_no_name_can_be_is_not_there(journal: JournalCall, path: Path) -> None:
+    """A shell's byte that is no UTF-8: the journal is healthy, and nobody is told otherwise."""
+    for command in (("show",), ("requeue",), ("drop", "--yes")):
+        code, out, err = journal(*command, "channel_state/\udcff")
+        assert (code, out) == (ExitCode.FAILED, "")
+        assert "the journal has no row" in err
+        assert "damaged" not in err
+
+
+@pytest.mark.skipif(
+    os.name != "posix", reason="Windows makes a home folder of any name, and has words of its own"
+)
+def test_paths_that_cannot_be_are_told_in_words(journal: JournalCall, tmp_path: Path) -> None:
+    """In the setting and in the option: a home that nobody has is a wrong setting, a name that is too long no journal."""
+    long = str(tmp_path / ("x" * 300))
+    for words, code, file in (
+        ("begins with ~nouser", ExitCode.SETTINGS, "~nouser/x"),
+        ("File name too long", ExitCode.JOURNAL_REFUSED, long),
+    ):
+        for env, option in (({"JOURNAL_PATH": file, "TWITCH_LOGIN": "my_bot"}, ()), ({}, ("--file", file))):
+            for command in (("status",), ("export", "-"), ("drop", "a/b", "--yes")):
+                found, out, err = journal(*command, *option, env=env)
+                assert (found, out) == (code, "")
+                assert words in err
+
+
+def test_what_was_set_aside_can_be_looked_into(journal: JournalCall, path: Path, tmp_path: Path) -> None:
+    """Each command tells what can be read, and what cannot; an export that is not complete is one with exit code 1."""
+    write(path, [])
+    aside = path.rename(tmp_path / "my_bot.journal.damaged-20260101T000000Z")
+    file = ("--file", str(aside))
+    assert "cannot be read" not in journal("status", *file)[1]
+    with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as connection:
+        connection.execute("UPDATE log SET writes = x'7b' WHERE number = 11")
+    for command in (("status",), ("list",), ("show", DEATHS_NAME)):
+        code, out, err = journal(*command, *file)
+        assert (code, err) == (0, "")
+        assert "The file is damaged: 1 place in it cannot be read.\n    commit 11: " in out
+    for command in (("status",), ("list",), ("show", DEATHS_NAME)):
+        assert [*json.loads(journal(*command, "--json", *file)[1])["unreadable"]] == ["commit 11"]
+    target = tmp_path / "out.jsonl"
+    code, out, err = journal("export", str(target), *file)
+    assert code == ExitCode.FAILED
+    assert out == f"7 lines written to {target}\n"
+    assert "is damaged, so the export is not complete." in err
+    lines = [json.loads(line) for line in target.read_text("utf-8").splitlines()]
+    assert [line["kind"] for line in lines] == [
+        "journal",
+        "channels",
+        "handled",
+        "row",
+        "row",
+        "row",
+        "unreadable",
+    ]
+    assert lines[-1]["place"] == "commit 11"
+    assert sorted(other.name for other in tmp_path.iterdir()) == [aside.name, "out.jsonl"]
+
+
+def test_an_export_of_a_damaged_journal_has_what_can_be_read(journal: JournalCall, path: Path) -> None:
+    """Also before a start sets it aside, which the other commands then say."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA application_id = 7")
+        connection.execute("UPDATE rows SET pending = x'7b'")
+    code, _, err = journal("status")
+    assert code == ExitCode.JOURNAL_REFUSED
+    assert "sets it aside at its next start" in err and "`byte-bot journal export` writes" in err
+    code, out, err = journal("export", "-")
+    assert code == ExitCode.FAILED
+    assert "row" in {json.loads(line)["kind"] for line in out.splitlines()}
+    assert "the export is not complete" in err
+    path.write_bytes(path.read_bytes()[:50])
+    code, out, err = journal("export", "-")
+    assert (code, out) == (ExitCode.JOURNAL_REFUSED, "")
+    assert "nothing can be read in it" in err and "`byte-bot journal export`" not in err

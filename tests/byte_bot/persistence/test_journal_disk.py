@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -137,6 +138,22 @@ async def test_another_program_s_file_is_left_alone_however_often_the_bot_is_sta
                 pass
     assert names_in(tmp_path) == [".env"]
     assert path.read_text() == "TWITCH_LOGIN=my_bot\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in its folders")
+async def test_what_is_no_file_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
+    """A pipe; and what begins as a database and is no journal: neither lock nor rollback journal beside it."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "other.journal").write_bytes(b"SQLite format 3\x00")
+    for name, words in (("pipe", "is no regular file"), ("other.journal", "nothing was changed")):
+        with pytest.raises(JournalRefused, match=words):
+            # A start that takes the pipe for a disk without room would wait.
+            async with (
+                asyncio.timeout(5),
+                journal_on_disk(tmp_path / name, OWNER, SystemClock(), durability="process"),
+            ):
+                pass
+    assert names_in(tmp_path) == ["other.journal", "pipe"]
 
 
 @pytest.mark.parametrize("name", ["my_bot.journal", "j"])

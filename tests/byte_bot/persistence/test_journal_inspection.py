@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from byte_bot.errors import JournalRefused
+from byte_bot.persistence.journal_damage import JournalDamaged
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import Handled, KnownChannel, Recorded
 from byte_bot.persistence.journal_inspection import (
@@ -19,6 +21,7 @@ from byte_bot.persistence.journal_inspection import (
     open_for_reading,
     refused_if_damaged,
 )
+from byte_bot.persistence.journal_lock import Holder, acquire, lock_path
 from byte_bot.persistence.journal_opening import connect
 from byte_bot.persistence.journal_reading import READ_ROWS
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
@@ -174,7 +177,7 @@ def test_a_reader_cannot_change_anything(tmp_path: Path) -> None:
         open_for_reading(sample(tmp_path)) as reader,
         pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
-        reader._connection.execute("DELETE FROM rows")
+        reader._journal._connection.execute("DELETE FROM rows")
 
 
 def test_a_killed_bot_s_last_commits_are_seen(tmp_path: Path) -> None:
@@ -231,6 +234,7 @@ def test_what_is_no_journal_of_this_bot_is_refused_with_a_way_out(tmp_path: Path
         ("channels_config/anna/", RowKey("channels_config", "anna")),
         ("deaths", None),
         ("", None),
+        ("channel_state/\udcff", None),
     ],
 )
 def test_a_row_is_called_as_it_is_shown(name: str, key: RowKey | None) -> None:
@@ -280,3 +284,118 @@ def test_the_advice_is_about_what_is_wrong(tmp_path: Path, code: int, advice: st
     words = f"cannot be used: SQLite's words. {advice}"
     with pytest.raises(JournalRefused, match=words), refused_if_damaged(tmp_path / "my_bot.journal"):
         raise error
+
+
+def names_in(folder: Path) -> list[str]:
+    """What there is."""
+    return sorted(other.name for other in folder.iterdir())
+
+
+def no_shm(path: Path) -> None:
+    """SQLite can neither make nor open what it puts beside a file, as on a disk that only reads: a link leads nowhere."""
+    Path(f"{path}-shm").symlink_to(f"{path}-shm")
+
+
+needs_links = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows makes links for administrators only"
+)
+
+
+@needs_links
+@pytest.mark.parametrize("aside", ["", ".damaged-20260101T000000Z"])
+@pytest.mark.parametrize("wal", [False, True], ids=["no WAL", "an empty WAL"])
+def test_a_file_that_nobody_holds_is_read_without_anything_beside_it(
+    tmp_path: Path, aside: str, wal: bool
+) -> None:
+    """Neither made nor needed, as on a snapshot or a disk that went read-only."""
+    path = sample(tmp_path).rename(tmp_path / f"my_bot.journal{aside}")
+    no_shm(path)
+    if wal:
+        Path(f"{path}-wal").write_bytes(b"")
+    before = names_in(tmp_path)
+    with open_for_reading(path, salvage=True) as reader:
+        assert reader.overview(0).rows == 3
+        assert len(list(reader.everything())) == 3
+    assert names_in(tmp_path) == before
+
+
+@needs_links
+def test_a_wal_on_a_disk_that_only_reads_has_to_be_copied_along(tmp_path: Path) -> None:
+    """What a killed bot left, where SQLite can make nothing: the words say how it is read all the same."""
+    path = sample(tmp_path)
+    Path(f"{path}-wal").write_bytes(b"something")
+    no_shm(path)
+    with pytest.raises(JournalRefused) as refused, open_for_reading(path):
+        pass
+    assert "copy both files to a folder that can be written to, and name the copy with --file" in str(
+        refused.value
+    )
+    assert "account" not in str(refused.value)
+
+
+@needs_links
+def test_where_the_lock_cannot_be_looked_at_a_file_without_wal_is_read(tmp_path: Path) -> None:
+    """Beside the bot as ever; and if SQLite can make nothing there, as it stands."""
+    path = sample(tmp_path)
+    lock_path(path).symlink_to(lock_path(path))
+    no_shm(path)
+    with open_for_reading(path) as reader:
+        assert reader.overview(0).rows == 3
+
+
+def test_a_bot_that_holds_the_file_is_read_with_its_wal(tmp_path: Path) -> None:
+    """Also before its first commit, when the WAL is empty still: what it commits meanwhile is seen."""
+    path = sample(tmp_path)
+    lock = acquire(path, Holder(2, "here", "my_bot", "2026-01-02T00:00:00Z"))
+    bot = SqliteJournal(connect(path))
+    with open_for_reading(path) as reader:
+        bot.apply([Handled("m3")], bot.commits + 1)
+        assert reader.handled() == ["message-1", "message-2", "m3"]
+    bot.close()
+    lock.release()
+
+
+def test_a_file_that_changes_while_it_is_taken_for_one_that_does_not_is_read_again(tmp_path: Path) -> None:
+    """A bot was started meanwhile and has moved its WAL: whatever was read, or went wrong, does not count."""
+    path = sample(tmp_path)
+
+    def changed() -> None:
+        with open_for_reading(path):
+            write(path, [Handled("m3")])
+
+    def changed_and_failed() -> None:
+        with open_for_reading(path):
+            write(path, [Handled("m4")])
+            raise JournalDamaged("torn")
+
+    for story in (changed, changed_and_failed):
+        with pytest.raises(JournalRefused, match=r"was changed while it was read, as by a bot .* try again"):
+            story()
+    with open_for_reading(path) as reader:
+        assert reader.handled()[-1] == "m4"
+
+
+def test_nobody_is_promised_what_will_not_be_done(tmp_path: Path) -> None:
+    """A file that was named may be anybody's, and one that was set aside is set aside already."""
+    path = sample(tmp_path)
+    damage(path)
+
+    def refusal(login: str) -> str:
+        with pytest.raises(JournalRefused) as refused, open_for_reading(path, login) as reader:
+            reader.overview(0)
+        return str(refused.value)
+
+    assert "the bot sets it aside at its next start" in refusal("my_bot")
+    assert "sets it aside" not in refusal("")
+    path = path.rename(tmp_path / "my_bot.journal.damaged-20260101T000000Z")
+    path.write_bytes(bytes(4096))
+    assert "nothing can be read in" in refusal("")
+    assert "which a bot has set aside since it was damaged" in refusal("my_bot")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has words of its own")
+def test_a_path_that_cannot_be_is_refused_in_words(tmp_path: Path) -> None:
+    """A name that no disk takes, a folder."""
+    for path, words in ((tmp_path / ("x" * 300), "File name too long"), (tmp_path, "is no regular file")):
+        with pytest.raises(JournalRefused, match=words), open_for_reading(path):
+            pass

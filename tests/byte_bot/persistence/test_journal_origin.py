@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -16,9 +17,11 @@ from byte_bot.persistence.journal_origin import (
     Header,
     followed,
     is_ours,
+    is_set_aside,
     logins_at,
     read_header,
     refuse_foreign,
+    refuse_irregular,
 )
 from byte_bot.persistence.journal_schema import APPLICATION_ID
 from tests.byte_bot.persistence.journal_files import SAMPLE
@@ -146,15 +149,45 @@ def test_another_program_s_database_is_not_ours_for_what_lies_beside_it(tmp_path
 
 
 def test_only_what_is_foreign_is_refused_beforehand(tmp_path: Path) -> None:
-    """Before a lock is made beside it; a database says itself whose it is, and what is not there may be made."""
+    """Before a lock is made beside it; what is not there may be made."""
     letter = tmp_path / "notes.txt"
     letter.write_bytes(LETTER)
     with pytest.raises(JournalRefused, match=r"notes\.txt is a file of another program: choose another"):
         refuse_foreign(letter, "my_bot")
     foreign_database(tmp_path / "history.sqlite")
+    (tmp_path / "torn.journal").write_bytes(SAMPLE.read_bytes()[:50])
+    for name in ("history.sqlite", "torn.journal"):
+        with pytest.raises(JournalRefused, match="is a file of another program"):
+            refuse_foreign(tmp_path / name, "my_bot")
     (tmp_path / "empty").write_bytes(b"")
-    for name in ("history.sqlite", "missing", "empty", "."):
+    (tmp_path / "my_bot.journal").write_bytes(SAMPLE.read_bytes()[:50])
+    (tmp_path / "j").write_bytes(SAMPLE.read_bytes())
+    for name in ("missing", "empty", "my_bot.journal", "j"):
         refuse_foreign(tmp_path / name, "my_bot")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no pipes in its folders")
+def test_what_is_no_file_can_be_no_journal(tmp_path: Path) -> None:
+    """A pipe would keep its reader waiting; it is not opened to be told."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.bind(f"{tmp_path}/socket")
+    for name, kind in (("pipe", "a pipe"), ("folder", "a folder"), ("socket", "a socket")):
+        with pytest.raises(
+            JournalRefused, match=rf"{name} is no regular file but {kind}: the journal needs a"
+        ):
+            refuse_foreign(tmp_path / name, "my_bot")
+    with pytest.raises(JournalRefused, match="is no regular file but a device"):
+        refuse_irregular(Path(os.devnull))  # looked at only
+
+
+def test_the_name_tells_what_was_set_aside() -> None:
+    """As a start makes it, the second one in a second too; not whatever has the word in it."""
+    for name in ("my_bot.journal.damaged-20260101T000000Z", "j.damaged-20260101T000000Z-2"):
+        assert is_set_aside(Path(name))
+    for name in ("my_bot.journal", "my_bot.damaged-journal", "j.damaged-20260101T000000Z.bak"):
+        assert not is_set_aside(Path(name))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows makes links for administrators only")

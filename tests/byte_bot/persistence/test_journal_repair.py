@@ -38,6 +38,14 @@ def entry(repair: JournalRepair, key: RowKey) -> Entry:
     return found
 
 
+def test_what_was_set_aside_is_not_repaired(tmp_path: Path) -> None:
+    """No bot would read it; it stays as it was found."""
+    aside = sample(tmp_path).rename(tmp_path / "my_bot.journal.damaged-20260101T000000Z")
+    with pytest.raises(JournalRefused, match="no bot reads it any more"), open_for_repair(aside, "", HUMAN):
+        pass
+    assert [other.name for other in tmp_path.iterdir()] == [aside.name]
+
+
 def test_a_requeued_row_keeps_its_operations_and_loses_its_letter(tmp_path: Path) -> None:
     """The next start sends it like any other."""
     path = sample(tmp_path)
