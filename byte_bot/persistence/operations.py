@@ -46,6 +46,8 @@ TOMBSTONES_MAX = 1000
 #: The highest epoch of a stored row that is believed; a process takes one at its start, so beyond 2**53 lies only what was
 #: typed or broken. The database counts on from what it is told (to bigint's end, 2**63 - 1): one such row must not use that up.
 EPOCH_BELIEVED_MAX = 2**53
+#: The same for a revision, which every change of a row raises by one; the journal's file and the database count to 2**63 - 1.
+REVISION_BELIEVED_MAX = 2**53
 
 Tombstones = dict[str, dict[str, list[int]]]
 
