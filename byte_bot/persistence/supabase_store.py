@@ -8,8 +8,8 @@ How it works
 * The client hides the HTTP status of an error body that is PostgREST's; a response hook keeps the response in a
   context variable, which is right under concurrency since every call runs in its own context.
 * A 200 with something else than JSON, or with nothing, raises nothing in the client. What it made of an answer's body is left
-  alone: a number with too many digits in one row makes a text of all of them. The body that the hook has kept is decoded again
-  (:mod:`byte_bot.persistence.answers`), so that such a row is its own business.
+  alone: for a number with too many digits in one row it gives a text in place of all rows, or raises. The body that the hook has
+  kept is decoded anew (:mod:`byte_bot.persistence.answers`), so that such a row is its own business.
 
 **Classification** (facts: PostgREST's ``Error.hs``, Supabase's gateway)
 
@@ -260,8 +260,8 @@ class SupabaseStore:
                 async with asyncio.timeout(self._timeout_s):
                     try:
                         await execute()
-                    except RecursionError:
-                        # The client's decoder; one row of many may be to blame.
+                    except (ValueError, RecursionError):
+                        # The client cannot make objects of the body; one value in one row may be to blame.
                         if (answered := _last_response.get()) is None or not answered.is_success:
                             raise
             response = _last_response.get()

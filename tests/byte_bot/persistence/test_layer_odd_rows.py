@@ -1,0 +1,131 @@
+"""One odd row in the database is that row's business: a number of 5,001 digits, brackets without end, a revision at bigint's end.
+
+The table editor takes all of them. Whatever it is, the other channels load and save, the odd row is said once with what to do, and it is
+neither overwritten nor lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from byte_bot.persistence.layer import UNREADABLE_RETRY_S
+from byte_bot.persistence.operations import RowKey
+from simulator.loop import in_virtual_time
+from simulator.supabase.faces import SupabaseTransport
+from simulator.supabase.jsonb import Digits
+from simulator.supabase.server import FakeSupabase
+from tests.byte_bot.persistence.nesting import BOTTOMLESS
+from tests.byte_bot.persistence.rig import Rig, fake_supabase, process, settled
+
+LONG = Digits("1e5000")
+MARK = "in place of brackets"
+
+
+class Deep(httpx.AsyncBaseTransport):
+    """The way to a database in which brackets stand where the fake, whose JSON is Python's, has a text."""
+
+    def __init__(self, fake: FakeSupabase) -> None:
+        self._inner = SupabaseTransport(fake)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer with brackets."""
+        response = await self._inner.handle_async_request(request)
+        body = await response.aread()
+        brackets = b"[" * BOTTOMLESS + b"]" * BOTTOMLESS
+        headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+        content = body.replace(f'"{MARK}"'.encode(), brackets)
+        return httpx.Response(response.status_code, headers=headers, content=content)
+
+
+ODD: Mapping[str, Any] = {
+    "a number too long": {"total": LONG},
+    "in a field that nobody knows": {"total": 1, "of a human's": [{"deep": LONG}]},
+    "brackets": {"total": 1, "of a human's": MARK},
+}
+
+
+def tally(channel_id: str, data: Any) -> dict[str, Any]:
+    """A row of the tally's."""
+    return {"channel_id": channel_id, "key": "rig-tally", "version": 1, "data": data}
+
+
+def said(logs: list[Any]) -> list[str]:
+    """The rows that were said to be unreadable."""
+    return [entry["row"] for entry in logs if entry["event"] == "row_unreadable"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("used", [True, False], ids=["used", "never used"])
+@in_virtual_time()
+async def test_an_odd_row_keeps_no_other_channel_from_loading(odd: str, used: bool) -> None:
+    """It is said once and not written; as soon as it is corrected, what was done meanwhile goes on top of it."""
+    fake = fake_supabase()
+    fake.human_insert("component_state", tally("1", ODD[odd]))
+    fake.human_insert("component_state", tally("2", {"total": 40}))
+    with capture_logs() as logs:
+        async with process(fake, transport=Deep(fake)) as rig:
+            rig.manager.preload(["1", "2", "3"])
+            if used:
+                rig.add(2)
+            rig.add(2, "2")
+            await asyncio.sleep(3 * UNREADABLE_RETRY_S)
+            assert rig.stored_total("2") == rig.total("2") == 42
+            assert not rig.layer.is_loading("3")
+            assert rig.stored()["data"] == ODD[odd]
+            assert said(logs) == ["component_state/1/rig-tally"]
+            assert rig.layer.telemetry.counters["database_failures"] == 0
+            if not used:
+                rig.add(2)
+            assert rig.total() == 2
+            fake.human_update("component_state", {"channel_id": "1"}, {"data": {"total": 40}})
+            await asyncio.sleep(UNREADABLE_RETRY_S + 5)
+            assert rig.stored_total() == rig.total() == 42
+    fake.close()
+
+
+@pytest.mark.parametrize("odd", ODD)
+@in_virtual_time()
+async def test_a_row_that_was_made_odd_between_load_and_save_holds_no_other(odd: str) -> None:
+    """It comes back with the refusal; the others of its batch are saved, now and later."""
+    fake = fake_supabase()
+    async with process(fake, transport=Deep(fake)) as rig:
+        for channel_id in "12":
+            rig.add(channel_id=channel_id)
+            await settled(rig, channel_id)
+        fake.human_update("component_state", {"channel_id": "1"}, {"data": ODD[odd]})
+        with capture_logs() as logs:
+            for _ in range(2):
+                for channel_id in "12":
+                    rig.add(channel_id=channel_id)
+                await asyncio.sleep(10)
+        assert rig.stored_total("2") == 3
+        assert (rig.stored()["data"], rig.total()) == (ODD[odd], 3)
+        assert said(logs) == ["component_state/1/rig-tally"]
+        fake.human_update("component_state", {"channel_id": "1"}, {"data": {"total": 1}})
+        await asyncio.sleep(UNREADABLE_RETRY_S + 5)
+        assert rig.stored_total() == rig.total() == 3
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_number_that_python_can_hold_is_saved_as_it_stands() -> None:
+    """What is far too long for 64 bits and not for Python goes back to the last digit when another field changes."""
+    fake, number = fake_supabase(), int("7" * 4_000)
+    fake.human_insert("component_state", tally("1", {"total": 1, "of a human's": number}))
+    async with process(fake) as rig:
+        rig.add(1, last="word")
+        await settled(rig)
+        assert rig.stored()["data"] == {"last": "word", "total": 2, "of a human's": number}
+    fake.close()
+
+
+async def _changed(rig: Rig, channel_id: str = "1") -> int | None:
+    rig.add(1, channel_id)
+    await settled(rig, channel_id)
+    return rig.stored_total(channel_id)
