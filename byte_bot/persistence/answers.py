@@ -23,13 +23,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from byte_bot.persistence.operations import (
-    EPOCH_BELIEVED_MAX,
-    NO_TOMBSTONES,
-    REVISION_BELIEVED_MAX,
-    Base,
-    Tombstones,
-)
+from byte_bot.persistence.operations import NO_TOMBSTONES, Base, Tombstones, believed_revision
 
 #: Levels below which a value is cut out of a body that cannot be decoded; chosen: half of what Python's stack allows, since a reader
 #: stands some calls deep itself.
@@ -39,9 +33,7 @@ CUT_OUT: Final = f"nested more than {LEVELS_MAX} levels deep"
 
 #: What PostgreSQL's bigint holds, and SQLite's INTEGER.
 _Bigint = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_Epoch = Annotated[int, msgspec.Meta(ge=0, le=EPOCH_BELIEVED_MAX)]
-_Revision = Annotated[int, msgspec.Meta(ge=0, le=REVISION_BELIEVED_MAX)]
-_Unix = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Grave = tuple[_Bigint, _Bigint, _Bigint]
 
 _NULL: Final = msgspec.Raw(b"null")
 _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
@@ -153,11 +145,6 @@ def is_null(raw: msgspec.Raw) -> bool:
     return bytes(raw).strip() == b"null"
 
 
-def believed_revision(revision: int) -> int:
-    """The revision if a process can have come to it, else 0: what was typed counts as no stamp at all."""
-    return revision if 0 <= revision <= REVISION_BELIEVED_MAX else 0
-
-
 def pruned(body: bytes, level: int) -> bytes:
     """``body`` with a text in place of each value ``level`` brackets deep in which more than :data:`LEVELS_MAX` stand."""
     parts: list[bytes] = []
@@ -180,9 +167,6 @@ def pruned(body: bytes, level: int) -> bytes:
 def _compact(raw: msgspec.Raw) -> bytes:
     """The value without PostgreSQL's blanks, as it is written everywhere else; no number in it is looked at."""
     return msgspec.json.format(bytes(raw), indent=-1)
-
-
-_Grave = tuple[_Epoch, _Revision, _Unix]
 
 
 def _tombstones(raw: msgspec.Raw) -> Tombstones:

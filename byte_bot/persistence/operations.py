@@ -158,6 +158,11 @@ class Rebased(NamedTuple):
     surviving: list[Operation]
 
 
+def believed_revision(revision: int) -> int:
+    """The revision if a process can have come to it, else 0: what was typed counts as no stamp at all."""
+    return revision if 0 <= revision <= REVISION_BELIEVED_MAX else 0
+
+
 def is_contained(operation: Operation, base: Base) -> bool:
     """True if ``base`` was saved by the operation's own epoch, at or after its revision."""
     return operation.stamp.epoch == base.epoch and operation.stamp.revision <= base.revision

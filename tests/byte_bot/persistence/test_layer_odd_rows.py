@@ -14,16 +14,19 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from byte_bot.persistence.journal import DeadLettered, EpochTaken, MemoryJournalStore, Recorded, Sending
 from byte_bot.persistence.layer import UNREADABLE_RETRY_S
-from byte_bot.persistence.operations import RowKey
+from byte_bot.persistence.operations import REVISION_BELIEVED_MAX, Kind, Operation, RowKey, Stamp
 from simulator.loop import in_virtual_time
 from simulator.supabase.faces import SupabaseTransport
 from simulator.supabase.jsonb import Digits
 from simulator.supabase.server import FakeSupabase
 from tests.byte_bot.persistence.nesting import BOTTOMLESS
-from tests.byte_bot.persistence.rig import Rig, fake_supabase, process, settled
+from tests.byte_bot.persistence.rig import fake_supabase, process, settled
 
 LONG = Digits("1e5000")
+BIGINT_MAX = 2**63 - 1
+TALLY = RowKey("component_state", "1", "rig-tally")
 MARK = "in place of brackets"
 
 
@@ -125,7 +128,64 @@ async def test_a_number_that_python_can_hold_is_saved_as_it_stands() -> None:
     fake.close()
 
 
-async def _changed(rig: Rig, channel_id: str = "1") -> int | None:
-    rig.add(1, channel_id)
-    await settled(rig, channel_id)
-    return rig.stored_total(channel_id)
+def typed(channel_id: str, epoch: int, revision: int, total: int = 40) -> dict[str, Any]:
+    """A row that somebody entered, or imported, with a stamp of his own."""
+    return {**tally(channel_id, {"total": total}), "epoch": epoch, "revision": revision}
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 7])
+@pytest.mark.parametrize("revision", [BIGINT_MAX, REVISION_BELIEVED_MAX + 1])
+@in_virtual_time()
+async def test_a_revision_that_nobody_can_have_come_to_is_overtaken(epoch: int, revision: int) -> None:
+    """Also where the row's epoch is the bot's own, or a later one: then a new epoch is taken, once, and the row is saved."""
+    fake = fake_supabase()
+    fake.human_insert("component_state", typed("1", epoch, revision))
+    journal_store = MemoryJournalStore()
+    async with process(fake, journal_store=journal_store) as rig:
+        for channel_id in "12":
+            rig.add(2, channel_id=channel_id)
+            await settled(rig, channel_id)
+        assert (rig.stored_total("1"), rig.stored_total("2")) == (rig.total("1"), rig.total("2")) == (42, 2)
+        assert rig.stored()["revision"] < 10
+        taken = rig.layer.epoch
+        assert taken == {0: 1, 1: 2, 7: 8}[epoch]
+        rig.add(2)
+        await settled(rig)
+        assert (rig.stored_total(), rig.layer.epoch) == (44, taken)
+        assert rig.layer.telemetry.counters["dead_letters"] == 0
+        for row in journal_store.read().rows.values():
+            assert row.base is not None
+            assert max(row.base.revision, row.boundary.revision) < 10
+    fake.close()
+
+
+@in_virtual_time()
+async def test_what_an_earlier_release_has_counted_on_from_such_a_revision_is_saved_after_all() -> None:
+    """Its journal holds the change under a revision that no table takes, and the dead letter that came of it."""
+    fake, journal_store = fake_supabase(), MemoryJournalStore()
+    fake.human_insert("component_state", typed("1", 0, BIGINT_MAX))
+    beyond = Stamp(1, BIGINT_MAX + 1)
+    operation = Operation(Kind.ADD, "total", None, 2, beyond)
+    letter = DeadLettered(TALLY, beyond.revision, "22003", "out of range", b"{}", 0.0)
+    await journal_store.commit([EpochTaken(1), Recorded(TALLY, [operation]), Sending(TALLY, beyond), letter])
+    async with process(fake, journal_store=journal_store) as rig:
+        rig.manager.preload(["1"])
+        await settled(rig)
+        rig.add(2)
+        await settled(rig)
+        assert rig.stored_total() == rig.total() == 44
+        assert not len(rig.layer.dead_letters)
+        assert not journal_store.read().dead_letters
+    fake.close()
+
+
+@in_virtual_time()
+async def test_the_highest_revision_that_is_believed_is_counted_on_from() -> None:
+    """A bound that is not reached changes nothing: the next change is the row's next revision."""
+    fake = fake_supabase()
+    fake.human_insert("component_state", typed("1", 1, REVISION_BELIEVED_MAX))
+    async with process(fake) as rig:
+        rig.add(2)
+        await settled(rig)
+        assert (rig.stored()["revision"], rig.layer.epoch) == (REVISION_BELIEVED_MAX + 1, 1)
+    fake.close()
