@@ -14,9 +14,16 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from byte_bot.persistence.journal import DeadLettered, EpochTaken, MemoryJournalStore, Recorded, Sending
+from byte_bot.persistence.journal import (
+    DeadLettered,
+    EpochTaken,
+    MemoryJournalStore,
+    Recorded,
+    Sending,
+    Settled,
+)
 from byte_bot.persistence.layer import UNREADABLE_RETRY_S
-from byte_bot.persistence.operations import REVISION_BELIEVED_MAX, Kind, Operation, RowKey, Stamp
+from byte_bot.persistence.operations import REVISION_BELIEVED_MAX, Base, Kind, Operation, RowKey, Stamp
 from simulator.loop import in_virtual_time
 from simulator.supabase.faces import SupabaseTransport
 from simulator.supabase.jsonb import Digits
@@ -163,11 +170,13 @@ async def test_a_revision_that_nobody_can_have_come_to_is_overtaken(epoch: int, 
 async def test_what_an_earlier_release_has_counted_on_from_such_a_revision_is_saved_after_all() -> None:
     """Its journal holds the change under a revision that no table takes, and the dead letter that came of it."""
     fake, journal_store = fake_supabase(), MemoryJournalStore()
-    fake.human_insert("component_state", typed("1", 0, BIGINT_MAX))
+    entered = fake.human_insert("component_state", typed("1", 0, BIGINT_MAX))
+    base = Base(b'{"total":40}', {}, 1, 0, BIGINT_MAX, entered["edit_no"])
     beyond = Stamp(1, BIGINT_MAX + 1)
     operation = Operation(Kind.ADD, "total", None, 2, beyond)
     letter = DeadLettered(TALLY, beyond.revision, "22003", "out of range", b"{}", 0.0)
-    await journal_store.commit([EpochTaken(1), Recorded(TALLY, [operation]), Sending(TALLY, beyond), letter])
+    await journal_store.commit([EpochTaken(1), Settled(TALLY, base), Recorded(TALLY, [operation])])
+    await journal_store.commit([Sending(TALLY, beyond), letter])
     async with process(fake, journal_store=journal_store) as rig:
         rig.manager.preload(["1"])
         await settled(rig)
