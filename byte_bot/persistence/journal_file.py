@@ -101,7 +101,7 @@ class SqliteJournal(StoredJournal):
         #: How often in a row a commit found no room; and how often it was not folded with everything for that.
         self._full_tries = 0
         self.folds_put_off = 0
-        #: Operations and writes that were left out because they cannot be encoded.
+        #: Operations and writes that were left out of commits because they cannot be encoded, and rows that were left out of folds.
         self.dropped = 0
         self._encode = msgspec.json.Encoder().encode
 
