@@ -35,7 +35,6 @@ CUT_OUT: Final = f"nested more than {LEVELS_MAX} levels deep"
 _Bigint = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Grave = tuple[_Bigint, _Bigint, _Bigint]
 
-_NULL: Final = msgspec.Raw(b"null")
 _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 #: The columns of ``channels_config`` that humans and the bot set.
 _CONFIG_COLUMNS: Final = ("channel_id", "enabled", "paused", "language", "prefix")
@@ -53,7 +52,7 @@ class StateRow(msgspec.Struct, frozen=True):
     revision: _Bigint
     edit_no: _Bigint
     key: str = ""
-    tombstones: msgspec.Raw = _NULL
+    tombstones: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
     @property
     def base(self) -> Base:
@@ -98,7 +97,7 @@ class RefusedItem(msgspec.Struct, frozen=True):
     key: str | None = None
     sqlstate: str | None = None
     message: str | None = None
-    row: msgspec.Raw = _NULL
+    row: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
 class SavedBody(msgspec.Struct, frozen=True):
