@@ -224,13 +224,15 @@ class PersistenceLayer:
         if key not in self.rows and not authoritative and self._accept_quietly(key, base, serial):
             return
         row = self.row(key)
-        if row.loaded and not row.dirty and row.base == base:
+        if row.loaded and not row.dirty and row.base == base and not row.unreadable:
             return
         now_s = self.ages.earliest_s()
         recorded_at = row.recorded_at
         restamped = any(operation.stamp.epoch != epoch for operation in row.pending)
         accepted = row.accept(base, epoch, serial, now_s=now_s, authoritative=authoritative)
         if row.unreadable:
+            if row.base.data is None:
+                row.forget_base()  # it is there, whatever it is: over a row that is not, a change would be sent
             self.report_unreadable(row)
         if not accepted:
             return

@@ -397,13 +397,14 @@ class Row:
     def _materialise(self) -> None:
         """Make the typed value from base and operations, in the object that components already hold."""
         assert self._spec is not None
+        complaint = self.unreadable  # about another base, which was not taken
         if self._readable(self.base, self.pending):
             data, _ = self._rebased()
         else:
             self.base, self.loaded = ABSENT, False
             complaint = self.unreadable
             data = self._rebased()[0] if self._readable(ABSENT, self.pending) else self._spec.defaults
-            self.unreadable = complaint
+        self.unreadable = complaint
         if self._state is None:
             self._state = self._spec.instance(data)
         else:

@@ -84,7 +84,7 @@ async def test_an_odd_row_keeps_no_other_channel_from_loading(odd: str, used: bo
             if used:
                 rig.add(2)
             rig.add(2, "2")
-            await asyncio.sleep(3 * UNREADABLE_RETRY_S)
+            await asyncio.sleep(3 * UNREADABLE_RETRY_S + 20)
             assert rig.stored_total("2") == rig.total("2") == 42
             assert not rig.layer.is_loading("3")
             assert rig.stored()["data"] == ODD[odd]
@@ -92,10 +92,75 @@ async def test_an_odd_row_keeps_no_other_channel_from_loading(odd: str, used: bo
             assert rig.layer.telemetry.counters["database_failures"] == 0
             if not used:
                 rig.add(2)
+                await asyncio.sleep(10)
             assert rig.total() == 2
+            # It exists, whatever it is: to send it as a new one would be to rely on the server's refusal.
+            assert rig.layer.telemetry.counters["rows_refused_edited"] == 0
             fake.human_update("component_state", {"channel_id": "1"}, {"data": {"total": 40}})
             await asyncio.sleep(UNREADABLE_RETRY_S + 5)
             assert rig.stored_total() == rig.total() == 42
+    fake.close()
+
+
+@pytest.mark.parametrize("loaded", [True, False], ids=["known before", "odd from the start"])
+@in_virtual_time()
+async def test_an_odd_row_that_is_deleted_is_no_row(loaded: bool) -> None:
+    """What was done to it meanwhile is saved, over nothing."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        if loaded:
+            rig.add()
+            await settled(rig)
+            fake.human_update("component_state", {"channel_id": "1"}, {"data": ODD["a number too long"]})
+        else:
+            fake.human_insert("component_state", tally("1", ODD["a number too long"]))
+        rig.manager.preload(["1"])
+        await asyncio.sleep(5)
+        rig.add(2)
+        await asyncio.sleep(5)
+        assert rig.layer.ledger.rows_waiting == 1
+        fake.human_delete("component_state", {"channel_id": "1"})
+        await asyncio.sleep(UNREADABLE_RETRY_S + 5)
+        assert rig.stored_total() == rig.total() == 2
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_quiet_row_that_was_made_odd_is_not_sent_when_it_is_used_at_last() -> None:
+    """Its class becomes known only then; that the value known before fits it says nothing of the one that is stored now."""
+    fake = fake_supabase()
+    fake.human_insert("component_state", tally("1", {"total": 1}))
+    async with process(fake) as rig:
+        rig.manager.preload(["1"])
+        await asyncio.sleep(5)
+        fake.human_update("component_state", {"channel_id": "1"}, {"data": ODD["a number too long"]})
+        rig.layer.request_load("1")
+        await asyncio.sleep(5)
+        rig.add(2)
+        await asyncio.sleep(10)
+        assert rig.total() == 3
+        assert rig.layer.telemetry.counters["rows_refused_edited"] == 0
+        fake.human_update("component_state", {"channel_id": "1"}, {"data": {"total": 40}})
+        await asyncio.sleep(UNREADABLE_RETRY_S + 5)
+        assert rig.stored_total() == rig.total() == 42
+    fake.close()
+
+
+@in_virtual_time()
+async def test_a_row_that_is_put_back_as_it_was_is_readable_again() -> None:
+    """By an import, which counts as no edit: the very row that is known already."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        rig.add()
+        await settled(rig)
+        import_as = "UPDATE component_state SET data = '{}' WHERE channel_id = '1'"
+        for data in ('{"total":"one"}', '{"last":"","total":1}'):
+            fake.engine.connection.execute(import_as.format(data))
+            rig.layer.request_load("1")
+            await asyncio.sleep(5)
+        rig.add()
+        await settled(rig)
+        assert rig.stored_total() == 2
     fake.close()
 
 
