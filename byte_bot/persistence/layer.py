@@ -231,8 +231,6 @@ class PersistenceLayer:
         restamped = any(operation.stamp.epoch != epoch for operation in row.pending)
         accepted = row.accept(base, epoch, serial, now_s=now_s, authoritative=authoritative)
         if row.unreadable:
-            if row.base.data is None:
-                row.forget_base()  # it is there, whatever it is: over a row that is not, a change would be sent
             self.report_unreadable(row)
         if not accepted:
             return

@@ -154,7 +154,7 @@ async def test_a_row_that_is_put_back_as_it_was_is_readable_again() -> None:
         rig.add()
         await settled(rig)
         import_as = "UPDATE component_state SET data = '{}' WHERE channel_id = '1'"
-        for data in ('{"total":"one"}', '{"last":"","total":1}'):
+        for data in ('{"total":"one"}', '{"total":1,"last":""}'):
             fake.engine.connection.execute(import_as.format(data))
             rig.layer.request_load("1")
             await asyncio.sleep(5)
