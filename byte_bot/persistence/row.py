@@ -12,8 +12,9 @@ Life of a row::
 * :meth:`Row.accept` takes a base from a load, a refused save or the local snapshot, and rebases. A load can show a
   save before its own answer arrives; that answer then has nothing left to say (:meth:`Row.acknowledged`).
 
-A base that does not fit the state class (a typo in the table editor, a newer program's row) is *unreadable*: the row stays unloaded, so
-it is never sent, and nothing of the human's is overwritten; RAM goes on with defaults and the local operations, still journalled.
+A base that does not fit the state class (a typo in the table editor, a newer program's row) is *unreadable*: the row
+stays unloaded, so it is never sent, and nothing of the human's is overwritten; RAM goes on with defaults and the
+local operations, which stay in the journal.
 """
 
 from __future__ import annotations

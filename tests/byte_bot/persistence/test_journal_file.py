@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from byte_bot.persistence import journal_file
-from byte_bot.persistence.journal import DeadLettered, Handled, Recorded, Sending, Settled, Write
+from byte_bot.persistence.journal import Handled, Recorded, Settled, Write
 from byte_bot.persistence.journal_damage import CommitsMissing, JournalDamaged
 from byte_bot.persistence.journal_file import LOG_SLOTS, SqliteJournal
+from byte_bot.persistence.journal_image import DeadLettered, Sending
 from byte_bot.persistence.journal_schema import Owner, make_tables
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_in_memory import KEY, add, in_memory, lines
