@@ -171,9 +171,10 @@ def is_contained(operation: Operation, base: Base) -> bool:
 def is_older(load: Base, known: Base) -> bool:
     """True if ``load`` is an older sight of the row than ``known`` (an answer that was overtaken).
 
-    Never for a row that no bot has saved: humans delete rows and make them anew, and such a row starts from zero.
+    Never for a row that no bot has saved: humans delete rows and make them anew, and such a row starts from zero, or from a revision
+    that is not believed.
     """
-    if load.epoch == 0:
+    if load.epoch == 0 or load.revision == 0:
         return False
     return (load.epoch, load.revision, load.edit_no or 0) < (known.epoch, known.revision, known.edit_no or 0)
 

@@ -12,8 +12,8 @@ What the answer means:
 
 * saved rows become their own new base; the journal is trimmed and its snapshot updated in one write;
 * rows refused as ``edited`` or ``stale`` come back as they stand: rebased, and sent again with the next batch, under a
-  higher epoch if theirs is above our own, or their revision one that cannot be overtaken under it. Refused again in the same flush, they wait for the next one: a table editor that
-  changes a row without a pause must not keep the writer writing;
+  higher epoch if theirs is above our own, or their revision none that can be overtaken under it. Refused again in the same
+  flush, they wait for the next one: a table editor that changes a row without a pause must not keep the writer writing;
 * rows refused as ``invalid`` are dead letters (:mod:`byte_bot.persistence.dead_letters`), and so is a row that cannot
   even be encoded: left out until a newer revision of the row replaces them; their operations stay in the journal;
 * ``fenced``: another process took over; :class:`~byte_bot.errors.Fenced` ends the program. If the higher epoch was asked

@@ -254,6 +254,24 @@ async def test_what_an_earlier_release_has_counted_on_from_such_a_revision_is_sa
 
 
 @in_virtual_time()
+async def test_a_row_that_is_entered_anew_with_such_a_revision_is_seen() -> None:
+    """It is no older sight of the one that was deleted, whatever stamp that had."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        rig.add(5)
+        await settled(rig)
+        fake.human_delete("component_state", {"channel_id": "1"})
+        fake.human_insert("component_state", typed("1", rig.layer.epoch, BIGINT_MAX))
+        rig.layer.request_load("1")
+        await asyncio.sleep(5)
+        assert rig.total() == 40
+        rig.add(2)
+        await settled(rig)
+        assert rig.stored_total() == rig.total() == 42
+    fake.close()
+
+
+@in_virtual_time()
 async def test_the_highest_revision_that_is_believed_is_counted_on_from() -> None:
     """A bound that is not reached changes nothing: the next change is the row's next revision."""
     fake = fake_supabase()
