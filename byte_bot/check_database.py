@@ -3,7 +3,8 @@
 How it works. Plain HTTP requests to PostgREST, one after the other, each under a deadline, none of which changes a row or
 disturbs a running bot:
 
-* every table is asked for one row of the columns the bot uses;
+* every table is asked for one row of the columns the bot uses, those with rows of state for the thousand that were changed last: of a
+  row that a human has edited it is told if not even its JSON can be read;
 * ``byte_bot_save`` is called with epoch -1, lower than any: it looks at the epoch (``FOR SHARE``, which a read-only
   database refuses), answers ``fenced`` and writes nothing;
 * ``byte_bot_take_epoch`` must never be called here, since that would fence the running bot. It is sent text where it
@@ -14,23 +15,27 @@ disturbs a running bot:
 
 Plain HTTP and not the Supabase client, because a diagnosis needs what the client hides: status and headers.
 
-Left out: whether a save really arrives. Only a running bot writes.
+Left out: whether a save really arrives (only a running bot writes), and whether a row fits its class, which only a component knows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx
+import msgspec
 
 from byte_bot.clock import Clock
+from byte_bot.errors import StateError
 from byte_bot.finding import Finding, Status
-from byte_bot.persistence.supabase_store import SENTINEL_LOGIN
+from byte_bot.persistence.answers import StateRow, decoded
+from byte_bot.persistence.operations import RowKey
+from byte_bot.persistence.state import holds_object, stored_object
+from byte_bot.persistence.supabase_store import PAGE_ROWS, SENTINEL_LOGIN, STATE_TABLES
 from byte_bot.settings import Settings
 
 # The columns that the bot reads and writes: a table made by an older schema may lack one.
@@ -61,7 +66,9 @@ _SECRET_KEY = "set SUPABASE_KEY to the project's secret key (dashboard, Project 
 _BROKEN_URL = "check SUPABASE_URL (dashboard, Project Settings, Data API)"
 
 _MISSING_CODES: Final = frozenset({"42P01", "42703", "42883", "PGRST202", "PGRST204", "PGRST205"})
-_NAMES: Final = ("schema", "functions", "grants", "sentinel row", "clock")
+_NAMES: Final = ("schema", "functions", "grants", "sentinel row", "rows", "clock")
+#: Unreadable rows that are named; the others are counted.
+_ROWS_NAMED_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class Answer:
     code: str
     message: str
     date: str
+    content: bytes = b""
 
     @property
     def words(self) -> str:
@@ -117,6 +125,7 @@ async def check_database(settings: Settings, http: httpx.AsyncClient, clock: Clo
             findings.append(_functions(functions))
             findings.append(_grants({**tables, **functions}, writes))
             findings.append(_sentinel(first))
+            findings.append(_rows({name: tables[name] for name in STATE_TABLES}))
         findings.append(_clock(first.date, clock.unix()))
     except Unreachable as error:
         advice = f"{_BROKEN_URL}, the network, and whether the project is paused"
@@ -141,6 +150,9 @@ class _Probe:
         self._http = http
 
     async def table(self, name: str) -> Answer:
+        if name in STATE_TABLES:
+            newest = {"order": "updated_at.desc", "limit": str(PAGE_ROWS)}
+            return await self.ask("GET", name, {"select": TABLES[name], **newest})
         return await self.ask("GET", name, {"select": TABLES[name], "limit": "1"})
 
     async def save(self) -> Answer:
@@ -182,13 +194,12 @@ class _Probe:
 def _answer(response: httpx.Response) -> Answer:
     try:
         body = response.json() if response.content else None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):  # no JSON, or a number or nesting in one row that Python cannot hold
         body = response.text
     fields = body if isinstance(body, dict) and response.status_code >= 400 else {}
     message = " ".join(str(fields.get("message") or fields.get("error") or "").split())[:200]
-    return Answer(
-        response.status_code, body, str(fields.get("code") or ""), message, response.headers.get("date", "")
-    )
+    code, date = str(fields.get("code") or ""), response.headers.get("date", "")
+    return Answer(response.status_code, body, code, message, date, response.content)
 
 
 def _reading_of_gateway(first: Answer, url: str, elapsed_ms: float) -> Finding:
@@ -275,6 +286,40 @@ def _sentinel(first: Answer) -> Finding:
         return Finding("sentinel row", Status.OK, "channels_config shows its rows to this key")
     words = "channels_config looks empty to this key: its row .sentinel does not come back"
     return Finding("sentinel row", Status.FAILED, words, f"{_SECRET_KEY}; if it is, {_PASTE}")
+
+
+def _rows(tables: Mapping[str, Answer]) -> Finding:
+    if any(answer.status >= 400 for answer in tables.values()):
+        return Finding("rows", Status.SKIPPED, "not asked: the tables cannot be read")
+    odd: list[str] = []
+    seen = 0
+    for name, answer in tables.items():
+        try:
+            rows = decoded(answer.content, list[StateRow])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return Finding("rows", Status.FAILED, f"{name} answers oddly ({error})", _PASTE)
+        seen += len(rows)
+        odd += [
+            f"{RowKey(name, row.channel_id, row.key).name} ({why})" for row in rows if (why := _why_odd(row))
+        ]
+    if not odd:
+        return Finding("rows", Status.OK, f"all of the {seen} changed last can be read")
+    named = "; ".join(odd[:_ROWS_NAMED_MAX])
+    more = f"; and {len(odd) - _ROWS_NAMED_MAX} more" if len(odd) > _ROWS_NAMED_MAX else ""
+    advice = "correct the column data in the table editor; until then the bot goes on without the row, and does not write it"
+    return Finding("rows", Status.WARNING, f"not to be read: {named}{more}", advice)
+
+
+def _why_odd(row: StateRow) -> str:
+    """Why the row's value cannot be read; empty if it can."""
+    base = row.base
+    if holds_object(base):
+        return ""
+    try:
+        stored_object(base)
+    except StateError as error:
+        return str(error)
+    return ""
 
 
 def _clock(date: str, unix_s: float) -> Finding:

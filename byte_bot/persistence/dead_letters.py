@@ -22,7 +22,7 @@ import structlog
 
 from byte_bot.clock import Clock
 from byte_bot.persistence.journal import DeadLettered, Journal, LetterRetired, Sending, Write
-from byte_bot.persistence.operations import RowKey
+from byte_bot.persistence.operations import RowKey, believed_revision
 from byte_bot.persistence.row import Row, Sent
 from byte_bot.persistence.storable import storable
 from byte_bot.telemetry import Telemetry
@@ -85,8 +85,11 @@ class DeadLetters:
         )
 
     def restore(self, row: Row, letter: DeadLettered) -> None:
-        """A letter that an earlier process left in the journal: the row is not sent as it is."""
-        row.refused = letter.revision
+        """A letter that an earlier process left in the journal: the row is not sent as it is.
+
+        Unless it was refused for its revision, one that counted on from what somebody had typed: it gets another one now.
+        """
+        row.refused = believed_revision(letter.revision)
         if row.is_refused:
             self._letters[row.key] = letter
 

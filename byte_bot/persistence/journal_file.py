@@ -13,8 +13,8 @@ it touches the fewest pages, so the WAL has to reach the disk seldom. The log is
 
 A connection that has folded once keeps the image of what it commits after that, so the next fold reads nothing back; any other
 one reads the log. What is in the file is read in :mod:`byte_bot.persistence.journal_reading`. A commit whose fate is not known
-is tried again under the same number, and found done or not done. What no JSON can hold is left out of a commit, named in the log
-and counted.
+is tried again under the same number, and found done or not done. What no JSON can hold is left out of a commit, and a row that the
+tables cannot hold out of a fold; both are named in the log and counted.
 
 **Durability.** WAL. ``synchronous`` NORMAL survives the end of the process at any instant (what the operating system was
 given is not lost with it); FULL also a power cut, for a sync of the disk in each commit. A tail of the WAL that was not
@@ -64,6 +64,12 @@ VACUUMED_PAGES: Final = 1024
 
 FORMAT: Final = 1
 
+#: What SQLite and the encoder raise for values of one row that no table can hold.
+UNSTORABLE_ERRORS: Final = (*UNENCODABLE_ERRORS, sqlite3.DataError)
+#: The ends of SQLite's INTEGER.
+_INTEGER_MIN: Final = -(2**63)
+_INTEGER_MAX: Final = 2**63 - 1
+
 _log = structlog.get_logger(__name__)
 
 
@@ -95,7 +101,7 @@ class SqliteJournal(StoredJournal):
         #: How often in a row a commit found no room; and how often it was not folded with everything for that.
         self._full_tries = 0
         self.folds_put_off = 0
-        #: Operations and writes that were left out because they cannot be encoded.
+        #: Operations and writes that were left out of commits because they cannot be encoded, and rows that were left out of folds.
         self.dropped = 0
         self._encode = msgspec.json.Encoder().encode
 
@@ -228,7 +234,10 @@ class SqliteJournal(StoredJournal):
     def _save(self, image: Folding, last: int) -> None:
         """Write an image that was begun with what the tables hold, and goes up to the commit ``last``."""
         execute, executemany = self._connection.execute, self._connection.executemany
-        executemany(SAVE_ROW, [(*key, *line_of(row)) for key, row in image.rows.items()])
+        try:
+            executemany(SAVE_ROW, [(*key, *line_of(row)) for key, row in image.rows.items()])
+        except UNSTORABLE_ERRORS:
+            self._save_one_by_one(image)
         if image.handled:
             execute(
                 "INSERT INTO handled (count, message_ids) VALUES (?, ?)",
@@ -249,13 +258,35 @@ class SqliteJournal(StoredJournal):
             executemany(
                 "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (*letter.key, letter.revision, letter.sqlstate, letter.words, letter.payload, letter.at_s)
+                    (
+                        *letter.key,
+                        _held(letter.revision),
+                        letter.sqlstate,
+                        letter.words,
+                        letter.payload,
+                        letter.at_s,
+                    )
                     for letter in image.dead_letters.values()
                 ],
             )
         meta = (image.epoch, " ".join(image.starts), self._encode(image.spoken))
         execute("REPLACE INTO meta VALUES ('epoch', ?), ('starts', ?), ('spoken', ?)", meta)
         execute("UPDATE meta SET value = ? WHERE name = 'folded'", (last,))
+
+    def _save_one_by_one(self, image: Folding) -> None:
+        """Save the rows past one that the tables cannot hold, which would else keep all others from being folded, for ever."""
+        for key, row in list(image.rows.items()):
+            try:
+                self._connection.execute(SAVE_ROW, (*key, *map(_held, line_of(row))))
+            except UNSTORABLE_ERRORS as error:
+                del image.rows[key]  # the tables say something else of it, or nothing
+                self.dropped += 1
+                _log.error(
+                    "journal_write_dropped",
+                    what=f"what was done to {key.name}",
+                    why=str(error) or type(error).__name__,
+                    what_it_means="in memory only until it is saved",
+                )
 
     def tidy(self) -> bool:
         """Move the WAL into the file; True if all of it was moved.
@@ -271,3 +302,8 @@ class SqliteJournal(StoredJournal):
         if free > FREE_PAGES_KEPT:
             # Not execute(): each page is a step of the pragma, and Python's cursor stops at the first (a row without columns).
             self._connection.executescript(f"PRAGMA incremental_vacuum({VACUUMED_PAGES});")
+
+
+def _held(value: object) -> object:
+    """The value, or the nearest that an INTEGER can be: a stamp beyond it is nobody's, and is not believed when it is read."""
+    return max(_INTEGER_MIN, min(value, _INTEGER_MAX)) if type(value) is int else value

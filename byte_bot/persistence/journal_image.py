@@ -18,7 +18,15 @@ from collections.abc import Iterable
 import msgspec
 
 from byte_bot.persistence.coalescing import INDEXED_MIN, Coalescing, coalesce, coalesced
-from byte_bot.persistence.operations import NO_STAMP, Base, Operation, RowKey, Stamp, is_contained
+from byte_bot.persistence.operations import (
+    NO_STAMP,
+    Base,
+    Operation,
+    RowKey,
+    Stamp,
+    believed_revision,
+    is_contained,
+)
 from byte_bot.persistence.row import CONFIG_TABLE
 from byte_bot.persistence.spoken import NOTHING_SPOKEN, Spoken
 
@@ -129,7 +137,8 @@ Write = (
 def retires(write: Recorded | Settled | Rebased, revision: int) -> bool:
     """True if the row has moved on since ``revision`` was refused."""
     if isinstance(write, Settled):
-        return write.base.revision >= revision
+        # A revision that is not believed no later one exceeds: the row was saved, so it has another one now.
+        return write.base.revision >= revision or not believed_revision(revision)
     if isinstance(write, Rebased) and not write.operations:
         return True
     return any(operation.stamp.revision > revision for operation in write.operations)

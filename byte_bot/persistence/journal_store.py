@@ -18,7 +18,7 @@ from byte_bot.persistence.operations import Base, RowKey
 class StoreCounts(NamedTuple):
     """What a store counts.
 
-    ``writes_dropped``: operations and writes that were left out because no JSON can hold them. ``folds_put_off``: how often a
+    ``writes_dropped``: operations, writes and rows that were left out because no JSON or no table can hold them. ``folds_put_off``: how often a
     commit that found no room on the disk was not folded with everything before it, since that had not helped just before.
     """
 

@@ -224,7 +224,7 @@ class PersistenceLayer:
         if key not in self.rows and not authoritative and self._accept_quietly(key, base, serial):
             return
         row = self.row(key)
-        if row.loaded and not row.dirty and row.base == base:
+        if row.loaded and not row.dirty and row.base == base and not row.unreadable:
             return
         now_s = self.ages.earliest_s()
         recorded_at = row.recorded_at

@@ -49,6 +49,8 @@ WHOLE_MAPPING = -1
 #: The highest epoch of a stored row that is believed; a process takes one at its start, so beyond 2**53 lies only what was
 #: typed or broken. The database counts on from what it is told (to bigint's end, 2**63 - 1): one such row must not use that up.
 EPOCH_BELIEVED_MAX = 2**53
+#: The same for a revision, which every change of a row raises by one; the journal's file and the database count to 2**63 - 1.
+REVISION_BELIEVED_MAX = 2**53
 
 Tombstones = dict[str, dict[str, list[int]]]
 
@@ -159,6 +161,11 @@ class Rebased(NamedTuple):
     surviving: list[Operation]
 
 
+def believed_revision(revision: int) -> int:
+    """The revision if a process can have come to it, else 0: what was typed counts as no stamp at all."""
+    return revision if 0 <= revision <= REVISION_BELIEVED_MAX else 0
+
+
 def is_contained(operation: Operation, base: Base) -> bool:
     """True if ``base`` was saved by the operation's own epoch, at or after its revision."""
     return operation.stamp.epoch == base.epoch and operation.stamp.revision <= base.revision
@@ -167,9 +174,10 @@ def is_contained(operation: Operation, base: Base) -> bool:
 def is_older(load: Base, known: Base) -> bool:
     """True if ``load`` is an older sight of the row than ``known`` (an answer that was overtaken).
 
-    Never for a row that no bot has saved: humans delete rows and make them anew, and such a row starts from zero.
+    Never for a row that no bot has saved: humans delete rows and make them anew, and such a row starts from zero, or from a revision
+    that is not believed.
     """
-    if load.epoch == 0:
+    if load.epoch == 0 or load.revision == 0:
         return False
     return (load.epoch, load.revision, load.edit_no or 0) < (known.epoch, known.revision, known.edit_no or 0)
 

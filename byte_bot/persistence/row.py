@@ -7,9 +7,8 @@ Life of a row::
 
 * :meth:`Row.commit` compares the value with what :mod:`byte_bot.persistence.shadow` remembers of it and turns the
   difference into operations.
-* :meth:`Row.freeze` gives what a save sends. Until an answer says what became of it, the same revision and content
-  are sent again, and operations up to it are not coalesced with newer ones: a base read meanwhile may or may not
-  contain it, and must be able to say so (see :mod:`byte_bot.persistence.operations`).
+* :meth:`Row.freeze` gives what a save sends. Until an answer says what became of it, the same revision and content are sent again, and
+  operations up to it are not coalesced with newer ones: a base read meanwhile may or may not contain it, and must be able to say so.
 * :meth:`Row.accept` takes a base from a load, a refused save or the local snapshot, and rebases. A load can show a
   save before its own answer arrives; that answer then has nothing left to say (:meth:`Row.acknowledged`).
 
@@ -36,6 +35,7 @@ from byte_bot.persistence.operations import (
     RowKey,
     Stamp,
     Tombstones,
+    believed_revision,
     is_contained,
     is_older,
     rebase,
@@ -90,8 +90,7 @@ class Row:
         #: The journal's number of the oldest record of what is pending; 0: none, :data:`EARLIER_PROCESS`: there before it began.
         self.recorded_at = 0
         #: The journal's number of the record that gave what was pending new stamps, in place of others that it may hold, or found
-        #: it in the base; 0: none.
-        #: Before that is committed no save may carry the row.
+        #: it in the base; 0: none. Before that is committed no save may carry the row.
         self.restamped_at = 0
         self.revision = 0
         self.sent: Sent | None = None
@@ -312,7 +311,7 @@ class Row:
         self.base = base
         self.serial = serial
         # Never below what is stored: a row that was evicted and comes back would else stamp its changes as contained.
-        self.revision = max(self.revision, base.revision)
+        self.revision = max(self.revision, believed_revision(base.revision))
         self.loaded = self.loaded or epoch > 0
         if self.sent is not None and (authoritative or self._settles(base, epoch)):
             self.sent = None
@@ -340,7 +339,8 @@ class Row:
         """Take over the pending operations of an earlier process, from the journal."""
         self.pending = [*operations, *self.pending]
         self.recorded_at = EARLIER_PROCESS
-        self.revision = max([self.revision, *(operation.stamp.revision for operation in operations)])
+        revisions = [believed_revision(operation.stamp.revision) or 1 for operation in operations]
+        self.revision = max([self.revision, *revisions])
         if self._spec is not None:
             self._materialise()
 
@@ -398,13 +398,14 @@ class Row:
     def _materialise(self) -> None:
         """Make the typed value from base and operations, in the object that components already hold."""
         assert self._spec is not None
+        complaint = self.unreadable  # about another base, which was not taken
         if self._readable(self.base, self.pending):
             data, _ = self._rebased()
         else:
             self.base, self.loaded = ABSENT, False
             complaint = self.unreadable
             data = self._rebased()[0] if self._readable(ABSENT, self.pending) else self._spec.defaults
-            self.unreadable = complaint
+        self.unreadable = complaint
         if self._state is None:
             self._state = self._spec.instance(data)
         else:

@@ -40,6 +40,10 @@ from byte_bot.persistence.operations import Base, FieldRule, Merge
 
 COMPONENT_TABLE = "component_state"
 
+#: Bytes up to which a stored object is taken to be readable without a look at all of it. What Python cannot hold takes 311 at least, as
+#: PostgreSQL writes it: a number with 309 digits before its point; chosen a little lower.
+HARMLESS_BYTES = 300
+
 #: Types whose values cannot change inside.
 _FLAT_TYPES = (
     msgspec.inspect.NoneType,
@@ -259,15 +263,34 @@ def spec_of(cls: type[ChannelState]) -> StateSpec:
 
 def stored_object(base: Base) -> dict[str, Any]:
     """The fields of a stored row as they stand; raises :class:`StateError` if a human made something else of them."""
-    data = msgspec.json.decode(base.data or b"{}")
+    try:
+        data = msgspec.json.decode(base.data or b"{}")
+    except (msgspec.DecodeError, RecursionError) as error:
+        # Python's own limits: 4,300 digits of an int, the reach of a float, the depth of its stack.
+        raise StateError(f"the column data holds what cannot be read: {error}") from None
     if not isinstance(data, dict):
-        raise StateError(f"the column data holds {type(data).__name__} where an object {{…}} belongs")
+        shown = f" ({data[:60]!r})" if isinstance(data, str) else ""
+        raise StateError(f"the column data holds {type(data).__name__}{shown} where an object {{…}} belongs")
     return data
 
 
 def holds_object(base: Base) -> bool:
-    """True if :func:`stored_object` can read the row; told from its first byte, since bases are encoded by this program."""
-    return base.data is None or base.data.startswith(b"{")
+    """True if :func:`stored_object` can read the row.
+
+    Told from its first byte as long as it is short: bases are JSON, and what no Python can hold takes more than
+    :data:`HARMLESS_BYTES` to write.
+    """
+    if base.data is None:
+        return True
+    if not base.data.startswith(b"{"):
+        return False
+    if len(base.data) <= HARMLESS_BYTES:
+        return True
+    try:
+        stored_object(base)
+    except StateError:
+        return False
+    return True
 
 
 def assign(state: ChannelState, field: str, value: Any, key: str | None = None) -> tuple[str, str | None]:

@@ -7,7 +7,9 @@ How it works
   are per read and a dripping body outlives them.
 * The client hides the HTTP status of an error body that is PostgREST's; a response hook keeps the response in a
   context variable, which is right under concurrency since every call runs in its own context.
-* A 200 with something else than JSON, or with nothing, raises nothing in the client: type and size are checked here.
+* A 200 with something else than JSON, or with nothing, raises nothing in the client. What it made of an answer's body is left
+  alone: for a number with too many digits in one row it gives a text in place of all rows, or raises. The body that the hook has
+  kept is decoded anew (:mod:`byte_bot.persistence.answers`), so that such a row is its own business.
 
 **Classification** (facts: PostgREST's ``Error.hs``, Supabase's gateway)
 
@@ -34,11 +36,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import json
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -46,7 +47,17 @@ from postgrest import APIError, AsyncPostgrestClient, CountMethod
 from postgrest.base_request_builder import RequestConfig
 
 from byte_bot.errors import DatabasePaused, DatabaseUnavailable, RequestRefused
-from byte_bot.persistence.operations import ABSENT, NO_TOMBSTONES, Base, RowKey
+from byte_bot.persistence.answers import (
+    ConfigRow,
+    RefusedItem,
+    SavedBody,
+    StateRow,
+    config_row,
+    decoded,
+    is_null,
+    state_row,
+)
+from byte_bot.persistence.operations import ABSENT, Base, RowKey
 from byte_bot.persistence.row import CONFIG_TABLE
 from byte_bot.persistence.save_body import save_body
 from byte_bot.persistence.store import UNENCODABLE, Refusal, SaveAnswer, SaveRequest
@@ -63,6 +74,8 @@ LOAD_IDS_MAX = 100
 ROWS_AT_ONCE = 20
 #: The same for a page of ``channels_config``, whose rows are short.
 PAGE_ROWS_AT_ONCE = 200
+#: Brackets round the value of a column in a row that a save was refused for: the answer's, the list's, the item's, the row's.
+_REFUSED_COLUMN_LEVEL = 4
 
 _PAUSING_CODES: Mapping[str, str] = {
     "42P01": "a table is missing: paste the output of `byte-bot migrate --print` into Supabase's SQL editor",
@@ -128,21 +141,18 @@ class SupabaseStore:
         """See :class:`~byte_bot.persistence.store.DatabaseStore`."""
         arguments = {"p_holder": holder, "p_seen": seen}
         # postgrest types every argument as str, and sends whatever JSON can hold.
-        data = await self._call(
+        body = await self._call(
             lambda: self._client.rpc("byte_bot_take_epoch", cast("dict[str, str]", arguments)).execute()
         )
-        if not isinstance(data, int) or isinstance(data, bool):
-            raise _odd_answer("byte_bot_take_epoch", data)
-        return data
+        with _odd_unless_read("byte_bot_take_epoch", body):
+            return decoded(body, int)
 
     async def save(self, request: SaveRequest) -> SaveAnswer:
         """See :class:`~byte_bot.persistence.store.DatabaseStore`."""
-        data = await self._attempt(lambda: self._post_save(request))
-        try:
-            answer = msgspec.convert(data, _Answer)
-        except msgspec.ValidationError:
-            raise _odd_answer("byte_bot_save", data) from None
-        refused = [_refusal(item) for item in answer.refused]
+        body = await self._attempt(lambda: self._post_save(request))
+        with _odd_unless_read("byte_bot_save", body):
+            answer = decoded(body, SavedBody, level=_REFUSED_COLUMN_LEVEL)
+            refused = [_refusal(item) for item in answer.refused]
         return SaveAnswer(answer.status, answer.epoch, refused, answer.holder or "")
 
     async def _post_save(self, request: SaveRequest) -> Any:
@@ -170,9 +180,8 @@ class SupabaseStore:
         ours = {channel_id: channel_id for channel_id in channel_ids}
         for table in STATE_TABLES:
             for number, row in enumerate(await self._pages(table, list(channel_ids)), start=1):
-                channel_id = _text(row, "channel_id")
-                key = RowKey(table, ours.get(channel_id, channel_id), sys.intern(str(row.get("key", ""))))
-                found[key] = _state_base(row)
+                channel_id = ours.get(row.channel_id, row.channel_id)
+                found[RowKey(table, channel_id, sys.intern(row.key))] = row.base
                 if number % ROWS_AT_ONCE == 0:
                     await asyncio.sleep(0)
         return found
@@ -185,11 +194,11 @@ class SupabaseStore:
             for number, row in enumerate(page, start=1):
                 if number % PAGE_ROWS_AT_ONCE == 0:
                     await asyncio.sleep(0)
-                after = _text(row, "login")
+                after = row.login
                 if after in bases:
                     # Whoever answers ignores the filter (a cache, a proxy): the last page would never come.
-                    raise _odd_answer(f"{CONFIG_TABLE}: the page after {after!r}", page)
-                bases[after] = _config_base(row)
+                    raise DatabaseUnavailable(f"{CONFIG_TABLE}: {after!r} came twice, on two pages")
+                bases[after] = row.base
         if bases.pop(SENTINEL_LOGIN, None) is None:
             raise DatabasePaused(
                 "no sentinel",
@@ -199,15 +208,17 @@ class SupabaseStore:
             )
         return bases
 
-    async def _config_page(self, after: str) -> list[dict[str, Any]]:
+    async def _config_page(self, after: str) -> list[ConfigRow]:
         query = self._client.table(CONFIG_TABLE).select("*").order("login").limit(PAGE_ROWS)
         if after:
             query = query.gt("login", after)
-        return _rows(CONFIG_TABLE, await self._call(query.execute))
+        body = await self._call(query.execute)
+        with _odd_unless_read(CONFIG_TABLE, body):
+            return decoded(body, list[ConfigRow])
 
-    async def _pages(self, table: str, channel_ids: list[str]) -> list[dict[str, Any]]:
+    async def _pages(self, table: str, channel_ids: list[str]) -> list[StateRow]:
         """All rows of the channels, however few the server returns at a time."""
-        rows: list[dict[str, Any]] = []
+        rows: list[StateRow] = []
         while True:
             query = self._client.table(table).select("*", count=CountMethod.exact)
             query = query.in_("channel_id", channel_ids).order("channel_id")
@@ -217,38 +228,46 @@ class SupabaseStore:
             query = query.limit(PAGE_ROWS).offset(len(rows)) if rows else query.limit(PAGE_ROWS)
             total = 0
 
-            async def execute(query: Any = query) -> Any:
+            async def execute(query: Any = query) -> None:
                 nonlocal total
-                answer = await query.execute()
-                if answer.count is None:
-                    # Without it a cut page looks like a whole one, and what is missing like what never was.
-                    raise _odd_answer(f"{table}: Content-Range", None)
-                total = answer.count
-                return answer
+                try:
+                    await query.execute()
+                finally:
+                    total = _total()
 
-            page = _rows(table, await self._call(execute))
+            body = await self._call(execute)
+            if total < 0:
+                # Without it a cut page looks like a whole one, and what is missing like what never was.
+                raise DatabaseUnavailable(f"{table}: an answer without a count of its rows (Content-Range)")
+            with _odd_unless_read(table, body):
+                page = decoded(body, list[StateRow])
             rows.extend(page)
             if not page or len(rows) >= total:
                 return rows
 
-    async def _call(self, execute: Callable[[], Awaitable[Any]]) -> Any:
+    async def _call(self, execute: Callable[[], Awaitable[Any]]) -> bytes:
         """:meth:`_attempt` for what carries no data of ours that could be at fault."""
         try:
             return await self._attempt(execute)
         except RequestRefused as error:
             raise DatabasePaused(error.code, error.words, _SCHEMA_ADVICE) from None
 
-    async def _attempt(self, execute: Callable[[], Awaitable[Any]]) -> Any:
-        """Run one request under the deadline; its data, or one of our errors."""
+    async def _attempt(self, execute: Callable[[], Awaitable[Any]]) -> bytes:
+        """Run one request under the deadline; the body of the answer, or one of our errors."""
         _last_response.set(None)
         try:
             with _translated(self._timeout_s):
                 async with asyncio.timeout(self._timeout_s):
-                    answer = await execute()
+                    try:
+                        await execute()
+                    except (ValueError, RecursionError):
+                        # The client cannot make objects of the body; one value in one row may be to blame.
+                        if (answered := _last_response.get()) is None or not answered.is_success:
+                            raise
             response = _last_response.get()
-            if response is not None and not response.content:
+            if response is None or not response.content:
                 raise DatabaseUnavailable("an answer with an empty body")
-            return answer.data
+            return response.content
         finally:
             _let_go(_last_response.get())
             _last_response.set(None)  # its body can be large
@@ -271,13 +290,6 @@ class _EncodedRequest(RequestConfig[httpx.AsyncClient]):
             headers=additional_headers,
             auth=self.auth or self.session.auth,
         )
-
-
-class _Answer(msgspec.Struct):
-    status: Literal["ok", "fenced", "unknown_epoch"]
-    epoch: int
-    holder: str | None = None
-    refused: list[dict[str, Any]] = []
 
 
 async def _remember_response(response: httpx.Response) -> None:
@@ -353,87 +365,28 @@ def classify(error: APIError) -> DatabaseUnavailable | DatabasePaused | RequestR
     return DatabasePaused(code, words, _SCHEMA_ADVICE if known else _ADDRESS_ADVICE)
 
 
-def _odd_answer(what: str, data: Any) -> DatabaseUnavailable:
-    shown = json.dumps(data)[:80] if not isinstance(data, str) else repr(data[:80])
-    return DatabaseUnavailable(f"{what} answered with something else than expected: {shown}")
-
-
-def _rows(table: str, data: Any) -> list[dict[str, Any]]:
-    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-        raise _odd_answer(table, data)
-    return data
-
-
-def _text(row: Mapping[str, Any], column: str) -> str:
-    value = row.get(column)
-    if not isinstance(value, str):
-        raise _odd_answer(f"column {column}", value)
-    return value
-
-
-def _whole(row: Mapping[str, Any], column: str) -> int:
-    value = row.get(column)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _odd_answer(f"column {column}", value)
-    return value
-
-
-def _state_base(row: Mapping[str, Any]) -> Base:
-    if "data" not in row:
-        raise _odd_answer("column data", None)
-    # Whatever JSON a human made of it: that this row cannot be read is this row's business, not the database's.
-    return Base(
-        msgspec.json.encode(row["data"]),
-        _tombstones(row.get("tombstones")),
-        _whole(row, "version"),
-        _whole(row, "epoch"),
-        _whole(row, "revision"),
-        _whole(row, "edit_no"),
-    )
-
-
-_Grave = Annotated[list[int], msgspec.Meta(min_length=3, max_length=3)]
-
-
-def _tombstones(value: Any) -> dict[str, dict[str, list[int]]]:
-    if not value:
-        return NO_TOMBSTONES
+@contextlib.contextmanager
+def _odd_unless_read(what: str, body: bytes) -> Iterator[None]:
+    """Whatever of an answer is of another shape than was asked for makes it none."""
     try:
-        return msgspec.convert(value, dict[str, dict[str, _Grave]])
-    except msgspec.ValidationError:
-        return NO_TOMBSTONES  # a human's edit: what it forgets can at worst let an old deletion come back
+        yield
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        shown = body[:80].decode(errors="replace")
+        raise DatabaseUnavailable(
+            f"{what} answered with something else than expected: {shown!r} ({error})"
+        ) from None
 
 
-#: The columns of ``channels_config`` that are bookkeeping; the rest is what humans and the bot set.
-_CONFIG_BOOKKEEPING = frozenset({"login", "epoch", "revision", "edit_no", "updated_at"})
+def _total() -> int:
+    """How many rows the last answer says that there are; -1 if it does not."""
+    response = _last_response.get()
+    words = response.headers.get("content-range", "") if response is not None else ""
+    return int(total) if re.fullmatch("[0-9]{1,18}", total := words.rpartition("/")[2]) else -1
 
 
-def _config_base(row: Mapping[str, Any]) -> Base:
-    data = {
-        name: value for name, value in row.items() if name not in _CONFIG_BOOKKEEPING and value is not None
-    }
-    return Base(
-        msgspec.json.encode(data),
-        NO_TOMBSTONES,
-        1,
-        _whole(row, "epoch"),
-        _whole(row, "revision"),
-        _whole(row, "edit_no"),
-    )
-
-
-def _refusal(item: Mapping[str, Any]) -> Refusal:
-    table, reason = _text(item, "table"), _text(item, "reason")
-    if reason not in ("edited", "stale", "invalid"):
-        raise _odd_answer("a refusal's reason", reason)
-    stored = item.get("row")
+def _refusal(item: RefusedItem) -> Refusal:
     base = ABSENT
-    if isinstance(stored, dict):
-        base = _config_base(stored) if table == CONFIG_TABLE else _state_base(stored)
-    return Refusal(
-        RowKey(table, _text(item, "channel_id"), str(item.get("key") or "")),
-        cast(Any, reason),
-        str(item.get("sqlstate") or ""),
-        str(item.get("message") or ""),
-        base,
-    )
+    if not is_null(item.row):
+        base = config_row(item.row).base if item.table == CONFIG_TABLE else state_row(item.row).base
+    key = RowKey(item.table, item.channel_id, item.key or "")
+    return Refusal(key, item.reason, item.sqlstate or "", item.message or "", base)

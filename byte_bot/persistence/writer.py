@@ -12,8 +12,8 @@ What the answer means:
 
 * saved rows become their own new base; the journal is trimmed and its snapshot updated in one write;
 * rows refused as ``edited`` or ``stale`` come back as they stand: rebased, and sent again with the next batch, under a
-  higher epoch if theirs is above our own. Refused again in the same flush, they wait for the next one: a table editor that
-  changes a row without a pause must not keep the writer writing;
+  higher epoch if theirs is above our own, or their revision none that can be overtaken under it. Refused again in the same
+  flush, they wait for the next one: a table editor that changes a row without a pause must not keep the writer writing;
 * rows refused as ``invalid`` are dead letters (:mod:`byte_bot.persistence.dead_letters`), and so is a row that cannot
   even be encoded: left out until a newer revision of the row replaces them; their operations stay in the journal;
 * ``fenced``: another process took over; :class:`~byte_bot.errors.Fenced` ends the program. If the higher epoch was asked
@@ -53,7 +53,7 @@ from byte_bot.errors import (
 )
 from byte_bot.persistence.journal import Sending, Settled
 from byte_bot.persistence.ledger import BATCH_ROWS_MAX, Batch, Horizon
-from byte_bot.persistence.operations import EPOCH_BELIEVED_MAX, RowKey
+from byte_bot.persistence.operations import EPOCH_BELIEVED_MAX, Base, RowKey
 from byte_bot.persistence.pace import ACKNOWLEDGED_BYTES, PIECE_BYTES, ROW_BYTES, Pace
 from byte_bot.persistence.row import CONFIG_TABLE, Row, Sent
 from byte_bot.persistence.store import (
@@ -324,10 +324,11 @@ class Writer:
             await pace.after(len(refusal.stored.data or b"") + ROW_BYTES)
         if refused:
             self.work_arrived()
-        stale = [one.stored.epoch for one in answer.refused if one.reason == "stale" and not _is_beyond(one)]
-        if max(stale, default=0) > layer.epoch:
-            # Rows of another project were imported: below their epoch nothing of them could ever be saved.
-            layer.renew_epoch(max(stale))
+        stale = [one.stored for one in answer.refused if one.reason == "stale" and not _is_beyond(one)]
+        # Rows of another project were imported, or a number was typed: under this epoch nothing of them could ever be saved.
+        outranked = [stored.epoch for stored in stale if _outranks(stored, layer.epoch)]
+        if outranked:
+            layer.renew_epoch(max(outranked))
 
     async def _acknowledge(self, saved: Sequence[RowKey], sents: Mapping[RowKey, Sent], serial: int) -> None:
         """The database has these rows: what was sent becomes their base, piece by piece."""
@@ -372,6 +373,14 @@ class Writer:
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _outranks(stored: Base, epoch: int) -> bool:
+    """True if no revision under ``epoch`` is newer than the stored row's: a later epoch's, or one of bigint's last.
+
+    That one reads 0, since it is not believed (:mod:`byte_bot.persistence.answers`), and nothing is stale beside a real 0.
+    """
+    return stored.epoch > epoch or (stored.epoch == epoch and not stored.revision)
 
 
 def _is_beyond(refusal: Refusal) -> bool:

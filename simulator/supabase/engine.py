@@ -14,7 +14,6 @@ Left out: isolation between transactions (each runs alone), locks, deadlocks, st
 
 from __future__ import annotations
 
-import json
 import random
 import sqlite3
 import uuid
@@ -24,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from simulator.supabase import conditions, errors, pgtypes, sqlite_functions
+from simulator.supabase import conditions, errors, jsonb, pgtypes, sqlite_functions
 from simulator.supabase.conditions import Sql
 from simulator.supabase.prefer import Prefer
 from simulator.supabase.query import Query, SelectItem
@@ -442,6 +441,6 @@ def _marks(values: Sequence[Any] | Mapping[str, Any]) -> str:
 def decode_body(body: bytes) -> Any:
     """The JSON of a body; raises ApiError PGRST102 with PostgREST's words."""
     try:
-        return json.loads(body)
+        return jsonb.loads(body)
     except ValueError:
         raise errors.invalid_body("Empty or invalid json") from None

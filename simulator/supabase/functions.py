@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from simulator.supabase import pgtypes
+from simulator.supabase import jsonb, pgtypes
 from simulator.supabase.errors import PgError, check_violation, not_null
 from simulator.supabase.pgtypes import BIGINT, BOOLEAN, INTEGER, JSONB, TEXT, TIMESTAMPTZ, PgType
 
@@ -52,6 +52,7 @@ _JSON_TYPES: Final[Mapping[type, str]] = {
     bool: "boolean",
     int: "number",
     float: "number",
+    jsonb.Digits: "number",
     str: "string",
     list: "array",
     dict: "object",

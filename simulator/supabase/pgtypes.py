@@ -4,7 +4,8 @@ SQLite has no types to speak of, so every value passes through here on its way i
 the text of a filter) and out. What PostgreSQL would refuse is refused with its SQLSTATE and words.
 
 Kept as: text and uuid as text, integers and booleans as integers, timestamps as ISO 8601 text in UTC with the
-fraction's trailing zeros cut (such texts sort in order of time), jsonb as canonical JSON text. Left out:
+fraction's trailing zeros cut (such texts sort in order of time), jsonb as canonical JSON text
+(:mod:`simulator.supabase.jsonb`: whole numbers of any length). Left out:
 numeric, arrays, ranges, enums, date and time of day, intervals, infinity as a timestamp.
 """
 
@@ -20,7 +21,8 @@ from typing import Any
 
 import msgspec
 
-from simulator.supabase import errors
+from simulator.supabase import errors, jsonb
+from simulator.supabase.jsonb import Digits
 
 Stored = str | int | float | None
 
@@ -76,6 +78,10 @@ def from_json(kind: PgType, value: Any) -> Stored:
         return canonical_json(value)
     if kind.bits and type(value) is int:
         return _in_range(kind, value)
+    if isinstance(value, Digits):
+        if kind.bits:
+            raise errors.out_of_range(kind.name, value.digits)
+        value = value.digits
     return from_text(kind, value if isinstance(value, str) else _json_text(value))
 
 
@@ -91,7 +97,7 @@ def from_text(kind: PgType, text: str) -> Stored:
         return _timestamp(text)
     if kind is JSONB:
         try:
-            return canonical_json(json.loads(text, parse_constant=_no_constant))
+            return canonical_json(jsonb.loads(text))
         except ValueError:
             raise errors.PgError("22P02", "invalid input syntax for type json") from None
     if kind is DOUBLE:
@@ -113,7 +119,7 @@ def to_json(kind: PgType, stored: Any) -> Any:
     if kind is BOOLEAN:
         return bool(stored)
     if kind is JSONB:
-        return json.loads(stored)
+        return jsonb.loads(stored)
     if kind is TIMESTAMPTZ:
         return _timestamp(stored)
     return stored
@@ -135,7 +141,7 @@ def iso_utc(unix_s: float) -> str:
 
 def canonical_json(value: Any) -> str:
     """JSON as jsonb keeps it: keys by length, then bytes; raises PgError for U+0000."""
-    text = json.dumps(sorted_keys(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = jsonb.dumps(sorted_keys(value))
     if "\\u0000" in text:
         refuse_nul(value)
     return text
@@ -145,7 +151,7 @@ def refuse_nul(value: Any) -> None:
     """Raise PgError if there is a U+0000 anywhere in a decoded JSON value, which no jsonb can hold."""
     try:
         clean = b"\\u0000" not in msgspec.json.encode(value)
-    except (OverflowError, UnicodeEncodeError):  # an integer of more than 64 bits, half a surrogate pair
+    except (TypeError, ValueError, OverflowError):  # a number too long for an int, half a surrogate pair
         clean = False
     if not clean and _has_nul(value):
         raise errors.nul_character()
@@ -177,10 +183,6 @@ def _has_nul(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any("\x00" in key or _has_nul(item) for key, item in value.items())
     return isinstance(value, list) and any(_has_nul(item) for item in value)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _json_text(value: Any) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from simulator.supabase import pgtypes
+from simulator.supabase import jsonb, pgtypes
 
 # Compiled patterns kept; chosen because a client uses a handful of them.
 PATTERNS_MAX = 256
@@ -83,31 +83,33 @@ def walk(document: Any, path: list[str | int]) -> Any:
 
 def json_text(value: Any) -> str | None:
     """A JSON value as ``->>`` gives it: strings bare, everything else as JSON, null as NULL."""
+    if isinstance(value, jsonb.Digits):
+        return value.digits
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return jsonb.dumps(value)
 
 
 def _json_path(document: str | None, path: str) -> str | None:
     if document is None:
         return None
-    found = walk(json.loads(document), json.loads(path))
+    found = walk(jsonb.loads(document), json.loads(path))
     return None if found is None else pgtypes.canonical_json(found)
 
 
 def _json_path_text(document: str | None, path: str) -> str | None:
-    return None if document is None else json_text(walk(json.loads(document), json.loads(path)))
+    return None if document is None else json_text(walk(jsonb.loads(document), json.loads(path)))
 
 
 def _jsonb(document: str | None) -> str | None:
-    return None if document is None else pgtypes.canonical_json(json.loads(document))
+    return None if document is None else pgtypes.canonical_json(jsonb.loads(document))
 
 
 def _contains(document: str | None, part: str) -> int | None:
     """jsonb's ``@>`` (PostgreSQL 18, section 8.14.3)."""
     if document is None:
         return None
-    whole, wanted = json.loads(document), json.loads(part)
+    whole, wanted = jsonb.loads(document), jsonb.loads(part)
     if isinstance(whole, list) and not isinstance(wanted, dict | list):
         # The one exception to "structures must match", and at the top only.
         wanted = [wanted]
@@ -126,11 +128,13 @@ def _holds(whole: Any, part: Any) -> bool:
 def _typeof(document: str | None) -> str | None:
     if document is None:
         return None
-    value = json.loads(document)
+    value = jsonb.loads(document)
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "boolean"
+    if isinstance(value, jsonb.Digits):
+        return "number"
     if isinstance(value, str):
         return "string"
     if isinstance(value, dict | list):

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from simulator.supabase import errors
+from simulator.supabase import errors, jsonb
 from simulator.supabase.engine import Result, Row
 from simulator.supabase.prefer import Prefer, parse_prefer
 from simulator.supabase.query import Query
@@ -142,7 +142,7 @@ def encode_rows(rows: list[Row], shape: Shape) -> bytes:
 
 def encode(value: Any) -> bytes:
     """JSON in UTF-8, compact."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return jsonb.dumps(value, allow_nan=True).encode()
 
 
 def _csv(rows: list[Row]) -> bytes:

@@ -20,9 +20,10 @@ from byte_bot.settings import Settings
 from simulator.faults import FaultBoard, Hang
 from simulator.loop import START_UNIX_S, current_loop, run
 from simulator.supabase.faces import SupabaseTransport
+from simulator.supabase.jsonb import Digits
 from simulator.supabase.server import FakeSupabase
 
-NAMES = ["database", "schema", "functions", "grants", "sentinel row", "clock"]
+NAMES = ["database", "schema", "functions", "grants", "sentinel row", "rows", "clock"]
 
 
 class LoopClock:
@@ -147,6 +148,7 @@ def test_an_empty_project_is_told_to_apply_the_schema() -> None:
         "functions": "failed",
         "grants": "ok",
         "sentinel row": "skipped",
+        "rows": "skipped",
         "clock": "skipped",
     }
     assert all(table in found["schema"].words for table in TABLES)
@@ -204,6 +206,55 @@ def test_a_lost_sentinel_row_is_found_out() -> None:
     assert "looks empty to this key" in found["sentinel row"].words
 
 
+def state(number: int, data: Any) -> dict[str, Any]:
+    """A row of channel_state."""
+    return {"channel_id": f"{number}", "data": data}
+
+
+def test_rows_that_cannot_be_read_are_named() -> None:
+    """A number of more digits than Python holds, however many other rows there are; the check itself goes on."""
+
+    def prepare(fake: FakeSupabase) -> None:
+        for number in range(1, 9):
+            fake.human_insert("channel_state", state(number, {"vibe": "x" * 400}))
+        fake.human_insert("channel_state", state(9, {"a": Digits("1e5000")}))
+        row = {"channel_id": "7", "key": "counters", "data": {"values": {"deaths": Digits("-1e5000")}}}
+        fake.human_insert("component_state", row)
+
+    found = check_fake(prepare)
+    assert statuses(found) == {**dict.fromkeys(NAMES, "ok"), "rows": "warning", "clock": "skipped"}
+    words = found["rows"].words
+    assert "channel_state/9 (the column data holds what cannot be read" in words
+    assert "component_state/7/counters" in words
+    assert "channel_state/1" not in words
+    assert "table editor" in found["rows"].advice
+
+
+def test_of_many_rows_that_cannot_be_read_a_few_are_named() -> None:
+    """The others are counted."""
+
+    def prepare(fake: FakeSupabase) -> None:
+        for number in range(1, 10):
+            fake.human_insert("channel_state", state(number, {"a": Digits("1e5000")}))
+
+    words = check_fake(prepare)["rows"].words
+    assert words.count("channel_state/") == 5
+    assert words.endswith("; and 4 more")
+
+
+def test_a_table_that_is_none_is_found_out() -> None:
+    """Somebody else's page with status 200."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("component_state") and request.method == "GET":
+            return httpx.Response(200, text="<html></html>")
+        return healthy(request)
+
+    finding = check_answers(answer)["rows"]
+    assert finding.status is Status.FAILED
+    assert "component_state answers oddly" in finding.words
+
+
 def test_a_database_that_hangs_is_given_up() -> None:
     """After the deadline of the settings, in virtual time; nothing else is asked."""
 
@@ -217,7 +268,7 @@ def test_a_database_that_hangs_is_given_up() -> None:
             findings = await check_database(make_settings(database_timeout_s=3.0), http, LoopClock())
         assert loop.time() == pytest.approx(3.0)
         assert findings[0].words == "http://localhost:54321: no answer within 3 s"
-        assert [finding.status for finding in findings] == [Status.FAILED, *[Status.SKIPPED] * 5]
+        assert [finding.status for finding in findings] == [Status.FAILED, *[Status.SKIPPED] * 6]
         fake.close()
 
     run(story())

@@ -172,7 +172,12 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     ),
     "revision_starts_over": in_the_bot(
         "a row that comes back into memory counts its changes from one again",
-        with_rows(altered(Row, accept=("        self.revision = max(self.revision, base.revision)\n", ""))),
+        with_rows(
+            altered(
+                Row,
+                accept=("        self.revision = max(self.revision, believed_revision(base.revision))\n", ""),
+            )
+        ),
         "agreement",
         "recovers",
         needs=with_eviction,

@@ -16,6 +16,7 @@ from byte_bot.persistence import journal_file
 from byte_bot.persistence.journal import Handled, KnownChannel, KnownChannels, Recorded, Settled, Write
 from byte_bot.persistence.journal_damage import CommitsMissing, JournalDamaged
 from byte_bot.persistence.journal_file import LOG_SLOTS, SqliteJournal
+from byte_bot.persistence.journal_image import DeadLettered, Sending
 from byte_bot.persistence.journal_schema import Owner, make_tables
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_in_memory import KEY, add, in_memory, lines
@@ -294,4 +295,50 @@ def test_what_cannot_be_encoded_is_left_out_named_and_counted() -> None:
     journal.apply([add(3)], 2)
     assert journal.fold()
     assert [operation.value for operation in journal.read().rows[KEY].pending] == [2]
+    journal.close()
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["folded", "folded for room"])
+def test_a_revision_beyond_the_tables_integers_keeps_nothing_from_being_folded(everything: bool) -> None:
+    """An earlier release counted on from one at bigint's end: the change stays, and so does the dead letter of it."""
+    journal, connection = in_memory()
+    end = 2**63 - 1
+    beyond = Recorded(KEY, [Operation(Kind.ADD, "total", None, 1, Stamp(1, end + 1))])
+    journal.apply([Settled(KEY, Base(b"{}", {}, 1, 0, end + 5, 1)), beyond], 1)
+    journal.apply([Sending(KEY, Stamp(1, end + 1))], 2)
+    journal.apply([DeadLettered(KEY, end + 1, "22003", "out of range", b"{}", 1.0)], 3)
+    other = RowKey("component_state", "2", "deaths")
+    journal.apply([Settled(other, Base(b"{}", {}, 1, 1, 1, 1))], 4)
+    if everything:
+        journal._fold_all([], 5)
+    else:
+        assert journal.fold()
+    assert lines(connection, "rows") == 2
+    row = SqliteJournal(connection).read().rows[KEY]
+    assert row.pending == beyond.operations
+    assert row.base is not None
+    assert row.base.revision == row.boundary.revision == end
+    assert journal.read().dead_letters[KEY].revision == end
+    assert journal.dropped == 0
+    journal.close()
+
+
+def test_a_row_that_no_table_can_hold_is_left_out_named_and_counted() -> None:
+    """However it came there: a row that cannot be folded must not keep all others from it, until the log is full."""
+    journal, connection = in_memory()
+    for revision in (1, 2):
+        # Each can be written to the log, and no JSON holds what they come to.
+        journal.apply([add(revision, 10**4_299 * 9)], revision)
+    other = RowKey("component_state", "2", "deaths")
+    journal.apply([Settled(other, Base(b"{}", {}, 1, 1, 1, 1))], 3)
+    with capture_logs() as logs:
+        assert journal.fold()
+    assert [(line["event"], line["log_level"], line["what"]) for line in logs] == [
+        ("journal_write_dropped", "error", "what was done to component_state/1/deaths")
+    ]
+    assert journal.dropped == 1
+    assert set(journal.read().rows) == set(SqliteJournal(connection).read().rows) == {other}
+    journal.apply([add(3), add(4)], 4)
+    assert journal.fold()
+    assert [operation.value for operation in SqliteJournal(connection).read().rows[KEY].pending] == [2]
     journal.close()
