@@ -351,7 +351,8 @@ class Row:
                 stored_object(base)
             else:
                 self._spec.instance(rebase(self._spec.complete(base), base.tombstones, pending).data)
-        except StateError as error:
+        except (StateError, RecursionError) as error:
+            # The latter: more levels of lists than can be read, from a human's hand or an earlier release's journal.
             self.unreadable = str(error)
             return False
         self.unreadable = ""

@@ -37,6 +37,7 @@ import msgspec.inspect
 
 from byte_bot.errors import StateError
 from byte_bot.persistence.operations import Base, FieldRule, Merge
+from byte_bot.persistence.storable import is_finite
 
 COMPONENT_TABLE = "component_state"
 
@@ -194,6 +195,10 @@ class StateSpec:
             self.defaults: dict[str, Any] = msgspec.to_builtins(cls())
         except TypeError as error:
             raise StateError(f"{cls.__qualname__}: every field needs a default ({error})") from None
+        if not is_finite(self.defaults, msgspec.json.encode(self.defaults)):
+            raise StateError(
+                f"{cls.__qualname__}: a default is infinite or no number (inf, nan), which JSON cannot hold"
+            )
 
     def complete(self, base: Base) -> dict[str, Any]:
         """The base's fields as plain data, upgraded, with defaults for what is missing, checked against the types.
