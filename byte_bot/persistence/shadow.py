@@ -43,6 +43,7 @@ _SCALARS: Final = (str, int, float, bool, type(None))
 _MISSING: Final = object()
 #: Most mappings of most channels are empty: they share this one.
 _NO_ENTRIES: Final[Mapping[str, Any]] = MappingProxyType({})
+_NOT_FINITE: Final = "a number that is infinite, or none (inf, nan)"
 _TOO_DEEP: Final = "lists or objects within each other, more levels than a start could read"
 #: Integers up to here are the same number in JSON, PostgreSQL and msgspec; a larger one is looked at closely.
 _INT_MAX: Final = 2**53
@@ -119,7 +120,7 @@ def encoded(spec: StateSpec, name: str, value: Any) -> bytes:
     """The field's value as JSON with sorted keys; raises :class:`StateError` if it cannot be stored."""
     try:
         data = msgspec.json.encode(value, order="deterministic")
-        finite = is_finite(value, data)
+        finite = name not in spec.loose or is_finite(value, data)
         # Also found where a backslash stands before it; cleaning then changes nothing.
         clean = _NUL not in data or storable_data(plain := msgspec.json.decode(data)) == plain
     except UnicodeEncodeError as error:
@@ -129,7 +130,7 @@ def encoded(spec: StateSpec, name: str, value: Any) -> bytes:
     except RecursionError:
         raise StateError(_not_stored(spec, name, _TOO_DEEP)) from None
     if not finite:
-        raise StateError(_not_stored(spec, name, "a number that is infinite, or none (inf, nan)"))
+        raise StateError(_not_stored(spec, name, _NOT_FINITE))
     if not clean:
         raise _UnstorableText(_not_stored(spec, name, "a text with NUL in it"))
     return data
@@ -189,7 +190,10 @@ def _changes(
         if old == new and type(old) is type(new):
             return []
         if plan.merge is _ADD:
-            return [Change(_ADD_KIND, name, None, delta_of(name, old, new))]
+            delta = new - old
+            if not -_INT_MAX <= delta <= _INT_MAX:
+                delta = delta_of(name, old, new)
+            return [Change(_ADD_KIND, name, None, delta)]
         return [Change(_SET_KIND, name, None, new)]
     if kept is _ENTRIES and type(value) is dict:
         return _entry_changes(spec, plan, before, value)
@@ -202,7 +206,7 @@ def _changes(
         data = encoded(spec, name, value)
         if data == before:
             return []
-        old, new = msgspec.json.decode(before), _read(spec, name, data)
+        old, new = msgspec.json.decode(before), _read(spec, name, value, data)
     else:
         # Checked first: a value of another kind than what is remembered ends here.
         new = _checked(spec, name, value)
@@ -226,11 +230,10 @@ def _entry_changes(
             if old == item:
                 return []
             if plan.merge is _ADD_MAPPING:
-                return [
-                    Change(
-                        _ADD_KIND, plan.name, key, delta_of(plan.name, 0 if old is _MISSING else old, item)
-                    )
-                ]
+                delta = item if old is _MISSING else item - old
+                if not -_INT_MAX <= delta <= _INT_MAX:
+                    delta = delta_of(plan.name, 0 if old is _MISSING else old, item)
+                return [Change(_ADD_KIND, plan.name, key, delta)]
             return [Change(_PUT_KIND, plan.name, key, item)]
     # Sorted, as the encoding of what is new is: the order of the operations must not depend on history.
     told = sorted(key for key in before if key in changed or key not in value)
@@ -296,19 +299,24 @@ def _is_encodable(text: str) -> bool:
 
 def _checked(spec: StateSpec, name: str, value: Any) -> Any:
     """``value`` as plain data that fits the field's type."""
-    return _read(spec, name, encoded(spec, name, value))
+    return _read(spec, name, value, encoded(spec, name, value))
 
 
-def _read(spec: StateSpec, name: str, data: bytes) -> Any:
-    """A value's JSON as plain data, as it will be read from the journal, checked against the field's type."""
+def _read(spec: StateSpec, name: str, value: Any, data: bytes) -> Any:
+    """``value`` as its JSON will be read from the journal, checked against the field's type."""
     try:
         spec.check_field(name, data)
-        new = decoded_with_room(data)
+        new = decoded_with_room(data) if name in spec.loose else msgspec.json.decode(data)
+    except StateError:
+        if is_finite(value, data):
+            raise
+        raise StateError(_not_stored(spec, name, _NOT_FINITE)) from None
     except RecursionError:
         raise StateError(_not_stored(spec, name, _TOO_DEEP)) from None
     except msgspec.DecodeError as error:
         raise StateError(_not_stored(spec, name, error)) from None
-    if spec.rules[name].merge in (_ADD, _ADD_MAPPING):
+    merge = spec.rules[name].merge
+    if merge is _ADD or merge is _ADD_MAPPING:
         for number in new.values() if isinstance(new, dict) else (new,):
             if not -SUM_MAX <= number <= SUM_MAX:
                 raise StateError(

@@ -119,7 +119,8 @@ def is_finite(value: Any, data: bytes) -> bool:
     except (OverflowError, ValueError):
         pass  # an integer that is too large for it
     try:
-        json.dumps(msgspec.to_builtins(value), allow_nan=False)
+        # What it calls unknown although JSON could be made of it is JSON already (msgspec.Raw).
+        json.dumps(msgspec.to_builtins(value, enc_hook=lambda raw: None), allow_nan=False)
     except ValueError:
         return False
     return True
