@@ -5,6 +5,9 @@ newer operation absorbs an older one of the same field and key. Two things are n
 contain the result by half: operations on both sides of the *boundary*, the stamp up to which a save was sent, and
 operations of two epochs (one replayed from the journal of an earlier process, which may have saved it, and a new one).
 
+Nor are two additions whose sum is no number that JSON can hold: they stay as two. What was counted in one process lies within
+twice the largest float, so that there are never more than a few of them.
+
 Two ways, one result, which the tests compare: :func:`coalesce` looks through the list from its end, which is the
 quickest for the few operations that wait in a row of a healthy bot, and for one. :class:`Coalescing` keeps an index by field
 and key: for a row that takes in one operation after the other, and has more parts than :data:`INDEXED_MIN` (a channel has up
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any, Final
 
 from byte_bot.persistence.operations import NO_STAMP, Kind, Operation, Stamp, as_number
@@ -149,7 +153,12 @@ def _absorb(older: Operation, newer: Operation) -> Operation | None:
         return None
     if kind is _ADD:
         if before is _ADD or before is _SET or before is _PUT:
-            value, cap = as_number(older.value) + newer.value, newer.cap
+            try:
+                value, cap = as_number(older.value) + newer.value, newer.cap
+            except OverflowError:  # an integer beyond every float, and a float
+                return None
+            if type(value) is float and not isfinite(value):
+                return None
         else:
             return None
     elif before is _APPEND:

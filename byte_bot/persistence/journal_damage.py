@@ -5,7 +5,8 @@ begins a new one (:mod:`byte_bot.persistence.journal_opening`). A disk that is f
 the file for a while, pass: another try may work. Everything else (no permission, no such folder) is for a human.
 
 SQLite sees only damage of its own structure, and it has no checksums: a bit that flipped in a field comes out of it as a value
-of another type, as text that is none, as JSON that cannot be read. :func:`damage_named` gives all of that one name.
+of another type, as text that is none, as JSON that cannot be read. :func:`damage_named` gives all of that one name. JSON that is
+nested too deeply for Python to read it is no damage: the file is whole, and setting it aside would lose all other rows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from byte_bot.errors import JournalRefused, JournalUnready
 
 #: What comes of a field in which something else stands than was written: of JSON that is none or does not end, of text that is
 #: none, of a value of another type or one that is too large.
-_MISREAD_ERRORS: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
+_MISREAD_ERRORS: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError)
 #: https://www.sqlite.org/rescode.html: a page, or a field longer than any can be.
 _DAMAGE_CODES: Final = (
     sqlite3.SQLITE_CORRUPT,
@@ -67,9 +68,18 @@ class JournalDamaged(sqlite3.DatabaseError):
 
 @contextmanager
 def damage_named() -> Iterator[None]:
-    """Whatever cannot be decoded inside, or is of another type than was written, is :class:`JournalDamaged`."""
+    """Whatever cannot be decoded inside, or is of another type than was written, is :class:`JournalDamaged`.
+
+    Raises:
+        JournalRefused: it is nested deeper than this Python can read at all.
+    """
     try:
         yield
+    except RecursionError:
+        raise JournalRefused(
+            "the journal holds a value that is nested deeper than this Python can read: use the version of Python that wrote it "
+            "until everything is saved"
+        ) from None
     except _MISREAD_ERRORS as error:
         raise JournalDamaged(f"the journal is damaged: {error}") from None
 

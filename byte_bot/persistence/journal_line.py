@@ -2,7 +2,9 @@
 
 Whatever is read is of the types that are written, and so is what stands in JSON within it; else it is
 :class:`~byte_bot.persistence.journal_damage.JournalDamaged`, or an error of those that
-:func:`~byte_bot.persistence.journal_damage.damage_named` gives that name.
+:func:`~byte_bot.persistence.journal_damage.damage_named` gives that name. What is nested too deeply for the stack that it is
+read on is none: operations are read on another one (:mod:`byte_bot.persistence.fresh_stack`), and their row is for whoever reads
+that.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from byte_bot.persistence.fresh_stack import on_fresh_stack
 from byte_bot.persistence.journal_damage import JournalDamaged
 from byte_bot.persistence.journal_image import DeadLettered, Rebased, Recorded, RowImage, Settled, Write
 from byte_bot.persistence.operations import (
@@ -25,6 +28,7 @@ from byte_bot.persistence.operations import (
     Stamp,
     Tombstones,
 )
+from byte_bot.persistence.storable import is_finite
 
 #: The columns of a line behind those of its key, in the order in which :func:`line_of` gives them.
 LINE_COLUMNS: Final = (
@@ -57,6 +61,7 @@ _ADD, _SET, _APPEND = Kind.ADD, Kind.SET, Kind.APPEND
 
 _encode: Final = msgspec.json.encode
 _skim: Final = msgspec.json.Decoder(msgspec.Raw).decode
+_decode_operations: Final = msgspec.json.Decoder(list[Operation]).decode
 
 
 def encodable(writes: Iterable[Write]) -> tuple[list[Write], list[tuple[str, str]]]:
@@ -85,12 +90,12 @@ def encodable(writes: Iterable[Write]) -> tuple[list[Write], list[tuple[str, str
 
 
 def _why_not(value: Any) -> str:
-    """Why it cannot be encoded; empty if it can."""
+    """Why it cannot be encoded, or would be read as another value; empty if neither."""
     try:
-        _encode(value)
+        finite = is_finite(value, _encode(value))
     except UNENCODABLE_ERRORS as error:
         return str(error) or type(error).__name__
-    return ""
+    return "" if finite else "it holds a number that is infinite, or none"
 
 
 def bases_in(writes: Iterable[Write]) -> str | None:
@@ -106,7 +111,7 @@ def bases_in(writes: Iterable[Write]) -> str | None:
 def line_of(row: RowImage) -> tuple[object, ...]:
     """The values of :data:`LINE_COLUMNS`; ``version`` is None as long as no base is known."""
     base = row.base
-    pending = _encode(row.pending) if row.pending else None
+    pending = _encoded_operations(row.pending) if row.pending else None
     if base is None:
         return (None, None, None, 0, 0, None, *row.boundary, pending)
     graves = _encode(base.tombstones) if base.tombstones else None
@@ -120,6 +125,20 @@ def line_of(row: RowImage) -> tuple[object, ...]:
         *row.boundary,
         pending,
     )
+
+
+def _encoded_operations(operations: list[Operation]) -> bytes:
+    try:
+        return _encode(operations)
+    except RecursionError:
+        return on_fresh_stack(_encode, operations)
+
+
+def _decoded_operations(data: bytes) -> list[Operation]:
+    try:
+        return _decode_operations(data)
+    except RecursionError:
+        return on_fresh_stack(_decode_operations, data)
 
 
 def row_of(
@@ -151,7 +170,7 @@ def row_of(
     if not type(boundary_epoch) is type(boundary_revision) is int:
         raise JournalDamaged(f"a boundary reads {boundary_epoch!r:.20}, {boundary_revision!r:.20}")
     stamp = Stamp(boundary_epoch, boundary_revision)
-    operations = msgspec.json.decode(pending, type=list[Operation]) if pending else []
+    operations = _decoded_operations(pending) if pending else []
     _check_operations(operations)
     return RowImage(base, operations, stamp if stamp != NO_STAMP else NO_STAMP)
 

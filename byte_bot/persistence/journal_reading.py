@@ -21,6 +21,7 @@ from typing import Final
 
 import msgspec
 
+from byte_bot.persistence.fresh_stack import on_fresh_stack
 from byte_bot.persistence.journal_damage import CommitsMissing, JournalDamaged, damage_named
 from byte_bot.persistence.journal_folding import Folding
 from byte_bot.persistence.journal_image import (
@@ -224,7 +225,11 @@ class StoredJournal:
             yield number, self._decode_writes(found[0][0])
 
     def _decode_writes(self, data: bytes) -> list[Write]:
-        writes = self._decoder.decode(data)
+        try:
+            writes = self._decoder.decode(data)
+        except RecursionError:
+            # One line in it is nested too deeply to be read from here: that is no damage, and all other rows are whole.
+            writes = on_fresh_stack(self._decoder.decode, data)
         check_writes(writes)
         return writes
 

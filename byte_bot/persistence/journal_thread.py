@@ -33,7 +33,7 @@ from typing import Final
 
 import structlog
 
-from byte_bot.errors import JournalError
+from byte_bot.errors import JournalError, JournalRefused
 from byte_bot.persistence.journal_file import SqliteJournal
 from byte_bot.persistence.journal_image import JournalImage, Write
 from byte_bot.persistence.journal_line import bases_in
@@ -152,7 +152,7 @@ class FileJournalStore:
         """
         try:
             found = self._reader.snapshot(channel_id)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, JournalRefused) as error:
             if not self._unreadable:
                 _log.error("journal_unreadable", why=str(error))
             self._unreadable = True

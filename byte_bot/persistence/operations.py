@@ -8,7 +8,8 @@ editor and a refused save, so all of them agree:
 
 * ``set field value``       the local value stays; it also discards every earlier ``add`` of the field; of a whole mapping
                           (all notes were cleared before it was known which there are) it drops all other keys
-* ``add field delta``       adds add up, whatever the base turns out to be (fields declared ``Add``)
+* ``add field delta``       adds add up, whatever the base turns out to be (fields declared ``Add``); a sum beyond the
+                            largest float is the largest float (:func:`added_up`)
 * ``put``/``drop`` of a key in a mapping; ``add`` of a key in a mapping of counters
 * ``append field items``    the newest ``cap`` items of a list stay (fields declared ``Recent``)
 
@@ -34,10 +35,13 @@ All values are plain data (dict, list, str, int, float, bool, None), as ``msgspe
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
+
+from byte_bot.errors import StateError
 
 #: Seconds a tombstone lives; 30 days, DESIGN section 3: longer than any journal lies about unreplayed.
 TOMBSTONE_AGE_S = 30 * 24 * 3600
@@ -51,6 +55,10 @@ WHOLE_MAPPING = -1
 EPOCH_BELIEVED_MAX = 2**53
 #: The same for a revision, which every change of a row raises by one; the journal's file and the database count to 2**63 - 1.
 REVISION_BELIEVED_MAX = 2**53
+
+#: The largest float, some 1.8e308: what is added up, integers too, stays within it. JSON has no sign for what lies beyond, and of
+#: an integer with more than 4,300 digits Python makes no text.
+SUM_MAX: Final = sys.float_info.max
 
 Tombstones = dict[str, dict[str, list[int]]]
 
@@ -224,7 +232,7 @@ def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> bo
         return True
     buried.pop(key, None)
     if operation.kind is Kind.ADD:
-        mapping[key] = as_number(mapping.get(key, 0)) + operation.value
+        mapping[key] = added_up(as_number(mapping.get(key, 0)), operation.value)
     else:
         mapping[key] = operation.value
     return True
@@ -252,7 +260,7 @@ def _apply_to_mapping(data: dict[str, Any], graves: Tombstones, operation: Opera
 def _apply_to_field(data: dict[str, Any], operation: Operation) -> None:
     field = operation.field
     if operation.kind is Kind.ADD:
-        data[field] = as_number(data.get(field, 0)) + operation.value
+        data[field] = added_up(as_number(data.get(field, 0)), operation.value)
     elif operation.kind is Kind.APPEND:
         before = data.get(field)
         items = [*(before if isinstance(before, list) else ()), *operation.value]
@@ -264,6 +272,40 @@ def _apply_to_field(data: dict[str, Any], operation: Operation) -> None:
 def as_number(value: Any) -> Any:
     """What deltas are added to: the value itself, 0 if it is none that can be counted with."""
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+
+
+def added_up(number: Any, delta: Any) -> Any:
+    """Their sum, which stays within :data:`SUM_MAX`: there is nobody here who could be told that it does not fit.
+
+    Both were accepted one by one, and viewers saw it confirmed (a late base and what was counted before it came). The nearest
+    number that can be stored loses less than to give up the row.
+    """
+    try:
+        total = number + delta
+    except OverflowError:  # an integer beyond every float, and a float
+        total = int(number) + int(delta)
+    if -SUM_MAX <= total <= SUM_MAX:
+        return total
+    nearest = SUM_MAX if total > 0 else -SUM_MAX
+    return nearest if type(total) is float else int(nearest)
+
+
+def delta_of(field: str, old: Any, new: Any) -> Any:
+    """What, added to ``old``, makes ``new``.
+
+    Raises:
+        StateError: it is beyond :data:`SUM_MAX`, so that neither the journal nor the database can hold it.
+    """
+    try:
+        delta = new - old
+    except OverflowError:  # an integer beyond every float, and a float
+        delta = SUM_MAX * 2
+    if -SUM_MAX <= delta <= SUM_MAX:
+        return delta
+    raise StateError(
+        f"the field {field!r}: the difference to what it was is beyond {SUM_MAX:.2g}, the largest that can be added up; go there in "
+        "smaller steps, or use ctx.assign"
+    )
 
 
 def _purged(graves: Tombstones, now_s: int) -> Tombstones:
@@ -322,7 +364,7 @@ def _field_changes(
 ) -> Iterable[Change]:
     match rule.merge:
         case Merge.ADD if not absolute:
-            yield Change(Kind.ADD, field, None, new - old)
+            yield Change(Kind.ADD, field, None, delta_of(field, old, new))
         case Merge.MAPPING | Merge.ADD_MAPPING:
             yield from _mapping_changes(field, rule, old, new, absolute)
         case Merge.RECENT if not absolute and (added := _appended(old, new, rule.cap)) is not None:
@@ -346,7 +388,7 @@ def _mapping_changes(
         elif key in old and old[key] == value:
             continue
         elif rule.merge is Merge.ADD_MAPPING:
-            yield Change(Kind.ADD, field, key, value - old.get(key, 0))
+            yield Change(Kind.ADD, field, key, delta_of(field, old.get(key, 0), value))
         else:
             yield Change(Kind.PUT, field, key, value)
 

@@ -12,9 +12,9 @@ Life of a row::
 * :meth:`Row.accept` takes a base from a load, a refused save or the local snapshot, and rebases. A load can show a
   save before its own answer arrives; that answer then has nothing left to say (:meth:`Row.acknowledged`).
 
-A base that does not fit the state class (a typo in the table editor, a newer program's row) is *unreadable*: the row
-stays unloaded, so it is never sent, and nothing of the human's is overwritten; RAM goes on with defaults and the
-local operations, which stay in the journal.
+A base that does not fit the state class (a typo in the table editor, a newer program's row), or is nested too deeply, is
+*unreadable*: the row stays unloaded, so it is never sent, and nothing of the human's is overwritten; RAM goes on with
+defaults and the local operations, which stay in the journal.
 """
 
 from __future__ import annotations
@@ -351,7 +351,8 @@ class Row:
                 stored_object(base)
             else:
                 self._spec.instance(rebase(self._spec.complete(base), base.tombstones, pending).data)
-        except StateError as error:
+        except (StateError, RecursionError) as error:
+            # The latter: more levels of lists than can be read, from a human's hand or an earlier release's journal.
             self.unreadable = str(error)
             return False
         self.unreadable = ""
@@ -406,27 +407,24 @@ class Row:
             complaint = self.unreadable
             data = self._rebased()[0] if self._readable(ABSENT, self.pending) else self._spec.defaults
         self.unreadable = complaint
-        if self._state is None:
-            self._state = self._spec.instance(data)
-        else:
-            self._fill(data)
-        self._shadow = Shadow(self._spec, self._state)
+        try:
+            self._show(self._spec, data)
+        except StateError as error:  # it can be read, but not be written: nested too deeply as well
+            self.base, self.loaded, self.unreadable = ABSENT, False, str(error)
+            self._show(self._spec, self._spec.defaults)
 
-    def _fill(self, data: dict[str, Any]) -> None:
-        assert self._spec is not None
-        fresh = self._spec.instance(data)
+    def _show(self, spec: StateSpec, data: dict[str, Any]) -> None:
+        fresh = spec.instance(data)
+        if self._state is None:
+            self._state = fresh
         for field in fresh.__struct_fields__:
             setattr(self._state, field, getattr(fresh, field))
+        self._shadow = Shadow(spec, self._state)
 
     def _frozen(self, epoch: int, now_s: int) -> Sent:
         data, tombstones = self._rebased(now_s)
         base = Base(
-            encoded_with_room(data),
-            tombstones,
-            self._version,
-            epoch,
-            self.revision,
-            self.base.edit_no or 0,
+            encoded_with_room(data), tombstones, self._version, epoch, self.revision, self.base.edit_no or 0
         )
         if self.key.table == CONFIG_TABLE:
             columns = {op.field: data[op.field] for op in self.pending}

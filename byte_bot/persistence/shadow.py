@@ -16,7 +16,9 @@ commonest fields (a string, a number, an added-up counter, a list that grew) are
 
 Pure, and the single place where a value of a component is turned into plain data before it is recorded, whoever changed it
 (a handler, deferred work, another thread): what cannot be stored is found here, and texts that the database has no place for
-are cleaned here (:mod:`byte_bot.persistence.storable`), in the value too.
+are cleaned here (:mod:`byte_bot.persistence.storable`), in the value too. What is accepted reads back from the journal as it was:
+no infinity and nothing that is no number, in the value or in its difference to the one before; nothing nested so deep that a
+start, whose stack is another, could not read it.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ import msgspec
 from msgspec.structs import astuple
 
 from byte_bot.errors import StateError
-from byte_bot.persistence.operations import Change, Kind, Merge, diff
+from byte_bot.persistence.operations import SUM_MAX, Change, Kind, Merge, delta_of, diff
 from byte_bot.persistence.state import ChannelState, FieldPlan, Kept, StateSpec
-from byte_bot.persistence.storable import storable_data
+from byte_bot.persistence.storable import decoded_with_room, is_finite, storable_data
 
 #: How JSON writes NUL.
 _NUL: Final = b"\\u0000"
@@ -41,6 +43,8 @@ _SCALARS: Final = (str, int, float, bool, type(None))
 _MISSING: Final = object()
 #: Most mappings of most channels are empty: they share this one.
 _NO_ENTRIES: Final[Mapping[str, Any]] = MappingProxyType({})
+_NOT_FINITE: Final = "a number that is infinite, or none (inf, nan)"
+_TOO_DEEP: Final = "lists or objects within each other, more levels than a start could read"
 #: Integers up to here are the same number in JSON, PostgreSQL and msgspec; a larger one is looked at closely.
 _INT_MAX: Final = 2**53
 
@@ -116,12 +120,18 @@ def encoded(spec: StateSpec, name: str, value: Any) -> bytes:
     """The field's value as JSON with sorted keys; raises :class:`StateError` if it cannot be stored."""
     try:
         data = msgspec.json.encode(value, order="deterministic")
+        finite = name not in spec.loose or is_finite(value, data)
+        # Also found where a backslash stands before it; cleaning then changes nothing.
+        clean = _NUL not in data or storable_data(plain := msgspec.json.decode(data)) == plain
     except UnicodeEncodeError as error:
         raise _UnstorableText(_not_stored(spec, name, error)) from None
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise StateError(_not_stored(spec, name, error)) from None
-    # Also found where a backslash stands before it; cleaning then changes nothing.
-    if _NUL in data and storable_data(plain := msgspec.json.decode(data)) != plain:
+    except RecursionError:
+        raise StateError(_not_stored(spec, name, _TOO_DEEP)) from None
+    if not finite:
+        raise StateError(_not_stored(spec, name, _NOT_FINITE))
+    if not clean:
         raise _UnstorableText(_not_stored(spec, name, "a text with NUL in it"))
     return data
 
@@ -134,8 +144,10 @@ def _cleaned(spec: StateSpec, name: str, value: Any) -> Any:
     """The field's value with every text in it as it can be stored."""
     try:
         plain = storable_data(msgspec.to_builtins(value))
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise StateError(_not_stored(spec, name, error)) from None
+    except RecursionError:
+        raise StateError(_not_stored(spec, name, _TOO_DEEP)) from None
     spec.check_field(name, encoded(spec, name, plain))
     return spec.field_from(name, plain)
 
@@ -178,7 +190,10 @@ def _changes(
         if old == new and type(old) is type(new):
             return []
         if plan.merge is _ADD:
-            return [Change(_ADD_KIND, name, None, new - old)]
+            delta = new - old
+            if not -_INT_MAX <= delta <= _INT_MAX:
+                delta = delta_of(name, old, new)
+            return [Change(_ADD_KIND, name, None, delta)]
         return [Change(_SET_KIND, name, None, new)]
     if kept is _ENTRIES and type(value) is dict:
         return _entry_changes(spec, plan, before, value)
@@ -191,8 +206,7 @@ def _changes(
         data = encoded(spec, name, value)
         if data == before:
             return []
-        old, new = msgspec.json.decode(before), msgspec.json.decode(data)
-        spec.check_field(name, data)
+        old, new = msgspec.json.decode(before), _read(spec, name, value, data)
     else:
         # Checked first: a value of another kind than what is remembered ends here.
         new = _checked(spec, name, value)
@@ -216,7 +230,10 @@ def _entry_changes(
             if old == item:
                 return []
             if plan.merge is _ADD_MAPPING:
-                return [Change(_ADD_KIND, plan.name, key, item if old is _MISSING else item - old)]
+                delta = item if old is _MISSING else item - old
+                if not -_INT_MAX <= delta <= _INT_MAX:
+                    delta = delta_of(plan.name, 0 if old is _MISSING else old, item)
+                return [Change(_ADD_KIND, plan.name, key, delta)]
             return [Change(_PUT_KIND, plan.name, key, item)]
     # Sorted, as the encoding of what is new is: the order of the operations must not depend on history.
     told = sorted(key for key in before if key in changed or key not in value)
@@ -286,6 +303,27 @@ def _is_encodable(text: str) -> bool:
 
 def _checked(spec: StateSpec, name: str, value: Any) -> Any:
     """``value`` as plain data that fits the field's type."""
-    data = encoded(spec, name, value)
-    spec.check_field(name, data)
-    return msgspec.json.decode(data)
+    return _read(spec, name, value, encoded(spec, name, value))
+
+
+def _read(spec: StateSpec, name: str, value: Any, data: bytes) -> Any:
+    """``value`` as its JSON will be read from the journal, checked against the field's type."""
+    try:
+        spec.check_field(name, data)
+        new = decoded_with_room(data) if name in spec.loose else msgspec.json.decode(data)
+    except StateError:
+        if is_finite(value, data):
+            raise
+        raise StateError(_not_stored(spec, name, _NOT_FINITE)) from None
+    except RecursionError:
+        raise StateError(_not_stored(spec, name, _TOO_DEEP)) from None
+    except msgspec.DecodeError as error:
+        raise StateError(_not_stored(spec, name, error)) from None
+    merge = spec.rules[name].merge
+    if merge is _ADD or merge is _ADD_MAPPING:
+        for number in new.values() if isinstance(new, dict) else (new,):
+            if not -SUM_MAX <= number <= SUM_MAX:
+                raise StateError(
+                    _not_stored(spec, name, f"a number beyond {SUM_MAX:.2g}, to which nothing can be added")
+                )
+    return new

@@ -37,6 +37,7 @@ import msgspec.inspect
 
 from byte_bot.errors import StateError
 from byte_bot.persistence.operations import Base, FieldRule, Merge
+from byte_bot.persistence.storable import is_finite
 
 COMPONENT_TABLE = "component_state"
 
@@ -192,12 +193,19 @@ class StateSpec:
         self.rules = {name: _rule(cls, name, self.types[name]) for name in cls.__struct_fields__}
         #: In the order of declaration.
         self.plans = tuple(_plan(name, self.types[name], rule) for name, rule in self.rules.items())
+        #: The fields that a closer look is for: null can stand in the JSON where a number was that is infinite or none, and their
+        #: type takes it; or their type lets lists or objects stand within each other without end.
+        self.loose = frozenset(name for name, hint in self.types.items() if _is_loose(hint))
         self._decoders = {name: msgspec.json.Decoder(hint) for name, hint in self.types.items()}
         self.positions = {name: position for position, name in enumerate(self.rules)}
         try:
             self.defaults: dict[str, Any] = msgspec.to_builtins(cls())
         except TypeError as error:
             raise StateError(f"{cls.__qualname__}: every field needs a default ({error})") from None
+        if not is_finite(self.defaults, msgspec.json.encode(self.defaults)):
+            raise StateError(
+                f"{cls.__qualname__}: a default is infinite or no number (inf, nan), which JSON cannot hold"
+            )
 
     def complete(self, base: Base) -> dict[str, Any]:
         """The base's fields as plain data, upgraded, with defaults for what is missing, checked against the types.
@@ -351,6 +359,35 @@ def _kept(info: msgspec.inspect.Type) -> Kept:
     ):
         return Kept.ENTRIES
     return Kept.DEEP
+
+
+def _is_loose(hint: Any) -> bool:
+    """See :attr:`StateSpec.loose`."""
+    found: set[type] = set()
+    return _nests(msgspec.inspect.type_info(hint), (), found) or (
+        msgspec.inspect.FloatType in found and msgspec.inspect.NoneType in found
+    )
+
+
+def _nests(info: msgspec.inspect.Type, within: tuple[type, ...], found: set[type]) -> bool:
+    """True if what is of the type can nest without end; ``within`` are the classes around it.
+
+    Adds the types within it to ``found``, None in a literal as its own.
+    """
+    cls: type | None = getattr(info, "cls", None)
+    if cls in within or isinstance(
+        info, msgspec.inspect.AnyType | msgspec.inspect.RawType | msgspec.inspect.CustomType
+    ):
+        return True
+    inner = within if cls is None else (*within, cls)
+    found.add(type(info))
+    if isinstance(info, msgspec.inspect.LiteralType) and None in info.values:
+        found.add(msgspec.inspect.NoneType)
+    parts: list[Any] = []
+    for part in msgspec.structs.astuple(info):
+        parts += part if isinstance(part, tuple) else [part]
+    types = [part.type if isinstance(part, msgspec.inspect.Field) else part for part in parts]
+    return any(_nests(part, inner, found) for part in types if isinstance(part, msgspec.inspect.Type))
 
 
 def _is_flat(info: msgspec.inspect.Type, within: tuple[type, ...] = ()) -> bool:

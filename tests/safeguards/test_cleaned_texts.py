@@ -30,7 +30,7 @@ class _Never(Exception):
 
 
 Untouched = altered(Shadow, {"_UnstorableText": _Never}, changes=None)
-RowOfTexts = altered(Row, {"Shadow": Untouched}, _materialise=None)
+RowOfTexts = altered(Row, {"Shadow": Untouched}, _show=None)
 
 
 async def odd_text(world: World) -> tuple[list[str], int]:

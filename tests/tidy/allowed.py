@@ -85,6 +85,10 @@ THREAD: Allowances = {
         "threading",
     ): "the disk's thread: it starts one and hands it commits; worlds have no such store",
     (
+        "byte_bot/persistence/fresh_stack.py",
+        "on_fresh_stack",
+    ): "an empty stack for one call, which is waited for; worlds record nothing that needs it",
+    (
         "byte_bot/context/bridge.py",
         "threading",
     ): "other threads come to the bot here: knows its own thread, starts none",

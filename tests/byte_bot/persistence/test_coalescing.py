@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hypothesis import given
@@ -116,7 +117,7 @@ OPERATIONS = st.builds(
     st.sampled_from(Kind),
     st.sampled_from(["counts", "names"]),
     st.one_of(st.none(), st.sampled_from("abc")),
-    st.integers(-5, 5),
+    st.integers(-5, 5) | st.sampled_from([1.7e308, -1.7e308, 10**400]),
     st.integers(0, 2),
     st.integers(1, 9),
 )
@@ -161,3 +162,30 @@ def test_a_whole_field_takes_the_place_of_its_keys() -> None:
     whole = Operation(Kind.SET, "names", None, "all", Stamp(1, 6))
     coalescing.add(whole)
     assert coalescing.operations == [whole]
+
+
+def test_a_sum_that_json_cannot_hold_stays_in_two() -> None:
+    """It would be written as null; both ways, and what comes after goes on being combined."""
+    first, second, third = (
+        Operation(Kind.ADD, "total", None, value, Stamp(1, revision))
+        for revision, value in enumerate((1.7e308, 1.7e308, -1e308), start=1)
+    )
+    assert coalesced([first, second]) == [first, second]
+    coalescing = Coalescing([first])
+    for operation in (second, third):
+        coalescing.add(operation)
+    assert [operation.value for operation in coalescing.operations] == [1.7e308, 1.7e308 - 1e308]
+    assert coalesced([first, second, third]) == coalescing.operations
+
+
+@given(st.lists(st.floats(-1.7976931348623157e308, 1.7976931348623157e308), max_size=60))
+def test_numbers_of_any_size_stay_a_few_operations(values: list[float]) -> None:
+    """P5: a field that is given one finite number after the other, whatever their differences."""
+    pending: list[Operation] = []
+    now = 0.0
+    for revision, value in enumerate(values, start=1):
+        if math.isfinite(value - now):
+            coalesce(pending, Operation(Kind.ADD, "total", None, value - now, Stamp(1, revision)))
+            now = value
+    assert len(pending) <= 4
+    assert all(math.isfinite(operation.value) for operation in pending)

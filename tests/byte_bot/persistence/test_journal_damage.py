@@ -19,6 +19,7 @@ from byte_bot.persistence.journal_damage import (
     out_of_reach,
     passes,
 )
+from tests.byte_bot.persistence.nesting import BOTTOMLESS
 
 PATH = Path("/data/my_bot.journal")
 
@@ -28,6 +29,12 @@ def sqlite_error(code: int, words: str = "words") -> sqlite3.OperationalError:
     error = sqlite3.OperationalError(words)
     error.sqlite_errorcode = code
     return error
+
+
+def test_what_is_nested_too_deeply_is_no_damage() -> None:
+    """The file is whole: to set it aside would lose everything else in it."""
+    with pytest.raises(JournalRefused, match="version of Python that wrote it"), damage_named():
+        msgspec.json.decode(b"[" * BOTTOMLESS)
 
 
 @pytest.mark.parametrize("data", [b"{", b"[1]", b'"\xff"', 7, None])

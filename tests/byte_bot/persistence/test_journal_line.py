@@ -53,11 +53,13 @@ def test_only_what_cannot_be_encoded_is_left_out() -> None:
         endless = [endless]
     worse = Operation(Kind.SET, "last", None, endless, Stamp(1, 3))
     whole: list[Write] = [Rebased(key, ABSENT, [good, bad, worse]), Recorded(key, [good]), Handled("a")]
-    kept, left_out = encodable([*whole, Handled("\ud800")])
-    assert kept == [Rebased(key, ABSENT, [good]), *whole[1:]]
+    none = Operation(Kind.ADD, "total", None, float("inf"), Stamp(1, 4))
+    kept, left_out = encodable([*whole, Recorded(key, [none, good]), Handled("\ud800")])
+    assert kept == [Rebased(key, ABSENT, [good]), *whole[1:], Recorded(key, [good])]
     assert [what for what, _ in left_out] == [
         "put names of component_state/1/deaths",
         "set last of component_state/1/deaths",
+        "add total of component_state/1/deaths",
         "Handled",
     ]
     assert all(why for _, why in left_out)

@@ -9,14 +9,19 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from byte_bot.errors import JournalRefused
+from byte_bot.persistence.fresh_stack import on_fresh_stack
 from byte_bot.persistence.journal_damage import CommitsMissing, JournalDamaged
-from byte_bot.persistence.journal_image import Handled
-from byte_bot.persistence.journal_opening import open_and_read
+from byte_bot.persistence.journal_file import SqliteJournal
+from byte_bot.persistence.journal_image import Handled, Recorded
+from byte_bot.persistence.journal_opening import connect, open_and_read
 from byte_bot.persistence.journal_reading import StoredJournal
 from byte_bot.persistence.journal_schema import Owner
+from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_files import sample
 from tests.byte_bot.persistence.journal_in_memory import add, in_memory
 from tests.byte_bot.persistence.journal_writes import contents, image_of
+from tests.byte_bot.persistence.nesting import BOTTOMLESS, deepest, nested
 from tests.data.journals.make_format_1 import LAST_COMMIT, WRITES
 
 OWNER = Owner("my_bot", "host/1/abc")
@@ -125,3 +130,49 @@ def test_damage_that_ends_the_look_is_what_is_told(tmp_path: Path) -> None:
         look()
     assert list(stored.read().handled) == ["a"]
     journal.close()
+
+
+DEEP_KEY = RowKey("component_state", "1", "tree")
+
+
+def _deep(depth: int) -> Recorded:
+    return Recorded(DEEP_KEY, [Operation(Kind.SET, "tree", None, nested(depth), Stamp(1, 1))])
+
+
+@pytest.mark.parametrize("folded", [False, True], ids=["in the log", "in the tables"])
+def test_what_is_nested_too_deeply_to_be_read_from_here_costs_no_other_row(
+    tmp_path: Path, folded: bool
+) -> None:
+    """An earlier release wrote it where little was called; read where more is, as at a start, it is there, and all else too."""
+    path = sample(tmp_path)
+    depth = on_fresh_stack(lambda _: deepest(), None) - 20
+    assert depth > deepest()
+
+    def written(_: None) -> None:
+        journal = SqliteJournal(connect(path))
+        journal.apply([_deep(depth), add(1)], journal.commits + 1)
+        while folded and journal.fold():
+            pass
+        journal.close()
+
+    on_fresh_stack(written, None)
+    before = image_of(*WRITES).rows
+    connection, image = open_and_read(path, OWNER, durability="process", now_s=0.0)
+    connection.close()
+    assert not list(tmp_path.glob("*.damaged-*"))
+    assert {key for key, row in before.items() if row.pending} <= set(image.rows)
+    (operation,) = image.rows[DEEP_KEY].pending
+    assert on_fresh_stack(lambda value: value == nested(depth), operation.value)
+
+
+def test_what_this_python_cannot_read_at_all_is_refused_and_stays_where_it_is(tmp_path: Path) -> None:
+    """Another version wrote it, perhaps: nothing is set aside."""
+    path = sample(tmp_path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        pending = b'[["set","tree",null,' + b"[" * BOTTOMLESS + b"]" * BOTTOMLESS + b",[1,1]]]"
+        connection.execute("UPDATE rows SET pending = ?", (pending,))
+    was = path.read_bytes()
+    with pytest.raises(JournalRefused, match="nested deeper than this Python can read"):
+        open_and_read(path, OWNER, durability="process", now_s=0.0)
+    assert [one.name for one in tmp_path.iterdir() if one.suffix == ".journal"] == [path.name]
+    assert path.read_bytes() == was

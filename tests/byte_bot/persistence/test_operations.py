@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byte_bot.errors import StateError
 from byte_bot.persistence.coalescing import coalesced
 from byte_bot.persistence.operations import (
     ABSENT,
+    SUM_MAX,
     TOMBSTONE_AGE_S,
     TOMBSTONES_MAX,
     WHOLE_MAPPING,
@@ -19,6 +21,8 @@ from byte_bot.persistence.operations import (
     Kind,
     Operation,
     Stamp,
+    added_up,
+    delta_of,
     diff,
     is_contained,
     is_older,
@@ -228,3 +232,53 @@ def test_odd_values_in_the_base_count_as_nothing() -> None:
     put = Operation(Kind.PUT, "names", "a", "x", Stamp(1, 1))
     assert rebase({"total": "x", "names": 3}, {}, [add, put]).data == {"total": 2, "names": {"a": "x"}}
     assert rebase({"total": True}, {}, [add]).data == {"total": 2}
+
+
+#: Numbers around the largest float, and integers beyond it.
+ODD_NUMBERS = st.sampled_from(
+    [SUM_MAX, -SUM_MAX, 1e308, -1e308, 0.5, 0, 1, 10**308, -(10**400), 10**400]
+) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(ODD_NUMBERS, ODD_NUMBERS)
+def test_a_sum_beyond_the_largest_float_is_the_largest_float(number: float, delta: float) -> None:
+    """A late base and what was counted before it came: neither can be refused any more, and JSON has no infinity."""
+    total = added_up(number, delta)
+    assert -SUM_MAX <= total <= SUM_MAX
+    exact = int(number) + int(delta)
+    if abs(exact) > 2 * 10**308:
+        assert total == (SUM_MAX if exact > 0 else -SUM_MAX)
+    elif abs(exact) < 10**308:
+        assert total == number + delta
+    assert isinstance(total, float) or (isinstance(number, int) or isinstance(delta, int))
+
+
+def test_a_rebase_makes_no_infinity() -> None:
+    """In a field and in a mapping, whatever a human wrote into the base."""
+    operations = [
+        Operation(Kind.ADD, "total", None, 1.7e308, Stamp(1, 1)),
+        Operation(Kind.ADD, "counts", "a", -1.7e308, Stamp(1, 1)),
+        Operation(Kind.ADD, "counts", "b", 0.5, Stamp(1, 1)),
+    ]
+    value = rebase({"total": 1.7e308, "counts": {"a": -1.7e308, "b": 10**400}}, {}, operations).data
+    assert value == {"total": SUM_MAX, "counts": {"a": -SUM_MAX, "b": SUM_MAX}}
+    assert rebase({"total": 10**400}, {}, numbered([(Kind.ADD, "total", None, 1, 0)])).data == {
+        "total": int(SUM_MAX)
+    }
+
+
+def test_a_difference_that_nothing_can_hold_is_refused() -> None:
+    """Of numbers that can be held themselves, also where an integer is beyond every float."""
+    assert delta_of("total", -1.0, SUM_MAX) == SUM_MAX
+    assert delta_of("total", 10**308, 10**308 + 1) == 1
+    for old, new in ((-1.7e308, 1.7e308), (-(10**308), 10**308), (10**400, 0.5), (0, float("nan"))):
+        with pytest.raises(StateError, match=r"the field 'total'.* is beyond 1\.8e\+308"):
+            delta_of("total", old, new)
+
+
+@pytest.mark.parametrize("field", ["total", "counts"])
+def test_no_difference_is_infinite(field: str) -> None:
+    """As whole values are compared too."""
+    before, after = ({"total": value, "counts": {"a": value, "b": 1}} for value in (-1.7e308, 1.7e308))
+    with pytest.raises(StateError, match=f"the field '{field}'"):
+        diff({field: RULES[field]}, before, after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -11,6 +11,7 @@ from byte_bot.errors import StateError
 from byte_bot.persistence.operations import ABSENT, Base, Kind, Operation, RowKey, Stamp
 from byte_bot.persistence.row import CONFIG_TABLE, Row
 from byte_bot.persistence.state import Add, ChannelState, StateSpec, assign
+from tests.byte_bot.persistence.nesting import BOTTOMLESS, nested
 from tests.byte_bot.persistence.row_world import KEY, SPEC, Sample
 
 
@@ -392,3 +393,21 @@ def test_a_new_epoch_asks_for_the_base_again() -> None:
     assert not row.sendable
     row.accept(ABSENT, 2, 2)
     assert row.freeze(2, 0).base.epoch == 2
+
+
+def test_what_is_nested_too_deeply_to_be_read_makes_its_row_unreadable() -> None:
+    """From the journal of an earlier release: the row is not sent, shows defaults, and keeps what it holds; no error goes up."""
+
+    class Tree(ChannelState, key="test-deep"):
+        tree: Any = None
+
+    row = Row(KEY)
+    deep = Operation(Kind.SET, "tree", None, nested(BOTTOMLESS), Stamp(1, 1))
+    row.replayed([deep])
+    state = row.typed(StateSpec(Tree), Tree)
+    assert state.tree is None
+    assert "within each other" in row.unreadable
+    row.accept(ABSENT, 2, 1)
+    assert row.unreadable
+    assert not row.sendable
+    assert row.pending[0].value is deep.value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -18,6 +18,21 @@ class Line(msgspec.Struct):
     """An item of a list."""
 
     text: str = ""
+
+
+class Node(msgspec.Struct):
+    """Holds its own kind."""
+
+    text: str = ""
+    inner: Node | None = None
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """Holds two of one type, which is not to hold its own."""
+
+    here: Line | None = None
+    there: Line | None = None
+    share: float = 0.0
 
 
 class Everything(ChannelState, key="test-everything", version=2):
@@ -228,3 +243,40 @@ def test_a_cell_that_holds_no_object_is_a_state_error(cell: bytes) -> None:
     """What a human types into the table editor is JSON, and not always an object."""
     with pytest.raises(StateError, match="where an object"):
         StateSpec(Everything).complete(Base(cell, {}, 2, 1, 1, 0))
+
+
+class Loose(ChannelState, key="test-loose"):
+    """Fields whose type lets null stand for a number, or values nest without end."""
+
+    anything: Any = None
+    plain: list = []  # type: ignore[type-arg]  # as an author may write it
+    share: float | None = None
+    shares: list[float | None] = []
+    marked: float | Literal[None, "none"] = None
+    node: Node | None = None
+    pairs: list[Pair] = []
+
+
+class Tight(ChannelState, key="test-tight"):
+    """Fields whose type does neither."""
+
+    share: float = 0.0
+    shares: dict[str, list[float]] = {}
+    text: str | None = None
+    lines: tuple[Line, Line] | None = None
+
+
+def test_fields_that_a_closer_look_is_for_are_known() -> None:
+    """A null in place of a number, or lists within lists, are refused by the others' types."""
+    assert StateSpec(Loose).loose == set(Loose.__struct_fields__)
+    assert StateSpec(Tight).loose == set()
+
+
+def test_a_default_that_is_no_number_is_refused() -> None:
+    """No row could ever be made of it."""
+
+    class Best(ChannelState, key="test-best"):
+        seconds: float = float("inf")
+
+    with pytest.raises(StateError, match="Best: a default is infinite or no number"):
+        StateSpec(Best)
