@@ -61,6 +61,23 @@ def test_the_first_line_of_one_that_does_not_is_seen() -> None:
     assert words == ["'Pong!' was said in #lobby, where viewers were told that nothing is said until !resume"]
 
 
+def test_a_bot_is_awake_as_soon_as_a_moderator_has_said_so() -> None:
+    """Its answer may come later than others, or never: Twitch's limits hold it back. A viewer cannot wake it."""
+
+    async def story(world: World) -> None:
+        world.start_bot()
+        await world.joined()
+        for login, line in (("mod", "!pause"), ("mod", "!resume"), ("viewer", "!ping")):
+            world.say(login, line)
+        await asyncio.sleep(3)
+        assert await world.ask("mod", "!pause")
+        world.say("viewer", "!resume")
+        world.say("viewer", "!ping")
+        await asyncio.sleep(3)
+
+    assert watched(story, KeepsSilent(), KEPT) == []
+
+
 def test_where_nothing_is_promised_nothing_is_said() -> None:
     """A disk that is lost with its process, a bot that keeps nothing, a human who has woken it up."""
     for scenario in (replace(KEPT, disk="lost"), replace(KEPT, settings={"durability": "off"})):

@@ -61,6 +61,18 @@ def test_a_longer_flush_interval_is_kept() -> None:
     assert watched(story, Recovers(), scenario) == []
 
 
+def test_a_shorter_flush_interval_promises_no_more() -> None:
+    """A save waits for two commits, whatever the interval: with a slow disk they may take more than what is left of a second."""
+
+    async def story(world: World) -> None:
+        await lazy_bot(world)
+        await asyncio.sleep(2.5)
+
+    assert (
+        watched(story, Recovers(), Scenario("often", "many saves", settings={"flush_interval_s": 0.2})) == []
+    )
+
+
 def test_in_an_outage_and_shortly_after_nothing_is_held_against_the_bot() -> None:
     """Waiting is right then."""
 
