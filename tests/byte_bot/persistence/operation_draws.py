@@ -45,6 +45,15 @@ CHANGES = PARTIAL_CHANGES | st.one_of(
     )
     for field, values in (("names", WORDS), ("counts", NUMBERS))
 )
+#: What two releases record of a field between which its class has become another: keys of a mapping, and all of it at once.
+TURNED_CHANGES = st.one_of(
+    st.tuples(st.sampled_from([Kind.ADD, Kind.PUT]), st.just("turned"), KEYS, NUMBERS, st.just(0)),
+    st.tuples(st.just(Kind.DROP), st.just("turned"), KEYS, st.none(), st.just(0)),
+    st.tuples(st.sampled_from([Kind.ADD, Kind.SET]), st.just("turned"), st.none(), NUMBERS, st.just(0)),
+    st.tuples(st.just(Kind.APPEND), st.just("turned"), st.none(), st.lists(WORDS, min_size=1, max_size=4), st.just(CAP)),
+    st.tuples(st.just(Kind.SET), st.just("turned"), st.none(), st.lists(WORDS, max_size=CAP), st.just(0)),
+    st.tuples(st.just(Kind.SET), st.just("turned"), st.none(), st.dictionaries(KEYS, NUMBERS), st.just(WHOLE_MAPPING)),
+)  # fmt: skip
 EPOCH = 4
 
 
