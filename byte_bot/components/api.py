@@ -229,12 +229,12 @@ class Context:
         """Give a field (or one ``key`` of it) a value that holds whatever is stored.
 
         It discards earlier adds of an ``Add`` field. And it holds where the row was not loaded yet (the database was away at the
-        start): a plain assignment of what RAM shows already changes nothing there, so the stored value would come back.
+        start) or became unreadable: a plain assignment of what RAM shows already changes nothing there, so the stored value would come back.
         """
         self._channel.mark_assigned(type(state), assign(state, field, value, key))
 
     def drop(self, state: ChannelState, field: str, key: str) -> None:
-        """Remove ``key`` from a mapping if it is there, for good: also from a row that was not loaded yet, which may have it."""
+        """Remove ``key`` from a mapping if it is there, for good: also from a row not loaded yet, or unreadable, which may have it."""
         key = storable(key)
         self._channel.mark_dropped(state, field, key)
         getattr(state, field).pop(key, None)

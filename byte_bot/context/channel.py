@@ -21,8 +21,9 @@ from byte_bot.persistence.storable import storable
 if TYPE_CHECKING:
     from byte_bot.context.manager import ContextManager
 
-#: Changes that may wait in a row that is not loaded before keys that RAM does not show are no longer dropped from it: else every
-#: wrong name that is typed in an outage would be kept (P5). Chosen as many as tombstones are, which do no more for longer.
+#: Changes that may wait in a row that is not loaded, or has become unreadable, before keys that RAM does not show are no longer dropped
+#: from it: else every wrong name that is typed in an outage would be kept (P5). Chosen as many as tombstones are, which do no more
+#: for longer.
 UNSEEN_DROPS_MAX = TOMBSTONES_MAX
 
 
@@ -182,20 +183,20 @@ class ChannelContext:
         self._used[row] = None
 
     def mark_assigned(self, cls: type[ChannelState], assigned: tuple[str, str | None]) -> None:
-        """A field was given an absolute value: it discards earlier adds, and whatever a row holds that is not loaded yet."""
+        """A field was given an absolute value: it discards earlier adds, and whatever a row holds that RAM does not show."""
         spec = self._manager.spec(cls)
         field, key = assigned
         row = self._manager.layer.row(RowKey(spec.table, self._owner(spec), spec.key))
-        # Of a loaded row RAM shows what is stored: where nothing changes there is nothing to record, but for what discards adds.
-        if not row.loaded or spec.rules[field].merge in (Merge.ADD, Merge.ADD_MAPPING):
+        # Where RAM shows what is stored, and nothing changes, there is nothing to record, but for what discards adds.
+        if not row.shows_stored or spec.rules[field].merge in (Merge.ADD, Merge.ADD_MAPPING):
             # By the name that the key will have once it is recorded.
             row.assigned.append((field, None if key is None else storable(key)))
 
     def mark_dropped(self, state: ChannelState, field: str, key: str) -> None:
-        """A key, as it is stored, is to be dropped from a mapping: while the row is not loaded, also one that RAM does not show."""
+        """A key, as it is stored, is to be dropped from a mapping: also one that RAM does not show, as long as it may be stored."""
         spec = self._manager.spec(type(state))
         row = self._manager.layer.row(RowKey(spec.table, self._owner(spec), spec.key))
-        if row.loaded:
+        if row.shows_stored:
             return
         if key not in getattr(state, field) and len(row.pending) >= UNSEEN_DROPS_MAX:
             self._manager.layer.telemetry.count("unseen_drops_passed_over")

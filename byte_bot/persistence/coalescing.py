@@ -5,6 +5,9 @@ newer operation absorbs an older one of the same field and key. Two things are n
 contain the result by half: operations on both sides of the *boundary*, the stamp up to which a save was sent, and
 operations of two epochs (one replayed from the journal of an earlier process, which may have saved it, and a new one).
 
+Nor are an operation about a whole field and one about a key of it, unless the former takes the place of all that was there: an
+author can make a number of a mapping while the operations of an earlier release still wait, and what came of both would be neither.
+
 Nor are two additions whose sum is no number that JSON can hold: they stay as two. What was counted in one process lies within
 twice the largest float, so that there are never more than a few of them.
 
@@ -36,17 +39,19 @@ def coalesce(operations: list[Operation], newer: Operation, boundary: Stamp = NO
     Operations with a stamp at or below ``boundary`` in the boundary's epoch are left alone: a save that contained
     them was sent, and a base may contain them.
     """
-    # What absorbs another keeps its field and key.
     merged, field, key, kind = newer, newer.field, newer.key, newer.kind
     replaces = kind is _SET or kind is _PUT or kind is _DROP
     # As long as no save has left (nearly all that a replay reads) no stamp need be looked at.
     first = _first_movable(operations, boundary) if boundary[1] else 0
     for position in range(len(operations) - 1, first - 1, -1):
         older = operations[position]
-        if older.field == field and (key is None or older.key is None or older.key == key):
-            if key is not None and older.key is None:
-                break  # it stays, so nothing from before it may move behind it
-            if not replaces:
+        if older.field == field:
+            if older.key != key:
+                if key is not None and older.key is not None:
+                    continue  # another key
+                if not replaces or key is not None:
+                    break  # it stays, so nothing from before it may move behind it
+            elif not replaces:
                 combined = _absorb(older, merged)
                 if combined is None:
                     break  # it stays too
@@ -105,6 +110,8 @@ class Coalescing:
             serial = _top(latest)
             if serial <= self._frozen:
                 break
+            if latest is not own and (newer.kind is _ADD or newer.kind is _APPEND):
+                break  # what was done to a key stays: only what takes the place of the whole field absorbs it
             position = bisect_left(self._serials, serial)
             older = self.operations[position]
             combined = _absorb(older, merged)

@@ -203,7 +203,7 @@ def rebase(
     """
     value = {name: _copy(item) for name, item in data.items()}
     graves = {name: dict(keys) for name, keys in tombstones.items()}
-    surviving = [operation for operation in operations if _apply(value, graves, operation)]
+    surviving = [left for operation in operations if (left := _apply(value, graves, operation)) is not None]
     return Rebased(value, _purged(graves, now_s), surviving)
 
 
@@ -211,31 +211,30 @@ def _copy(value: Any) -> Any:
     return type(value)(value) if isinstance(value, (dict, list)) else value
 
 
-def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> bool:
-    """Apply one operation in place; False if a newer tombstone beats it."""
+def _apply(data: dict[str, Any], graves: Tombstones, operation: Operation) -> Operation | None:
+    """Apply one operation in place; what of it no newer tombstone beats, None if that is nothing."""
     field, key = operation.field, operation.key
     if key is None:
         if operation.cap == WHOLE_MAPPING:
-            _apply_to_mapping(data, graves, operation)
-        else:
-            _apply_to_field(data, operation)
-        return True
+            return _apply_to_mapping(data, graves, operation)
+        _apply_to_field(data, operation)
+        return operation
     mapping = data.get(field)
     if not isinstance(mapping, dict):
         mapping = data[field] = {}
     buried = graves.get(field, {})
     if _is_buried(key, buried, operation.stamp):
-        return False
+        return None
     if operation.kind is Kind.DROP:
         mapping.pop(key, None)
         graves.setdefault(field, {})[key] = [*operation.stamp, operation.at_s]
-        return True
+        return operation
     buried.pop(key, None)
     if operation.kind is Kind.ADD:
         mapping[key] = added_up(as_number(mapping.get(key, 0)), operation.value)
     else:
         mapping[key] = operation.value
-    return True
+    return operation
 
 
 def _is_buried(key: str, buried: Mapping[str, list[int]], stamp: Stamp) -> bool:
@@ -243,18 +242,25 @@ def _is_buried(key: str, buried: Mapping[str, list[int]], stamp: Stamp) -> bool:
     return key in buried and stamp.epoch > 0 and stamp < Stamp(*buried[key][:2])
 
 
-def _apply_to_mapping(data: dict[str, Any], graves: Tombstones, operation: Operation) -> None:
-    """Set a whole mapping: as if all that was there were dropped, and all that shall be there put."""
+def _apply_to_mapping(data: dict[str, Any], graves: Tombstones, operation: Operation) -> Operation:
+    """Set a whole mapping: as if all that was there were dropped, and all that shall be there put.
+
+    Returns:
+        The operation without the keys that are deleted since: under a new stamp it would bring them back.
+    """
     field, stamp = operation.field, operation.stamp
     before, buried = data.get(field), graves.setdefault(field, {})
     mapping = data[field] = {
         key: item for key, item in operation.value.items() if not _is_buried(key, buried, stamp)
     }
+    if len(mapping) < len(operation.value):
+        operation = msgspec.structs.replace(operation, value=dict(mapping))
     for key in before if isinstance(before, dict) else ():
-        if key not in mapping:
+        if key not in mapping and not _is_buried(key, buried, stamp):
             buried[key] = [*stamp, operation.at_s]
     for key in mapping:
         buried.pop(key, None)
+    return operation
 
 
 def _apply_to_field(data: dict[str, Any], operation: Operation) -> None:

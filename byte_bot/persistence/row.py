@@ -13,8 +13,8 @@ Life of a row::
   save before its own answer arrives; that answer then has nothing left to say (:meth:`Row.acknowledged`).
 
 A base that does not fit the state class (a typo in the table editor, a newer program's row), or is nested too deeply, is
-*unreadable*: the row stays unloaded, so it is never sent, and nothing of the human's is overwritten; RAM goes on with
-defaults and the local operations, which stay in the journal.
+*unreadable*: it is not taken, and as long as it is the newest the row is never sent, so nothing of the human's is overwritten. RAM goes
+on with what it had before (defaults in a row not loaded yet) and the local operations, which stay in the journal.
 """
 
 from __future__ import annotations
@@ -132,11 +132,15 @@ class Row:
         """True if a save may contain this row: it has changes, and its base is loaded and readable."""
         return (
             bool(self.pending)
-            and self.loaded
-            and not self.unreadable
+            and self.shows_stored
             and self._shape_known
             and (not self.is_refused or self.sent is not None)
         )
+
+    @property
+    def shows_stored(self) -> bool:
+        """True if RAM shows all that is stored: the base is loaded, and no unreadable one has come since."""
+        return self.loaded and not self.unreadable
 
     @property
     def is_refused(self) -> bool:
@@ -383,10 +387,7 @@ class Row:
     def _rebased(self, now_s: int = 0) -> tuple[dict[str, Any], Tombstones]:
         # Without its class (a component that is not installed any more, or not used yet) a row is saved all the same:
         # operations are plain data, and missing fields get their defaults when it is read.
-        if self._spec is not None:
-            data = self._spec.complete(self.base)
-        else:
-            data = stored_object(self.base)
+        data = stored_object(self.base) if self._spec is None else self._spec.complete(self.base)
         value = rebase(data, self.base.tombstones, self.pending, now_s=now_s)
         return value.data, value.tombstones
 

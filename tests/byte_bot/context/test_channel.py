@@ -10,7 +10,7 @@ import pytest
 from byte_bot.context.channel import UNSEEN_DROPS_MAX
 from byte_bot.context.stream_context import ChannelConfig
 from byte_bot.errors import StateError
-from byte_bot.persistence.operations import Kind, RowKey
+from byte_bot.persistence.operations import Base, Kind, RowKey
 from byte_bot.persistence.state import Add, ChannelState, assign
 from simulator.loop import in_virtual_time
 from tests.byte_bot.context.contexts import Place, Shelf, Tally, contexts
@@ -138,6 +138,26 @@ async def test_after_the_load_it_is_no_change() -> None:
         context.mark_dropped(counts, "counts", "deaths")
         assert staged(place) == []
         assert context.seal() == 0
+
+
+@in_virtual_time()
+async def test_a_row_that_became_unreadable_is_recorded_as_before_the_load() -> None:
+    """RAM does not show what a human has entered beside the typo: what was said must hold once that is corrected."""
+    async with contexts(database=Shelf()) as place:
+        context = place.context()
+        await until_loaded(place)
+        counts = context.state(Counts)
+        row, epoch = place.layer.row(COUNTS), place.layer.epoch
+        assert not row.accept(
+            Base(b'{"counts":{"a":"typo","deaths":42}}', {}, 1, 0, 0, 1), epoch, row.serial + 1
+        )
+        assert row.loaded
+        context.mark_assigned(Counts, assign(counts, "last", ""))
+        context.mark_dropped(counts, "counts", "deaths")
+        assert staged(place) == [(Kind.DROP, "counts", "deaths"), (Kind.SET, "last", None)]
+        corrected = Base(b'{"counts":{"a":1,"deaths":42},"last":"ana"}', {}, 1, 0, 0, 2)
+        assert row.accept(corrected, epoch, row.serial + 1)
+        assert (counts.counts, counts.last) == ({"a": 1}, "")
 
 
 @in_virtual_time()

@@ -39,12 +39,22 @@ PARTIAL_CHANGES = st.one_of(
     st.tuples(st.just(Kind.APPEND), st.just("lines"), st.none(), st.lists(WORDS, min_size=1, max_size=4), st.just(CAP)),
     st.tuples(st.just(Kind.SET), st.just("lines"), st.none(), st.lists(WORDS, max_size=CAP), st.just(0)),
 )  # fmt: skip
-CHANGES = PARTIAL_CHANGES | st.one_of(
+WHOLE_CHANGES = st.one_of(
     st.tuples(
         st.just(Kind.SET), st.just(field), st.none(), st.dictionaries(KEYS, values), st.just(WHOLE_MAPPING)
     )
     for field, values in (("names", WORDS), ("counts", NUMBERS))
 )
+CHANGES = PARTIAL_CHANGES | WHOLE_CHANGES
+#: What two releases record of a field between which its class has become another: keys of a mapping, and all of it at once.
+TURNED_CHANGES = st.one_of(
+    st.tuples(st.sampled_from([Kind.ADD, Kind.PUT]), st.just("turned"), KEYS, NUMBERS, st.just(0)),
+    st.tuples(st.just(Kind.DROP), st.just("turned"), KEYS, st.none(), st.just(0)),
+    st.tuples(st.sampled_from([Kind.ADD, Kind.SET]), st.just("turned"), st.none(), NUMBERS, st.just(0)),
+    st.tuples(st.just(Kind.APPEND), st.just("turned"), st.none(), st.lists(WORDS, min_size=1, max_size=4), st.just(CAP)),
+    st.tuples(st.just(Kind.SET), st.just("turned"), st.none(), st.lists(WORDS, max_size=CAP), st.just(0)),
+    st.tuples(st.just(Kind.SET), st.just("turned"), st.none(), st.dictionaries(KEYS, NUMBERS), st.just(WHOLE_MAPPING)),
+)  # fmt: skip
 EPOCH = 4
 
 

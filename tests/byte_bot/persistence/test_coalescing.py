@@ -9,12 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byte_bot.persistence.coalescing import INDEXED_MIN, Coalescing, coalesce, coalesced
+from byte_bot.persistence.journal_image import RowImage
+from byte_bot.persistence.journal_line import line_of, row_of
 from byte_bot.persistence.operations import Base, Kind, Operation, Stamp, is_contained, rebase
 from tests.byte_bot.persistence.operation_draws import (
+    CAP,
     CHANGES,
     EPOCH,
+    KEYS,
+    NUMBERS,
     PARTIAL_CHANGES,
+    TURNED_CHANGES,
     VALUES,
+    WORDS,
     by_hand,
     graves_before,
     numbered,
@@ -100,6 +107,23 @@ def test_an_add_does_not_reach_over_a_deletion() -> None:
     pending = numbered([(Kind.ADD, "counts", "a", 2, 0), (Kind.DROP, "counts", "a", None, 0)])
     coalesce(pending, Operation(Kind.ADD, "counts", "a", 5, Stamp(EPOCH, 3)))
     assert rebase({"counts": {"a": 2}}, {}, pending).data == {"counts": {"a": 5}}
+
+
+@given(
+    NUMBERS | st.dictionaries(KEYS, NUMBERS) | st.lists(WORDS, max_size=CAP),
+    st.lists(TURNED_CHANGES, max_size=INDEXED_MIN * 2),
+)
+def test_a_field_that_has_become_another_stays_readable(value: Any, changes: list[tuple[Any, ...]]) -> None:
+    """An author made a number of a mapping, or the other way round, while operations waited: what is combined is what was done,
+    and a journal that holds it can be read."""
+    operations = numbered(changes)
+    pending = coalesced(operations)
+    assert rebase({"turned": value}, {}, pending).data == rebase({"turned": value}, {}, operations).data
+    indexed = Coalescing([])
+    for operation in operations:
+        indexed.add(operation)
+    assert indexed.operations == pending
+    assert row_of(*line_of(RowImage(pending=pending))).pending == pending
 
 
 #: Anything that could be written: of several processes, in any order of stamps, about keys and about whole fields.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +123,29 @@ def test_a_whole_mapping_is_not_changed_by_what_follows_it() -> None:
     put = Operation(Kind.PUT, "names", "a", "x", Stamp(3, 8))
     assert rebase({"names": {"b": "y"}}, {}, [clear, put]).data == {"names": {"a": "x"}}
     assert clear.value == {}
+
+
+def test_of_a_whole_mapping_survives_what_no_newer_tombstone_beats() -> None:
+    """The rest is gone from the operation too: under a new stamp it would bring the deleted key back."""
+    graves = {"names": {"gone": [4, 9, 1_000]}}
+    whole = Operation(
+        Kind.SET, "names", None, {"gone": "x", "left": "y"}, Stamp(3, 7), "op", 900, WHOLE_MAPPING
+    )
+    put = Operation(Kind.PUT, "names", "new", "z", Stamp(3, 8))
+    data, kept, surviving = rebase({}, graves, [whole, put])
+    assert (data, kept) == ({"names": {"left": "y", "new": "z"}}, graves)
+    assert surviving == [msgspec.structs.replace(whole, value={"left": "y"}), put]
+    assert whole.value == {"gone": "x", "left": "y"}
+
+
+def test_a_whole_mapping_does_not_lower_a_newer_tombstone() -> None:
+    """A human entered the key again under it: an old journal that clears all and puts the key loses with the put."""
+    graves = {"names": {"a": [5, 1, 1_000]}}
+    late = [
+        Operation(Kind.SET, "names", None, {}, Stamp(3, 1), "", 900, WHOLE_MAPPING),
+        Operation(Kind.PUT, "names", "a", "old", Stamp(3, 2)),
+    ]
+    assert rebase({"names": {"a": "human"}}, graves, late) == ({"names": {}}, graves, late[:1])
 
 
 def test_the_set_of_a_struct_buries_nothing() -> None:

@@ -6,12 +6,22 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from byte_bot.errors import StateError
-from byte_bot.persistence.operations import ABSENT, Base, Kind, Operation, RowKey, Stamp
+from byte_bot.persistence.operations import ABSENT, Base, Kind, Operation, RowKey, Stamp, rebase
 from byte_bot.persistence.row import CONFIG_TABLE, Row
 from byte_bot.persistence.state import Add, ChannelState, StateSpec, assign
 from tests.byte_bot.persistence.nesting import BOTTOMLESS, nested
+from tests.byte_bot.persistence.operation_draws import (
+    CHANGES,
+    PARTIAL_CHANGES,
+    VALUES,
+    WHOLE_CHANGES,
+    graves_before,
+    numbered,
+)
 from tests.byte_bot.persistence.row_world import KEY, SPEC, Sample
 
 
@@ -273,6 +283,33 @@ def test_a_deletion_beats_a_put_from_an_old_journal() -> None:
     row.accept(base, 3, 1)
     assert state.names == {}
     assert not row.dirty
+
+
+@given(
+    VALUES,
+    graves_before(7),
+    st.lists(PARTIAL_CHANGES, max_size=4),
+    WHOLE_CHANGES,
+    st.lists(CHANGES, max_size=4),
+)
+def test_a_new_stamp_brings_nothing_back(
+    data: dict[str, Any],
+    graves: dict[str, Any],
+    before: list[tuple[Any, ...]],
+    whole: tuple[Any, ...],
+    after: list[tuple[Any, ...]],
+) -> None:
+    """What an old journal's operations come to, keys deleted since left out, is what is saved under the new epoch."""
+    operations = numbered([*before, whole, *after])
+    row = Row(KEY)
+    row.replayed(operations)
+    row.accept(Base(msgspec.json.encode(data), graves, 1, 6, 20, 0), 7, 1)
+    expected = rebase(data, graves, operations)
+    saved = row.freeze(7, 0).base if row.sendable else row.base
+    assert msgspec.json.decode(saved.data or b"") == expected.data
+    assert {field: {*keys} for field, keys in saved.tombstones.items() if keys} == {
+        field: {*keys} for field, keys in expected.tombstones.items()
+    }
 
 
 def test_rollback_forgets_changes_and_assignments() -> None:
