@@ -255,7 +255,7 @@ def build_journal_cli(clock: Clock, fail: Fail) -> typer.Typer:
                 say(f"{lines} lines written to {target}")
             if reader.unreadable:
                 raise ByteBotError(
-                    f"the journal {place.path} is damaged, so the export is not complete."
+                    f"the journal {place.path} cannot be read in full, so the export is not complete."
                     + journal_tables.unreadable_text(reader.unreadable, _width())
                 )
 

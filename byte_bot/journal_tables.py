@@ -12,6 +12,9 @@ The shape of a row in JSON (:func:`entry_data`)::
      "operations": [{"kind": "add", "field": "total", "key": null, "value": 1, "stamp": [4, 8], "op_id": "...",
                      "at_s": 1767225600, "cap": 0, "version": 1}],
      "dead_letter": {"revision": 8, "sqlstate": "23514", "words": "...", "at_s": 1767225604.5, "payload": {...}} or null}
+
+What is nested more than :data:`LEVELS_SHOWN` levels deep (``data``, a ``value``, ``payload``) stands there as JSON in a text: Python
+writes JSON on its own stack, and so do most programs that would read it.
 """
 
 from __future__ import annotations
@@ -29,11 +32,14 @@ from rich.table import Table
 from rich.text import Text
 
 from byte_bot.clock import iso_utc
+from byte_bot.persistence.fresh_stack import on_fresh_stack
 from byte_bot.persistence.journal_image import SEEN_MESSAGES_MAX, DeadLettered, KnownChannel
 from byte_bot.persistence.journal_inspection import Entry, Listing, Overview
 from byte_bot.persistence.journal_lock import Holder
 from byte_bot.persistence.operations import Operation
 
+#: Levels of lists and objects within each other; chosen: half of Python's stack, since it takes a call for each of them.
+LEVELS_SHOWN: Final = 500
 #: Lines that a list spends on the server's words; all of them stand in ``show``.
 WORDS_LINES: Final = 2
 #: Places of a damaged file that are named; an export names all.
@@ -158,7 +164,7 @@ def _operation_lines(operation: Operation, width: int) -> Iterator[str]:
     where = operation.field if operation.key is None else f"{operation.field}[{operation.key}]"
     when = f"{_time(operation.at_s)}  " if operation.at_s else ""
     line = f"{_INDENT}{operation.stamp.epoch}/{operation.stamp.revision}  {when}{escaped(f'{operation.kind} {where}')}"
-    value = "" if operation.value is None else json_text(operation.value)
+    value = "" if operation.value is None else json_text(_shallow(operation.value))
     if len(line) + 2 + len(value) <= width:
         yield f"{line}  {value}".rstrip()
     else:
@@ -176,7 +182,7 @@ def _base_lines(entry: Entry) -> Iterator[str]:
     if base.data is None:
         yield f"{_INDENT}no such row"
     else:
-        yield from _indented(json_text(_loaded(base.data), indent=2))
+        yield from _json_lines(base.data)
     if base.tombstones:
         yield f"{_INDENT}deleted keys: {json_text(base.tombstones)}"
 
@@ -186,8 +192,12 @@ def _letter_lines(letter: DeadLettered) -> Iterator[str]:
     yield f"{_INDENT}SQLSTATE     {escaped(letter.sqlstate)}"
     yield f"{_INDENT}server says  {escaped(letter.words)}"
     yield f"{_INDENT}it was sent"
-    payload = _payload(letter)
-    yield from _indented(payload if isinstance(payload, str) else json_text(payload, indent=2))
+    yield from _json_lines(letter.payload)
+
+
+def _json_lines(data: bytes) -> Iterator[str]:
+    value = _loaded(data)
+    yield from _indented(value if isinstance(value, str) else json_text(value, indent=2))
 
 
 def _indented(text: str) -> Iterator[str]:
@@ -311,7 +321,7 @@ def entry_data(entry: Entry) -> dict[str, Any]:
         "boundary": list(entry.boundary),
         "operations": [
             {
-                name: list(value) if name == "stamp" else value
+                name: list(value) if name == "stamp" else _shallow(value)
                 for name in operation.__struct_fields__
                 for value in [getattr(operation, name)]
             }
@@ -324,7 +334,7 @@ def entry_data(entry: Entry) -> dict[str, Any]:
             "sqlstate": letter.sqlstate,
             "words": letter.words,
             "at_s": letter.at_s,
-            "payload": _payload(letter),
+            "payload": _loaded(letter.payload),
         },
     }
 
@@ -359,13 +369,29 @@ def export_lines(
         yield json_text({"kind": "unreadable", "place": place, "why": why})
 
 
-def _payload(letter: DeadLettered) -> Any:
-    """What was sent; as text if it is no JSON (cut off, or a number that JSON has not)."""
-    try:
-        return msgspec.json.decode(letter.payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return letter.payload.decode("utf-8", "replace")
-
-
 def _loaded(data: bytes) -> Any:
-    return msgspec.json.decode(data)
+    """JSON as data; as it stands if it is none (cut off, or a number that JSON has not), or nested too deeply to be shown."""
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return data.decode("utf-8", "replace")
+    return data.decode() if _is_deep(value) else value
+
+
+def _shallow(value: Any) -> Any:
+    """A value, as JSON in a text if it is nested too deeply to be shown."""
+    # It was read on such a stack, within more levels.
+    return on_fresh_stack(msgspec.json.encode, value).decode() if _is_deep(value) else value
+
+
+def _is_deep(value: Any) -> bool:
+    """True if there are more than :data:`LEVELS_SHOWN` levels; counted without a call for each of them."""
+    within = [value]
+    for _ in range(LEVELS_SHOWN):
+        lists = [
+            one.values() if isinstance(one, dict) else one for one in within if isinstance(one, dict | list)
+        ]
+        within = [item for items in lists for item in items]
+        if not within:
+            return False
+    return any(isinstance(one, dict | list) for one in within)

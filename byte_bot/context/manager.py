@@ -92,11 +92,17 @@ class ContextManager:
         return spec_of(cls)
 
     def find_spec(self, key: RowKey) -> StateSpec | None:
-        """The spec of the one imported state class that ``key`` belongs to; None if there is none, or more than one."""
+        """The spec of the one imported state class that ``key`` belongs to; None if there is none, or more than one.
+
+        Nor of a class that is declared wrongly, which its component's first use of it says.
+        """
         found = [
             cls for cls in state_classes() if (cls.__state_table__, cls.__state_key__) == (key.table, key.key)
         ]
-        return self.spec(found[0]) if len(found) == 1 else None
+        try:
+            return self.spec(found[0]) if len(found) == 1 else None
+        except (NameError, StateError, TypeError):
+            return None
 
     async def get(self, channel_id: str, login: str = "") -> ChannelContext:
         """The channel's context; see the module's docstring. Never waits for the database."""

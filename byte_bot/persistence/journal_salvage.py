@@ -3,7 +3,7 @@
 How it works. :class:`SalvagedJournal` reads as :class:`~byte_bot.persistence.journal_reading.StoredJournal` does, but line by line: what
 cannot be read is left out and noted (``unreadable``: each place once, however often it is met), and the rest is told. Of a row that half is kept that can
 be read: the base without the changes, or the changes without the base. Text that is none comes out of SQLite as bytes, which the
-checks of the fields refuse, so that it costs its own line only. Where a page is broken, lines are looked for from both ends, and
+checks of the fields refuse, so that it costs its own line only; so does what is nested deeper than this Python can read. Where a page is broken, lines are looked for from both ends, and
 in the index.
 
 What is told is what the file says, and no more than that: changes in a commit that is lost are missing in the rows that it
@@ -16,10 +16,11 @@ from __future__ import annotations
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from byte_bot.persistence.journal_damage import damage_named, is_damage
+from byte_bot.persistence.journal_damage import JournalDamaged, damage_named, is_damage
 from byte_bot.persistence.journal_folding import Folding
 from byte_bot.persistence.journal_image import DeadLettered, KnownChannel, RowImage, Write
 from byte_bot.persistence.journal_line import LETTER_COLUMNS, LINE_COLUMNS, key_of_line, letter_of, row_of
@@ -144,7 +145,7 @@ class SalvagedJournal(StoredJournal):
         ).fetchall()
         key = key_of_line(table, channel_id, name)
         try:
-            with damage_named():
+            with _unreadable_named():
                 return key, row_of(*values)
         except sqlite3.DatabaseError as error:
             for half, columns in _WITHOUT:
@@ -185,7 +186,7 @@ class SalvagedJournal(StoredJournal):
 
     def _or(self, what: str, read: Callable[[], ReadT], default: ReadT) -> ReadT:
         try:
-            with damage_named():
+            with _unreadable_named():
                 return read()
         except sqlite3.Error as error:
             if what:
@@ -197,6 +198,16 @@ class SalvagedJournal(StoredJournal):
         if not is_damage(error):
             raise error
         self.unreadable[what] = str(error)
+
+
+@contextmanager
+def _unreadable_named() -> Iterator[None]:
+    """As :func:`damage_named`, but what is nested too deeply is one more line that cannot be read: nothing is set aside for it."""
+    with damage_named():
+        try:
+            yield
+        except RecursionError:
+            raise JournalDamaged("it is nested deeper than this Python can read") from None
 
 
 def _text_or_bytes(raw: bytes) -> str | bytes:

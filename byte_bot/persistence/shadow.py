@@ -144,11 +144,11 @@ def _cleaned(spec: StateSpec, name: str, value: Any) -> Any:
     """The field's value with every text in it as it can be stored."""
     try:
         plain = storable_data(msgspec.to_builtins(value))
+        spec.check_field(name, encoded(spec, name, plain))
     except (TypeError, ValueError) as error:
         raise StateError(_not_stored(spec, name, error)) from None
     except RecursionError:
         raise StateError(_not_stored(spec, name, _TOO_DEEP)) from None
-    spec.check_field(name, encoded(spec, name, plain))
     return spec.field_from(name, plain)
 
 

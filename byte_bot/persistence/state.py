@@ -20,6 +20,9 @@ How a field meets a base that arrives late (see :mod:`byte_bot.persistence.opera
 ``Annotated[list[T], Recent(50)]``    what was appended here follows what was stored
 ====================================  ==========================================
 
+An author may refuse values: ``__post_init__`` of the class, or of a struct within it, runs on whatever is read, and may raise what
+it likes. A row that it refuses does not fit the class, as a human's typo does not: it is that row's business, and no other's.
+
 When the shape changes, raise ``version`` and give ``upgrade(data, version)``, which turns the plain data of an older
 row into today's. Fields that a row has and the class has not are kept as they are: an older program does not delete
 what a newer one wrote. A row whose ``version`` is newer than the class's is refused (:class:`StateError`).
@@ -170,8 +173,8 @@ class StateSpec:
     """What the layer knows of a state class: its table and key, its fields' merge rules, its defaults.
 
     Raises:
-        StateError: no key, a field without a default, ``Add`` on something that is not a number, a ``Recent`` on
-            something that is not a list.
+        StateError: no key, a field without a default, defaults that the class itself refuses, ``Add`` on something that is not a
+            number, a ``Recent`` on something that is not a list.
     """
 
     def __init__(self, cls: type[ChannelState]) -> None:
@@ -202,10 +205,17 @@ class StateSpec:
             self.defaults: dict[str, Any] = msgspec.to_builtins(cls())
         except TypeError as error:
             raise StateError(f"{cls.__qualname__}: every field needs a default ({error})") from None
+        except Exception as error:
+            # Supervisor of an author's code, as everywhere below.
+            raise StateError(f"{cls.__qualname__} refuses its own defaults: {error!r}") from error
         if not is_finite(self.defaults, msgspec.json.encode(self.defaults)):
             raise StateError(
                 f"{cls.__qualname__}: a default is infinite or no number (inf, nan), which JSON cannot hold"
             )
+        try:
+            self.instance(self.defaults)  # what a row falls back on that cannot be read
+        except StateError as error:
+            raise StateError(f"{cls.__qualname__}: the defaults do not fit the class: {error}") from None
 
     def complete(self, base: Base) -> dict[str, Any]:
         """The base's fields as plain data, upgraded, with defaults for what is missing, checked against the types.
@@ -243,15 +253,27 @@ class StateSpec:
         return upgraded
 
     def check_field(self, name: str, data: bytes) -> None:
-        """Raise :class:`StateError` if a value, given as JSON, does not fit the field's type."""
+        """Find out whether a value, given as JSON, fits the field's type.
+
+        Raises:
+            StateError: it does not, or an author's code refuses it.
+            RecursionError: it is nested too deeply to be read from here.
+        """
         try:
             self._decoders[name].decode(data)
         except msgspec.ValidationError as error:
             raise StateError(f"{self.cls.__qualname__}.{name}: {error}") from None
+        except RecursionError:
+            raise
+        except Exception as error:
+            raise StateError(f"{self.cls.__qualname__}.{name} refuses it: {error!r}") from error
 
     def field_from(self, name: str, value: Any) -> Any:
-        """One field's value from plain data that fits its type."""
-        return msgspec.convert(value, self.types[name])
+        """One field's value from plain data that fits its type; raises :class:`StateError` if an author's code refuses it."""
+        try:
+            return msgspec.convert(value, self.types[name])
+        except Exception as error:
+            raise StateError(f"{self.cls.__qualname__}.{name} refuses it: {error!r}") from error
 
     def instance(self, data: Mapping[str, Any]) -> ChannelState:
         """A value of the class from plain data; raises :class:`StateError` naming the field that does not fit."""
@@ -259,6 +281,8 @@ class StateSpec:
             return msgspec.convert(data, self.cls)
         except msgspec.ValidationError as error:
             raise StateError(f"{self.cls.__qualname__}: {error}") from None
+        except Exception as error:
+            raise StateError(f"{self.cls.__qualname__} refuses it: {error!r}") from error
 
 
 def spec_of(cls: type[ChannelState]) -> StateSpec:

@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 from byte_bot.errors import ExitCode
 from byte_bot.persistence import journal_lock
 from byte_bot.persistence.journal_file import SqliteJournal
-from byte_bot.persistence.journal_image import DeadLettered, Handled, JournalImage
+from byte_bot.persistence.journal_image import DeadLettered, Handled, JournalImage, Rebased
 from byte_bot.persistence.journal_lock import Holder
 from byte_bot.persistence.journal_opening import connect
+from byte_bot.persistence.operations import Base, RowKey
 from tests.byte_bot.persistence.journal_files import SAMPLE_UNIX_S, damage, sample, set_format, write
+from tests.byte_bot.persistence.nesting import BOTTOMLESS
 from tests.data.journals.make_format_1 import CONTEXT, DEATHS
 
 # The command line imports the composition root.
@@ -362,6 +364,21 @@ def test_paths_that_cannot_be_are_told_in_words(journal: JournalCall, tmp_path: 
                 assert words in err
 
 
+def test_a_row_that_is_nested_too_deeply_to_be_shown_hides_nothing(journal: JournalCall, path: Path) -> None:
+    """The journal is whole; the row is shown, and exported, with its JSON as text."""
+    data = b'{"tree":' + b"[" * BOTTOMLESS + b"]" * BOTTOMLESS + b"}"
+    write(path, [Rebased(RowKey("component_state", "7", "deep"), Base(data, {}, 1, 1, 1, 0), [])])
+    name = "component_state/7/deep"
+    code, out, _ = journal("show", name)
+    assert code == 0 and data.decode() in out
+    assert json.loads(journal("show", name, "--json")[1])["base"]["data"] == data.decode()
+    code, out, err = journal("export", "-")
+    assert (code, err) == (0, "")
+    rows = [line for line in map(json.loads, out.splitlines()) if line["kind"] == "row"]
+    assert len(rows) == 4
+    assert {line["row"]: line["base"] for line in rows if line["base"]}[name]["data"] == data.decode()
+
+
 def test_what_was_set_aside_can_be_looked_into(journal: JournalCall, path: Path, tmp_path: Path) -> None:
     """Each command tells what can be read, and what cannot; an export that is not complete is one with exit code 1."""
     write(path, [])
@@ -380,7 +397,7 @@ def test_what_was_set_aside_can_be_looked_into(journal: JournalCall, path: Path,
     code, out, err = journal("export", str(target), *file)
     assert code == ExitCode.FAILED
     assert out == f"7 lines written to {target}\n"
-    assert "is damaged, so the export is not complete." in err
+    assert "cannot be read in full, so the export is not complete." in err
     lines = [json.loads(line) for line in target.read_text("utf-8").splitlines()]
     assert [line["kind"] for line in lines] == [
         "journal",

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byte_bot.journal_tables import (
+    LEVELS_SHOWN,
     FileSizes,
     Use,
     age,
@@ -22,10 +23,12 @@ from byte_bot.journal_tables import (
     overview_text,
     size,
 )
+from byte_bot.persistence.fresh_stack import on_fresh_stack
 from byte_bot.persistence.journal_image import DeadLettered
 from byte_bot.persistence.journal_inspection import Entry, Listing, Overview
 from byte_bot.persistence.journal_lock import Holder
 from byte_bot.persistence.operations import Base, Kind, Operation, RowKey, Stamp
+from tests.byte_bot.persistence.nesting import BOTTOMLESS, deepest, nested
 
 KEY = RowKey("component_state", "141981764", "custom_commands")
 NASTY = "\x1b[2J red \u202e nul \x00 ol\u00e1 \U0001f44b [bold]b[/bold] \ud800"
@@ -140,6 +143,37 @@ def test_a_row_as_json_is_complete() -> None:
     assert json.loads(data["dead_letter"]["payload"])["text"] == NASTY, "no JSON for msgspec: kept as text"
     fine = msgspec.structs.replace(ENTRY, letter=msgspec.structs.replace(LETTER, payload=b'{"a":[1]}'))
     assert entry_data(fine)["dead_letter"]["payload"] == {"a": [1]}
+
+
+def test_what_is_nested_too_deeply_to_be_shown_stands_there_as_text() -> None:
+    """Up to a bound it is data; beyond it JSON all the same, for whoever can read that."""
+    for levels, deep in ((LEVELS_SHOWN - 1, False), (LEVELS_SHOWN, True), (BOTTOMLESS, True)):
+        text = "[" * levels + "]" * levels
+        data = f'{{"tree":{text}}}'.encode()
+        entry = Entry(KEY, Base(data, {}, 1, 1, 1, 0), Stamp(), [], LETTER)
+        entry = msgspec.structs.replace(entry, letter=msgspec.structs.replace(LETTER, payload=data))
+        shown = json.loads(json_text(entry_data(entry)))
+        for value in (shown["base"]["data"], shown["dead_letter"]["payload"]):
+            assert value == (data.decode() if deep else {"tree": nested(levels)})
+        assert (entry_text(entry, 80).count(text) == 2) is deep
+
+
+def test_a_change_that_is_nested_too_deeply_to_be_shown_is_there_as_text() -> None:
+    """However deep it is that a journal can be read."""
+    for levels in (LEVELS_SHOWN, LEVELS_SHOWN + 1, on_fresh_stack(lambda _: deepest(), None) - 20):
+        change = Operation(Kind.SET, "tree", None, nested(levels), Stamp(1, 1))
+        (shown,) = json.loads(json_text(entry_data(Entry(KEY, None, Stamp(), [change]))))["operations"]
+        deep = levels > LEVELS_SHOWN
+        assert shown["value"] == ("[" * levels + "]" * levels if deep else nested(levels))
+        assert "[" * levels in entry_text(Entry(KEY, None, Stamp(), [change]), 80)
+
+
+def test_a_base_that_python_cannot_read_is_shown_as_it_stands() -> None:
+    """PostgreSQL knows numbers of more digits than Python does."""
+    data = b'{"total":' + b"7" * 5_000 + b"}"
+    entry = Entry(KEY, Base(data, {}, 1, 1, 1, 0), Stamp(), [])
+    assert entry_data(entry)["base"]["data"] == data.decode()
+    assert data.decode() in entry_text(entry, 80)
 
 
 @given(st.text(st.characters(codec=None)))

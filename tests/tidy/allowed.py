@@ -171,6 +171,22 @@ BROAD_EXCEPT: Allowances = {
         "StateSpec._upgraded",
     ): "supervisor: an author's upgrade may fail in any way; the row is then unreadable",
     (
+        "byte_bot/persistence/state.py",
+        "StateSpec.__init__",
+    ): "supervisor: an author's class may fail in any way at its own defaults; it is then declared wrongly",
+    (
+        "byte_bot/persistence/state.py",
+        "StateSpec.instance",
+    ): "supervisor: an author's __post_init__ may fail in any way; the row is then unreadable",
+    (
+        "byte_bot/persistence/state.py",
+        "StateSpec.check_field",
+    ): "supervisor: the same for one field; the value is then refused",
+    (
+        "byte_bot/persistence/state.py",
+        "StateSpec.field_from",
+    ): "the same",
+    (
         "byte_bot/persistence/journal_file.py",
         "SqliteJournal.apply",
     ): "supervisor: the commit is in the file; what is remembered of it is dropped",

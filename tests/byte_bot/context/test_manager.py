@@ -374,3 +374,16 @@ async def test_a_touch_of_a_value_that_cannot_be_stored_is_counted_and_undone() 
         assert place.layer.telemetry.counters["touches_refused"] == 1
         change(context)
         assert [op.value for op in place.layer.rows[TALLY].pending] == [1]
+
+
+@in_virtual_time()
+async def test_of_a_class_that_is_declared_wrongly_nothing_is_known() -> None:
+    """A row of its key is one without a class, as if its component were not installed; whoever uses it is told."""
+
+    class Broken(ChannelState, key="tests_context_broken"):
+        total: int = None  # type: ignore[assignment]  # an author's slip
+
+    async with contexts() as place:
+        assert place.manager.find_spec(RowKey("component_state", "1001", "tests_context_broken")) is None
+        with pytest.raises(StateError, match="Broken: the defaults do not fit"):
+            place.context().state(Broken)

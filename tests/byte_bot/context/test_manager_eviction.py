@@ -6,12 +6,30 @@ import asyncio
 import gc
 from itertools import pairwise
 
+import msgspec
+
 from byte_bot.context.manager import EVICTION_AT_ONCE
 from byte_bot.persistence.journal import Handled
 from byte_bot.persistence.pace import PAUSE_S
+from byte_bot.persistence.state import ChannelState
 from simulator.loop import in_virtual_time
 from tests.byte_bot.context.contexts import TALLY, Shelf, Tally, contexts, stored
 from tests.byte_bot.rig import Disk
+
+
+class Card(msgspec.Struct):
+    """There are ten."""
+
+    number: int = 1
+
+    def __post_init__(self) -> None:
+        assert 1 <= self.number <= 10
+
+
+class Deck(ChannelState, key="tests_eviction_deck"):
+    """What the author of its card has something to say about."""
+
+    card: Card = msgspec.field(default_factory=Card)
 
 
 @in_virtual_time()
@@ -137,6 +155,19 @@ async def test_a_value_that_cannot_be_stored_does_not_end_the_eviction() -> None
         stream.vibe = object()  # type: ignore[assignment]  # a component's slip
         assert place.manager.evict_idle(1e9).left == 1
         assert stream.vibe == ""
+        assert place.layer.telemetry.counters["touches_refused"] == 1
+
+
+@in_virtual_time()
+async def test_a_value_that_its_author_refuses_does_not_end_the_eviction() -> None:
+    """Whatever the author's code raises: it is put back and counted."""
+    async with contexts(database=Shelf()) as place:
+        context = place.context()
+        await asyncio.sleep(20)
+        deck = context.state(Deck)
+        deck.card.number = 11
+        assert place.manager.evict_idle(1e9).left == 1
+        assert deck.card.number == 1
         assert place.layer.telemetry.counters["touches_refused"] == 1
 
 

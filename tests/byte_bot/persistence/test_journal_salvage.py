@@ -7,6 +7,7 @@ import re
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from byte_bot.errors import JournalRefused
@@ -17,6 +18,7 @@ from byte_bot.persistence.journal_opening import connect
 from byte_bot.persistence.journal_salvage import SalvagedJournal
 from byte_bot.persistence.operations import Kind, Operation, RowKey, Stamp
 from tests.byte_bot.persistence.journal_files import sample, write
+from tests.byte_bot.persistence.nesting import BOTTOMLESS
 from tests.data.journals.make_format_1 import CONTEXT, DEATHS, QUOTES
 
 ASIDE = "my_bot.journal.damaged-20260101T000000Z"
@@ -90,6 +92,23 @@ def test_what_cannot_be_read_is_left_out_and_named(
     for place, expected in zip(unreadable, places, strict=True):
         assert place.startswith(expected)
         assert unreadable[place]
+
+
+def test_what_is_nested_deeper_than_this_python_can_read_is_left_out_and_named(tmp_path: Path) -> None:
+    """Another version wrote it, perhaps: the journal is looked into because of another line, and this one hides none either."""
+    brackets = b"[" * BOTTOMLESS + b"]" * BOTTOMLESS
+    mark = Operation(Kind.SET, "tree", None, "MARK", Stamp(1, 1))
+    path = folded(tmp_path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement, value in (
+            (f"UPDATE rows SET pending = ? {IN_DEATHS}", msgspec.json.encode([mark])),
+            ("UPDATE log SET writes = ? WHERE number = 11", msgspec.json.encode([Recorded(QUOTES, [mark])])),
+        ):
+            connection.execute(statement, (value.replace(b'"MARK"', brackets),))
+    rows, ids, unreadable = told(path)
+    assert (rows, ids) == (WHOLE | {DEATHS.name: 0}, IDS[:2])
+    assert sorted(unreadable) == ["commit 11", f"its changes, of {DEATHS.name}"]
+    assert set(unreadable.values()) == {"it is nested deeper than this Python can read"}
 
 
 def test_a_broken_page_costs_its_own_lines_only(tmp_path: Path) -> None:

@@ -307,3 +307,28 @@ def test_texts_are_cleaned_in_the_value_and_in_what_is_told(name: str, value: An
     setattr(state, name, None)
     shadow.restore(SPEC, state)
     assert getattr(state, name) == cleaned
+
+
+class Endless(msgspec.Struct):
+    """Its author's code never comes back from a text without NUL."""
+
+    text: str = "\x00"
+
+    def __post_init__(self) -> None:
+        if "\x00" not in self.text:
+            self.__post_init__()
+
+
+class Holder(ChannelState, key="test-shadow-endless"):
+    """One of it."""
+
+    held: Endless | None = None
+
+
+def test_a_text_whose_cleaned_form_the_author_refuses_cannot_be_stored() -> None:
+    """With whatever error, also that of a code without end."""
+    spec, state = StateSpec(Holder), Holder()
+    shadow = Shadow(spec, state)
+    state.held = Endless("a\x00")
+    with pytest.raises(StateError, match=r"Holder\.held holds what cannot be stored"):
+        shadow.changes(spec, state)

@@ -280,3 +280,54 @@ def test_a_default_that_is_no_number_is_refused() -> None:
 
     with pytest.raises(StateError, match="Best: a default is infinite or no number"):
         StateSpec(Best)
+
+
+class Stern(msgspec.Struct):
+    """Takes no negative number, and does not say so in msgspec's words."""
+
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        if self.number < 0:
+            raise KeyError("negative")
+
+
+class Strict(ChannelState, key="test-strict"):
+    """The same, in itself and within."""
+
+    number: int = 0
+    within: Stern = msgspec.field(default_factory=Stern)
+
+    def __post_init__(self) -> None:
+        assert self.number >= 0, "negative"
+
+
+def test_whatever_an_author_raises_about_a_value_is_a_state_error() -> None:
+    """Only that is caught where rows are read: anything else would end the bot."""
+    spec = StateSpec(Strict)
+    with pytest.raises(StateError, match=r"Strict refuses it: AssertionError\('negative"):
+        spec.instance({"number": -1})
+    with pytest.raises(StateError, match=r"Strict refuses it: KeyError\('negative'\)"):
+        spec.complete(base({"within": {"number": -1}}, version=1))
+    with pytest.raises(StateError, match=r"Strict\.within refuses it: KeyError\('negative'\)"):
+        spec.check_field("within", b'{"number":-1}')
+    with pytest.raises(StateError, match=r"Strict\.within refuses it: KeyError\('negative'\)"):
+        spec.field_from("within", {"number": -1})
+
+
+def test_a_class_that_refuses_its_own_defaults_is_declared_wrongly() -> None:
+    """They are what is shown in place of a row that cannot be read."""
+
+    class Empty(ChannelState, key="test-empty"):
+        words: list[str] = []
+
+        def __post_init__(self) -> None:
+            assert self.words, "no words"
+
+    class Unset(ChannelState, key="test-unset"):
+        total: int = None  # type: ignore[assignment]  # an author's slip
+
+    with pytest.raises(StateError, match=r"Empty refuses its own defaults: AssertionError\('no words"):
+        StateSpec(Empty)
+    with pytest.raises(StateError, match=r"Unset: the defaults do not fit the class: .*total"):
+        StateSpec(Unset)
