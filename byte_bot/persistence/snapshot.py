@@ -55,8 +55,8 @@ class Snapshot:
         key = RowKey(CONFIG_TABLE, login)
         if (row := self._rows.get(key)) is None:
             self._quiet.put(key, base, 0)
-        elif not row.loaded:
-            row.accept(base, 0, 0)
+        else:
+            row.accept(base, 0, 0)  # passed over if the row was loaded since
 
     def _put(self, key: RowKey, base: Base) -> None:
         if key not in self._rows and self._quiet.find(key) is None:
