@@ -21,8 +21,8 @@ EDIT_EVERY_S = 7.0
 #: Seconds until the `hype_train` departs, and between its first and its fastest gifts.
 DEPARTURE_S, SLOWEST_S, FASTEST_S = 15.0, 1.0, 0.1
 GIFTS = 60
-#: When a row is poisoned and corrected; above the highest epoch that the bot believes, 2**53.
-POISONED_S, CORRECTED_S, EPOCH_OF_THE_DUMP = 12.0, 40.0, 2**53 + 1
+#: When a row is poisoned and corrected; above the highest epoch that the bot believes, 2**54.
+POISONED_S, CORRECTED_S, EPOCH_OF_THE_DUMP = 12.0, 40.0, 2**54 + 1
 #: When the bot gets a new token.
 NEW_TOKEN_S = 35.0
 #: How often somebody looks whether the bot has written that it needs a new login.

@@ -50,11 +50,15 @@ TOMBSTONES_MAX = 1000
 #: The ``cap`` of a set that is about a whole mapping, told by it from the set of a struct: only a mapping's keys leave tombstones.
 WHOLE_MAPPING = -1
 
-#: The highest epoch of a stored row that is believed; a process takes one at its start, so beyond 2**53 lies only what was
-#: typed or broken. The database counts on from what it is told (to bigint's end, 2**63 - 1): one such row must not use that up.
-EPOCH_BELIEVED_MAX = 2**53
+#: The highest epoch of a stored row that is believed; a process takes one at its start, so beyond lies only what was typed or
+#: broken. The database counts on from what it is told (to bigint's end, 2**63 - 1): one such row must not use that up. The trigger in
+#: ``schema/`` lets 2**53 be typed at most, so what bots count on from there is believed too.
+EPOCH_BELIEVED_MAX = 2**54
 #: The same for a revision, which every change of a row raises by one; the journal's file and the database count to 2**63 - 1.
-REVISION_BELIEVED_MAX = 2**53
+REVISION_BELIEVED_MAX = 2**62
+#: The highest revision of an earlier epoch that is counted on from. Far below what is believed: what the bot writes itself, however many
+#: changes later, must say when it is read again which changes it contains.
+REVISION_COUNTED_MAX = 2**52
 
 #: The largest float, some 1.8e308: what is added up, integers too, stays within it. JSON has no sign for what lies beyond, and of
 #: an integer with more than 4,300 digits Python makes no text.
@@ -174,9 +178,21 @@ def believed_revision(revision: int) -> int:
     return revision if 0 <= revision <= REVISION_BELIEVED_MAX else 0
 
 
+def counted_revision(base: Base, epoch: int) -> int:
+    """What the row's next revision under ``epoch`` is counted on from: 0, so that it begins anew, after one that was typed.
+
+    Under its own epoch there is no choice: a lower revision would pass for one that the row contains.
+    """
+    revision = believed_revision(base.revision)
+    return revision if revision <= REVISION_COUNTED_MAX or 0 < epoch == base.epoch else 0
+
+
 def is_contained(operation: Operation, base: Base) -> bool:
-    """True if ``base`` was saved by the operation's own epoch, at or after its revision."""
-    return operation.stamp.epoch == base.epoch and operation.stamp.revision <= base.revision
+    """True if ``base`` was saved by the operation's own epoch, at or after its revision.
+
+    Never before there is one: nothing is saved under epoch 0, and a row of it that has a revision was entered so.
+    """
+    return 0 < operation.stamp.epoch == base.epoch and operation.stamp.revision <= base.revision
 
 
 def is_older(load: Base, known: Base) -> bool:

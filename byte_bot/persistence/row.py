@@ -36,6 +36,7 @@ from byte_bot.persistence.operations import (
     Stamp,
     Tombstones,
     believed_revision,
+    counted_revision,
     is_contained,
     is_older,
     rebase,
@@ -315,7 +316,7 @@ class Row:
         self.base = base
         self.serial = serial
         # Never below what is stored: a row that was evicted and comes back would else stamp its changes as contained.
-        self.revision = max(self.revision, believed_revision(base.revision))
+        self.revision = max(self.revision, counted_revision(base, epoch))
         self.loaded = self.loaded or epoch > 0
         if self.sent is not None and (authoritative or self._settles(base, epoch)):
             self.sent = None

@@ -50,6 +50,14 @@ class Snapshot:
         if (base := self._store.snapshot(login).get(key)) is not None:
             self._put(key, base)
 
+    def show_config(self, login: str, base: Base) -> None:
+        """Put a configuration into RAM that was listed under an epoch given up since, to be shown until the next list arrives."""
+        key = RowKey(CONFIG_TABLE, login)
+        if (row := self._rows.get(key)) is None:
+            self._quiet.put(key, base, 0)
+        else:
+            row.accept(base, 0, 0)  # passed over if the row was loaded since
+
     def _put(self, key: RowKey, base: Base) -> None:
         if key not in self._rows and self._quiet.find(key) is None:
             self._quiet.put(key, base, 0)

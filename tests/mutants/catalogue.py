@@ -175,7 +175,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         with_rows(
             altered(
                 Row,
-                accept=("        self.revision = max(self.revision, believed_revision(base.revision))\n", ""),
+                accept=("        self.revision = max(self.revision, counted_revision(base, epoch))\n", ""),
             )
         ),
         "agreement",

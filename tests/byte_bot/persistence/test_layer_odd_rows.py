@@ -23,13 +23,21 @@ from byte_bot.persistence.journal import (
     Settled,
 )
 from byte_bot.persistence.layer import UNREADABLE_RETRY_S
-from byte_bot.persistence.operations import REVISION_BELIEVED_MAX, Base, Kind, Operation, RowKey, Stamp
+from byte_bot.persistence.operations import (
+    REVISION_BELIEVED_MAX,
+    REVISION_COUNTED_MAX,
+    Base,
+    Kind,
+    Operation,
+    RowKey,
+    Stamp,
+)
 from simulator.loop import in_virtual_time
 from simulator.supabase.faces import SupabaseTransport
 from simulator.supabase.jsonb import Digits
 from simulator.supabase.server import FakeSupabase
 from tests.byte_bot.persistence.nesting import BOTTOMLESS
-from tests.byte_bot.persistence.rig import fake_supabase, process, settled
+from tests.byte_bot.persistence.rig import Wrapped, fake_supabase, process, settled, wrapped
 
 LONG = Digits("1e5000")
 BIGINT_MAX = 2**63 - 1
@@ -271,13 +279,38 @@ async def test_a_row_that_is_entered_anew_with_such_a_revision_is_seen() -> None
     fake.close()
 
 
+@pytest.mark.parametrize(
+    ("epoch", "revision", "first"),
+    [
+        (0, 5, 6),
+        (0, REVISION_COUNTED_MAX, REVISION_COUNTED_MAX + 1),
+        (0, REVISION_COUNTED_MAX + 1, 2),  # begun anew: 1 it had when it was done, before the row was read
+        (0, REVISION_BELIEVED_MAX, 2),
+        (1, 2**53 - 1, 2**53),  # the bot's own epoch
+    ],
+)
 @in_virtual_time()
-async def test_the_highest_revision_that_is_believed_is_counted_on_from() -> None:
-    """A bound that is not reached changes nothing: the next change is the row's next revision."""
-    fake = fake_supabase()
-    fake.human_insert("component_state", typed("1", 1, REVISION_BELIEVED_MAX))
-    async with process(fake) as rig:
+async def test_a_high_revision_that_was_typed_lets_every_change_count_once(
+    epoch: int, revision: int, first: int
+) -> None:
+    """Also one whose save was answered by nobody before the bot was killed: whatever the bot writes is believed when it is read."""
+    fake, journal_store = fake_supabase(), MemoryJournalStore()
+    fake.human_insert("component_state", typed("1", epoch, revision))
+    async with process(fake, journal_store=journal_store, wrap=Wrapped) as rig:
         rig.add(2)
         await settled(rig)
-        assert (rig.stored()["revision"], rig.layer.epoch) == (REVISION_BELIEVED_MAX + 1, 1)
+        assert (rig.stored()["revision"], rig.layer.epoch) == (first, 1)
+        rig.add(2)
+        wrapped(rig).after_s = 60.0  # saved, and the answer is lost with the process
+        await asyncio.sleep(10)
+        assert (rig.stored_total(), rig.stored()["revision"], rig.layer.ledger.rows_waiting) == (
+            44,
+            first + 1,
+            1,
+        )
+    async with process(fake, journal_store=journal_store, holder="next") as rig:
+        await settled(rig)
+        rig.add(2)
+        await settled(rig)
+        assert (rig.total(), rig.stored_total(), rig.layer.epoch) == (46, 46, 2)
     fake.close()

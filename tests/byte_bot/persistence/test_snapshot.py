@@ -58,6 +58,32 @@ async def test_a_configuration_is_shown_until_the_list_arrives_and_never_put_ove
 
 
 @in_virtual_time()
+async def test_a_configuration_of_an_epoch_that_was_given_up_is_shown_and_not_taken_for_loaded() -> None:
+    """In use or not; under what was changed here, and never over what was loaded since."""
+    fake = fake_supabase()
+    async with process(fake) as rig:
+        await rig.layer.ensure_epoch()
+        for login in ("anna", "bert"):
+            rig.layer.deliver(RowKey(CONFIG_TABLE, login), ABSENT, rig.layer.next_serial())
+        config = rig.context().state(ChannelConfig)
+        config.prefix = "?"
+        rig.context().stage("op-1")
+        rig.context().seal()
+        rig.layer.renew_epoch(0)
+        listed = Base(PAUSED.data, edit_no=1)
+        for login in ("anna", "bert"):
+            rig.layer.snapshot.show_config(login, listed)
+            assert rig.layer.loaded_base(RowKey(CONFIG_TABLE, login)) is None
+        assert (config.paused, config.prefix) == (True, "?")
+        assert rig.context("2", "bert").state(ChannelConfig).paused
+        await rig.layer.ensure_epoch()
+        rig.layer.deliver(CONFIG, Base(b'{"paused":false}', edit_no=2), rig.layer.next_serial())
+        rig.layer.snapshot.show_config("anna", listed)
+        assert (config.paused, config.prefix) == (False, "?")
+    fake.close()
+
+
+@in_virtual_time()
 async def test_a_login_that_looks_like_a_channels_id_is_not_taken_for_it() -> None:
     """They stand under the same name in the journal."""
     fake, journal_store = fake_supabase(), MemoryJournalStore()

@@ -256,6 +256,23 @@ async def test_the_highest_epoch_that_is_believed_is_overtaken() -> None:
 
 
 @in_virtual_time()
+async def test_what_bots_have_counted_on_from_the_highest_epoch_that_can_be_typed_is_overtaken() -> None:
+    """Rows that the bot saved itself are no dead letters to one that starts without a journal, on a table of epochs that was emptied."""
+    fake = fake_supabase()
+    row = {"channel_id": "1", "key": "rig-tally", "version": 1, "data": {"total": 7, "last": ""}}
+    fake.human_insert("component_state", {**row, "tombstones": {}, "epoch": 2**53, "revision": 5})
+    for number in (1, 2):
+        async with process(fake, holder=f"bot-{number}") as rig:
+            await settled(rig)
+            rig.add()
+            await asyncio.sleep(10)
+            assert (rig.stored_total(), rig.layer.ledger.rows_waiting) == (7 + number, 0)
+            assert rig.stored()["epoch"] == rig.layer.epoch == 2**53 + number
+        fake.engine.connection.execute("DELETE FROM bot_writer")
+    fake.close()
+
+
+@in_virtual_time()
 async def test_a_journal_that_has_seen_an_impossible_epoch_stops_nobody() -> None:
     """A release that believed such a row wrote its number down: the database passes it over, and the bot takes what it gets."""
     fake = fake_supabase()
