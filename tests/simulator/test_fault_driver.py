@@ -326,7 +326,8 @@ def night_of(*faults: Fault, until_s: float) -> tuple[Log, list[ExitCode]]:
         return list(log), list(world.exit_codes)
 
     hang = Hang(start_s=8, duration_s=22)
-    return play(story, Scenario("night", "a database that hangs", faults=(hang, *faults)))
+    settings = {"durability": "power"}  # else a power cut may take the commit
+    return play(story, Scenario("night", "a database that hangs", faults=(hang, *faults), settings=settings))
 
 
 def test_a_bot_is_killed_in_the_middle_of_its_last_save() -> None:

@@ -246,4 +246,4 @@ def test_a_reply_on_its_way_when_a_power_cut_takes_its_commit_confirms_nothing()
         return lost
 
     far = Scenario("far", "a viewer hears the bot 100 ms later", fixed=("lobby",), latency_ms=100.0)
-    assert {play(story, far, seed=seed) for seed in range(6)} == {True, False}
+    assert {play(story, far, seed=seed) for seed in range(60)} == {True, False}

@@ -306,7 +306,7 @@ def test_a_power_cut_is_a_crash_that_may_cost_commits() -> None:
         world.judge()
         return world.counter("lobby", "deaths")
 
-    kept = [play(story, seed=seed) for seed in range(12)]
+    kept = [play(story, seed=seed) for seed in range(24)]
     assert min(kept) < 3 and max(kept) > 4
     strict = Scenario("power", "every commit is synced", settings={"durability": "power"})
     assert [play(story, strict, seed=seed) for seed in range(12)] == [6] * 12
