@@ -41,7 +41,7 @@ class Pocket(msgspec.Struct):
         count(self.coins)
 
 
-class Purse(ChannelState, key="test-purse"):
+class Purse(ChannelState, key="author-purse"):
     """Refuses the same, in itself and in a struct within."""
 
     coins: int = 0
@@ -52,7 +52,7 @@ class Purse(ChannelState, key="test-purse"):
         count(self.coins)
 
 
-PURSE = RowKey("component_state", "1", "test-purse")
+PURSE = RowKey("component_state", "1", "author-purse")
 
 
 def typed(where: str, coins: int) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def typed(where: str, coins: int) -> dict[str, Any]:
 
 def stored(fake: FakeSupabase) -> dict[str, Any]:
     """The purse in the database."""
-    (row,) = (row for row in fake.rows("component_state") if row["key"] == "test-purse")
+    (row,) = (row for row in fake.rows("component_state") if row["key"] == "author-purse")
     return dict(row["data"])
 
 
@@ -85,7 +85,7 @@ async def others_go_on(rig: Rig) -> None:
 
 async def corrected(rig: Rig, data: dict[str, Any]) -> None:
     """A human repairs the row, and the bot reads it again."""
-    rig.fake.human_update("component_state", {"key": "test-purse"}, {"data": data})
+    rig.fake.human_update("component_state", {"key": "author-purse"}, {"data": data})
     await asyncio.sleep(UNREADABLE_RETRY_S + 15)
     assert not rig.layer.row(PURSE).unreadable
     assert not any(service.done() for service in rig.services)
@@ -107,11 +107,11 @@ async def test_what_an_author_refuses_between_load_and_save_holds_no_other_row(
     async with process(fake) as rig:
         say(rig, "before")
         await settled(rig)
-        fake.human_update("component_state", {"key": "test-purse"}, {"data": typed(where, coins)})
+        fake.human_update("component_state", {"key": "author-purse"}, {"data": typed(where, coins)})
         with capture_logs() as logs:
             say(rig, "meanwhile")
             await others_go_on(rig)
-        assert complaints(logs) == ["component_state/1/test-purse"]
+        assert complaints(logs) == ["component_state/1/author-purse"]
         assert stored(fake) == typed(where, coins)
         assert rig.context().state(Purse).word == "meanwhile"
         await corrected(rig, {"coins": 7})
@@ -126,7 +126,7 @@ async def test_what_an_author_refuses_at_the_first_load_keeps_no_other_row_from_
     """Met by the load, or by the first who asks for a row that was loaded without its class."""
     fake = fake_supabase()
     fake.human_insert(
-        "component_state", {"channel_id": "1", "key": "test-purse", "version": 1, "data": {"coins": -1}}
+        "component_state", {"channel_id": "1", "key": "author-purse", "version": 1, "data": {"coins": -1}}
     )
     async with process(fake) as rig:
         with capture_logs() as logs:
@@ -136,7 +136,7 @@ async def test_what_an_author_refuses_at_the_first_load_keeps_no_other_row_from_
             await others_go_on(rig)
             say(rig, "word")
             await others_go_on(rig)
-        assert complaints(logs) == ["component_state/1/test-purse"]
+        assert complaints(logs) == ["component_state/1/author-purse"]
         assert stored(fake) == {"coins": -1}
         await corrected(rig, {"coins": 7})
         assert stored(fake) == {"coins": 7, "pocket": {"coins": 0}, "word": "word"}
@@ -148,7 +148,7 @@ async def test_what_an_author_refuses_at_the_first_load_keeps_no_other_row_from_
 async def test_a_replayed_row_that_its_author_refuses_ends_no_start(where: str) -> None:
     """The journal has it, from before its class refused such a value; nobody asks for it, and it is saved once it is corrected."""
     fake, journal_store = fake_supabase(), MemoryJournalStore()
-    row = {"channel_id": "1", "key": "test-purse", "version": 1, "data": typed(where, -1)}
+    row = {"channel_id": "1", "key": "author-purse", "version": 1, "data": typed(where, -1)}
     entered = fake.human_insert("component_state", row)
     base = Base(msgspec.json.encode(typed(where, -1)), {}, 1, 0, 0, entered["edit_no"])
     word = Operation(Kind.SET, "word", None, "earlier", Stamp(1, 1))
@@ -158,7 +158,7 @@ async def test_a_replayed_row_that_its_author_refuses_ends_no_start(where: str) 
             with capture_logs() as logs:
                 rig.manager.preload(["1"])
                 await others_go_on(rig)
-            assert complaints(logs) == ["component_state/1/test-purse"]
+            assert complaints(logs) == ["component_state/1/author-purse"]
             assert stored(fake) == typed(where, -1)
     async with process(fake, journal_store=journal_store) as rig:
         rig.manager.preload(["1"])

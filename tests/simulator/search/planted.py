@@ -15,9 +15,9 @@ CHANNELS = ("arcade", "cinema", "kitchen", "library", "garden")
 
 #: Many channels, many people, many faults; what the forgetful bot needs to fail is a lost answer, and a crash before the next one.
 LOUD_NIGHT = SearchPlan(
-    11,
+    15,
     Scenario(
-        "11",
+        "15",
         "one night of the search",
         duration_s=26.318204,
         channels=CHANNELS,

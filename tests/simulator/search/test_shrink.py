@@ -144,7 +144,8 @@ def test_a_planted_bug_shrinks_to_a_few_lines_that_run(tmp_path: Path) -> None:
     with capture_logs():  # what the bot logs in a hundred nights costs more than playing them
         shrunk = shrink(judge_night(LOUD_NIGHT), judge_night, unix_s=Clock(), tries_max=150)
     assert shrunk.finished and shrunk.failure.invariant == "agreement"
-    assert (shrunk.after.channels, shrunk.after.messages, shrunk.after.faults) == (1, 1, 1)
+    # A lost answer, a crash, and what decides by its draws which answer is lost.
+    assert (shrunk.after.channels, shrunk.after.messages, shrunk.after.faults) == (2, 2, 3)
     night = night_of(shrunk)
     assert parse_night(night_toml(night), "small.toml") == night
     report = simulate(night.scenario, night.seed, ready_order=night.ready_order, application=forgetful)
