@@ -83,9 +83,8 @@ class CounterCommands(Component):
         values = counters.values
         if change.lower() == "del":
             last = values.get(name)
-            ctx.drop(
-                counters, "values", name
-            )  # in any case: what is said must hold for what is not loaded yet too
+            # In any case: what is said must hold for what is not loaded yet too.
+            ctx.drop(counters, "values", name)
             if last is None:
                 return ctx.text(self.texts, "unknown", name=name)
             return ctx.text(self.texts, "removed", name=name, value=last)

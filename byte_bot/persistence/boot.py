@@ -318,9 +318,8 @@ class ChannelDirectory:
             some = logins[first : first + CHANNELS_AT_ONCE]
             for number, login in enumerate(some, start=1):
                 configure(login)
-                await _pause(
-                    2 * number
-                )  # twice in a batch: one that is looked up in the journal takes up to 0.2 ms
+                # Twice in a batch: one that is looked up in the journal takes up to 0.2 ms.
+                await _pause(2 * number)
             await self._layer.journal.room()
             self._preload({login: channels[login] for login in some if channels[login]})
             self._roster.join(some)
